@@ -1,0 +1,100 @@
+# Starts and stops the real servers of the contract run; sourced by .ci/contract.
+# Every server gets ports and a data folder of its own, and only the processes started here are ended.
+# shellcheck shell=bash disable=SC2034
+
+pids=()
+small_jvm=(-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+
+# find_java MAJOR prints the first java of at least that version: JAVA_HOME, PATH, then the installed JDKs.
+find_java() {
+  local java major
+  for java in "${JAVA_HOME:-}/bin/java" "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do
+    [ -x "$java" ] || continue
+    major=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
+    if [ "${major:-0}" -ge "$1" ]; then
+      echo "$java"
+      return
+    fi
+  done
+  return 1
+}
+
+listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# pick_ports COUNT sets first_port to the first of COUNT free neighbours, below the range of outgoing connections.
+pick_ports() {
+  local try offset
+  for ((try = 0; try < 100; try++)); do
+    first_port=$((20000 + RANDOM % 1200 * 10))
+    for ((offset = 0; offset < $1; offset++)); do
+      listening $((first_port + offset)) && continue 2
+    done
+    return 0
+  done
+  echo "contract: no free ports on loopback" >&2
+  return 1
+}
+
+# await NAME PID COMMAND… asks until the command succeeds, the process is gone, or 90 s are over.
+await() {
+  local name=$1 pid=$2 begin=$SECONDS
+  shift 2
+  until "$@"; do
+    if ! kill -0 "$pid" 2>/dev/null || [ $((SECONDS - begin)) -ge 90 ]; then
+      echo "contract: $name did not become ready" >&2
+      return 1
+    fi
+    sleep 0.2
+  done
+  echo "$name ready after $((SECONDS - begin)) s"
+}
+
+# start_kafka JAVA JARS PORT CONTROLLER_PORT DATA runs one node that is broker and controller.
+start_kafka() {
+  local command=("$1" "${small_jvm[@]}" -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$2/*")
+  mkdir -p "$5"
+  sed -e "s|@PORT@|$3|g" -e "s|@CONTROLLER@|$4|g" -e "s|@DATA@|$5/log|g" .ci/kafka.properties >"$5/server.properties"
+  "${command[@]}" kafka.tools.StorageTool format -t kinesis-destination-ci -c "$5/server.properties" >"$run/kafka.log" 2>&1
+  "${command[@]}" kafka.Kafka "$5/server.properties" >>"$run/kafka.log" 2>&1 &
+  pids+=($!)
+  await kafka $! grep -q 'Kafka Server started' "$run/kafka.log"
+}
+
+# start_kinesis FOLDER PORT TLS_PORT: the mock finds its certificate in its working folder only.
+start_kinesis() {
+  (cd "$1" && KINESIS_MOCK_PLAIN_PORT=$2 KINESIS_MOCK_TLS_PORT=$3 AWS_REGION=$AWS_REGION \
+    SHARD_LIMIT=1000 ON_DEMAND_STREAM_COUNT_LIMIT=100 CREATE_STREAM_DURATION=50ms DELETE_STREAM_DURATION=50ms \
+    exec node main.js) >"$run/kinesis.log" 2>&1 &
+  pids+=($!)
+  await kinesis-mock $! listening "$2"
+}
+
+# start_registry JAVA FOLDER PORT MANAGEMENT_PORT keeps its schemas in memory.
+start_registry() {
+  (cd "$2" && exec "$1" "${small_jvm[@]}" -Dquarkus.http.host=127.0.0.1 "-Dquarkus.http.port=$3" \
+    -Dquarkus.management.host=127.0.0.1 "-Dquarkus.management.port=$4" -jar quarkus-run.jar) >"$run/registry.log" 2>&1 &
+  pids+=($!)
+  await registry $! registry_answers "$3"
+}
+
+registry_answers() {
+  local status
+  exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
+  printf 'GET /apis/ccompat/v7/subjects HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' >&3
+  IFS= read -r -t 5 status <&3 || status=
+  exec 3>&-
+  [[ $status == *" 200 "* ]]
+} 2>/dev/null
+
+# stop_servers ends what was started here: asked first, after 15 s by force.
+stop_servers() {
+  local pid begin=$SECONDS
+  [ ${#pids[@]} -gt 0 ] || return 0
+  kill "${pids[@]}" 2>/dev/null || true
+  for pid in "${pids[@]}"; do
+    while kill -0 "$pid" 2>/dev/null && [ $((SECONDS - begin)) -lt 15 ]; do sleep 0.1; done
+    kill -9 "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+  pids=()
+}
