@@ -1,0 +1,223 @@
+package consumer
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is the block source.kafka of a destination.
+type Config struct {
+	Brokers            []string `yaml:"brokers"`
+	Topic              string   `yaml:"topic"`
+	Topics             []string `yaml:"topics"`
+	TopicPattern       string   `yaml:"topicPattern"`
+	Group              string   `yaml:"group"`
+	GroupInstanceID    string   `yaml:"groupInstanceId"`
+	Start              string   `yaml:"start"`
+	OnOffsetOutOfRange string   `yaml:"onOffsetOutOfRange"`
+	ClientRack         string   `yaml:"clientRack"`
+	TLS                TLS      `yaml:"tls"`
+	SASL               SASL     `yaml:"sasl"`
+}
+
+// TLS is the block source.kafka.tls. Files are PEM.
+type TLS struct {
+	Enabled  bool   `yaml:"enabled"`
+	CAFile   string `yaml:"caFile"`
+	CertFile string `yaml:"certFile"`
+	KeyFile  string `yaml:"keyFile"`
+}
+
+// SASL is the block source.kafka.sasl.
+type SASL struct {
+	Mechanism string `yaml:"mechanism"`
+	Username  string `yaml:"username"`
+	Password  string `yaml:"password"`
+	TokenFile string `yaml:"tokenFile"`
+}
+
+// The values of source.kafka.start and source.kafka.onOffsetOutOfRange.
+const (
+	Earliest = "earliest"
+	Latest   = "latest"
+	Hold     = "hold"
+)
+
+// Defaults fills in what was left out.
+func (c *Config) Defaults() {
+	if c.Start == "" {
+		c.Start = Earliest
+	}
+	if c.OnOffsetOutOfRange == "" {
+		c.OnOffsetOutOfRange = Hold
+	}
+}
+
+// TopicNames are the topics to read.
+func (c *Config) TopicNames() []string {
+	if c.Topic != "" {
+		return []string{c.Topic}
+	}
+	return c.Topics
+}
+
+// Validate reports every mistake with its path below source.kafka.
+func (c *Config) Validate(report func(path, message string)) {
+	if len(c.Brokers) == 0 {
+		report("brokers", "is required: a list of host:port")
+	}
+	for _, b := range c.Brokers {
+		if _, _, err := net.SplitHostPort(b); err != nil {
+			report("brokers", "each must be host:port")
+			break
+		}
+	}
+	c.validateTopics(report)
+	if c.Group == "" {
+		report("group", "must not be empty; leave it out to use the destination's name")
+	}
+	if !slices.Contains([]string{Earliest, Latest}, c.Start) {
+		report("start", "must be earliest or latest")
+	}
+	if !slices.Contains([]string{Hold, Earliest, Latest}, c.OnOffsetOutOfRange) {
+		report("onOffsetOutOfRange", "must be hold, earliest or latest")
+	}
+	if c.ClientRack != "" {
+		report("clientRack", "fetching from the nearest replica is not supported yet; remove the key")
+	}
+	c.TLS.validate(report)
+	c.SASL.validate(report)
+}
+
+func (c *Config) validateTopics(report func(path, message string)) {
+	given := 0
+	for _, set := range []bool{c.Topic != "", len(c.Topics) > 0, c.TopicPattern != ""} {
+		if set {
+			given++
+		}
+	}
+	switch {
+	case given == 0:
+		report("topic", "is required: topic, or topics")
+	case given > 1:
+		report("topic", "give only one of topic, topics and topicPattern")
+	case c.TopicPattern != "":
+		report("topicPattern", "is not supported yet; list the topics in topics")
+	}
+	for i, name := range c.Topics {
+		if name == "" || slices.Contains(c.Topics[:i], name) {
+			report("topics", "must be names, each given once")
+			break
+		}
+	}
+}
+
+func (t *TLS) validate(report func(path, message string)) {
+	if !t.Enabled {
+		return
+	}
+	for _, f := range []struct{ path, name string }{
+		{"tls.caFile", t.CAFile}, {"tls.certFile", t.CertFile}, {"tls.keyFile", t.KeyFile},
+	} {
+		if f.name == "" {
+			continue
+		}
+		if _, err := os.Stat(f.name); err != nil {
+			report(f.path, "cannot be read: "+err.Error())
+		}
+	}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		report("tls.certFile", "certFile and keyFile go together")
+	}
+}
+
+func (s *SASL) validate(report func(path, message string)) {
+	switch s.Mechanism {
+	case "":
+		if s.Username != "" || s.Password != "" {
+			report("sasl.mechanism", "is required when a username or password is given")
+		}
+	case "plain", "scram-sha-256", "scram-sha-512":
+		if s.Username == "" {
+			report("sasl.username", "is required with "+s.Mechanism)
+		}
+		if s.Password == "" {
+			report("sasl.password", "is required with "+s.Mechanism)
+		}
+	case "oauthbearer", "aws-msk-iam":
+		report("sasl.mechanism", s.Mechanism+" is not supported yet; use plain, scram-sha-256 or scram-sha-512")
+	default:
+		report("sasl.mechanism", "must be one of "+strings.Join([]string{"plain", "scram-sha-256", "scram-sha-512"}, ", "))
+	}
+}
+
+// Timing of the group protocol and of reading. The defaults are Kafka's own
+// consumer defaults where it has them (session.timeout.ms, heartbeat.interval.ms,
+// fetch.max.wait.ms, max.partition.fetch.bytes, fetch.max.bytes).
+const (
+	DefaultSessionTimeout    = 45 * time.Second
+	DefaultHeartbeatInterval = 3 * time.Second
+	DefaultRebalanceTimeout  = 60 * time.Second
+	DefaultCommitInterval    = time.Second
+	DefaultDrainTimeout      = 6 * time.Second
+
+	requestTimeout    = 10 * time.Second
+	fetchMaxWait      = 500 * time.Millisecond
+	partitionMaxBytes = 1 << 20
+	fetchMaxBytes     = 16 << 20
+	// defaultBudget bounds the bytes fetched and not yet at rest, over all partitions.
+	defaultBudget = 64 << 20
+	// maxOpen bounds how far one unsettled message may be overtaken in its partition.
+	maxOpen = 1 << 16
+)
+
+// Options are what a consumer is given beside its configuration.
+type Options struct {
+	// Dial opens connections; nil: TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Logger must not be nil.
+	Logger *slog.Logger
+	// OnRevoke is called when claims have ended, so that records handed on and
+	// not yet sent are given back (see Message.Withdraw).
+	OnRevoke func()
+	// Hold is called once per change of a cause that keeps messages from
+	// arriving: topic and partition say what is held (an empty topic: everything),
+	// an empty reason that the cause is gone.
+	Hold func(topic string, partition int, reason string, err error)
+
+	SessionTimeout, HeartbeatInterval, RebalanceTimeout time.Duration
+	CommitInterval, DrainTimeout                        time.Duration
+	// Budget in bytes that are fetched and not yet at rest.
+	Budget int64
+}
+
+func (o *Options) defaults() {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&o.SessionTimeout, DefaultSessionTimeout},
+		{&o.HeartbeatInterval, DefaultHeartbeatInterval},
+		{&o.RebalanceTimeout, DefaultRebalanceTimeout},
+		{&o.CommitInterval, DefaultCommitInterval},
+		{&o.DrainTimeout, DefaultDrainTimeout},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if o.Budget == 0 {
+		o.Budget = defaultBudget
+	}
+	if o.OnRevoke == nil {
+		o.OnRevoke = func() {}
+	}
+	if o.Hold == nil {
+		o.Hold = func(string, int, string, error) {}
+	}
+}

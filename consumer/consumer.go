@@ -1,0 +1,176 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// Consumer is one member of a consumer group.
+type Consumer struct {
+	cfg    Config
+	opts   Options
+	addr   net.Addr
+	fetch  *kafka.Transport
+	client *kafka.Client // metadata, offsets
+	group  *kafka.Client // join, sync, heartbeat, commit, leave: on connections of its own
+
+	groupTransport *kafka.Transport
+	groupHeld      string // last reported reason; Run's own
+
+	mu         sync.Mutex
+	memberID   string
+	lease      time.Time   // until when this process is sure to be a member
+	generation *generation // the last one
+	active     bool        // it is being worked on
+}
+
+// ErrFenced is returned by Run when another process has joined under the same
+// source.kafka.groupInstanceId.
+var ErrFenced = errors.New("another process uses this source.kafka.groupInstanceId; give each process its own")
+
+// New prepares a consumer; nothing is sent before Run.
+func New(cfg Config, opts Options) (*Consumer, error) {
+	opts.defaults()
+	fetch, err := cfg.Transport(opts.Dial)
+	if err != nil {
+		return nil, err
+	}
+	group, err := cfg.Transport(opts.Dial)
+	if err != nil {
+		return nil, err
+	}
+	return &Consumer{
+		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group,
+		client: &kafka.Client{Transport: fetch},
+		group:  &kafka.Client{Transport: group},
+	}, nil
+}
+
+// Run reads the assigned partitions until ctx ends; then what was handed out is
+// given Options.DrainTimeout to come to rest, offsets are committed and the
+// group is left (a static member stays, so that its restart moves nothing).
+func (c *Consumer) Run(ctx context.Context, handler Handler) error {
+	defer c.fetch.CloseIdleConnections()
+	defer c.groupTransport.CloseIdleConnections()
+	wait := newBackoff()
+	for ctx.Err() == nil {
+		g, err := c.join(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, kafka.FencedInstanceID):
+			return ErrFenced
+		case err != nil:
+			c.holdGroup(holdReason(err), err)
+			pause(ctx, wait.NextBackOff())
+			continue
+		}
+		if g == nil {
+			break
+		}
+		wait.Reset()
+		c.holdGroup("", nil)
+		if err := c.work(ctx, g, handler); err != nil {
+			return errors.Join(err, c.leave(ctx))
+		}
+	}
+	return c.leave(ctx)
+}
+
+// holdGroup reports why there is no assignment, once per change.
+func (c *Consumer) holdGroup(reason string, err error) {
+	if c.groupHeld != reason {
+		c.groupHeld = reason
+		c.opts.Hold("", -1, reason, err)
+	}
+}
+
+// leave tells the group that this member goes, so that its partitions move at once.
+func (c *Consumer) leave(ctx context.Context) error {
+	c.mu.Lock()
+	id := c.memberID
+	c.memberID, c.lease = "", time.Time{}
+	c.mu.Unlock()
+	if id == "" || c.cfg.GroupInstanceID != "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	_, err := c.group.LeaveGroup(ctx, &kafka.LeaveGroupRequest{
+		Addr: c.addr, GroupID: c.cfg.Group, Members: []kafka.LeaveGroupRequestMember{{ID: id}},
+	})
+	if err != nil {
+		c.opts.Logger.Warn("the group could not be left; its partitions move when the session times out", "error", err)
+	}
+	return nil
+}
+
+// leaveTimeout bounds what is only a courtesy to the other members.
+const leaveTimeout = 2 * time.Second
+
+// Lease is until when this member is sure to own what it was assigned.
+func (c *Consumer) Lease() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lease
+}
+
+func (c *Consumer) extendLease(sent time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until := sent.Add(c.opts.SessionTimeout); until.After(c.lease) {
+		c.lease = until
+	}
+}
+
+// Stats is the member as it stands.
+type Stats struct {
+	Group      string
+	MemberID   string
+	Generation int
+	Assigned   bool // a generation is being worked on
+	Partitions []PartitionStats
+}
+
+// Stats tells what is assigned and how far it is.
+func (c *Consumer) Stats() Stats {
+	c.mu.Lock()
+	g, active := c.generation, c.active
+	s := Stats{Group: c.cfg.Group, MemberID: c.memberID}
+	c.mu.Unlock()
+	if !active {
+		return s
+	}
+	s.Assigned, s.Generation = true, g.id
+	for _, cl := range g.claims {
+		s.Partitions = append(s.Partitions, cl.stats())
+	}
+	return s
+}
+
+// Check tells whether the brokers answer and the topics are there.
+func (c *Consumer) Check(ctx context.Context) (partitions map[string]int, err error) {
+	topics, err := metadata(ctx, c.client, c.addr, c.cfg.TopicNames())
+	if err != nil {
+		return nil, err
+	}
+	partitions = map[string]int{}
+	for _, t := range topics {
+		if len(t.Partitions) == 0 {
+			return nil, fmt.Errorf("topic %s has no partitions", t.Name)
+		}
+		partitions[t.Name] = len(t.Partitions)
+	}
+	return partitions, nil
+}
+
+// Close gives connections back that Check opened; Run closes its own.
+func (c *Consumer) Close() {
+	c.fetch.CloseIdleConnections()
+	c.groupTransport.CloseIdleConnections()
+}

@@ -1,0 +1,44 @@
+// Package embeddedkafka is a Kafka cluster inside the process, for the demo and
+// for tests. It speaks the Kafka protocol on any listener, in-memory ones
+// included, and keeps records in memory.
+package embeddedkafka
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// Options of a cluster.
+type Options struct {
+	// Listen opens the brokers' listeners; nil: TCP.
+	Listen func(network, address string) (net.Listener, error)
+	// Ports the brokers listen on at 127.0.0.1, one broker each; none: one broker on a free port.
+	Ports []int
+	// Topics to begin with, and their partition counts.
+	Topics map[string]int
+}
+
+// Cluster is a running cluster. It embeds the fake's own controls: faults,
+// leader moves, topic changes, group state.
+type Cluster struct{ *kfake.Cluster }
+
+// Start starts a cluster; Close ends it.
+func Start(o Options) (*Cluster, error) {
+	opts := []kfake.Opt{kfake.NumBrokers(max(1, len(o.Ports)))}
+	if o.Listen != nil {
+		opts = append(opts, kfake.ListenFn(o.Listen))
+	}
+	if len(o.Ports) > 0 {
+		opts = append(opts, kfake.Ports(o.Ports...))
+	}
+	for topic, partitions := range o.Topics {
+		opts = append(opts, kfake.SeedTopics(int32(partitions), topic))
+	}
+	c, err := kfake.NewCluster(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("start the embedded Kafka: %w", err)
+	}
+	return &Cluster{c}, nil
+}

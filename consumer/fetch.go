@@ -1,0 +1,275 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/fetch"
+)
+
+// fetcher brings messages to the claims of one generation: one loop and one
+// request under way per broker, several partitions in a request. It is built on
+// the raw fetch call because only that one carries the aborted transactions.
+type fetcher struct {
+	transport *kafka.Transport
+	client    *kafka.Client
+	addr      net.Addr
+	claims    []*claim
+	budget    *budget
+	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
+}
+
+const readCommitted = 1
+
+// errStale: a partition has moved to another broker.
+var errStale = errors.New("leader changed")
+
+// newBackoff is how often something that failed is tried again, for ever.
+func newBackoff() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+}
+
+// pause waits for d or for the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// run fetches until ctx ends.
+func (f *fetcher) run(ctx context.Context) {
+	wait := newBackoff()
+	for ctx.Err() == nil {
+		brokers, err := f.leaders(ctx)
+		if err != nil {
+			f.holdAll(f.claims, err)
+			pause(ctx, wait.NextBackOff())
+			continue
+		}
+		f.round(ctx, brokers, wait)
+	}
+}
+
+// round runs a loop per broker until one finds that a leader changed.
+func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, wait *backoff.ExponentialBackOff) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var loops sync.WaitGroup
+	for _, claims := range brokers {
+		loops.Go(func() {
+			defer cancel()
+			f.loop(ctx, claims, wait.Reset)
+		})
+	}
+	loops.Wait()
+}
+
+// leaders groups the claims by the broker that leads their partition.
+func (f *fetcher) leaders(ctx context.Context) (map[int][]*claim, error) {
+	counts, err := metadata(ctx, f.client, f.addr, topicsOf(f.claims))
+	if err != nil {
+		return nil, err
+	}
+	leader := map[topicPartition]int{}
+	for _, t := range counts {
+		for _, p := range t.Partitions {
+			if p.Error == nil || errors.Is(p.Error, kafka.ReplicaNotAvailable) {
+				leader[topicPartition{t.Name, p.ID}] = p.Leader.ID
+			}
+		}
+	}
+	brokers := map[int][]*claim{}
+	for _, c := range f.claims {
+		id, ok := leader[c.topicPartition]
+		if !ok {
+			return nil, fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, kafka.LeaderNotAvailable)
+		}
+		brokers[id] = append(brokers[id], c)
+	}
+	return brokers, nil
+}
+
+func topicsOf(claims []*claim) []string {
+	seen := map[string]bool{}
+	var topics []string
+	for _, c := range claims {
+		if !seen[c.topic] {
+			seen[c.topic] = true
+			topics = append(topics, c.topic)
+		}
+	}
+	return topics
+}
+
+// loop fetches for the claims of one broker until ctx ends or a leader changed.
+func (f *fetcher) loop(ctx context.Context, claims []*claim, worked func()) {
+	wait := newBackoff()
+	for ctx.Err() == nil {
+		ready := f.await(ctx, claims)
+		if len(ready) == 0 {
+			return
+		}
+		err := f.fetch(ctx, ready)
+		switch {
+		case err == nil:
+			wait.Reset()
+			worked()
+		case ctx.Err() != nil:
+			return
+		default:
+			f.holdAll(claims, err)
+			pause(ctx, wait.NextBackOff())
+			return // look the leaders up again: the broker may be gone for good
+		}
+	}
+}
+
+// await returns the claims that have room for another batch, once there are any
+// and the budget allows it.
+func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
+	for ctx.Err() == nil {
+		room, changed := f.budget.state()
+		var ready []*claim
+		now, soonest := time.Now(), time.Time{}
+		for _, c := range claims {
+			switch {
+			case !room || len(c.batches) == cap(c.batches):
+			case !c.notBefore.After(now):
+				ready = append(ready, c)
+			case soonest.IsZero() || c.notBefore.Before(soonest):
+				soonest = c.notBefore
+			}
+		}
+		if len(ready) > 0 {
+			return ready
+		}
+		timeout, stop := (<-chan time.Time)(nil), func() bool { return false }
+		if !soonest.IsZero() {
+			timer := time.NewTimer(soonest.Sub(now))
+			timeout, stop = timer.C, timer.Stop
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-timeout:
+		}
+		stop()
+	}
+	return nil
+}
+
+// fetch asks one broker once and passes on what came.
+func (f *fetcher) fetch(ctx context.Context, claims []*claim) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
+	defer cancel()
+	response, err := f.transport.RoundTrip(ctx, f.addr, fetchRequest(claims))
+	if err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	var stale error
+	byName := make(map[topicPartition]*claim, len(claims))
+	for _, c := range claims {
+		byName[c.topicPartition] = c
+	}
+	res := response.(*fetch.Response)
+	if res.ErrorCode != 0 {
+		return fmt.Errorf("fetch: %w", kafka.Error(res.ErrorCode))
+	}
+	for i := range res.Topics {
+		for j := range res.Topics[i].Partitions {
+			p := &res.Topics[i].Partitions[j]
+			c := byName[topicPartition{res.Topics[i].Topic, int(p.Partition)}]
+			if c == nil {
+				continue
+			}
+			switch err := f.take(ctx, c, p); {
+			case errors.Is(err, errStale):
+				stale = err
+			case err != nil: // this partition's own trouble: the others go on
+				c.hold(holdReason(err), err)
+				c.notBefore = time.Now().Add(c.wait.NextBackOff())
+			default:
+				c.wait.Reset()
+			}
+		}
+	}
+	return stale
+}
+
+func fetchRequest(claims []*claim) *fetch.Request {
+	topics := map[string][]fetch.RequestPartition{}
+	for _, c := range claims {
+		topics[c.topic] = append(topics[c.topic], fetch.RequestPartition{
+			Partition: int32(c.partition), CurrentLeaderEpoch: -1, LogStartOffset: -1,
+			FetchOffset: c.position, PartitionMaxBytes: partitionMaxBytes,
+		})
+	}
+	request := &fetch.Request{
+		ReplicaID: -1, MaxWaitTime: int32(fetchMaxWait.Milliseconds()), MinBytes: 1, MaxBytes: fetchMaxBytes,
+		IsolationLevel: readCommitted, SessionID: -1, SessionEpoch: -1,
+	}
+	for topic, partitions := range topics {
+		request.Topics = append(request.Topics, fetch.RequestTopic{Topic: topic, Partitions: partitions})
+	}
+	return request
+}
+
+// take hands one partition's part of a response to its claim, whose queue has room.
+func (f *fetcher) take(ctx context.Context, c *claim, p *fetch.ResponsePartition) error {
+	switch code := kafka.Error(p.ErrorCode); {
+	case code == kafka.OffsetOutOfRange:
+		return f.outOfRange(ctx, c)
+	case code == kafka.NotLeaderForPartition, code == kafka.FencedLeaderEpoch, code == kafka.UnknownLeaderEpoch:
+		return errStale
+	case p.ErrorCode != 0:
+		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, code)
+	}
+	b, err := decodeBatch(c.topicPartition, c.position, p)
+	if err != nil {
+		return err
+	}
+	c.hold("", nil)
+	c.mu.Lock()
+	c.end = p.HighWatermark
+	if p.LastStableOffset >= 0 {
+		c.end = p.LastStableOffset
+	}
+	c.mu.Unlock()
+	if b.next == c.position {
+		return nil
+	}
+	c.position = b.next
+	f.budget.take(b.bytes)
+	c.batches <- b // there is room: only this loop sends
+	return nil
+}
+
+// outOfRange goes where the configuration says. By default that is nowhere: the
+// partition holds, because a jump loses or repeats events without a word.
+func (f *fetcher) outOfRange(ctx context.Context, c *claim) error {
+	next, err := f.reset(ctx, c.topicPartition)
+	if err != nil {
+		return err
+	}
+	c.position = next
+	return nil
+}
+
+func (f *fetcher) holdAll(claims []*claim, err error) {
+	if errors.Is(err, errStale) {
+		return
+	}
+	for _, c := range claims {
+		c.hold(holdReason(err), err)
+	}
+}

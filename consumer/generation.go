@@ -1,0 +1,194 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// work is the life of one generation: begin the claims, read until the
+// generation must end, bring everything to rest, commit. Heartbeats go on until
+// the last of these is done. It returns an error when the process cannot go on.
+func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) error {
+	// Nothing below may end with ctx before what is under way has come to rest.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer end()
+
+	ended := make(chan error, 2)
+	background.Go(func() { c.heartbeats(life, g, ended) })
+	if g.leader {
+		background.Go(func() { c.watchPartitions(life, g, ended) })
+	}
+	why, ok := c.begin(ctx, g, ended)
+	if !ok {
+		c.forget(why)
+		return fatal(why)
+	}
+	c.opts.Logger.Info("partitions assigned", "group", c.cfg.Group, "generation", g.id, "partitions", len(g.claims))
+
+	var readers sync.WaitGroup
+	reading, stopReading := context.WithCancel(life)
+	defer stopReading()
+	failed := make(chan error, len(g.claims))
+	f := &fetcher{transport: c.fetch, client: c.client, addr: c.addr, claims: g.claims, budget: newBudget(c.opts.Budget), reset: c.resetOffset}
+	for _, cl := range g.claims {
+		cl.budget = f.budget
+		readers.Go(func() {
+			if err := cl.work(handler); err != nil {
+				failed <- err
+			}
+		})
+	}
+	if len(g.claims) > 0 {
+		readers.Go(func() { f.run(reading) })
+	}
+	committing, stopCommitting := context.WithCancel(life)
+	defer stopCommitting()
+	var commits sync.WaitGroup
+	commits.Go(func() { c.commitLoop(committing, g) })
+
+	var handlerErr error
+	drain := false
+	select {
+	case <-ctx.Done():
+		drain = true
+	case why = <-ended:
+	case handlerErr = <-failed:
+	}
+	stopReading()
+	c.rest(life, g, &readers, drain)
+	stopCommitting()
+	commits.Wait()
+	c.finish(life, g, why)
+	return errors.Join(handlerErr, fatal(why))
+}
+
+// fatal is the one end of a generation that the process does not survive.
+func fatal(why error) error {
+	if errors.Is(why, kafka.FencedInstanceID) {
+		return ErrFenced
+	}
+	return nil
+}
+
+// begin finds out where each partition goes on and makes the claims. It gives up
+// when the generation ends before that is known.
+func (c *Consumer) begin(ctx context.Context, g *generation, ended <-chan error) (why error, ok bool) {
+	wait := newBackoff()
+	for {
+		starts, err := c.positions(ctx, g.partitions)
+		if err == nil {
+			for _, tp := range g.partitions {
+				cl := newClaim(context.WithoutCancel(ctx), tp, starts[tp].next, starts[tp].committed, nil)
+				cl.report = c.opts.Hold
+				g.claims = append(g.claims, cl)
+			}
+			c.holdGroup("", nil)
+			c.mu.Lock()
+			c.generation, c.active = g, true
+			c.mu.Unlock()
+			return nil, true
+		}
+		if ctx.Err() == nil {
+			c.holdGroup(holdReason(err), err)
+		}
+		timer := time.NewTimer(wait.NextBackOff())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, false
+		case why := <-ended:
+			timer.Stop()
+			return why, false
+		case <-timer.C:
+		}
+	}
+}
+
+// rest ends the claims and waits until nothing of theirs is under way. On a
+// drain what was handed out is given time to be delivered; otherwise, and after
+// that time, what is not sent yet is withdrawn. What is in flight is awaited in
+// any case: the next owner must not start before it has settled.
+func (c *Consumer) rest(ctx context.Context, g *generation, readers *sync.WaitGroup, drain bool) {
+	for _, cl := range g.claims {
+		close(cl.stop)
+	}
+	if drain {
+		limited, cancel := context.WithTimeout(ctx, c.opts.DrainTimeout)
+		stop := context.AfterFunc(limited, g.revoke) // frees a worker whose handler blocks
+		readers.Wait()
+		for _, cl := range g.claims {
+			cl.rest(limited)
+		}
+		stop()
+		cancel()
+	}
+	g.revoke()
+	c.opts.OnRevoke()
+	readers.Wait()
+	for _, cl := range g.claims {
+		cl.rest(ctx)
+		cl.hold("", nil)
+	}
+}
+
+func (g *generation) revoke() {
+	for _, cl := range g.claims {
+		cl.revoke()
+	}
+}
+
+// finish commits what has settled, unless this process is no longer a member.
+func (c *Consumer) finish(ctx context.Context, g *generation, why error) {
+	c.forget(why)
+	if why == nil {
+		ctx, cancel := context.WithTimeout(ctx, lastCommitTimeout)
+		defer cancel()
+		if err := c.commit(ctx, g); err != nil {
+			c.opts.Logger.Warn("last offsets of the assignment could not be committed; what they cover is read again", "error", err)
+			c.forget(err)
+		}
+	}
+	c.mu.Lock()
+	c.active = false
+	c.mu.Unlock()
+	c.opts.Logger.Info("partitions given back", "group", c.cfg.Group, "generation", g.id, "error", why)
+}
+
+// lastCommitTimeout bounds the commit at the end of a generation. When it fails
+// the next owner reads again what it would have covered.
+const lastCommitTimeout = 3 * time.Second
+
+// partitionCheck is how often the leader looks for partitions that were added
+// or topics that were made anew.
+const partitionCheck = 15 * time.Second
+
+// watchPartitions ends the generation when a topic has other partitions than
+// were assigned: only the leader can assign them, after a join.
+func (c *Consumer) watchPartitions(ctx context.Context, g *generation, ended chan<- error) {
+	tick := time.NewTicker(partitionCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		topics, err := metadata(ctx, c.client, c.addr, c.cfg.TopicNames())
+		if err != nil {
+			continue // the fetch loops report what is wrong
+		}
+		for _, t := range topics {
+			if len(t.Partitions) != g.counts[t.Name] {
+				c.opts.Logger.Info("partitions of the topic changed, assigning anew", "topic", t.Name, "partitions", len(t.Partitions))
+				ended <- nil
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// metadata looks topics up; a topic that is not there is an error.
+func metadata(ctx context.Context, client *kafka.Client, addr net.Addr, topics []string) ([]kafka.Topic, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := client.Metadata(ctx, &kafka.MetadataRequest{Addr: addr, Topics: topics})
+	if err != nil {
+		return nil, fmt.Errorf("look up topics: %w", err)
+	}
+	for _, t := range res.Topics {
+		if t.Error != nil {
+			return nil, fmt.Errorf("look up topic %s: %w", t.Name, t.Error)
+		}
+	}
+	return res.Topics, nil
+}
+
+// position is where a claim begins: committed is -1 where the group has nothing.
+type position struct{ next, committed int64 }
+
+// positions reads the group's committed offsets, and decides where to begin
+// where there are none.
+func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[topicPartition]position, error) {
+	committed, err := c.committed(ctx, tps)
+	if err != nil {
+		return nil, err
+	}
+	result := make(map[topicPartition]position, len(tps))
+	var fresh []topicPartition
+	known := map[string]bool{}
+	for tp, offset := range committed {
+		if offset >= 0 {
+			known[tp.topic] = true
+		}
+	}
+	for _, tp := range tps {
+		if offset := committed[tp]; offset >= 0 {
+			result[tp] = position{offset, offset}
+		} else {
+			fresh = append(fresh, tp)
+		}
+	}
+	for _, tp := range fresh {
+		// A partition without an offset in a topic that the group has been reading
+		// was added later: what it holds is new, so it is read from its beginning.
+		start := c.cfg.Start
+		if known[tp.topic] {
+			start = Earliest
+		}
+		next, err := c.offsetAt(ctx, tp, start)
+		if err != nil {
+			return nil, err
+		}
+		result[tp] = position{next, -1}
+	}
+	return result, nil
+}
+
+// committed reads the group's offset of every partition of the topics at hand.
+func (c *Consumer) committed(ctx context.Context, tps []topicPartition) (map[topicPartition]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	all, err := metadata(ctx, c.client, c.addr, topicNames(tps))
+	if err != nil {
+		return nil, err
+	}
+	topics := map[string][]int{}
+	for _, t := range all {
+		for _, p := range t.Partitions {
+			topics[t.Name] = append(topics[t.Name], p.ID)
+		}
+	}
+	res, err := c.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{Addr: c.addr, GroupID: c.cfg.Group, Topics: topics})
+	if err == nil {
+		err = res.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the group's offsets: %w", err)
+	}
+	result := map[topicPartition]int64{}
+	for topic, partitions := range res.Topics {
+		for _, p := range partitions {
+			if p.Error != nil {
+				return nil, fmt.Errorf("read the group's offset of %s/%d: %w", topic, p.Partition, p.Error)
+			}
+			result[topicPartition{topic, p.Partition}] = p.CommittedOffset
+		}
+	}
+	return result, nil
+}
+
+func topicNames(tps []topicPartition) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, tp := range tps {
+		if !seen[tp.topic] {
+			seen[tp.topic] = true
+			names = append(names, tp.topic)
+		}
+	}
+	return names
+}
+
+// offsetAt asks the leader for the first or the next offset of a partition.
+func (c *Consumer) offsetAt(ctx context.Context, tp topicPartition, where string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request := kafka.FirstOffsetOf(tp.partition)
+	if where == Latest {
+		request = kafka.LastOffsetOf(tp.partition)
+	}
+	res, err := c.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+		Addr: c.addr, Topics: map[string][]kafka.OffsetRequest{tp.topic: {request}},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, err)
+	}
+	for _, p := range res.Topics[tp.topic] {
+		if p.Error != nil {
+			return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, p.Error)
+		}
+		if where == Latest {
+			return p.LastOffset, nil
+		}
+		return p.FirstOffset, nil
+	}
+	return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, kafka.UnknownTopicOrPartition)
+}
+
+// ErrOutOfRange is why a partition holds whose committed offset is no longer in the topic.
+var ErrOutOfRange = errors.New("the committed offset is no longer in the topic: set source.kafka.onOffsetOutOfRange to earliest or latest, or reset the group's offset")
+
+func (c *Consumer) resetOffset(ctx context.Context, tp topicPartition) (int64, error) {
+	if c.cfg.OnOffsetOutOfRange == Hold {
+		return 0, fmt.Errorf("fetch %s/%d: %w (%w)", tp.topic, tp.partition, ErrOutOfRange, kafka.OffsetOutOfRange)
+	}
+	next, err := c.offsetAt(ctx, tp, c.cfg.OnOffsetOutOfRange)
+	if err == nil {
+		c.opts.Logger.Warn("offset out of range, going on as configured", "topic", tp.topic, "partition", tp.partition,
+			"onOffsetOutOfRange", c.cfg.OnOffsetOutOfRange, "offset", next)
+	}
+	return next, err
+}
+
+// commit tells the group how far every claim is at rest. Only what changed is sent.
+func (c *Consumer) commit(ctx context.Context, g *generation) error {
+	topics := map[string][]kafka.OffsetCommit{}
+	sent := map[*claim]int64{}
+	for _, cl := range g.claims {
+		cl.mu.Lock()
+		if next := cl.mark.Next(); next != cl.committed {
+			topics[cl.topic] = append(topics[cl.topic], kafka.OffsetCommit{Partition: cl.partition, Offset: next})
+			sent[cl] = next
+		}
+		cl.mu.Unlock()
+	}
+	if len(sent) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := c.group.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
+		Addr: c.addr, GroupID: c.cfg.Group, GenerationID: g.id, MemberID: g.memberID,
+		InstanceID: c.cfg.GroupInstanceID, Topics: topics,
+	})
+	if err != nil {
+		return fmt.Errorf("commit offsets: %w", err)
+	}
+	for topic, partitions := range res.Topics {
+		for _, p := range partitions {
+			if p.Error != nil {
+				return fmt.Errorf("commit offset of %s/%d: %w", topic, p.Partition, p.Error)
+			}
+		}
+	}
+	for cl, next := range sent {
+		cl.mu.Lock()
+		cl.committed = next
+		cl.mu.Unlock()
+	}
+	return nil
+}
+
+// commitLoop commits on a tick: a commit is a round trip, never one per record.
+func (c *Consumer) commitLoop(ctx context.Context, g *generation) {
+	tick := time.NewTicker(c.opts.CommitInterval)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := c.commit(ctx, g)
+		if err != nil && !failing && ctx.Err() == nil {
+			c.opts.Logger.Warn("offsets could not be committed, trying again", "error", err)
+		}
+		failing = err != nil
+	}
+}

@@ -1,0 +1,247 @@
+package consumer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// Handler takes one message on. It may block (that is the back-pressure) until
+// ctx, the claim, ends. nil: the message was taken, and will be settled or
+// withdrawn. An error: it was not taken; unless the claim has ended, the process
+// cannot go on. It is never about one record.
+type Handler func(ctx context.Context, m *Message) error
+
+// queuedBatches is how many fetched batches may wait for a partition's worker:
+// with two, the worker finds the next one ready while a fetch is under way.
+const queuedBatches = 2
+
+// claim is the right and the state of working on one partition, from its
+// assignment to its revocation.
+type claim struct {
+	topicPartition
+	ctx     context.Context // ends with the claim
+	revoke  context.CancelFunc
+	stop    chan struct{} // closed: the worker takes no further message
+	batches chan batch    // from the fetch loop to the worker
+	budget  *budget
+	report  func(topic string, partition int, reason string, err error)
+
+	// The fetch loop's own.
+	position  int64                       // next offset to fetch
+	notBefore time.Time                   // when to try again after an error of this partition
+	wait      *backoff.ExponentialBackOff // how long that takes
+
+	mu        sync.Mutex
+	mark      watermark
+	pending   int           // handed out, neither settled nor withdrawn
+	committed int64         // what the group has; -1: nothing yet
+	end       int64         // offset after the last readable message; -1: not known yet
+	held      string        // why nothing arrives, or ""
+	changed   chan struct{} // a signal for the one who waits for mark or pending
+}
+
+func newClaim(ctx context.Context, tp topicPartition, position, committed int64, b *budget) *claim {
+	c := &claim{
+		topicPartition: tp,
+		stop:           make(chan struct{}),
+		batches:        make(chan batch, queuedBatches),
+		budget:         b,
+		position:       position,
+		wait:           newBackoff(),
+		mark:           newWatermark(position),
+		committed:      committed,
+		end:            -1,
+		changed:        make(chan struct{}, 1),
+	}
+	c.ctx, c.revoke = context.WithCancel(ctx)
+	return c
+}
+
+// work hands messages to the handler, one at a time, until the claim stops.
+func (c *claim) work(handler Handler) error {
+	for {
+		select {
+		case <-c.stop:
+			return nil
+		case <-c.ctx.Done():
+			return nil
+		case b := <-c.batches:
+			c.budget.signal() // there is room for another batch of this partition
+			for i := range b.messages {
+				m := &b.messages[i]
+				if !c.open(m) {
+					return nil
+				}
+				if err := handler(c.ctx, m); err != nil {
+					c.withdraw(m)
+					if c.ctx.Err() != nil {
+						return nil
+					}
+					return err
+				}
+			}
+			c.advance(b.next)
+		}
+	}
+}
+
+// open notes m as handed out, waiting while too many are open. It reports
+// false when the claim stops instead.
+func (c *claim) open(m *Message) bool {
+	for {
+		select {
+		case <-c.stop:
+			return false
+		case <-c.ctx.Done():
+			return false
+		default:
+		}
+		c.mu.Lock()
+		if c.mark.Len() < maxOpen {
+			m.claim = c
+			m.seq = c.mark.Open(m.Offset, m.Time)
+			c.pending++
+			c.mu.Unlock()
+			return true
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.stop:
+		case <-c.ctx.Done():
+		case <-c.changed:
+		}
+	}
+}
+
+func (c *claim) advance(next int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mark.Advance(next)
+}
+
+func (c *claim) settle(m *Message) {
+	c.mu.Lock()
+	settled := c.mark.Settle(m.seq)
+	if settled {
+		c.pending--
+	}
+	c.mu.Unlock()
+	if settled {
+		c.budget.give(m.bytes)
+		c.signal()
+	}
+}
+
+func (c *claim) withdraw(m *Message) {
+	c.mu.Lock()
+	c.pending--
+	c.mu.Unlock()
+	c.budget.give(m.bytes)
+	c.signal()
+}
+
+func (c *claim) signal() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// rest waits until nothing that was handed out is under way. The worker must
+// have ended.
+func (c *claim) rest(ctx context.Context) bool {
+	for {
+		c.mu.Lock()
+		pending := c.pending
+		c.mu.Unlock()
+		if pending == 0 {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-c.changed:
+		}
+	}
+}
+
+// hold reports why nothing arrives, once per change; an empty reason: it does again.
+func (c *claim) hold(reason string, err error) {
+	c.mu.Lock()
+	changed := c.held != reason
+	c.held = reason
+	c.mu.Unlock()
+	if changed && c.report != nil {
+		c.report(c.topic, c.partition, reason, err)
+	}
+}
+
+// budget bounds the bytes that are fetched and not yet at rest.
+type budget struct {
+	mu    sync.Mutex
+	used  int64
+	limit int64
+	wake  chan struct{} // closed and replaced on every change
+}
+
+func newBudget(limit int64) *budget { return &budget{limit: limit, wake: make(chan struct{})} }
+
+func (b *budget) take(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used += n
+}
+
+// give returns n bytes, and wakes the fetch loops when that made room.
+func (b *budget) give(n int64) {
+	b.mu.Lock()
+	full := b.used >= b.limit
+	b.used -= n
+	room := full && b.used < b.limit
+	b.mu.Unlock()
+	if room {
+		b.signal()
+	}
+}
+
+func (b *budget) signal() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.wake)
+	b.wake = make(chan struct{})
+}
+
+// state tells whether there is room, and what to wait on for a change.
+func (b *budget) state() (room bool, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used < b.limit, b.wake
+}
+
+// PartitionStats is one assigned partition as it stands.
+type PartitionStats struct {
+	Topic     string
+	Partition int
+	Committed int64     // next offset as the group has it; -1: none yet
+	Settled   int64     // next offset once everything at rest is committed
+	End       int64     // offset after the last readable message; -1: not known yet
+	Open      int       // handed out and not passed by the watermark
+	Oldest    time.Time // when the oldest message that is not at rest was written; zero: none
+	Held      string    // why nothing arrives, or ""
+}
+
+func (c *claim) stats() PartitionStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := PartitionStats{
+		Topic: c.topic, Partition: c.partition, Committed: c.committed,
+		Settled: c.mark.Next(), End: c.end, Open: c.mark.Len(), Held: c.held,
+	}
+	if oldest, ok := c.mark.Oldest(); ok {
+		s.Oldest = oldest
+	}
+	return s
+}
