@@ -1,0 +1,323 @@
+package schemas
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// EncodeJSON writes an event in Avro JSON as the Avro bytes of the schema. Map entries keep the order of the text,
+// fields that are left out have their default. A branch of a union is named by the Avro specification ("string",
+// "profile.xdm.Person") or as goavro does it ("long.timestamp-millis"); a value without its branch's name, as tools
+// that print plain JSON leave it, is of the first branch that it fits. Errors name the place, never a value.
+func (s *Schema) EncodeJSON(text []byte) ([]byte, error) {
+	root, err := parseJSON(text)
+	if err != nil {
+		return nil, fmt.Errorf("read JSON: %w", err)
+	}
+	body, err := encode(nil, s.Root, root, "$")
+	if err != nil {
+		return nil, fmt.Errorf("encode by the schema: %w", err)
+	}
+	return body, nil
+}
+
+func encode(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+	switch t.Kind {
+	case Null:
+		if v.kind == jsonNull {
+			return dst, nil
+		}
+	case Boolean:
+		if v.kind == jsonBool {
+			return append(dst, map[bool]byte{true: 1}[v.flag]), nil
+		}
+	case Int, Long:
+		return encodeInteger(dst, t, v, path)
+	case Float, Double:
+		return encodeFloat(dst, t, v, path)
+	case String:
+		if v.kind == jsonString {
+			return append(appendLong(dst, int64(len(v.text))), v.text...), nil
+		}
+	case Bytes, Fixed:
+		return encodeBytes(dst, t, v, path)
+	case Enum:
+		if i := slices.Index(t.Symbols, v.text); v.kind == jsonString && i >= 0 {
+			return appendLong(dst, int64(i)), nil
+		}
+	case Array, Map:
+		return encodeCollection(dst, t, v, path)
+	case Record:
+		return encodeRecord(dst, t, v, path)
+	case Union:
+		return encodeUnion(dst, t, v, path)
+	}
+	return nil, fmt.Errorf("%s: must be %s", path, t.describe())
+}
+
+func (t *Type) describe() string {
+	if t.Kind == Enum {
+		return fmt.Sprintf("one of the symbols of %s", t.Name)
+	}
+	if t.Name != "" {
+		return fmt.Sprintf("%s %s", t.Kind, t.Name)
+	}
+	return t.Kind.String()
+}
+
+func encodeInteger(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+	bits := 64
+	if t.Kind == Int {
+		bits = 32
+	}
+	n, err := strconv.ParseInt(v.text, 10, bits)
+	if v.kind != jsonNumber || err != nil {
+		return nil, fmt.Errorf("%s: must be %s, a whole number of %d bits", path, t.Kind, bits)
+	}
+	return appendLong(dst, n), nil
+}
+
+func encodeFloat(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+	bits := 64
+	if t.Kind == Float {
+		bits = 32
+	}
+	named := v.kind == jsonString && (v.text == "NaN" || v.text == "Infinity" || v.text == "-Infinity")
+	f, err := strconv.ParseFloat(v.text, bits)
+	if !named && (v.kind != jsonNumber || err != nil) {
+		return nil, fmt.Errorf("%s: must be %s", path, t.Kind)
+	}
+	if bits == 32 {
+		return binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(f))), nil
+	}
+	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(f)), nil
+}
+
+// encodeBytes takes bytes as Avro JSON has them: a string whose characters are the bytes 0 to 255.
+func encodeBytes(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+	if v.kind != jsonString {
+		return nil, fmt.Errorf("%s: must be %s, written as a string", path, t.describe())
+	}
+	var raw []byte
+	for _, r := range v.text {
+		if r > math.MaxUint8 {
+			return nil, fmt.Errorf("%s: characters of %s stand for one byte each, at most U+00FF", path, t.Kind)
+		}
+		raw = append(raw, byte(r))
+	}
+	if t.Kind == Bytes {
+		dst = appendLong(dst, int64(len(raw)))
+	} else if len(raw) != t.Size {
+		return nil, fmt.Errorf("%s: must be %s, %d bytes", path, t.describe(), t.Size)
+	}
+	return append(dst, raw...), nil
+}
+
+func encodeCollection(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+	if t.Kind == Array && v.kind != jsonArray || t.Kind == Map && v.kind != jsonObject {
+		return nil, fmt.Errorf("%s: must be %s", path, t.Kind)
+	}
+	if len(v.items) > 0 {
+		dst = appendLong(dst, int64(len(v.items)))
+	}
+	for i, item := range v.items {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if t.Kind == Map {
+			dst = append(appendLong(dst, int64(len(v.keys[i]))), v.keys[i]...)
+			at = fmt.Sprintf("%s[%q]", path, v.keys[i])
+		}
+		var err error
+		if dst, err = encode(dst, t.Items, item, at); err != nil {
+			return nil, err
+		}
+	}
+	return appendLong(dst, 0), nil
+}
+
+func encodeRecord(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+	if v.kind != jsonObject {
+		return nil, fmt.Errorf("%s: must be %s", path, t.describe())
+	}
+	for i, key := range v.keys {
+		if !slices.ContainsFunc(t.Fields, func(f Field) bool { return f.Name == key }) {
+			return nil, fmt.Errorf("%s: %s has no field %q", path, t.Name, key)
+		}
+		if slices.Contains(v.keys[:i], key) {
+			return nil, fmt.Errorf("%s: field %q is there twice", path, key)
+		}
+	}
+	for _, field := range t.Fields {
+		at := path + "." + field.Name
+		var err error
+		switch i := slices.Index(v.keys, field.Name); {
+		case i >= 0:
+			dst, err = encode(dst, field.Type, v.items[i], at)
+		case field.preset != nil:
+			dst, err = encodePreset(dst, field, at)
+		default:
+			err = fmt.Errorf("%s: missing, and has no default", at)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}
+
+// encodePreset writes a field's default, which stands without the name of its branch: it is of the union's first.
+func encodePreset(dst []byte, field Field, path string) ([]byte, error) {
+	v, err := parseJSON(field.preset)
+	if err != nil {
+		return nil, fmt.Errorf("%s: default: %w", path, err)
+	}
+	t := field.Type
+	if t.Kind == Union {
+		dst, t = appendLong(dst, 0), t.Union[0]
+	}
+	return encode(dst, t, v, path)
+}
+
+func encodeUnion(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+	if v.kind == jsonObject && len(v.keys) == 1 {
+		for i, branch := range t.Union {
+			if branch.answersTo(v.keys[0]) {
+				return encode(appendLong(dst, int64(i)), branch, v.items[0], path)
+			}
+		}
+	}
+	var tried error
+	for i, branch := range t.Union {
+		encoded, err := encode(appendLong(dst, int64(i)), branch, v, path)
+		if err == nil {
+			return encoded, nil
+		}
+		if branch.Kind != Null {
+			tried = errors.Join(tried, err)
+		}
+	}
+	if tried == nil || len(t.Union) > 2 {
+		return nil, fmt.Errorf("%s: fits no branch of its union", path)
+	}
+	return nil, tried
+}
+
+// answersTo says whether a branch of a union is meant by a name.
+func (t *Type) answersTo(name string) bool {
+	return name == t.branchName() || t.Logical != LogicalNone && name == t.branchName()+"."+t.Logical.String()
+}
+
+func appendLong(dst []byte, n int64) []byte {
+	return binary.AppendUvarint(dst, uint64(n<<1)^uint64(n>>63))
+}
+
+// latin1 writes bytes the way Avro JSON has them in a string.
+func latin1(raw []byte) string {
+	text := make([]byte, 0, len(raw)+len(raw)/2)
+	for _, b := range raw {
+		text = utf8.AppendRune(text, rune(b))
+	}
+	return string(text)
+}
+
+// DecodeJSON writes the Avro bytes of an event as Avro JSON, in the order of the bytes.
+func (s *Schema) DecodeJSON(body []byte) ([]byte, error) {
+	c := NewCursor(body)
+	text := appendJSON(nil, &c, s.Root)
+	if !c.Done() {
+		return nil, fmt.Errorf("%w: the bytes do not fit the schema", ErrMalformed)
+	}
+	return text, nil
+}
+
+func appendJSON(dst []byte, c *Cursor, t *Type) []byte {
+	switch t.Kind {
+	case Null:
+		return append(dst, "null"...)
+	case Boolean:
+		return strconv.AppendBool(dst, c.Boolean())
+	case Int, Long:
+		return strconv.AppendInt(dst, c.Long(), 10)
+	case Float:
+		return appendFloat(dst, float64(c.Float()), 32)
+	case Double:
+		return appendFloat(dst, c.Double(), 64)
+	case String:
+		return appendText(dst, string(c.Bytes()))
+	case Bytes:
+		return appendText(dst, latin1(c.Bytes()))
+	case Fixed:
+		return appendText(dst, latin1(c.Fixed(t.Size)))
+	case Enum:
+		return appendText(dst, t.Symbols[c.Index(len(t.Symbols))])
+	case Union:
+		branch := c.Branch(t)
+		if branch.Kind == Null {
+			return append(dst, "null"...)
+		}
+		dst = append(appendText(append(dst, '{'), branch.branchName()), ':')
+		return append(appendJSON(dst, c, branch), '}')
+	}
+	if !c.Enter() {
+		return dst
+	}
+	defer c.Leave()
+	return appendNested(dst, c, t)
+}
+
+func appendNested(dst []byte, c *Cursor, t *Type) []byte {
+	opening, closing := byte('{'), byte('}')
+	if t.Kind == Array {
+		opening, closing = '[', ']'
+	}
+	dst = append(dst, opening)
+	for i := range t.Fields {
+		if c.Failed() {
+			break
+		}
+		dst = append(appendText(separate(dst, i), t.Fields[i].Name), ':')
+		dst = appendJSON(dst, c, t.Fields[i].Type)
+	}
+	if t.Kind != Record {
+		for i, b := 0, (Blocks{}); c.Next(t, &b); i++ {
+			if dst = separate(dst, i); t.Kind == Map {
+				dst = append(appendText(dst, string(c.Bytes())), ':')
+			}
+			dst = appendJSON(dst, c, t.Items)
+		}
+	}
+	return append(dst, closing)
+}
+
+func separate(dst []byte, i int) []byte {
+	if i > 0 {
+		return append(dst, ',')
+	}
+	return dst
+}
+
+// appendFloat writes what is no number as a string, as Avro's own JSON encoder does.
+func appendFloat(dst []byte, f float64, bits int) []byte {
+	switch {
+	case math.IsNaN(f):
+		return append(dst, `"NaN"`...)
+	case math.IsInf(f, 1):
+		return append(dst, `"Infinity"`...)
+	case math.IsInf(f, -1):
+		return append(dst, `"-Infinity"`...)
+	}
+	return strconv.AppendFloat(dst, f, 'g', -1, bits)
+}
+
+func appendText(dst []byte, text string) []byte {
+	quoted, err := json.Marshal(text)
+	if err != nil { // a string always has a JSON form
+		return append(dst, `""`...)
+	}
+	return append(dst, quoted...)
+}

@@ -1,0 +1,121 @@
+package schemas
+
+import "encoding/json"
+
+// Kind is the shape of an Avro type.
+type Kind uint8
+
+// The kinds of Avro types.
+const (
+	Null Kind = iota
+	Boolean
+	Int
+	Long
+	Float
+	Double
+	Bytes
+	String
+	Fixed
+	Enum
+	Array
+	Map
+	Record
+	Union
+)
+
+var kindNames = [...]string{
+	"null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum", "array", "map", "record", "union",
+}
+
+// String is the kind's name in a schema.
+func (k Kind) String() string { return kindNames[k] }
+
+// Logical is a logical type that changes how a value is shown. Those that a reader need not know are LogicalNone.
+type Logical uint8
+
+// The logical types that are told apart.
+const (
+	LogicalNone Logical = iota
+	Date
+	TimeMillis
+	TimeMicros
+	TimestampMillis
+	TimestampMicros
+	TimestampNanos
+	LocalTimestampMillis
+	LocalTimestampMicros
+	LocalTimestampNanos
+	Decimal
+	UUID
+)
+
+var logicalNames = [...]string{
+	"", "date", "time-millis", "time-micros", "timestamp-millis", "timestamp-micros", "timestamp-nanos",
+	"local-timestamp-millis", "local-timestamp-micros", "local-timestamp-nanos", "decimal", "uuid",
+}
+
+// String is the logical type's name in a schema.
+func (l Logical) String() string { return logicalNames[l] }
+
+// Type is a node of a schema's tree. A recursive type contains itself, so a walk over types needs an end of its own.
+type Type struct {
+	Kind    Kind
+	Logical Logical
+	Name    string // full name of a record, enum or fixed
+	Labels  []string
+	Symbols []string // of an enum
+	Size    int      // bytes of a fixed
+	Scale   int      // of a decimal
+	Fields  []Field  // of a record
+	Items   *Type    // of an array; the values of a map
+	Union   []*Type  // branches of a union
+
+	precision  int
+	minSize    int  // fewest bytes that a value can have
+	weightless bool // no value has any bytes
+}
+
+// Field is a field of a record.
+type Field struct {
+	Name    string
+	Aliases []string
+	Labels  []string // data usage labels: the schema property "labels"
+	Type    *Type
+
+	preset json.RawMessage // the default, as text; nil when there is none
+}
+
+// Field finds a record's field by name, else by alias; nil when there is none.
+func (t *Type) Field(name string) *Field {
+	for i := range t.Fields {
+		if t.Fields[i].Name == name {
+			return &t.Fields[i]
+		}
+	}
+	for i := range t.Fields {
+		for _, alias := range t.Fields[i].Aliases {
+			if alias == name {
+				return &t.Fields[i]
+			}
+		}
+	}
+	return nil
+}
+
+// Alternatives are what a value of the type can be: the branches of a union, null left out, or the type itself.
+func (t *Type) Alternatives() []*Type {
+	switch t.Kind {
+	case Union:
+		var all []*Type
+		for _, branch := range t.Union {
+			if branch.Kind != Null {
+				all = append(all, branch)
+			}
+		}
+		return all
+	case Null:
+		return nil
+	default:
+		return []*Type{t}
+	}
+}

@@ -1,0 +1,153 @@
+package transform
+
+import (
+	"unsafe"
+
+	"kinesis-destination/schemas"
+)
+
+// facts is what the first look finds out about an event.
+type facts struct {
+	at         [roleCount]int // where each part starts
+	unreadable bool           // a required part is of a branch of its union that is none of its forms
+
+	stated       bool // changed is not null
+	segments     bool // changed.segments is not empty
+	attributes   bool // changed.attributes is not empty
+	identities   bool // changed.identities
+	mapped       int  // 1 + index of the first mapped segment in changed.segments
+	hasAttribute bool // changed.attributes touches a mapped path
+
+	listed   bool // segmentMembership lists a mapped segment
+	inside   bool // and one is realized or existing
+	policies policySet
+}
+
+const (
+	statusRealized = "realized"
+	statusExisting = "existing"
+	statusExited   = "exited"
+)
+
+// verdict applies rules 1 to 8: the trigger and its rule, and a reason when nothing is exported all the same.
+func (f *facts) verdict() (Trigger, int, Reason) {
+	relevant := f.identities || f.hasAttribute
+	switch {
+	case !f.stated && f.listed:
+		return TriggerUnstated, 8, ""
+	case !f.stated:
+		return TriggerUnstated, 8, ReasonNotInMappedSegment
+	case f.mapped > 0:
+		return TriggerSegment, 1, "" // or 2, which its status decides
+	case f.identities && f.inside:
+		return TriggerIdentity, 4, ""
+	case relevant && f.inside:
+		return TriggerAttribute, 5, ""
+	case f.identities:
+		return TriggerIdentity, 7, ReasonNotInMappedSegment
+	case relevant:
+		return TriggerAttribute, 7, ReasonNotInMappedSegment
+	case f.segments:
+		return TriggerNone, 3, ReasonUnmappedSegment
+	case f.attributes:
+		return TriggerNone, 6, ReasonUnmappedAttribute
+	default:
+		return TriggerNone, 0, ReasonNothingChanged
+	}
+}
+
+// survey goes over the whole event once, whatever it is: it notes where the parts are, and reads those that decide.
+func (j *journey) survey() {
+	if j.shape.record == nil {
+		return
+	}
+	for i := range j.shape.record.Fields {
+		if j.c.Failed() {
+			return
+		}
+		t, role := j.shape.record.Fields[i].Type, j.shape.parts[i]
+		j.facts.at[role] = j.c.Pos()
+		switch role {
+		case roleChanged:
+			j.readChanged(t)
+		case roleMembership:
+			j.readMemberships(t)
+		default:
+			j.c.Skip(t)
+		}
+	}
+}
+
+func (j *journey) readChanged(t *schemas.Type) {
+	t = j.c.Branch(t)
+	roles := j.shape.changed.of(t)
+	if roles == nil {
+		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		j.c.Skip(t)
+		return
+	}
+	j.facts.stated = true
+	for i := range t.Fields {
+		field := t.Fields[i].Type
+		switch roles[i] {
+		case roleSegments:
+			j.readChangedSegments(j.c.Branch(field))
+		case roleChangedAttributes:
+			j.readChangedAttributes(j.c.Branch(field))
+		case roleChangedIdentities:
+			if field = j.c.Branch(field); field.Kind == schemas.Boolean {
+				j.facts.identities = j.c.Boolean()
+			} else {
+				j.c.Skip(field)
+			}
+		default:
+			j.c.Skip(field)
+		}
+	}
+}
+
+func (j *journey) readChangedSegments(t *schemas.Type) {
+	if t.Kind != schemas.Array {
+		j.c.Skip(t)
+		return
+	}
+	for b := (schemas.Blocks{}); j.c.Next(t, &b); {
+		j.facts.segments = true
+		id := text(&j.c, t.Items)
+		if j.facts.mapped == 0 {
+			if i, ok := j.plan.rules.segments[id]; ok {
+				j.facts.mapped = i + 1
+			}
+		}
+	}
+}
+
+func (j *journey) readChangedAttributes(t *schemas.Type) {
+	if t.Kind != schemas.Array {
+		j.c.Skip(t)
+		return
+	}
+	for b := (schemas.Blocks{}); j.c.Next(t, &b); {
+		j.facts.attributes = true
+		path := text(&j.c, t.Items)
+		j.facts.hasAttribute = j.facts.hasAttribute || j.shape.watched.touches(path)
+	}
+}
+
+// text reads a value that is text, as a view of the event's bytes; it is empty for null and for what is no text.
+func text(c *schemas.Cursor, t *schemas.Type) string {
+	switch t = c.Branch(t); t.Kind {
+	case schemas.String, schemas.Bytes:
+		return view(c.Bytes())
+	case schemas.Enum:
+		if i := c.Index(len(t.Symbols)); i < len(t.Symbols) {
+			return t.Symbols[i]
+		}
+	default:
+		c.Skip(t)
+	}
+	return ""
+}
+
+// view is a string over bytes that nobody writes to as long as the event is looked at. It must not outlive that.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

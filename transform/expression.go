@@ -1,0 +1,61 @@
+package transform
+
+import (
+	"fmt"
+	"slices"
+)
+
+// The operators of an expression.
+const (
+	OperatorAnd = "AND"
+	OperatorOr  = "OR"
+)
+
+// Expression is a condition on labels: either one label, or an operator over operands.
+type Expression struct {
+	Label    string       `yaml:"label,omitempty" json:"label,omitempty"`
+	Operator string       `yaml:"operator,omitempty" json:"operator,omitempty"`
+	Operands []Expression `yaml:"operands,omitempty" json:"operands,omitempty"`
+}
+
+// problem says what is wrong with an expression and where in it; empty when nothing is.
+func (e Expression) problem() string {
+	switch {
+	case e.Label != "" && (e.Operator != "" || len(e.Operands) > 0):
+		return ": has a label or an operator, not both"
+	case e.Label != "":
+		return ""
+	case e.Operator != OperatorAnd && e.Operator != OperatorOr:
+		return ": needs a label, or an operator that is AND or OR"
+	case len(e.Operands) == 0:
+		return ".operands: must hold at least one"
+	}
+	for i, operand := range e.Operands {
+		if problem := operand.problem(); problem != "" {
+			return fmt.Sprintf(".operands[%d]%s", i, problem)
+		}
+	}
+	return ""
+}
+
+// holds says whether the expression is true of labels, and which of them make it so.
+func (e Expression) holds(has func(label string) bool) (bool, []string) {
+	if e.Label != "" {
+		if has(e.Label) {
+			return true, []string{e.Label}
+		}
+		return false, nil
+	}
+	any, all := false, true
+	var witnesses []string
+	for _, operand := range e.Operands {
+		ok, by := operand.holds(has)
+		any, all = any || ok, all && ok
+		witnesses = append(witnesses, by...)
+	}
+	if e.Operator == OperatorAnd && !all || !any {
+		return false, nil
+	}
+	slices.Sort(witnesses)
+	return true, slices.Compact(witnesses)
+}

@@ -1,0 +1,204 @@
+package transform
+
+import "kinesis-destination/schemas"
+
+// member is one entry of segmentMembership, as a view.
+type member struct {
+	present   bool
+	status    string
+	policy    string
+	ownPolicy bool // of the event, as the entry states none
+	qualified int  // where lastQualificationTime is
+	timeType  *schemas.Type
+}
+
+// readMember reads one entry. One that is null is not present.
+func (j *journey) readMember(c *schemas.Cursor, t *schemas.Type) member {
+	t = c.Branch(t)
+	roles := j.shape.members.of(t)
+	if roles == nil {
+		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		c.Skip(t)
+		return member{}
+	}
+	m := member{present: true, ownPolicy: true}
+	for i := range t.Fields {
+		field := t.Fields[i].Type
+		switch roles[i] {
+		case roleStatus:
+			m.status = text(c, field)
+		case rolePolicy:
+			if field = c.Branch(field); field.Kind == schemas.Null {
+				break
+			}
+			m.policy, m.ownPolicy = text(c, field), false
+		case roleQualified:
+			m.qualified, m.timeType = c.Pos(), field
+			c.Skip(field)
+		default:
+			c.Skip(field)
+		}
+	}
+	return m
+}
+
+// readMemberships looks for mapped segments.
+func (j *journey) readMemberships(t *schemas.Type) {
+	if t = j.c.Branch(t); t.Kind != schemas.Map {
+		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		j.c.Skip(t)
+		return
+	}
+	for outer := (schemas.Blocks{}); j.c.Next(t, &outer); {
+		j.c.Bytes()
+		namespace := j.c.Branch(t.Items)
+		if namespace.Kind != schemas.Map {
+			j.facts.unreadable = j.facts.unreadable || namespace.Kind != schemas.Null
+			j.c.Skip(namespace)
+			continue
+		}
+		for inner := (schemas.Blocks{}); j.c.Next(namespace, &inner); {
+			if _, mapped := j.plan.rules.segments[view(j.c.Bytes())]; !mapped {
+				j.c.Skip(namespace.Items)
+				continue
+			}
+			if m := j.readMember(&j.c, namespace.Items); m.present {
+				j.facts.listed = true
+				j.facts.inside = j.facts.inside || m.status == statusRealized || m.status == statusExisting
+				if j.plan.rules.unmapped == SameMergePolicy {
+					j.facts.policies.add(m)
+				}
+			}
+		}
+	}
+}
+
+// writeMemberships writes the segments of rule 14, or with exit those of rule 28. It says whether the segment that
+// triggered the record is one that the profile left.
+func (j *journey) writeMemberships(w *writer, exit bool) (exited bool) {
+	w.member(`"segmentMembership":{`)
+	c := j.c.At(j.facts.at[roleMembership])
+	t := c.Branch(j.shape.types[roleMembership])
+	own := j.ownPolicy(exit)
+	var names, ids keySet
+	defer names.free()
+	defer ids.free()
+	for outer := (schemas.Blocks{}); t.Kind == schemas.Map && c.Next(t, &outer); {
+		mark, name := len(w.dst), c.Bytes()
+		namespace := c.Branch(t.Items)
+		if namespace.Kind != schemas.Map {
+			c.Skip(namespace)
+			continue
+		}
+		w.key(view(name))
+		w.dst = append(w.dst, '{')
+		start := len(w.dst)
+		ids.reset()
+		for inner := (schemas.Blocks{}); c.Next(namespace, &inner); {
+			id := c.Bytes()
+			segment, mapped := j.plan.rules.segments[view(id)]
+			m := j.readMember(&c, namespace.Items)
+			if !m.present || !mapped && (exit || !j.holdsUnmapped(m, own)) {
+				continue
+			}
+			exited = exited || mapped && segment+1 == j.facts.mapped && m.status == statusExited
+			if exit {
+				m.status = statusExited
+			}
+			w.unique(&ids, id)
+			w.key(view(id))
+			j.writeMember(w, c, m)
+			if mapped {
+				w.dst = append(w.dst, j.plan.rules.extras[segment]...)
+			}
+			w.dst = append(w.dst, '}')
+		}
+		if len(w.dst) == start {
+			w.dst = w.dst[:mark]
+			continue
+		}
+		w.unique(&names, name)
+		w.dst = append(w.dst, '}')
+	}
+	w.dst = append(w.dst, '}')
+	return exited
+}
+
+// writeMember writes an entry up to where a mapped segment's extras follow.
+func (j *journey) writeMember(w *writer, c schemas.Cursor, m member) {
+	w.dst = append(w.dst, '{')
+	if m.timeType != nil {
+		mark := len(w.dst)
+		w.dst = append(w.dst, `"lastQualificationTime":`...)
+		at := c.At(m.qualified)
+		if !w.time(&at, m.timeType) {
+			w.dst = w.dst[:mark]
+		}
+	}
+	w.member(`"status":`)
+	w.dst = appendString(w.dst, m.status)
+}
+
+// ownPolicy is the event's own merge policy; not needed for an exit, which holds no unmapped segment.
+func (j *journey) ownPolicy(exit bool) string {
+	t := j.shape.types[roleMergePolicy]
+	if t == nil || exit || j.plan.rules.unmapped != SameMergePolicy {
+		return ""
+	}
+	c := j.c.At(j.facts.at[roleMergePolicy])
+	return text(&c, t)
+}
+
+func (j *journey) holdsUnmapped(m member, own string) bool {
+	switch j.plan.rules.unmapped {
+	case AllSegments:
+		return true
+	case MappedOnly:
+		return false
+	default:
+		return j.facts.policies.has(m, own)
+	}
+}
+
+// policySet is the merge policies of the mapped segments of one profile: one or two, as a rule.
+type policySet struct {
+	own  bool // the event's own is among them
+	n    int
+	few  [4]string
+	rest []string
+}
+
+func (s *policySet) add(m member) {
+	switch {
+	case m.ownPolicy:
+		s.own = true
+	case s.holds(m.policy):
+	case s.n < len(s.few):
+		s.few[s.n] = m.policy
+		s.n++
+	default:
+		s.rest = append(s.rest, m.policy)
+	}
+}
+
+// has says whether an entry's merge policy is in the set; own is the event's own.
+func (s *policySet) has(m member, own string) bool {
+	if m.ownPolicy {
+		return s.own || s.holds(own)
+	}
+	return s.own && m.policy == own || s.holds(m.policy)
+}
+
+func (s *policySet) holds(policy string) bool {
+	for i := range s.n {
+		if s.few[i] == policy {
+			return true
+		}
+	}
+	for _, other := range s.rest {
+		if other == policy {
+			return true
+		}
+	}
+	return false
+}

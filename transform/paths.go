@@ -1,0 +1,88 @@
+package transform
+
+import (
+	"slices"
+	"strings"
+)
+
+// noSlot marks what is no mapped path itself but leads to some.
+const noSlot = -1
+
+// outline is the shape of a record's attributes: the mapped paths as a tree, in the order in which they are mapped.
+type outline struct {
+	name     string
+	key      []byte // the name as a JSON member: "name":
+	slot     int    // index of the mapped path that ends here, or noSlot
+	children []*outline
+}
+
+func (o *outline) add(parts []string, slot int) {
+	if len(parts) == 0 {
+		o.slot = slot
+		return
+	}
+	i := slices.IndexFunc(o.children, func(child *outline) bool { return child.name == parts[0] })
+	if i < 0 {
+		i = len(o.children)
+		key := append(appendString(nil, parts[0]), ':')
+		o.children = append(o.children, &outline{name: parts[0], key: key, slot: noSlot})
+	}
+	o.children[i].add(parts[1:], slot)
+}
+
+// under says whether path lies below parent, or is it.
+func under(path, parent string) bool {
+	return strings.HasPrefix(path, parent) && (len(path) == len(parent) || path[len(parent)] == '.')
+}
+
+// uncovered parts mapped paths into those that stand for themselves and those that lie below another.
+func uncovered(paths []string) (alone, covered []string) {
+	for _, path := range paths {
+		if slices.ContainsFunc(paths, func(other string) bool { return other != path && under(path, other) }) {
+			covered = append(covered, path)
+		} else {
+			alone = append(alone, path)
+		}
+	}
+	return alone, covered
+}
+
+// pathSet answers whether a changed path touches a mapped one: the same, a parent or a child (rule 5).
+type pathSet struct {
+	mapped map[string]struct{}
+	above  map[string]struct{} // every parent of a mapped path
+}
+
+func newPathSet(paths []string) pathSet {
+	s := pathSet{map[string]struct{}{}, map[string]struct{}{}}
+	for _, path := range paths {
+		s.mapped[path] = struct{}{}
+		for i := range path {
+			if path[i] == '.' {
+				s.above[path[:i]] = struct{}{}
+			}
+		}
+	}
+	return s
+}
+
+func (s pathSet) touches(path string) bool {
+	if _, ok := s.above[path]; ok {
+		return true
+	}
+	for i := range len(path) {
+		if path[i] == '.' {
+			if _, ok := s.mapped[path[:i]]; ok {
+				return true
+			}
+		}
+	}
+	_, ok := s.mapped[path]
+	return ok
+}
+
+// cut splits a path after its first name.
+func cut(path string) (name, rest string) {
+	name, rest, _ = strings.Cut(path, ".")
+	return name, rest
+}

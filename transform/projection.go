@@ -1,0 +1,215 @@
+package transform
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"kinesis-destination/schemas"
+)
+
+// found is where a mapped path's value is in an event.
+type found struct {
+	pos int
+	t   *schemas.Type // nil when the path is not there
+}
+
+// slotsAtHand is how many mapped paths need no allocation: a few more than the platform supports.
+const slotsAtHand = 64
+
+// writeAttributes writes the mapped attributes that are present, in mapping order.
+func (j *journey) writeAttributes(w *writer) {
+	if j.shape.attributes == nil {
+		return
+	}
+	var at [slotsAtHand]found
+	slots := at[:]
+	if n := len(j.plan.rules.paths); n > len(at) {
+		slots = make([]found, n)
+	}
+	c := j.c.At(j.facts.at[roleAttributes])
+	j.shape.attributes.find(&c, j.shape.types[roleAttributes], slots)
+	for _, child := range j.plan.rules.outline.children {
+		j.writeOutline(w, child, slots)
+	}
+}
+
+// find walks over a value and notes where the mapped paths are.
+func (b *branch) find(c *schemas.Cursor, t *schemas.Type, slots []found) {
+	if b == nil {
+		c.Skip(t)
+		return
+	}
+	if b.slot != noSlot {
+		slots[b.slot] = found{c.Pos(), t}
+		c.Skip(t)
+		return
+	}
+	switch t.Kind {
+	case schemas.Union:
+		if i := c.Index(len(t.Union)); b.children[i] != nil {
+			b.children[i].find(c, t.Union[i], slots)
+		} else {
+			c.Skip(t.Union[i])
+		}
+	case schemas.Record:
+		for i := range t.Fields {
+			if child := b.children[i]; child != nil {
+				child.find(c, t.Fields[i].Type, slots)
+			} else {
+				c.Skip(t.Fields[i].Type)
+			}
+		}
+	}
+}
+
+// writeOutline writes a node of the outline as a member. What turns out to be empty leaves no key.
+func (j *journey) writeOutline(w *writer, o *outline, slots []found) {
+	if o.slot != noSlot {
+		if slots[o.slot].t == nil {
+			return
+		}
+		mark := w.open(o.key)
+		c := j.c.At(slots[o.slot].pos)
+		t := c.Branch(slots[o.slot].t)
+		if !w.collections && (t.Kind == schemas.Array || t.Kind == schemas.Map) {
+			w.fail(ReasonCollection)
+		}
+		if !w.value(&c, t) {
+			w.dst = w.dst[:mark]
+		}
+		return
+	}
+	mark := w.open(o.key)
+	w.dst = append(w.dst, '{')
+	start := len(w.dst)
+	for _, child := range o.children {
+		j.writeOutline(w, child, slots)
+	}
+	if len(w.dst) == start {
+		w.dst = w.dst[:mark]
+		return
+	}
+	w.dst = append(w.dst, '}')
+}
+
+// writeIdentities writes the identity map, and returns where the first identity of the partition key's namespace is.
+func (j *journey) writeIdentities(w *writer) found {
+	var key found
+	w.member(`"identityMap":{`)
+	c := j.c.At(j.facts.at[roleIdentities])
+	t := c.Branch(j.shape.types[roleIdentities])
+	var names keySet
+	defer names.free()
+	if t.Kind != schemas.Map {
+		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		w.dst = append(w.dst, '}')
+		return key
+	}
+	for outer := (schemas.Blocks{}); c.Next(t, &outer); {
+		name := c.Bytes()
+		w.unique(&names, name)
+		w.key(view(name))
+		w.dst = append(w.dst, '[')
+		first := j.writeNamespace(w, &c, c.Branch(t.Items))
+		if j.plan.rules.namespace != "" && j.plan.rules.namespace == view(name) {
+			key = first
+		}
+		w.dst = append(w.dst, ']')
+	}
+	w.dst = append(w.dst, '}')
+	return key
+}
+
+// writeNamespace writes the identities of a namespace, and returns where the first one is.
+func (j *journey) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Type) (first found) {
+	if t.Kind != schemas.Array {
+		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		c.Skip(t)
+		return first
+	}
+	for b := (schemas.Blocks{}); c.Next(t, &b); {
+		identity := c.Branch(t.Items)
+		roles := j.shape.identities.of(identity)
+		if roles == nil {
+			j.facts.unreadable = j.facts.unreadable || identity.Kind != schemas.Null
+			c.Skip(identity)
+			continue
+		}
+		for i := range identity.Fields {
+			if roles[i] != roleID {
+				c.Skip(identity.Fields[i].Type)
+				continue
+			}
+			mark := w.open(nil)
+			w.dst = append(w.dst, `{"id":`...)
+			at := found{c.Pos(), identity.Fields[i].Type}
+			if !w.value(c, at.t) {
+				w.dst = w.dst[:mark]
+				continue
+			}
+			if first.t == nil {
+				first = at
+			}
+			w.dst = append(w.dst, '}')
+		}
+	}
+	return first
+}
+
+// partitionKey is the profile's id, or the identity that stands for it.
+func (j *journey) partitionKey(identity found) string {
+	if key := j.keyAt(identity); key != "" {
+		return key
+	}
+	return j.keyAt(found{j.facts.at[roleProfileID], j.shape.types[roleProfileID]})
+}
+
+// keyAt is the text or number at a place, as a string of its own; empty when there is neither.
+func (j *journey) keyAt(place found) string {
+	if place.t == nil {
+		return ""
+	}
+	c := j.c.At(place.pos)
+	t := c.Branch(place.t)
+	if t.Kind == schemas.Int || t.Kind == schemas.Long {
+		return strconv.FormatInt(c.Long(), 10)
+	}
+	key := text(&c, t)
+	if !utf8.ValidString(key) {
+		return strings.ToValidUTF8(key, "\uFFFD")
+	}
+	return strings.Clone(key)
+}
+
+// writeSource writes the metadata that a reader can drop duplicates by.
+func (j *journey) writeSource(w *writer) {
+	w.member(`"_source":{"topic":`)
+	w.dst = appendString(w.dst, j.src.Topic)
+	w.member(`"partition":`)
+	w.integer(int64(j.src.Partition))
+	w.member(`"offset":`)
+	w.integer(j.src.Offset)
+	for _, part := range [...]struct {
+		name string
+		role role
+	}{{partEventID, roleEventID}, {partEvaluatedAt, roleEvaluatedAt}} {
+		t := j.shape.types[part.role]
+		if t == nil {
+			continue
+		}
+		mark := len(w.dst)
+		w.key(part.name)
+		c := j.c.At(j.facts.at[part.role])
+		var written bool
+		if part.role == roleEvaluatedAt {
+			written = w.time(&c, t)
+		} else {
+			written = w.value(&c, t)
+		}
+		if !written {
+			w.dst = w.dst[:mark]
+		}
+	}
+	w.dst = append(w.dst, '}')
+}

@@ -1,0 +1,71 @@
+package transform
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// Error reads like a finding of a linter: what, why, where from, and each way out.
+func (v Violation) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "policy violation: %s", v.Policy)
+	if len(v.Actions) > 0 {
+		fmt.Fprintf(&b, " forbids %s", strings.Join(v.Actions, ", "))
+	}
+	fmt.Fprintf(&b, " (labels %s)", strings.Join(v.Labels, ", "))
+	if v.Description != "" {
+		fmt.Fprintf(&b, "\n  because: %s", v.Description)
+	}
+	for _, c := range v.Carriers {
+		fmt.Fprintf(&b, "\n  %s carries %s: %s", c.what(), c.Label, c.Declared)
+	}
+	for i, way := range v.WaysOut {
+		lead := "or"
+		if i == 0 {
+			lead = "either"
+		}
+		fmt.Fprintf(&b, "\n  %s %s", lead, way)
+	}
+	return b.String()
+}
+
+// Write prints the evaluation as a table.
+func (e Evaluation) Write(to io.Writer) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	schema := e.Schema
+	if schema == "" {
+		schema = "none was looked at; labels on schema fields are not known"
+	}
+	fmt.Fprintf(w, "marketing actions:\t%s\n", orNone(e.MarketingActions))
+	fmt.Fprintf(w, "field labels from:\t%s\n\n", schema)
+	fmt.Fprintf(w, "LABEL\tCARRIED BY\tDECLARED\n")
+	for _, c := range e.Labels {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Label, c.what(), c.Declared)
+	}
+	fmt.Fprintf(w, "\nPOLICY\tMARKETING ACTIONS\tVERDICT\n")
+	for _, j := range e.Policies {
+		verdict := "allowed"
+		if !j.Allowed {
+			verdict = "violated"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", j.Policy, strings.Join(j.Actions, ", "), verdict)
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("print evaluation: %w", err)
+	}
+	for _, v := range e.Violations {
+		if _, err := fmt.Fprintf(to, "\n%s\n", v.Error()); err != nil {
+			return fmt.Errorf("print evaluation: %w", err)
+		}
+	}
+	return nil
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,253 @@
+package transform
+
+import (
+	"fmt"
+
+	"kinesis-destination/schemas"
+)
+
+// The parts of an event, by their names in the contract's schema.
+const (
+	partEventID     = "eventId"
+	partEvaluatedAt = "evaluatedAt"
+	partProfileID   = "profileId"
+	partMergePolicy = "mergePolicyId"
+	partChanged     = "changed"
+	partAttributes  = "attributes"
+	partMembership  = "segmentMembership"
+	partIdentities  = "identityMap"
+	partConsents    = "consents"
+	memberSource    = "_source"
+)
+
+// part is what a field of a record is to us. roleNone is skipped.
+type role uint8
+
+const (
+	roleNone role = iota
+	roleEventID
+	roleEvaluatedAt
+	roleProfileID
+	roleMergePolicy
+	roleChanged
+	roleAttributes
+	roleMembership
+	roleIdentities
+	roleConsents
+	roleCount
+)
+
+// The roles inside changed, a segment's membership and an identity.
+const (
+	roleSegments role = iota + 1
+	roleChangedAttributes
+	roleChangedIdentities
+
+	roleStatus
+	roleQualified
+	rolePolicy
+
+	roleID
+)
+
+var (
+	eventRoles = map[string]role{
+		partEventID: roleEventID, partEvaluatedAt: roleEvaluatedAt, partProfileID: roleProfileID, partMergePolicy: roleMergePolicy,
+		partChanged: roleChanged, partAttributes: roleAttributes, partMembership: roleMembership, partIdentities: roleIdentities,
+		partConsents: roleConsents,
+	}
+	changedRoles  = map[string]role{"segments": roleSegments, "attributes": roleChangedAttributes, "identities": roleChangedIdentities}
+	memberRoles   = map[string]role{"status": roleStatus, "lastQualificationTime": roleQualified, "mergePolicyId": rolePolicy}
+	identityRoles = map[string]role{"id": roleID}
+)
+
+// shape is how a record of the writer schema is read as an event.
+type shape struct {
+	missing    error // a required part is not there, or of another form
+	parts      []role
+	record     *schemas.Type
+	types      [roleCount]*schemas.Type
+	changed    forms
+	members    forms
+	identities forms
+	attributes *branch // nil when no mapped path is in the schema
+	watched    pathSet
+}
+
+// forms are the records that something can be, each with the roles of its fields.
+type forms []form
+
+type form struct {
+	record *schemas.Type
+	roles  []role
+}
+
+// of is the roles of a record's fields; nil when the record is none of the forms.
+func (f forms) of(record *schemas.Type) []role {
+	for i := range f {
+		if f[i].record == record {
+			return f[i].roles
+		}
+	}
+	return nil
+}
+
+func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) *shape {
+	s := &shape{record: record, parts: rolesOf(record, eventRoles), watched: r.watched}
+	for i, role := range s.parts {
+		s.types[role] = record.Fields[i].Type
+	}
+	s.types[roleNone] = nil
+	s.changed = formsOf(alternatives(s.types[roleChanged]), changedRoles)
+	s.members = formsOf(elements(elements(alternatives(s.types[roleMembership]), schemas.Map), schemas.Map), memberRoles)
+	s.identities = formsOf(elements(elements(alternatives(s.types[roleIdentities]), schemas.Map), schemas.Array), identityRoles)
+	switch {
+	case !anyScalar(s.types[roleProfileID]):
+		s.missing = fmt.Errorf("%s has no %s that is text or a number", origin, partProfileID)
+	case !s.members.have(roleStatus):
+		s.missing = fmt.Errorf("%s has no %s that is a map of maps of records with a status", origin, partMembership)
+	case !s.identities.have(roleID):
+		s.missing = fmt.Errorf("%s has no %s that is a map of arrays of records with an id", origin, partIdentities)
+	}
+	if t := s.types[roleAttributes]; t != nil {
+		resolver := resolver{dropped: dropped, watched: newPathSet(r.paths)}
+		s.attributes = resolver.resolve(t, r.outline, "")
+		s.watched = resolver.watched
+	}
+	return s
+}
+
+// rolesOf gives each field of a record its role: by name, and what is then left by alias.
+func rolesOf(record *schemas.Type, names map[string]role) []role {
+	roles := make([]role, len(record.Fields))
+	for name, role := range names {
+		if field := record.Field(name); field != nil {
+			for i := range record.Fields {
+				if &record.Fields[i] == field {
+					roles[i] = role
+				}
+			}
+		}
+	}
+	return roles
+}
+
+func formsOf(candidates []*schemas.Type, names map[string]role) forms {
+	var fs forms
+	for _, candidate := range candidates {
+		if candidate.Kind == schemas.Record && fs.of(candidate) == nil {
+			fs = append(fs, form{candidate, rolesOf(candidate, names)})
+		}
+	}
+	return fs
+}
+
+// have says whether a form has a field of the role.
+func (f forms) have(wanted role) bool {
+	for _, form := range f {
+		for _, role := range form.roles {
+			if role == wanted {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func alternatives(t *schemas.Type) []*schemas.Type {
+	if t == nil {
+		return nil
+	}
+	return t.Alternatives()
+}
+
+// elements are what the arrays or maps among the types can hold.
+func elements(types []*schemas.Type, kind schemas.Kind) []*schemas.Type {
+	var inner []*schemas.Type
+	for _, t := range types {
+		if t.Kind == kind {
+			inner = append(inner, t.Items.Alternatives()...)
+		}
+	}
+	return inner
+}
+
+func anyScalar(t *schemas.Type) bool {
+	for _, t := range alternatives(t) {
+		switch t.Kind {
+		case schemas.String, schemas.Enum, schemas.Int, schemas.Long:
+			return true
+		}
+	}
+	return false
+}
+
+// branch is one step on the ways to the mapped paths, beside a type of the schema: its children are beside the fields
+// of a record or the branches of a union, nil where no mapped path goes.
+type branch struct {
+	slot     int // the mapped path that ends here, or noSlot
+	children []*branch
+}
+
+// resolver finds the mapped paths in a schema.
+type resolver struct {
+	dropped []bool // per slot, nil for none: what onViolation leaves out
+	watched pathSet
+}
+
+// resolve finds what of the outline is below a type. Where a field has a path's name as an alias only, a change of the
+// path may be reported under either name.
+func (r *resolver) resolve(t *schemas.Type, o *outline, actual string) *branch {
+	if o.slot != noSlot {
+		if r.dropped != nil && r.dropped[o.slot] {
+			return nil
+		}
+		return &branch{slot: o.slot}
+	}
+	b := &branch{slot: noSlot}
+	found := false
+	switch t.Kind {
+	case schemas.Union:
+		b.children = make([]*branch, len(t.Union))
+		for i, alternative := range t.Union {
+			if alternative.Kind == schemas.Record {
+				b.children[i] = r.resolve(alternative, o, actual)
+				found = found || b.children[i] != nil
+			}
+		}
+	case schemas.Record:
+		b.children = make([]*branch, len(t.Fields))
+		for _, child := range o.children {
+			field := t.Field(child.name)
+			for i := range t.Fields {
+				if &t.Fields[i] == field && b.children[i] == nil {
+					b.children[i] = r.resolve(field.Type, child, join(actual, field.Name))
+					found = found || b.children[i] != nil
+					r.watch(child, join(actual, field.Name))
+				}
+			}
+		}
+	}
+	if !found {
+		return nil
+	}
+	return b
+}
+
+func (r *resolver) watch(o *outline, actual string) {
+	if o.slot != noSlot {
+		r.watched.mapped[actual] = struct{}{}
+		for i := range actual {
+			if actual[i] == '.' {
+				r.watched.above[actual[:i]] = struct{}{}
+			}
+		}
+	}
+}
+
+func join(parent, name string) string {
+	if parent == "" {
+		return name
+	}
+	return parent + "." + name
+}

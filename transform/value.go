@@ -1,0 +1,182 @@
+package transform
+
+import (
+	"encoding/base64"
+	"math"
+	"strconv"
+
+	"kinesis-destination/schemas"
+)
+
+// writer appends JSON. The first value that has no JSON form leaves its reason; writing goes on, for nothing.
+type writer struct {
+	dst         []byte
+	reason      Reason
+	collections bool // arrays and maps may be written
+}
+
+func (w *writer) fail(reason Reason) {
+	if w.reason == "" {
+		w.reason = reason
+	}
+}
+
+// open starts a member or item: a comma where one is due, then the key. It returns where to cut to undo that.
+func (w *writer) open(key []byte) int {
+	mark := len(w.dst)
+	if last := w.dst[mark-1]; last != '{' && last != '[' {
+		w.dst = append(w.dst, ',')
+	}
+	w.dst = append(w.dst, key...)
+	return mark
+}
+
+// member is open for a key in ready-made text.
+func (w *writer) member(text string) {
+	if last := w.dst[len(w.dst)-1]; last != '{' {
+		w.dst = append(w.dst, ',')
+	}
+	w.dst = append(w.dst, text...)
+}
+
+// key starts a member with a key out of the event.
+func (w *writer) key(name string) {
+	w.open(nil)
+	w.dst = append(appendString(w.dst, name), ':')
+}
+
+// unique fails when a map's key was there before.
+func (w *writer) unique(keys *keySet, key []byte) {
+	if !keys.add(view(key)) {
+		w.fail(ReasonDuplicateKey)
+	}
+}
+
+func (w *writer) integer(n int64) { w.dst = strconv.AppendInt(w.dst, n, 10) }
+
+// value writes a value by its type (rule 18), and says whether there was anything to write: null and a record of
+// nothing leave no trace.
+func (w *writer) value(c *schemas.Cursor, t *schemas.Type) bool {
+	switch t.Kind {
+	case schemas.Null:
+		return false
+	case schemas.Boolean:
+		w.dst = strconv.AppendBool(w.dst, c.Boolean())
+	case schemas.Int, schemas.Long:
+		w.whole(c.Long(), t.Logical)
+	case schemas.Float:
+		w.float(float64(c.Float()), 32)
+	case schemas.Double:
+		w.float(c.Double(), 64)
+	case schemas.String:
+		w.dst = appendString(w.dst, view(c.Bytes()))
+	case schemas.Bytes:
+		w.bytes(c.Bytes(), t)
+	case schemas.Fixed:
+		w.bytes(c.Fixed(t.Size), t)
+	case schemas.Enum:
+		w.dst = appendString(w.dst, t.Symbols[c.Index(len(t.Symbols))])
+	case schemas.Union:
+		return w.value(c, c.Branch(t))
+	case schemas.Record:
+		return w.record(c, t)
+	case schemas.Array, schemas.Map:
+		return w.collection(c, t)
+	}
+	return true
+}
+
+func (w *writer) record(c *schemas.Cursor, t *schemas.Type) bool {
+	mark := len(w.dst)
+	w.dst = append(w.dst, '{')
+	if c.Enter() {
+		for i := range t.Fields {
+			at := len(w.dst)
+			w.key(t.Fields[i].Name)
+			if !w.value(c, t.Fields[i].Type) {
+				w.dst = w.dst[:at]
+			}
+		}
+		c.Leave()
+	}
+	if len(w.dst) == mark+1 {
+		w.dst = w.dst[:mark]
+		return false
+	}
+	w.dst = append(w.dst, '}')
+	return true
+}
+
+// collection writes an array or map. Without allowCollections one that is mapped itself fails, and one inside a mapped
+// record is left out: rule 19 exports a record's leaves.
+func (w *writer) collection(c *schemas.Cursor, t *schemas.Type) bool {
+	if !w.collections {
+		c.Skip(t)
+		return false
+	}
+	if !c.Enter() {
+		return false
+	}
+	defer c.Leave()
+	if t.Kind == schemas.Map {
+		return w.entries(c, t)
+	}
+	w.dst = append(w.dst, '[')
+	for b := (schemas.Blocks{}); c.Next(t, &b); {
+		w.open(nil)
+		item := c.Branch(t.Items)
+		switch {
+		case w.value(c, item): // an item without a value still keeps its place
+		case item.Kind == schemas.Record:
+			w.dst = append(w.dst, "{}"...)
+		default:
+			w.dst = append(w.dst, "null"...)
+		}
+	}
+	w.dst = append(w.dst, ']')
+	return true
+}
+
+func (w *writer) entries(c *schemas.Cursor, t *schemas.Type) bool {
+	var keys keySet
+	defer keys.free()
+	w.dst = append(w.dst, '{')
+	for b := (schemas.Blocks{}); c.Next(t, &b); {
+		at, key := len(w.dst), c.Bytes()
+		w.unique(&keys, key)
+		w.key(view(key))
+		if !w.value(c, t.Items) {
+			w.dst = w.dst[:at]
+		}
+	}
+	w.dst = append(w.dst, '}')
+	return true
+}
+
+// float writes a number the way encoding/json does: the shortest that reads back as the same.
+func (w *writer) float(f float64, bits int) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		w.fail(ReasonNotANumber)
+		return
+	}
+	format := byte('f')
+	if abs := math.Abs(f); abs != 0 && (bits == 64 && (abs < 1e-6 || abs >= 1e21) ||
+		bits == 32 && (float32(abs) < 1e-6 || float32(abs) >= 1e21)) {
+		format = 'e'
+	}
+	w.dst = strconv.AppendFloat(w.dst, f, format, -1, bits)
+	if n := len(w.dst); format == 'e' && w.dst[n-4] == 'e' && w.dst[n-3] == '-' && w.dst[n-2] == '0' {
+		w.dst[n-2] = w.dst[n-1] // e-09 is e-9
+		w.dst = w.dst[:n-1]
+	}
+}
+
+func (w *writer) bytes(raw []byte, t *schemas.Type) {
+	if t.Logical == schemas.Decimal {
+		w.decimal(raw, t.Scale)
+		return
+	}
+	w.dst = append(w.dst, '"')
+	w.dst = base64.StdEncoding.AppendEncode(w.dst, raw)
+	w.dst = append(w.dst, '"')
+}
