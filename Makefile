@@ -1,0 +1,76 @@
+# Needs Go and make; `make contract` also Java 17+, Maven, node with npm, and python3 with pip for the read-back.
+SHELL := /bin/bash
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION   := v1.9.0
+
+VERSION  := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+COMMIT   := $(or $(shell git rev-parse HEAD 2>/dev/null),unknown)
+# The commit's time, not the clock's: the same commit gives the same binary.
+BUILT    := $(or $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null),unknown)
+LDFLAGS  := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(BUILT)
+TOOLS    := $(CURDIR)/.cache/bin
+LINT     := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+VULN     := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
+# The race detector needs a C compiler; go turns CGO off where there is none.
+RACE      = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+GOTEST   ?= go test
+BENCH    ?= .
+FUZZTIME ?= 10s
+IMAGE    ?= kinesis-destination:$(VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test lint format demo contract bench fuzz image ci clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## bin/kinesis-destination, with version and commit
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kinesis-destination ./cmd/kinesis-destination
+
+test: ## every test on embedded servers, with the race detector
+	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
+	$(GOTEST) $(RACE) ./...
+
+lint: $(LINT) $(VULN) ## golangci-lint, and known vulnerabilities
+	$(LINT) run ./...
+	$(LINT) run .ci/gotest.go
+	@.ci/vulnerabilities $(VULN) ./...
+
+format: $(LINT) ## gofumpt and goimports, in place
+	$(LINT) fmt ./...
+
+demo: ## the whole pipeline with nothing else installed
+	go run -ldflags '$(LDFLAGS)' ./cmd/kinesis-destination demo
+
+contract: ## the contract suites on real Kafka, registry and Kinesis emulator
+	GOTEST='$(GOTEST)' .ci/contract
+
+bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@set -eo pipefail; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u); do \
+	  for target in $$(grep -h '^func Fuzz' "$$dir"/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+	    echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "$$dir"; \
+	  done; \
+	done
+
+image: ## the container image (IMAGE=name:tag); needs a container engine
+	@docker version >/dev/null 2>&1 || { echo "make image: no container engine answers (docker version fails)" >&2; exit 1; }
+	docker build --build-arg LDFLAGS='$(LDFLAGS)' -f deployments/Dockerfile -t '$(IMAGE)' .
+
+ci: ## what CI runs: lint, test, contract, and the count of tests
+	.ci/run
+
+clean: ## remove what the targets made, tools and servers included
+	rm -rf bin dist .cache
+
+# The version is in the file's name: a new pin installs anew.
+$(LINT):
+	GOBIN='$(TOOLS)' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mv '$(TOOLS)/golangci-lint' '$@'
+
+$(VULN):
+	GOBIN='$(TOOLS)' go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	@mv '$(TOOLS)/govulncheck' '$@'
