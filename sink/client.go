@@ -1,0 +1,187 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// client makes calls to one stream. Retries are the lanes' own.
+type client struct {
+	api  *kinesis.Client
+	http *http.Client
+}
+
+func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
+	c := &client{}
+	buildable := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		configureTransport(t, opts.Dial, opts.Lanes)
+	})
+	load := []func(*config.LoadOptions) error{
+		config.WithRegion(cfg.Region),
+		config.WithHTTPClient(buildable), // which takes AWS_CA_BUNDLE
+		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
+	}
+	if k := cfg.Credentials; k.AccessKeyID != "" {
+		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(k.AccessKeyID, k.SecretAccessKey, "")))
+	}
+	shared, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	if b, ok := shared.HTTPClient.(*awshttp.BuildableClient); ok {
+		buildable = b
+	}
+	c.http = &http.Client{
+		Transport:     ownedBody{buildable.GetTransport()},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	shared.HTTPClient = c.http
+	if k := cfg.Credentials; k.RoleARN != "" {
+		role := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(shared), k.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = "kinesis-destination"
+			if k.ExternalID != "" {
+				o.ExternalID = aws.String(k.ExternalID)
+			}
+		})
+		shared.Credentials = aws.NewCredentialsCache(role)
+	}
+	shared.Credentials = namedCredentials{shared.Credentials}
+	c.api = kinesis.NewFromConfig(shared, func(o *kinesis.Options) {
+		if cfg.Endpoint != "" {
+			o.BaseEndpoint = aws.String(cfg.Endpoint)
+		}
+	})
+	return c, nil
+}
+
+func (c *client) close() { c.http.CloseIdleConnections() }
+
+// credentialsError marks a failure to get credentials, which the SDK does not
+// type.
+type credentialsError struct{ err error }
+
+func (e *credentialsError) Error() string { return "get credentials: " + e.err.Error() }
+func (e *credentialsError) Unwrap() error { return e.err }
+
+type namedCredentials struct{ aws.CredentialsProvider }
+
+// Retrieve implements aws.CredentialsProvider.
+func (n namedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := n.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return c, &credentialsError{err}
+	}
+	return c, nil
+}
+
+// putRecords makes one call with a body that is already serialised.
+func (c *client) putRecords(ctx context.Context, body []byte) (*kinesis.PutRecordsOutput, error) {
+	// The SDK's own validation wants records; the body already has them.
+	in := &kinesis.PutRecordsInput{Records: []types.PutRecordsRequestEntry{}}
+	return c.api.PutRecords(ctx, in, kinesis.WithAPIOptions(func(s *middleware.Stack) error {
+		_, err := s.Serialize.Swap("OperationSerializer", serialised(body))
+		return err
+	}))
+}
+
+// serialised stands in for the SDK's serialiser of PutRecords, which takes most
+// of the time of a call. Signing, endpoints and errors stay the SDK's.
+type serialised []byte
+
+// ID implements middleware.SerializeMiddleware.
+func (serialised) ID() string { return "OperationSerializer" }
+
+// HandleSerialize implements middleware.SerializeMiddleware.
+func (b serialised) HandleSerialize(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (
+	out middleware.SerializeOutput, metadata middleware.Metadata, err error,
+) {
+	req, ok := in.Request.(*smithyhttp.Request)
+	if !ok {
+		return out, metadata, fmt.Errorf("serialise PutRecords: unexpected request %T", in.Request)
+	}
+	req.Method = http.MethodPost
+	if req.URL.Path == "" {
+		req.URL.Path = "/"
+	}
+	req.Header.Set("X-Amz-Target", "Kinesis_20131202.PutRecords")
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	if req, err = req.SetStream(bytes.NewReader(b)); err != nil {
+		return out, metadata, fmt.Errorf("serialise PutRecords: %w", err)
+	}
+	in.Request = req
+	return next.HandleSerialize(ctx, in)
+}
+
+// target names the stream in a request: by ARN once it is known, as the service
+// recommends.
+func target(stream string) (name, arn *string) {
+	if strings.HasPrefix(stream, "arn:") {
+		return nil, aws.String(stream)
+	}
+	return aws.String(stream), nil
+}
+
+// The parts of a PutRecords body.
+const (
+	bodyHead    = `{"Records":[`
+	bodyData    = `{"Data":"`
+	bodyKey     = `","PartitionKey":`
+	bodyName    = `],"StreamName":`
+	bodyARN     = `],"StreamARN":`
+	bodyPerItem = len(bodyData) + len(bodyKey) + len(`"",`) + 1
+)
+
+func appendItem(dst []byte, first bool, data []byte, key string) []byte {
+	if !first {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, bodyData...)
+	dst = base64.StdEncoding.AppendEncode(dst, data)
+	dst = append(dst, bodyKey...)
+	dst = appendString(dst, key)
+	return append(dst, '}')
+}
+
+func appendTail(dst []byte, stream string) []byte {
+	if strings.HasPrefix(stream, "arn:") {
+		dst = append(dst, bodyARN...)
+	} else {
+		dst = append(dst, bodyName...)
+	}
+	return append(appendString(dst, stream), '}')
+}
+
+// appendString appends a JSON string. Invalid UTF-8 becomes the replacement
+// character, as in encoding/json.
+func appendString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, r := range s { // ranging replaces what is invalid
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r < 0x20:
+			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		case r < 0x80:
+			dst = append(dst, byte(r))
+		default:
+			dst = append(dst, string(r)...)
+		}
+	}
+	return append(dst, '"')
+}

@@ -1,0 +1,163 @@
+package sink
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Config is the block target.kinesis of a destination.
+type Config struct {
+	// Region is the stream's AWS region.
+	Region string `yaml:"region"`
+	// Stream is an existing stream, by name or ARN.
+	Stream string `yaml:"stream"`
+	// Endpoint is the service's URL, for local and VPC endpoints only.
+	Endpoint string `yaml:"endpoint"`
+	// Credentials left empty mean the AWS default chain.
+	Credentials Credentials `yaml:"credentials"`
+	// Aggregation is none or kpl; empty means none.
+	Aggregation string `yaml:"aggregation"`
+	// Retry paces the repetition of what failed.
+	Retry Retry `yaml:"retry"`
+}
+
+// Credentials of the account that owns the stream.
+type Credentials struct {
+	AccessKeyID     string `yaml:"accessKeyId"`
+	SecretAccessKey string `yaml:"secretAccessKey"`
+	// RoleARN is assumed on top of the keys or the default chain.
+	RoleARN    string `yaml:"roleArn"`
+	ExternalID string `yaml:"externalId"`
+}
+
+// Retry paces the repetition of what failed. Zero intervals mean the defaults.
+type Retry struct {
+	InitialInterval time.Duration `yaml:"initialInterval"`
+	MaxInterval     time.Duration `yaml:"maxInterval"`
+	// MaxElapsedTime is how long one record is tried; 0: for ever.
+	MaxElapsedTime time.Duration `yaml:"maxElapsedTime"`
+}
+
+// DeadLetterConfig is the block deadLetter of a destination.
+type DeadLetterConfig struct {
+	// Topic is created if missing. The composition fills in the default.
+	Topic string `yaml:"topic"`
+	// Park sends an identity's later events after its dead one.
+	Park bool `yaml:"park"`
+	// OnExhausted says what becomes of a record that outlives
+	// retry.maxElapsedTime: hold (also when empty) or dead-letter.
+	OnExhausted string `yaml:"onExhausted"`
+}
+
+// Words of the configuration.
+const (
+	AggregationNone       = "none"
+	AggregationKPL        = "kpl"
+	OnExhaustedHold       = "hold"
+	OnExhaustedDeadLetter = "dead-letter"
+)
+
+// Defaults of Retry; the documented ones.
+const (
+	DefaultInitialInterval = 100 * time.Millisecond
+	DefaultMaxInterval     = 30 * time.Second
+)
+
+var (
+	regionName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+	// The service's own rule for stream names.
+	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+	streamARN  = regexp.MustCompile(`^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/[a-zA-Z0-9_.-]{1,128}$`)
+	roleARN    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$`)
+	// Kafka's own rule for topic names.
+	topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+)
+
+// Validate reports every mistake with its path inside the destination.
+func (c *Config) Validate(report func(path, message string)) {
+	const at = "target.kinesis."
+	if !regionName.MatchString(c.Region) {
+		report(at+"region", "must be an AWS region, such as us-east-1")
+	}
+	switch {
+	case c.Stream == "":
+		report(at+"stream", "is required: the name or ARN of an existing stream")
+	case strings.HasPrefix(c.Stream, "arn:") && !streamARN.MatchString(c.Stream):
+		report(at+"stream", "is not the ARN of a Kinesis data stream")
+	case strings.HasPrefix(c.Stream, "arn:") && strings.Split(c.Stream, ":")[3] != c.Region:
+		report(at+"stream", "the ARN names another region than "+at+"region")
+	case !strings.HasPrefix(c.Stream, "arn:") && !streamName.MatchString(c.Stream):
+		report(at+"stream", "must be 1 to 128 letters, digits, '.', '_' or '-'")
+	}
+	if c.Endpoint != "" {
+		u, err := url.Parse(c.Endpoint)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			report(at+"endpoint", "must be an http or https URL")
+		}
+	}
+	c.Credentials.validate(at+"credentials.", report)
+	switch c.Aggregation {
+	case "", AggregationNone:
+	case AggregationKPL:
+		report(at+"aggregation", "kpl is not available in this version: use none")
+	default:
+		report(at+"aggregation", "must be none or kpl")
+	}
+	c.Retry.validate(at+"retry.", report)
+}
+
+func (c *Credentials) validate(at string, report func(path, message string)) {
+	if (c.AccessKeyID == "") != (c.SecretAccessKey == "") {
+		report(at+"accessKeyId", "accessKeyId and secretAccessKey go together; leave both out for the AWS default chain")
+	}
+	if c.RoleARN != "" && !roleARN.MatchString(c.RoleARN) {
+		report(at+"roleArn", "is not the ARN of an IAM role")
+	}
+	if c.ExternalID != "" && c.RoleARN == "" {
+		report(at+"externalId", "is only used with roleArn")
+	}
+}
+
+func (r *Retry) validate(at string, report func(path, message string)) {
+	if r.InitialInterval < 0 {
+		report(at+"initialInterval", "must not be negative")
+	}
+	if r.MaxInterval < 0 {
+		report(at+"maxInterval", "must not be negative")
+	}
+	if r.MaxElapsedTime < 0 {
+		report(at+"maxElapsedTime", "must not be negative; 0s means for ever")
+	}
+	if d := r.withDefaults(); d.InitialInterval > d.MaxInterval {
+		report(at+"initialInterval", fmt.Sprintf("must not be above maxInterval (%s)", d.MaxInterval))
+	}
+}
+
+func (r Retry) withDefaults() Retry {
+	if r.InitialInterval == 0 {
+		r.InitialInterval = DefaultInitialInterval
+	}
+	if r.MaxInterval == 0 {
+		r.MaxInterval = DefaultMaxInterval
+	}
+	return r
+}
+
+// Validate reports every mistake with its path inside the destination. An empty
+// topic is none: the composition fills it in.
+func (c *DeadLetterConfig) Validate(report func(path, message string)) {
+	if c.Topic != "" && (!topicName.MatchString(c.Topic) || c.Topic == "." || c.Topic == "..") {
+		report("deadLetter.topic", "must be 1 to 249 letters, digits, '.', '_' or '-'")
+	}
+	if c.Park {
+		report("deadLetter.park", "is not available in this version: leave it out or false")
+	}
+	switch c.OnExhausted {
+	case "", OnExhaustedHold, OnExhaustedDeadLetter:
+	default:
+		report("deadLetter.onExhausted", "must be hold or dead-letter")
+	}
+}

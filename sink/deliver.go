@@ -1,0 +1,184 @@
+package sink
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+)
+
+// lease is how much of it is left.
+func (s *Sink) lease(now time.Time) time.Duration {
+	until := s.opts.Lease()
+	if until.IsZero() {
+		return math.MaxInt64
+	}
+	return until.Sub(now)
+}
+
+// deliver makes one call and settles what it brought.
+func (l *lane) deliver(batch []flight) {
+	s := l.sink
+	l.serialise(batch)
+	timeout := requestTimeout
+	if left := s.lease(time.Now()); left-leaseMargin < timeout {
+		timeout = left - leaseMargin
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, timeout)
+	defer cancel()
+	l.inFlight.Store(int64(len(batch)))
+	out, err := s.client.putRecords(ctx, l.body)
+	l.inFlight.Store(0)
+	now := time.Now()
+	if err == nil && len(out.Records) != len(batch) {
+		err = errMisanswered
+	}
+	if err != nil {
+		l.failed(batch, now, err)
+		return
+	}
+	l.answered(batch, now, out.Records)
+}
+
+// serialise writes the body of a call into the lane's buffer.
+func (l *lane) serialise(batch []flight) {
+	target := *l.sink.stream.target.Load()
+	need := len(bodyHead) + len(bodyARN) + len(target) + 4
+	for _, f := range batch {
+		need += f.head[0].rec.size()*4/3 + bodyPerItem + 8
+	}
+	b := slices.Grow(l.body[:0], need)
+	b = append(b, bodyHead...)
+	for i, f := range batch {
+		b = appendItem(b, i == 0, f.head[0].rec.Data, f.key)
+	}
+	l.body = appendTail(b, target)
+	if cap(l.body) > keepBody {
+		defer func() { l.body = nil }()
+	}
+}
+
+// answered settles each entry by its own result.
+func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecordsResultEntry) {
+	s := l.sink
+	l.patience, l.notBefore = nil, time.Time{}
+	var held verdict
+	failed := 0
+	l.mu.Lock()
+	for i, f := range batch {
+		c := f.chain
+		code := aws.ToString(results[i].ErrorCode)
+		if code == "" {
+			l.leave(c, Delivered, "")
+			l.queue.Settle(c)
+			continue
+		}
+		failed++
+		v := judgeEntry(code)
+		s.noteFailure(v.reason, now)
+		switch v.action {
+		case again:
+			l.retry(c, v, now)
+		case hold:
+			held = v
+			l.keep(c, now, retryHeld)
+		case refuse:
+			l.doom(c, now, ReasonRejected, "the stream refused the record: "+code)
+		}
+	}
+	l.withdrawStale()
+	settled := l.take()
+	l.mu.Unlock()
+	l.tell(settled)
+	if failed == 0 {
+		s.metrics.putRecords.WithLabelValues(putOK).Inc()
+	} else {
+		s.metrics.putRecords.WithLabelValues(putPartial).Inc()
+	}
+	if held.action == hold {
+		s.held(now, held.reason, errEntryHeld)
+		return
+	}
+	s.accepted.Store(s.accepted.Load() || failed < len(batch))
+	s.opened()
+}
+
+// failed keeps every entry of a call that was refused or got no answer. What
+// may have been stored is sent again before anything newer of its key.
+func (l *lane) failed(batch []flight, now time.Time, err error) {
+	s := l.sink
+	v, shown := classify("PutRecords", err)
+	if s.ctx.Err() != nil {
+		v = verdict{again, retryTimeout, false} // Close did not wait any longer
+	}
+	s.noteFailure(v.reason, now)
+	result := putRefused
+	if !v.reached {
+		result = putNoAnswer
+	}
+	s.metrics.putRecords.WithLabelValues(result).Inc()
+	if v.action == refuse {
+		if len(batch) == 1 && !s.accepted.Load() {
+			v = verdict{hold, HoldConfiguration, true} // it is not this record: none was ever taken
+		} else {
+			s.stream.lookAgain()
+		}
+	}
+	l.mu.Lock()
+	switch v.action {
+	case refuse:
+		l.halve(batch, now, shown)
+	case hold:
+		for _, f := range batch {
+			l.keep(f.chain, now, retryHeld)
+		}
+	case again:
+		l.pause(batch, v, now)
+	}
+	l.withdrawStale()
+	settled := l.take()
+	l.mu.Unlock()
+	l.tell(settled)
+	switch {
+	case v.action == hold:
+		s.held(now, v.reason, shown)
+	case !v.reached:
+		s.unanswered(now, shown)
+	default:
+		s.opened()
+	}
+}
+
+// halve finds the culprit of a refused request: its records go again in
+// requests of half the size, and one that is refused alone is dead-lettered.
+func (l *lane) halve(batch []flight, now time.Time, err error) {
+	if len(batch) == 1 {
+		l.doom(batch[0].chain, now, ReasonRejected, "the stream refused the record: "+err.Error())
+		return
+	}
+	for _, f := range batch {
+		f.head[0].share = len(batch) / 2
+		l.keep(f.chain, now, retryHalved)
+	}
+}
+
+// pause keeps a whole call back. Its records stay together, or the next call
+// would carry only those whose time has come.
+func (l *lane) pause(batch []flight, v verdict, now time.Time) {
+	if l.patience == nil {
+		r := l.sink.cfg.Retry
+		r.MaxElapsedTime = 0 // each record's own patience counts that
+		l.patience = newPatience(r, now, l.random)
+	}
+	delay, _ := l.patience.Next(now)
+	l.notBefore = now.Add(delay)
+	for _, f := range batch {
+		if _, exhausted := l.lose(f.chain, now); exhausted && l.exhaust(f.chain, now) {
+			continue
+		}
+		l.keep(f.chain, now, v.reason)
+	}
+}

@@ -1,0 +1,95 @@
+package sink
+
+import (
+	"sync"
+	"time"
+)
+
+// suspectAfter is how long calls may fail without an answer before the stream
+// counts as held. Shorter would make readiness flap with each broken connection.
+const suspectAfter = 5 * time.Second
+
+// gate stands between the lanes and the stream. While the stream is held it
+// lets one lane probe, with backoff, and keeps the others from hammering.
+type gate struct {
+	retry func(now time.Time) *patience
+
+	mu       sync.Mutex
+	patience *patience // nil: open
+	until    time.Time // no probe before
+	probing  bool
+	failing  time.Time // since when no call was answered; zero: the last one was
+}
+
+// Enter asks to make a call. Otherwise it says when to ask again; zero: when
+// the gate is opened or the probe returns.
+func (g *gate) Enter(now time.Time) (ok bool, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.patience == nil:
+		return true, time.Time{}
+	case g.probing:
+		return false, time.Time{}
+	case now.Before(g.until):
+		return false, g.until
+	}
+	g.probing = true
+	return true, time.Time{}
+}
+
+// Abstain takes back an Enter that led to no call. It reports whether lanes
+// may be waiting for the probe that was not made.
+func (g *gate) Abstain() (changed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	changed = g.probing
+	g.probing = false
+	return changed
+}
+
+// Answered notes a call after which others are welcome. It reports whether the
+// stream was held until now.
+func (g *gate) Answered() (opened bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	opened = g.patience != nil
+	g.patience, g.probing, g.failing = nil, false, time.Time{}
+	return opened
+}
+
+// Held notes a call that was refused for a stream-wide cause.
+func (g *gate) Held(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut(now)
+}
+
+// Failed notes a call without an answer. It reports whether that has been so
+// for long enough to count as a hold.
+func (g *gate) Failed(now time.Time) (held bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failing.IsZero() {
+		g.failing = now
+	}
+	if g.patience == nil && now.Sub(g.failing) < suspectAfter {
+		return false
+	}
+	g.shut(now)
+	return true
+}
+
+// shut closes the gate or, after the probe, keeps it closed for longer. Calls
+// that were under way when it closed change nothing.
+func (g *gate) shut(now time.Time) {
+	switch {
+	case g.patience == nil:
+		g.patience = g.retry(now)
+	case !g.probing:
+		return
+	}
+	g.probing = false
+	delay, _ := g.patience.Next(now)
+	g.until = now.Add(delay)
+}

@@ -1,0 +1,59 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+var errExhausted = errors.New("records have been tried for longer than retry.maxElapsedTime; they are tried on")
+
+// validate joins all mistakes of the configuration into one error.
+func validate(cfg *Config, dead *DeadLetterConfig) error {
+	var mistakes []error
+	report := func(path, message string) { mistakes = append(mistakes, fmt.Errorf("%s: %s", path, message)) }
+	cfg.Validate(report)
+	dead.Validate(report)
+	if dead.Topic == "" {
+		report("deadLetter.topic", "is required")
+	}
+	return errors.Join(mistakes...)
+}
+
+// opened notes a call that the service answered: it works.
+func (s *Sink) opened() {
+	if s.gate.Answered() {
+		s.holds.Set(fromPut, "", nil)
+		s.stream.lookAgain() // what was repaired may also have been changed
+		s.nudgeAll()
+	}
+}
+
+// held notes a call that was refused for a stream-wide cause.
+func (s *Sink) held(now time.Time, reason string, err error) {
+	s.gate.Held(now)
+	s.holds.Set(fromPut, reason, err)
+	s.nudgeAll()
+}
+
+// unanswered notes a call without an answer.
+func (s *Sink) unanswered(now time.Time, err error) {
+	if s.gate.Failed(now) {
+		s.holds.Set(fromPut, HoldUnavailable, err)
+		s.nudgeAll()
+	}
+}
+
+// outlived counts the records that are held because they outlived their retry.
+func (s *Sink) outlived(n int) {
+	s.exhaustedMu.Lock()
+	defer s.exhaustedMu.Unlock()
+	before := s.exhausted
+	s.exhausted += n
+	switch {
+	case before == 0 && s.exhausted > 0:
+		s.holds.Set(fromExhausted, HoldExhausted, errExhausted)
+	case before > 0 && s.exhausted == 0:
+		s.holds.Set(fromExhausted, "", nil)
+	}
+}

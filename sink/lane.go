@@ -1,0 +1,168 @@
+package sink
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// lane delivers the keys of its range of the hash space: one goroutine, one
+// request in flight.
+type lane struct {
+	sink *Sink
+	wake chan struct{} // of capacity 1: something may have become possible
+	room budget
+	done chan struct{} // closed when the goroutine has ended
+
+	mu      sync.Mutex
+	queue   queue        // guarded by mu
+	closing bool         // guarded by mu
+	stale   bool         // guarded by mu: something was put back after its claim had ended
+	settled []settlement // guarded by mu: news not yet told
+
+	inFlight atomic.Int64
+
+	// Owned by the goroutine.
+	patience  *patience // of calls; nil after one that was answered
+	notBefore time.Time
+	body      []byte
+	random    *rand.Rand
+}
+
+func newLane(s *Sink, random *rand.Rand) *lane {
+	return &lane{
+		sink:   s,
+		random: random,
+		wake:   make(chan struct{}, 1),
+		room:   budget{maxRecords: laneRecords, maxBytes: laneBytes},
+		done:   make(chan struct{}),
+		queue:  newQueue(func(string) int { return 0 }),
+	}
+}
+
+// settlement is news for an owner, told outside the lock.
+type settlement struct {
+	rec     *Record
+	outcome Outcome // none: withdrawn
+	reason  string
+}
+
+// push queues an entry. Its room is taken already.
+func (l *lane) push(e entry) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closing:
+		return ErrClosed
+	case e.rec.revoked():
+		// Checked under the lock: a later Withdraw would find it otherwise.
+		return ErrRevoked
+	}
+	l.queue.Push(e)
+	return nil
+}
+
+func (l *lane) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *lane) run() {
+	defer close(l.done)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		batch, at, end := l.next(time.Now())
+		if end {
+			return
+		}
+		if len(batch) > 0 {
+			l.deliver(batch)
+			continue
+		}
+		if at.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(at))
+		}
+		select {
+		case <-l.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// next hands doomed heads to the dead-letter writer and takes the next request,
+// or says until when there is nothing to do; zero: until a nudge.
+func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
+	l.mu.Lock()
+	if l.closing {
+		l.mu.Unlock()
+		return nil, time.Time{}, true
+	}
+	doomed := l.queue.Doomed()
+	if at = l.mayCall(now); at.IsZero() {
+		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load())}
+		batch = l.queue.Batch(now, lim, l.sink.mayPut)
+		if len(batch) == 0 && l.sink.gate.Abstain() {
+			defer l.sink.nudgeAll()
+		}
+		doomed = append(doomed, l.queue.Doomed()...)
+		at = l.queue.Next()
+	} else if at == untilNudged {
+		at = time.Time{}
+	}
+	l.mu.Unlock()
+	for _, f := range doomed {
+		l.bury(f)
+	}
+	return batch, at, false
+}
+
+// untilNudged stands for no time at all where zero means now.
+var untilNudged = time.Unix(1<<40, 0)
+
+// mayCall says when this lane may make a call; zero: now. The gate is asked
+// last, as it counts on a call being made.
+func (l *lane) mayCall(now time.Time) time.Time {
+	switch {
+	case !l.queue.Ready(now):
+		if at := l.queue.Next(); !at.IsZero() {
+			return at
+		}
+		return untilNudged
+	case !l.sink.stream.usable.Load():
+		return untilNudged
+	case now.Before(l.notBefore):
+		return l.notBefore
+	}
+	if left := l.sink.lease(now); left < leaseMargin+minLease {
+		return now.Add(leasePoll)
+	}
+	if ok, at := l.sink.gate.Enter(now); !ok {
+		if at.IsZero() {
+			return untilNudged
+		}
+		return at
+	}
+	return time.Time{}
+}
+
+// bury gives the head of a chain to the dead-letter writer. The chain stands
+// still until the topic has acknowledged it.
+func (l *lane) bury(f flight) {
+	e := f.head[0]
+	why := *e.dead
+	l.sink.letters.add(&letter{rec: e.rec, failure: why, at: time.Now(), done: func(outcome Outcome) {
+		l.mu.Lock()
+		l.leave(f.chain, outcome, why.Reason)
+		l.queue.Settle(f.chain)
+		settled := l.take()
+		l.mu.Unlock()
+		l.tell(settled)
+		l.nudge()
+	}})
+}

@@ -1,0 +1,48 @@
+package sink
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Results of PutRecords calls.
+const (
+	putOK       = "ok"        // every record was stored
+	putPartial  = "partial"   // some were not
+	putRefused  = "refused"   // the call was refused as a whole
+	putNoAnswer = "no-answer" // whether anything was stored is not known
+)
+
+type metrics struct {
+	inFlight   prometheus.Gauge
+	putRecords *prometheus.CounterVec
+	retries    *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer, destination string) (*metrics, error) {
+	labels := prometheus.Labels{"destination": destination}
+	m := &metrics{
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kinesis_destination_in_flight", ConstLabels: labels,
+			Help: "Records that the sink has taken and that are not yet at rest.",
+		}),
+		putRecords: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kinesis_destination_put_records_total", ConstLabels: labels,
+			Help: "PutRecords calls by result: ok, partial, refused or no-answer.",
+		}, []string{"result"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kinesis_destination_retries_total", ConstLabels: labels,
+			Help: "Records that are sent again, by the reason for it.",
+		}, []string{"reason"}),
+	}
+	for _, c := range []prometheus.Collector{m.inFlight, m.putRecords, m.retries} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register the sink's metrics: %w", err)
+		}
+	}
+	for _, result := range []string{putOK, putPartial, putRefused, putNoAnswer} {
+		m.putRecords.WithLabelValues(result)
+	}
+	return m, nil
+}

@@ -1,0 +1,96 @@
+package sink
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/segmentio/kafka-go"
+)
+
+// Limits of the service that no stream can raise.
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
+const (
+	maxBatchRecords = 500
+	maxBatchBytes   = 10 << 20 // data and partition keys
+	maxKeyRunes     = 256
+	// defaultRecordBytes holds until the stream says what it takes.
+	defaultRecordBytes = 1 << 20
+)
+
+const (
+	// DefaultLanes gives 16 × 500 records a round trip: 400,000 a second at
+	// 20 ms, above what one process encodes.
+	DefaultLanes = 16
+	// laneRecords and laneBytes bound what a lane queues: eight full requests,
+	// and about one of the largest. A record larger than that has the lane alone.
+	laneRecords = 8 * maxBatchRecords
+	laneBytes   = 12 << 20
+	// requestTimeout is above the service's slowest healthy answers.
+	requestTimeout = 15 * time.Second
+	// leaseMargin is kept between a request's deadline and the end of the
+	// lease, for what is already on its way.
+	leaseMargin = time.Second
+	// minLease is what must be left before the margin to begin a request.
+	minLease = time.Second
+	// leasePoll is how often a lane with work looks for a renewed lease.
+	leasePoll = 250 * time.Millisecond
+)
+
+// Options are what the composition gives a sink besides its configuration.
+// Only DeadLetter.Topic and Brokers are required.
+type Options struct {
+	// Destination names it in metrics and dead letters, Group in dead letters.
+	Destination, Group string
+
+	// DeadLetter says where records go that cannot be delivered.
+	DeadLetter DeadLetterConfig
+	// Brokers and KafkaTransport reach its cluster.
+	Brokers        []string
+	KafkaTransport kafka.RoundTripper
+	// SourceTopics shape the dead-letter topic when it is created: it gets their
+	// partition count and room for their largest message. Empty: the topic of
+	// the first letter.
+	SourceTopics []string
+
+	// Dial connects to AWS. Nil: the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Lease tells until when this process surely owns its partitions; the zero
+	// time, or a nil function, means for ever.
+	Lease func() time.Time
+	// Hold hears of each change of the stream-wide hold: why deliveries stand
+	// still, and an empty reason when they work again. Calls do not overlap,
+	// come from a goroutine of the sink and must not call it back.
+	Hold func(reason string, err error)
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	// Lanes is how many requests may be in flight; 0: DefaultLanes.
+	Lanes int
+	// Seed makes the jitter repeatable; 0: random.
+	Seed uint64
+}
+
+func (o Options) withDefaults() Options {
+	if o.Lanes <= 0 {
+		o.Lanes = DefaultLanes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.Lease == nil {
+		o.Lease = func() time.Time { return time.Time{} }
+	}
+	if o.Hold == nil {
+		o.Hold = func(string, error) {}
+	}
+	if o.DeadLetter.OnExhausted == "" {
+		o.DeadLetter.OnExhausted = OnExhaustedHold
+	}
+	return o
+}

@@ -1,0 +1,261 @@
+package sink
+
+import (
+	"container/heap"
+	"time"
+	"unicode/utf8"
+)
+
+// queue holds what a lane has still to deliver: a chain of records per key,
+// FIFO. It decides what may be sent now, and never lets a key be in two places
+// at once: a chain is ready, or waits for its retry, or is in flight, or its
+// head awaits the dead-letter topic. It is pure and guarded by its lane.
+type queue struct {
+	chains  map[string]*chain
+	groups  map[int]*group
+	active  []*group  // groups with ready chains, served in turn
+	resting groupHeap // groups with ready chains that must wait for their shard
+	waiting chainHeap // chains that wait for their retry
+	doomed  []*chain  // chains whose head goes to the dead-letter topic
+	locate  func(key string) int
+}
+
+// entry is one queued record.
+type entry struct {
+	rec  *Record
+	dead *Failure // it goes to the dead-letter topic
+	// share, unless 0, is how many records its request may hold: a request
+	// that the service refused as a whole is halved until the culprit stands alone.
+	share int
+}
+
+// chain is everything queued of one key.
+type chain struct {
+	key     string
+	group   *group
+	entries []entry
+	state   chainState
+	sending int // entries[:sending] are in flight, or in the hands of the dead-letter writer
+	due     time.Time
+
+	retry     *patience // of the head, once it failed
+	attempts  int       // of the head
+	exhausted bool      // the head outlived its retry and is held
+}
+
+// flight is the head of a chain on its way out. Its entries may be read
+// without the lane's lock: nothing changes them until they are settled.
+type flight struct {
+	*chain
+	head []entry
+}
+
+type chainState int
+
+const (
+	chainReady chainState = iota
+	chainSending
+	chainWaiting
+	chainDoomed
+)
+
+// group is the ready chains of one shard.
+type group struct {
+	shard  int
+	ready  []*chain // FIFO
+	listed bool     // it is in active or resting
+	until  time.Time
+}
+
+// limits bound one request.
+type limits struct {
+	records, bytes int // of a request
+	record         int // of a record, key included
+}
+
+// allow asks whether a shard takes another record now, and if not, from when.
+type allow func(shard, size int) (ok bool, until time.Time)
+
+func newQueue(locate func(key string) int) queue {
+	return queue{chains: make(map[string]*chain), groups: make(map[int]*group), locate: locate}
+}
+
+// Push appends a record to its key's chain.
+func (q *queue) Push(e entry) {
+	key := e.rec.PartitionKey
+	c := q.chains[key]
+	if c == nil {
+		c = &chain{key: key, group: q.group(q.locate(key))}
+		q.chains[key] = c
+	}
+	c.entries = append(c.entries, e)
+	if len(c.entries) == 1 {
+		q.promote(c)
+	}
+}
+
+func (q *queue) group(shard int) *group {
+	g := q.groups[shard]
+	if g == nil {
+		g = &group{shard: shard}
+		q.groups[shard] = g
+	}
+	return g
+}
+
+// promote puts a chain where its head belongs.
+func (q *queue) promote(c *chain) {
+	if c.entries[0].dead != nil {
+		c.state = chainDoomed
+		q.doomed = append(q.doomed, c)
+		return
+	}
+	c.state = chainReady
+	c.group.ready = append(c.group.ready, c)
+	if !c.group.listed {
+		c.group.listed = true
+		q.active = append(q.active, c.group)
+	}
+}
+
+// Batch takes the next request: heads of ready chains, each key once. The
+// chains stay in flight until Settle or Again.
+func (q *queue) Batch(now time.Time, lim limits, may allow) []flight {
+	q.release(now)
+	b := batch{lim: lim}
+	for len(q.active) > 0 {
+		g := q.active[0]
+		full := q.drain(g, &b, may)
+		q.active = q.active[1:]
+		switch {
+		case len(g.ready) == 0:
+			g.listed = false
+		case full:
+			q.active = append(q.active, g) // the next request begins with the others
+		default:
+			heap.Push(&q.resting, g)
+		}
+		if full {
+			break
+		}
+	}
+	return b.flights
+}
+
+type batch struct {
+	lim     limits
+	flights []flight
+	bytes   int
+}
+
+// drain moves ready chains of a group into the batch, until the group is empty
+// or its shard takes no more. It reports whether the batch is full.
+func (q *queue) drain(g *group, b *batch, may allow) (full bool) {
+	for len(g.ready) > 0 {
+		c := g.ready[0]
+		e := &c.entries[0]
+		if e.dead = judge(e.rec, b.lim.record); e.dead != nil {
+			g.ready = g.ready[1:]
+			q.promote(c)
+			continue
+		}
+		size := e.rec.size()
+		limit := b.lim.records
+		if e.share > 0 {
+			limit = min(limit, e.share)
+		}
+		if len(b.flights) >= limit || (len(b.flights) > 0 && b.bytes+size > b.lim.bytes) {
+			return true
+		}
+		ok, until := may(g.shard, size)
+		if !ok {
+			g.until = until
+			return false
+		}
+		b.lim.records = limit
+		b.bytes += size
+		b.flights = append(b.flights, c.depart(1))
+		g.ready = g.ready[1:]
+	}
+	return false
+}
+
+// judge says why the stream would never take a record.
+func judge(r *Record, limit int) *Failure {
+	if n := utf8.RuneCountInString(r.PartitionKey); n < 1 || n > maxKeyRunes {
+		return &Failure{Stage: StageSink, Reason: ReasonInvalidPartitionKey, Message: "the partition key must have 1 to 256 characters"}
+	}
+	if r.size() > limit {
+		return &Failure{Stage: StageSink, Reason: ReasonRecordTooLarge, Message: "the record with its key is larger than the stream takes"}
+	}
+	return nil
+}
+
+// release makes ready what has waited long enough.
+func (q *queue) release(now time.Time) {
+	for len(q.waiting) > 0 && !q.waiting[0].due.After(now) {
+		q.promote(heap.Pop(&q.waiting).(*chain))
+	}
+	for len(q.resting) > 0 && !q.resting[0].until.After(now) {
+		q.active = append(q.active, heap.Pop(&q.resting).(*group))
+	}
+}
+
+// Ready says whether Batch may find something now.
+func (q *queue) Ready(now time.Time) bool {
+	q.release(now)
+	return len(q.active) > 0
+}
+
+// Next is when the next chain or group becomes ready by itself; zero: never.
+func (q *queue) Next() time.Time {
+	var at time.Time
+	if len(q.waiting) > 0 {
+		at = q.waiting[0].due
+	}
+	if len(q.resting) > 0 && (at.IsZero() || q.resting[0].until.Before(at)) {
+		at = q.resting[0].until
+	}
+	return at
+}
+
+// Doomed takes the heads that go to the dead-letter topic. Their chains
+// stand still until Settle.
+func (q *queue) Doomed() []flight {
+	var taken []flight
+	for _, c := range q.doomed {
+		taken = append(taken, c.depart(1))
+	}
+	q.doomed = nil
+	return taken
+}
+
+// depart takes the first n entries of a chain out.
+func (c *chain) depart(n int) flight {
+	c.state, c.sending = chainSending, n
+	return flight{c, c.entries[:n:n]}
+}
+
+// Settle removes what is in flight of a chain, and lets the next one follow.
+func (q *queue) Settle(c *chain) {
+	clear(c.entries[:c.sending])
+	c.entries = c.entries[c.sending:]
+	c.sending, c.retry, c.attempts = 0, nil, 0
+	if len(c.entries) == 0 {
+		delete(q.chains, c.key)
+		return
+	}
+	q.promote(c)
+}
+
+// Again keeps what is in flight of a chain as its head, to be sent again once
+// it is due. Nothing newer of the key goes before.
+func (q *queue) Again(c *chain, now, due time.Time) {
+	c.sending = 0
+	if !due.After(now) || c.entries[0].dead != nil {
+		q.promote(c)
+		return
+	}
+	c.state, c.due = chainWaiting, due
+	heap.Push(&q.waiting, c)
+}

@@ -1,0 +1,117 @@
+package sink
+
+import (
+	"errors"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// ErrClosed says that the sink takes no more records.
+var ErrClosed = errors.New("sink is closed")
+
+// ErrRevoked says that a record's claim ended before the sink took it.
+var ErrRevoked = errors.New("the record's claim has ended")
+
+// Record is one document on its way to the stream.
+type Record struct {
+	// PartitionKey is what the stream orders by.
+	PartitionKey string
+	// Data is the JSON document. The sink owns it until the Owner hears.
+	Data []byte
+	// Origin is the source message, for the dead letter.
+	Origin Origin
+	// Revoked is closed when the claim on the source partition has ended. Nil: never.
+	Revoked <-chan struct{}
+	// Owner hears what became of the record.
+	Owner Owner
+}
+
+// Origin is the message that a record came from.
+type Origin struct {
+	Topic     string
+	Partition int
+	Offset    int64
+	Time      time.Time
+	Key       []byte
+	Value     []byte
+	Headers   []kafka.Header
+}
+
+// Owner hears of a record exactly once, by one of the two methods. They are
+// called from a goroutine of the sink and must not block.
+type Owner interface {
+	// Done says that the record is at rest. The reason is empty or one of the
+	// dead-letter reasons.
+	Done(outcome Outcome, reason string)
+	// Withdrawn says that the record is given back unsent: its claim or the
+	// sink ended, and the partition's next owner will read it again.
+	Withdrawn()
+}
+
+// Outcome is where a record came to rest.
+type Outcome int
+
+// The outcomes. The zero value is none of them.
+const (
+	_ Outcome = iota
+	// Delivered: the stream acknowledged it.
+	Delivered
+	// DeadLettered: the dead-letter topic acknowledged it.
+	DeadLettered
+)
+
+// String returns the outcome as users see it.
+func (o Outcome) String() string {
+	switch o {
+	case Delivered:
+		return "delivered"
+	case DeadLettered:
+		return "dead_lettered"
+	}
+	return "none"
+}
+
+// StageSink is the stage of failures that this package finds.
+const StageSink = "sink"
+
+// The reasons for which this package dead-letters a record.
+const (
+	ReasonRecordTooLarge      = "record-too-large"
+	ReasonInvalidPartitionKey = "invalid-partition-key"
+	ReasonRejected            = "rejected"
+	ReasonRetriesExhausted    = "retries-exhausted"
+)
+
+// Failure says why a record goes to the dead-letter topic.
+type Failure struct {
+	// Stage is decode, transform or sink.
+	Stage string
+	// Reason is a word of a fixed set.
+	Reason string
+	// Message explains it. It must hold no attribute, identity or credential.
+	Message string
+	// Attempts is how often delivery was tried.
+	Attempts int
+}
+
+// size is what the service counts of a record.
+func (r *Record) size() int { return len(r.Data) + len(r.PartitionKey) }
+
+// held is about how much memory a record keeps while it is queued.
+func (r *Record) held() int {
+	n := r.size() + len(r.Origin.Key) + len(r.Origin.Value)
+	for _, h := range r.Origin.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
+}
+
+func (r *Record) revoked() bool {
+	select {
+	case <-r.Revoked:
+		return true
+	default:
+		return false
+	}
+}

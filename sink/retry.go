@@ -1,0 +1,169 @@
+package sink
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// action is what becomes of a record that was not delivered.
+type action int
+
+const (
+	// again: it is sent again, with backoff.
+	again action = iota
+	// hold: nothing can be delivered until someone acts; probed with backoff
+	// for ever.
+	hold
+	// refuse: the record or the request is at fault; alone in its request, the
+	// record goes to the dead-letter topic.
+	refuse
+)
+
+// verdict is how a failure is treated, and the word that users see for it.
+type verdict struct {
+	action action
+	reason string
+	// reached: the service answered, so it is there.
+	reached bool
+}
+
+// Reasons of holds and retries, beside those in the table.
+const (
+	HoldUnreachable     = "endpoint-unreachable"
+	HoldUnavailable     = "service-unavailable"
+	HoldCredentials     = "invalid-credentials"
+	HoldStreamMissing   = "stream-missing"
+	HoldStreamNotActive = "stream-not-active"
+	HoldKeysIgnored     = "partition-keys-ignored"
+	HoldDeadLetterTopic = "dead-letter-topic"
+	HoldExhausted       = "retries-exhausted"
+	HoldConfiguration   = "invalid-configuration"
+	HoldUnknown         = "unknown-error"
+
+	retryThrottled = "throttled"
+	retryKMS       = "kms-throttled"
+	retryInternal  = "internal-failure"
+	retryTimeout   = "timeout"
+	retryNetwork   = "network"
+	retryUnknown   = "unknown-error"
+	retryHeld      = "held"
+	retryHalved    = "halved"
+)
+
+// verdicts is the one table of what the service's error codes mean. A code of
+// an entry and a code of a whole call mean the same.
+//
+// A code that is not in it: an entry is sent again, as the service may name new
+// transient ones; a call that was refused (4xx) holds, as that needs someone to
+// look; a call that failed (5xx) is sent again.
+var verdicts = map[string]verdict{
+	"ProvisionedThroughputExceededException": {again, retryThrottled, true},
+	"LimitExceededException":                 {again, retryThrottled, true},
+	"ThrottlingException":                    {again, retryThrottled, true},
+	"Throttling":                             {again, retryThrottled, true},
+	"RequestLimitExceeded":                   {again, retryThrottled, true},
+	"TooManyRequestsException":               {again, retryThrottled, true},
+	"KMSThrottlingException":                 {again, retryKMS, true},
+	"InternalFailure":                        {again, retryInternal, false},
+	"InternalFailureException":               {again, retryInternal, false},
+	"InternalServerError":                    {again, retryInternal, false},
+	"ServiceUnavailable":                     {again, retryInternal, false},
+	"ServiceUnavailableException":            {again, retryInternal, false},
+	"RequestTimeout":                         {again, retryTimeout, false},
+	"RequestTimeoutException":                {again, retryTimeout, false},
+
+	"AccessDeniedException":               {hold, "access-denied", true},
+	"AccessDenied":                        {hold, "access-denied", true},
+	"UnauthorizedOperation":               {hold, "access-denied", true},
+	"OptInRequired":                       {hold, "access-denied", true},
+	"ExpiredToken":                        {hold, "expired-token", true},
+	"ExpiredTokenException":               {hold, "expired-token", true},
+	"TokenRefreshRequired":                {hold, "expired-token", true},
+	"UnrecognizedClientException":         {hold, HoldCredentials, true},
+	"InvalidClientTokenId":                {hold, HoldCredentials, true},
+	"InvalidAccessKeyId":                  {hold, HoldCredentials, true},
+	"InvalidSignatureException":           {hold, HoldCredentials, true},
+	"SignatureDoesNotMatch":               {hold, HoldCredentials, true},
+	"IncompleteSignature":                 {hold, HoldCredentials, true},
+	"IncompleteSignatureException":        {hold, HoldCredentials, true},
+	"MissingAuthenticationToken":          {hold, HoldCredentials, true},
+	"MissingAuthenticationTokenException": {hold, HoldCredentials, true},
+	"NotAuthorized":                       {hold, HoldCredentials, true},
+	"RequestExpired":                      {hold, "clock-skew", true},
+	"RequestTimeTooSkewed":                {hold, "clock-skew", true},
+	"RequestInTheFuture":                  {hold, "clock-skew", true},
+	"KMSAccessDeniedException":            {hold, "kms-access-denied", true},
+	"KMSDisabledException":                {hold, "kms-disabled", true},
+	"KMSInvalidStateException":            {hold, "kms-invalid-state", true},
+	"KMSNotFoundException":                {hold, "kms-not-found", true},
+	"KMSOptInRequired":                    {hold, "kms-opt-in-required", true},
+	"ResourceNotFoundException":           {hold, HoldStreamMissing, true},
+	"ResourceInUseException":              {hold, HoldStreamNotActive, true},
+
+	"ValidationException":            {refuse, ReasonRejected, true},
+	"InvalidArgumentException":       {refuse, ReasonRejected, true},
+	"SerializationException":         {refuse, ReasonRejected, true},
+	"RequestEntityTooLargeException": {refuse, ReasonRejected, true},
+}
+
+// judgeEntry says what the code of one entry means.
+func judgeEntry(code string) verdict {
+	if v, ok := verdicts[code]; ok {
+		return v
+	}
+	return verdict{again, retryUnknown, true}
+}
+
+// judgeCall says what the code of a whole call means.
+func judgeCall(code string, status int) verdict {
+	if v, ok := verdicts[code]; ok {
+		return v
+	}
+	if status >= 500 || status == 0 {
+		return verdict{again, retryInternal, false}
+	}
+	return verdict{hold, HoldUnknown, true}
+}
+
+// patience paces the repetition of one failure: exponential, with full jitter.
+// backoff/v4 spreads a delay around its interval; full jitter spreads it from
+// nothing up to the interval, which keeps lanes apart best, so the library
+// gives the interval and this picks below it.
+type patience struct {
+	backoff backoff.ExponentialBackOff
+	now     time.Time
+	random  *rand.Rand
+}
+
+// Now implements backoff.Clock with the time given to Next.
+func (p *patience) Now() time.Time { return p.now }
+
+func newPatience(r Retry, now time.Time, random *rand.Rand) *patience {
+	p := &patience{now: now, random: random}
+	p.backoff = backoff.ExponentialBackOff{
+		InitialInterval: r.InitialInterval,
+		Multiplier:      2,
+		MaxInterval:     r.MaxInterval,
+		MaxElapsedTime:  r.MaxElapsedTime, // 0: for ever
+		Stop:            backoff.Stop,
+		Clock:           p,
+	}
+	p.backoff.Reset()
+	return p
+}
+
+// Next returns how long to wait before the next attempt. It reports exhausted
+// once, when the next attempt would end after MaxElapsedTime; asked further, it
+// goes on at the largest interval.
+func (p *patience) Next(now time.Time) (delay time.Duration, exhausted bool) {
+	p.now = now
+	ceiling := p.backoff.NextBackOff()
+	if ceiling == backoff.Stop {
+		exhausted = true
+		p.backoff.MaxElapsedTime = 0
+		ceiling = p.backoff.MaxInterval
+	}
+	return 1 + time.Duration(p.random.Int64N(int64(ceiling))), exhausted
+}

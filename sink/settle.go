@@ -1,0 +1,134 @@
+package sink
+
+import (
+	"errors"
+	"time"
+)
+
+// keepBody is how large a request buffer a lane keeps: a usual full request.
+const keepBody = 2 << 20
+
+var (
+	errMisanswered = errors.New("the answer does not have one result a record")
+	errEntryHeld   = errors.New("PutRecords: the stream refused records for a cause that is not theirs")
+)
+
+// The methods below are called with the lane's lock held.
+
+// leave notes what became of what is in flight of a chain.
+func (l *lane) leave(c *chain, outcome Outcome, reason string) {
+	l.relieve(c)
+	for _, e := range c.entries[:c.sending] {
+		l.settled = append(l.settled, settlement{e.rec, outcome, reason})
+	}
+}
+
+// relieve ends the hold of a record that had outlived its retry.
+func (l *lane) relieve(c *chain) {
+	if c.exhausted {
+		c.exhausted = false
+		l.sink.outlived(-1)
+	}
+}
+
+// lose counts a failed attempt of a chain's head.
+func (l *lane) lose(c *chain, now time.Time) (delay time.Duration, exhausted bool) {
+	c.attempts++
+	if c.retry == nil {
+		c.retry = newPatience(l.sink.cfg.Retry, now, l.random)
+	}
+	return c.retry.Next(now)
+}
+
+// retry sends the head of a chain again after its own backoff.
+func (l *lane) retry(c *chain, v verdict, now time.Time) {
+	delay, exhausted := l.lose(c, now)
+	if exhausted && l.exhaust(c, now) {
+		return
+	}
+	l.sink.metrics.retries.WithLabelValues(v.reason).Inc()
+	l.putBack(c, now, now.Add(delay))
+}
+
+// keep sends the head of a chain again as soon as a call is possible. Time
+// under a hold does not count against a record's patience.
+func (l *lane) keep(c *chain, now time.Time, reason string) {
+	if reason == retryHeld {
+		l.relieve(c)
+		c.retry = nil
+	}
+	l.sink.metrics.retries.WithLabelValues(reason).Inc()
+	l.putBack(c, now, now)
+}
+
+// putBack makes what was in flight of a chain unsent again. If its claim ended
+// meanwhile, Withdraw did not see it.
+func (l *lane) putBack(c *chain, now, due time.Time) {
+	l.stale = l.stale || c.entries[0].rec.revoked()
+	l.queue.Again(c, now, due)
+}
+
+// exhaust applies onExhausted. It reports whether the record is dead-lettered;
+// if not, it is held, and tried on at the largest interval.
+func (l *lane) exhaust(c *chain, now time.Time) bool {
+	if l.sink.opts.DeadLetter.OnExhausted == OnExhaustedDeadLetter {
+		l.doom(c, now, ReasonRetriesExhausted, "the record could not be delivered within retry.maxElapsedTime")
+		return true
+	}
+	if !c.exhausted {
+		c.exhausted = true
+		l.sink.outlived(+1)
+	}
+	return false
+}
+
+// doom sends the head of a chain to the dead-letter topic.
+func (l *lane) doom(c *chain, now time.Time, reason, message string) {
+	if c.retry == nil {
+		c.attempts++
+	}
+	c.entries[0].dead = &Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}
+	l.putBack(c, now, now)
+}
+
+// withdrawStale gives back what was put back after its claim had ended.
+func (l *lane) withdrawStale() {
+	if l.stale {
+		l.stale = false
+		l.withdrawIf((*Record).revoked)
+	}
+}
+
+func (l *lane) withdrawIf(gone func(*Record) bool) {
+	for _, e := range l.queue.Withdraw(gone, l.relieve) {
+		l.settled = append(l.settled, settlement{rec: e.rec})
+	}
+}
+
+// take returns the news that are to be told, and makes their room free.
+func (l *lane) take() []settlement {
+	settled := l.settled
+	l.settled = nil
+	return settled
+}
+
+// tell informs the owners. The lock is not held.
+func (l *lane) tell(settled []settlement) {
+	bytes := 0
+	for _, n := range settled {
+		bytes += n.rec.held()
+	}
+	l.room.release(len(settled), bytes)
+	l.sink.metrics.inFlight.Sub(float64(len(settled)))
+	for _, n := range settled {
+		n.tell()
+	}
+}
+
+func (n settlement) tell() {
+	if n.outcome == 0 {
+		n.rec.Owner.Withdrawn()
+		return
+	}
+	n.rec.Owner.Done(n.outcome, n.reason)
+}

@@ -1,0 +1,205 @@
+package sink
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/binary"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Sink delivers records. Its methods are safe for concurrent use; the order of
+// a key is the order of the calls of Put and Reject for it.
+type Sink struct {
+	cfg     Config
+	opts    Options
+	client  *client
+	stream  *stream
+	gate    *gate
+	holds   *holds
+	metrics *metrics
+	letters *letters
+	lanes   []*lane
+
+	ctx     context.Context // of every call; ends when Close waits no longer
+	cancel  context.CancelFunc
+	closing chan struct{} // closed when no more records are taken
+	once    sync.Once
+	others  sync.WaitGroup // the goroutines that are not lanes
+	stopped context.CancelFunc
+
+	accepted    atomic.Bool // the stream has taken a record
+	lastFailure atomic.Pointer[lastFailure]
+
+	exhaustedMu sync.Mutex
+	exhausted   int // records that outlived their retry; guarded by exhaustedMu
+}
+
+// New starts a sink. It validates nothing that needs the network: a stream that
+// cannot be used yet is a hold.
+func New(cfg Config, opts Options) (*Sink, error) {
+	if err := validate(&cfg, &opts.DeadLetter); err != nil {
+		return nil, err
+	}
+	cfg.Retry = cfg.Retry.withDefaults()
+	opts = opts.withDefaults()
+	ctx, cancel := context.WithCancel(context.Background()) // ends in Close
+	s := &Sink{cfg: cfg, opts: opts, ctx: ctx, cancel: cancel, closing: make(chan struct{}), holds: &holds{report: opts.Hold}}
+	var err error
+	if s.client, err = newClient(ctx, cfg, opts); err != nil {
+		cancel()
+		return nil, err
+	}
+	if s.metrics, err = newMetrics(opts.Registerer, opts.Destination); err != nil {
+		cancel()
+		return nil, err
+	}
+	seed := opts.Seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	s.gate = &gate{retry: s.patience(seed, 1)}
+	s.stream = &stream{client: s.client, retry: s.patience(seed, 2), holds: s.holds, logger: opts.Logger, changed: s.nudgeAll, look: make(chan struct{}, 1)}
+	s.stream.recordLimit.Store(defaultRecordBytes)
+	s.stream.target.Store(&cfg.Stream)
+	s.letters = newLetters(opts, s.patience(seed, 3), s.holds)
+	for i := range opts.Lanes {
+		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
+	}
+	s.start()
+	return s, nil
+}
+
+// patience returns a maker of never-ending patience with a random source of its
+// own; one goroutine at a time may use what it makes.
+func (s *Sink) patience(seed, stream uint64) func(time.Time) *patience {
+	random := rand.New(rand.NewPCG(seed, stream))
+	retry := s.cfg.Retry
+	retry.MaxElapsedTime = 0
+	return func(now time.Time) *patience { return newPatience(retry, now, random) }
+}
+
+func (s *Sink) start() {
+	// Watching ends when the lanes have: it is no part of what Close awaits.
+	watching, stop := context.WithCancel(s.ctx)
+	s.stopped = stop
+	s.others.Go(func() { s.stream.watch(watching) })
+	s.others.Go(func() { s.letters.run(s.ctx) })
+	for _, l := range s.lanes {
+		go l.run() // awaited by its done channel
+	}
+}
+
+// Put gives the sink a record. It blocks while the record's lane is full. An
+// error means that the record was not taken: the context or the claim has
+// ended, or the sink is closed.
+func (s *Sink) Put(ctx context.Context, r *Record) error {
+	return s.enqueue(ctx, entry{rec: r})
+}
+
+// Reject sends a record to the dead-letter topic. With a PartitionKey it queues
+// behind that key's earlier records, and later ones wait for it. Otherwise it
+// keeps its place among the rejected records of its source partition.
+func (s *Sink) Reject(ctx context.Context, r *Record, f Failure) error {
+	if r.PartitionKey != "" {
+		return s.enqueue(ctx, entry{rec: r, dead: &f})
+	}
+	if r.revoked() {
+		return ErrRevoked
+	}
+	bytes := r.held()
+	if err := s.letters.direct.acquire(ctx, bytes, r.Revoked, s.closing); err != nil {
+		return err
+	}
+	s.metrics.inFlight.Inc()
+	s.letters.add(&letter{rec: r, failure: f, at: time.Now(), done: func(outcome Outcome) {
+		s.letters.direct.release(1, bytes)
+		s.metrics.inFlight.Dec()
+		settlement{r, outcome, f.Reason}.tell()
+	}})
+	return nil
+}
+
+func (s *Sink) enqueue(ctx context.Context, e entry) error {
+	l := s.lane(e.rec.PartitionKey)
+	bytes := e.rec.held()
+	if err := l.room.acquire(ctx, bytes, e.rec.Revoked, s.closing); err != nil {
+		return err
+	}
+	if err := l.push(e); err != nil {
+		l.room.release(1, bytes)
+		return err
+	}
+	s.metrics.inFlight.Inc()
+	l.nudge()
+	return nil
+}
+
+// lane returns the one lane of a key: the one that holds its range of the hash
+// space, so that a lane meets few shards and a shard few lanes.
+func (s *Sink) lane(key string) *lane {
+	sum := md5.Sum([]byte(key))
+	return s.lanes[uint64(binary.BigEndian.Uint32(sum[:]))*uint64(len(s.lanes))>>32]
+}
+
+// Withdraw gives back every record that is unsent and whose claim has ended.
+// What is in flight of them is settled when its answer is there.
+func (s *Sink) Withdraw() {
+	for _, l := range s.lanes {
+		l.mu.Lock()
+		l.withdrawIf((*Record).revoked)
+		settled := l.take()
+		l.mu.Unlock()
+		l.tell(settled)
+		l.nudge()
+	}
+	s.letters.withdraw((*Record).revoked)
+}
+
+// Close takes no more records, awaits the calls that are in flight, until the
+// context ends, and gives back what is unsent.
+func (s *Sink) Close(ctx context.Context) error {
+	var err error
+	s.once.Do(func() { err = s.close(ctx) })
+	return err
+}
+
+func (s *Sink) close(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, s.cancel)
+	defer stop()
+	close(s.closing)
+	for _, l := range s.lanes {
+		l.mu.Lock()
+		l.closing = true
+		l.mu.Unlock()
+		l.nudge()
+	}
+	for _, l := range s.lanes {
+		<-l.done
+	}
+	s.letters.close()
+	s.stopped()
+	s.others.Wait()
+	for _, l := range s.lanes {
+		l.mu.Lock()
+		l.withdrawIf(func(*Record) bool { return true })
+		settled := l.take()
+		l.mu.Unlock()
+		l.tell(settled)
+	}
+	err := context.Cause(s.ctx)
+	s.cancel()
+	s.client.close()
+	return err
+}
+
+func (s *Sink) nudgeAll() {
+	for _, l := range s.lanes {
+		l.nudge()
+	}
+}
+
+// mayPut says whether a shard takes another record now.
+func (s *Sink) mayPut(int, int) (bool, time.Time) { return true, time.Time{} }

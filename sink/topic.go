@@ -1,0 +1,150 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+const (
+	// letterRoom is what the headers of a dead letter may add to a message.
+	letterRoom = 64 << 10
+	// brokerMessageBytes is a broker's default of message.max.bytes.
+	brokerMessageBytes = 1048588
+	// unknownMessageBytes is used when the source topic's limit may not be read.
+	unknownMessageBytes = 16 << 20
+	topicTimeout        = 15 * time.Second
+)
+
+// letterTopic knows the dead-letter topic, and creates it if it is missing.
+type letterTopic struct {
+	client     *kafka.Client
+	opts       Options
+	partitions int            // 0: not looked at
+	sources    map[string]int // partition counts of source topics
+}
+
+// forget makes the next write look again: the topic may have been deleted, or
+// a leader may have moved.
+func (t *letterTopic) forget() { t.partitions = 0 }
+
+// ensure makes sure that the topic is there. The origin is the source topic
+// that shapes it, unless the options name some.
+func (t *letterTopic) ensure(ctx context.Context, origin string) error {
+	if t.partitions > 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
+	defer cancel()
+	t.sources = make(map[string]int)
+	n, err := t.count(ctx, t.opts.DeadLetter.Topic)
+	if errors.Is(err, kafka.UnknownTopicOrPartition) {
+		sources := t.opts.SourceTopics
+		if len(sources) == 0 {
+			sources = []string{origin}
+		}
+		n, err = t.create(ctx, sources, false)
+	}
+	if err != nil {
+		return fmt.Errorf("look up the dead-letter topic: %w", err)
+	}
+	t.partitions = n
+	return nil
+}
+
+// source returns the partition count of a source topic, 0 if it is not known.
+func (t *letterTopic) source(ctx context.Context, topic string) int {
+	if n, ok := t.sources[topic]; ok {
+		return n
+	}
+	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
+	defer cancel()
+	n, err := t.count(ctx, topic)
+	if err != nil {
+		return 0 // placed by key; asked again for the next letter
+	}
+	t.sources[topic] = n
+	return n
+}
+
+func (t *letterTopic) count(ctx context.Context, topic string) (int, error) {
+	res, err := t.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return 0, err
+	}
+	for _, found := range res.Topics {
+		if found.Name != topic {
+			continue
+		}
+		if found.Error != nil {
+			return 0, found.Error
+		}
+		if len(found.Partitions) > 0 {
+			return len(found.Partitions), nil
+		}
+	}
+	return 0, kafka.UnknownTopicOrPartition
+}
+
+// create makes the topic, or only asks whether that would work.
+func (t *letterTopic) create(ctx context.Context, sources []string, dry bool) (partitions int, err error) {
+	for _, s := range sources {
+		n, err := t.count(ctx, s)
+		if err != nil {
+			return 0, fmt.Errorf("count the partitions of topic %s: %w", s, err)
+		}
+		t.sources[s] = n
+		partitions = max(partitions, n)
+	}
+	res, err := t.client.CreateTopics(ctx, &kafka.CreateTopicsRequest{
+		ValidateOnly: dry,
+		Topics: []kafka.TopicConfig{{
+			Topic:             t.opts.DeadLetter.Topic,
+			NumPartitions:     partitions,
+			ReplicationFactor: -1, // the broker's default
+			ConfigEntries: []kafka.ConfigEntry{{
+				ConfigName:  "max.message.bytes",
+				ConfigValue: strconv.Itoa(t.largest(ctx, sources) + letterRoom),
+			}},
+		}},
+	})
+	if err != nil {
+		return 0, err
+	}
+	err = res.Errors[t.opts.DeadLetter.Topic]
+	if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+		return 0, fmt.Errorf("create topic %s: %w", t.opts.DeadLetter.Topic, err)
+	}
+	return partitions, nil
+}
+
+// largest returns the largest message that the source topics take. Not being
+// permitted to ask is no obstacle.
+func (t *letterTopic) largest(ctx context.Context, sources []string) int {
+	req := kafka.DescribeConfigsRequest{}
+	for _, s := range sources {
+		req.Resources = append(req.Resources, kafka.DescribeConfigRequestResource{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: s, ConfigNames: []string{"max.message.bytes"},
+		})
+	}
+	res, err := t.client.DescribeConfigs(ctx, &req)
+	if err != nil {
+		return unknownMessageBytes
+	}
+	largest := brokerMessageBytes
+	for _, r := range res.Resources {
+		if r.Error != nil || len(r.ConfigEntries) == 0 {
+			return unknownMessageBytes
+		}
+		for _, c := range r.ConfigEntries {
+			if n, err := strconv.Atoi(c.ConfigValue); err == nil && c.ConfigName == "max.message.bytes" {
+				largest = max(largest, n)
+			}
+		}
+	}
+	return largest
+}
