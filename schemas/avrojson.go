@@ -8,12 +8,13 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
 // EncodeJSON writes an event in Avro JSON as the Avro bytes of the schema. Map entries keep the order of the text,
 // fields that are left out have their default. A branch of a union is named by the Avro specification ("string",
-// "profile.xdm.Person") or as goavro does it ("long.timestamp-millis"); a value without its branch's name, as tools
+// "profile.xdm.Person"), without its namespace, or as goavro does it ("long.timestamp-millis"); a value without its branch's name, as tools
 // that print plain JSON leave it, is of the first branch that it fits. Errors name the place, never a value.
 func (s *Schema) EncodeJSON(text []byte) ([]byte, error) {
 	root, err := parseJSON(text)
@@ -185,10 +186,8 @@ func encodePreset(dst []byte, field Field, path string) ([]byte, error) {
 
 func encodeUnion(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
 	if v.kind == jsonObject && len(v.keys) == 1 {
-		for i, branch := range t.Union {
-			if branch.answersTo(v.keys[0]) {
-				return encode(appendLong(dst, int64(i)), branch, v.items[0], path)
-			}
+		if i := t.branchCalled(v.keys[0]); i >= 0 {
+			return encode(appendLong(dst, int64(i)), t.Union[i], v.items[0], path)
 		}
 	}
 	var tried error
@@ -207,9 +206,17 @@ func encodeUnion(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error)
 	return nil, tried
 }
 
-// answersTo says whether a branch of a union is meant by a name.
-func (t *Type) answersTo(name string) bool {
-	return name == t.branchName() || t.Logical != LogicalNone && name == t.branchName()+"."+t.Logical.String()
+// branchCalled is the index of the union's branch that is meant by a name: the specification's, goavro's, or that of a
+// named type without its namespace; -1 when there is none.
+func (t *Type) branchCalled(name string) int {
+	if i := slices.IndexFunc(t.Union, func(branch *Type) bool { return name == branch.branchName() }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(t.Union, func(branch *Type) bool {
+		full := branch.branchName()
+		return name == full[strings.LastIndexByte(full, '.')+1:] ||
+			branch.Logical != LogicalNone && name == full+"."+branch.Logical.String()
+	})
 }
 
 func appendLong(dst []byte, n int64) []byte {
@@ -228,11 +235,11 @@ func latin1(raw []byte) string {
 // DecodeJSON writes the Avro bytes of an event as Avro JSON, in the order of the bytes.
 func (s *Schema) DecodeJSON(body []byte) ([]byte, error) {
 	c := NewCursor(body)
-	text := appendJSON(nil, &c, s.Root)
-	if !c.Done() {
+	if c.Skip(s.Root); !c.Done() {
 		return nil, fmt.Errorf("%w: the bytes do not fit the schema", ErrMalformed)
 	}
-	return text, nil
+	c = NewCursor(body)
+	return appendJSON(nil, &c, s.Root), nil
 }
 
 func appendJSON(dst []byte, c *Cursor, t *Type) []byte {
@@ -263,10 +270,6 @@ func appendJSON(dst []byte, c *Cursor, t *Type) []byte {
 		dst = append(appendText(append(dst, '{'), branch.branchName()), ':')
 		return append(appendJSON(dst, c, branch), '}')
 	}
-	if !c.Enter() {
-		return dst
-	}
-	defer c.Leave()
 	return appendNested(dst, c, t)
 }
 
@@ -277,9 +280,6 @@ func appendNested(dst []byte, c *Cursor, t *Type) []byte {
 	}
 	dst = append(dst, opening)
 	for i := range t.Fields {
-		if c.Failed() {
-			break
-		}
 		dst = append(appendText(separate(dst, i), t.Fields[i].Name), ':')
 		dst = appendJSON(dst, c, t.Fields[i].Type)
 	}

@@ -5,25 +5,22 @@ import (
 	"math"
 )
 
-// maxDepth is how deep values may nest. A recursive type nests as deep as its writer likes, one byte a level; the
-// contract's own schema nests to six.
-const maxDepth = 256
+// maxWeightless is how many items without any bytes a block may hold.
+const maxWeightless = 64
 
 // Cursor reads Avro values off a byte slice. The first read that does not fit makes it fail for good: reads after
 // that return zero values, so a caller may check Failed once, after a loop that ends by itself.
 type Cursor struct {
 	b      []byte
 	pos    int
-	depth  int
-	free   int64 // items of no size that may still be read, see Next
 	failed bool
 }
 
 // NewCursor reads from the start of b.
-func NewCursor(b []byte) Cursor { return Cursor{b: b, free: int64(len(b))} }
+func NewCursor(b []byte) Cursor { return Cursor{b: b} }
 
 // At is a cursor on the same bytes at another place.
-func (c *Cursor) At(pos int) Cursor { return Cursor{b: c.b, pos: pos, free: int64(len(c.b))} }
+func (c *Cursor) At(pos int) Cursor { return Cursor{b: c.b, pos: pos} }
 
 // Pos is where the next value starts.
 func (c *Cursor) Pos() int { return c.pos }
@@ -130,8 +127,7 @@ func (c *Cursor) Double() float64 {
 type Blocks struct{ left int64 }
 
 // Next says whether the array or map t has another item, and reads the block header on the way. The byte size that a
-// negative count brings is read and not relied on. A count that the remaining bytes cannot hold is an error; items
-// that take no bytes at all (nulls) may be as many as the message has bytes.
+// negative count brings is read and not relied on.
 func (c *Cursor) Next(t *Type, b *Blocks) bool {
 	if b.left == 0 && !c.header(t, b) {
 		return false
@@ -146,42 +142,29 @@ func (c *Cursor) header(t *Type, b *Blocks) bool {
 		n = -n
 		c.Long()
 	}
-	least := int64(t.Items.minSize)
-	if t.Kind == Map {
-		least++
-	}
-	switch {
-	case c.failed || n == 0:
+	if c.failed || n == 0 {
 		return false
-	case n < 0: // the smallest long has no positive
+	}
+	if n < 0 || !t.fits(n, len(c.b)-c.pos) { // the smallest long has no positive
 		c.Fail()
 		return false
-	case least > 0:
-		if n > int64(len(c.b)-c.pos)/least {
-			c.Fail()
-			return false
-		}
-	default:
-		if c.free -= n; n > int64(len(c.b)) || c.free < 0 {
-			c.Fail()
-			return false
-		}
 	}
 	b.left = n
 	return true
 }
 
-// Enter counts one level of nesting, to be left with Leave; false and a failed cursor when it is one too many.
-func (c *Cursor) Enter() bool {
-	if c.depth++; c.depth > maxDepth {
-		c.Fail()
-		return false
+// fits says whether n items of an array or map can be in what is left of the bytes. Items that take no bytes, nulls,
+// could be any number: no writer has a use for them, so they get a bound that no sender of them can grow rich on.
+func (t *Type) fits(n int64, left int) bool {
+	least := int64(t.Items.minSize)
+	if t.Kind == Map {
+		least++
 	}
-	return true
+	if least == 0 {
+		return n <= maxWeightless
+	}
+	return n <= int64(left)/least
 }
-
-// Leave ends a level that Enter began.
-func (c *Cursor) Leave() { c.depth-- }
 
 // Branch reads which branch of a union follows; a type that is no union is itself.
 func (c *Cursor) Branch(t *Type) *Type {
@@ -193,52 +176,9 @@ func (c *Cursor) Branch(t *Type) *Type {
 
 // Skip reads over one value, and checks all of it on the way.
 func (c *Cursor) Skip(t *Type) {
-	switch t.Kind {
-	case Boolean:
-		c.Boolean()
-	case Int:
-		c.Int()
-	case Long:
-		c.Long()
-	case Float:
-		c.Fixed(4)
-	case Double:
-		c.Fixed(8)
-	case Bytes, String:
-		c.Bytes()
-	case Fixed:
-		c.Fixed(t.Size)
-	case Enum:
-		c.Index(len(t.Symbols))
-	case Union:
-		c.Skip(t.Union[c.Index(len(t.Union))])
-	case Null:
-	default:
-		c.skipNested(t)
+	if pos := skip(c.b, c.pos, t.ops, 0); pos >= 0 {
+		c.pos = pos
+	} else {
+		c.Fail()
 	}
-}
-
-func (c *Cursor) skipNested(t *Type) {
-	if t.weightless || !c.Enter() {
-		return
-	}
-	switch t.Kind {
-	case Record:
-		for i := range t.Fields {
-			if c.failed {
-				return
-			}
-			c.Skip(t.Fields[i].Type)
-		}
-	case Array:
-		for b := (Blocks{}); c.Next(t, &b); {
-			c.Skip(t.Items)
-		}
-	case Map:
-		for b := (Blocks{}); c.Next(t, &b); {
-			c.Bytes()
-			c.Skip(t.Items)
-		}
-	}
-	c.Leave()
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // maxJSONDepth bounds how deep a JSON text may nest.
-const maxJSONDepth = 4 * maxDepth
+const maxJSONDepth = 1000
 
 type jsonKind uint8
 

@@ -60,10 +60,9 @@ func (p *parser) measure() {
 		for _, t := range p.all {
 			switch t.Kind {
 			case Record:
-				t.minSize, t.weightless = 0, true
+				t.minSize = 0
 				for _, field := range t.Fields {
 					t.minSize = min(t.minSize+field.Type.minSize, maxFixedSize)
-					t.weightless = t.weightless && field.Type.weightless
 				}
 			case Union:
 				t.minSize = maxFixedSize

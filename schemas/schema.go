@@ -38,6 +38,9 @@ func parse(text []byte, references [][]byte) (*Schema, error) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidSchema, err)
 	}
 	p.measure()
+	for _, t := range p.all {
+		t.compile()
+	}
 	s := &Schema{Text: string(text), Origin: "the schema", Root: root}
 	if err := s.verify(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidSchema, err)
@@ -48,7 +51,7 @@ func parse(text []byte, references [][]byte) (*Schema, error) {
 // parser builds the tree of one schema. Names are known from where they are defined on, as Avro has it.
 type parser struct {
 	names map[string]*Type
-	all   []*Type // every complex type, inner ones first
+	all   []*Type // every type, inner ones first
 	depth int
 	nodes int
 }
@@ -93,7 +96,9 @@ var primitives = map[string]Kind{
 
 func (p *parser) named(name, namespace, path string) (*Type, error) {
 	if kind, ok := primitives[name]; ok {
-		return &Type{Kind: kind, minSize: primitiveSizes[kind], weightless: kind == Null}, nil
+		t := &Type{Kind: kind, minSize: primitiveSizes[kind]}
+		p.all = append(p.all, t)
+		return t, nil
 	}
 	if t := p.names[qualified(name, namespace)]; t != nil {
 		return t, nil

@@ -70,9 +70,10 @@ type Type struct {
 	Items   *Type    // of an array; the values of a map
 	Union   []*Type  // branches of a union
 
-	precision  int
-	minSize    int  // fewest bytes that a value can have
-	weightless bool // no value has any bytes
+	precision int
+	minSize   int  // fewest bytes that a value can have
+	ops       []op // how a value is skipped
+	compiling bool // ops are being made: the type contains itself
 }
 
 // Field is a field of a record.

@@ -37,12 +37,19 @@ type Violation struct {
 // Evaluate judges the destination by its policies: over the labels of the configuration, and those of a schema's fields
 // if there is one.
 func (r *Rules) Evaluate(s *schemas.Schema) Evaluation {
-	e := Evaluation{MarketingActions: r.cfg.Activation.MarketingActions}
+	e := r.evaluate(r.fieldLabels(s))
 	if s != nil {
 		e.Schema = s.Origin
 	}
-	fields, segments := r.fieldLabels(s), r.segmentLabels()
-	e.Labels = append(e.Labels, fields...)
+	return e
+}
+
+func (r *Rules) evaluate(fields carriers) Evaluation {
+	segments := r.segmentLabels()
+	e := Evaluation{
+		MarketingActions: r.cfg.Activation.MarketingActions,
+		Policies:         []Judgement{}, Labels: slices.Clone(fields), Violations: []Violation{},
+	}
 	for _, labels := range segments {
 		e.Labels = append(e.Labels, labels...)
 	}
@@ -141,7 +148,11 @@ func unmap(cs []Carrier) []string {
 		}
 	}
 	for _, c := range cs {
-		ways = append(ways, fmt.Sprintf("remove label %s of %s, if it is wrong: %s", c.Label, c.what(), c.Declared))
+		label := c.Label
+		if c.ImpliedBy != "" {
+			label = c.ImpliedBy
+		}
+		ways = append(ways, fmt.Sprintf("remove label %s of %s, if it is wrong: %s", label, c.what(), c.Declared))
 	}
 	return ways
 }
@@ -159,22 +170,30 @@ func (p *Plan) govern(s *schemas.Schema) {
 	case ViolationDeadLetter:
 		p.bar = &bar{Reject, err}
 	case ViolationDropField:
-		dropped := make([]bool, len(p.rules.paths))
-		for _, v := range evaluation.Violations {
-			for _, carrier := range v.Carriers {
-				if carrier.Segment != "" {
-					continue
-				}
-				dropped[slices.Index(p.rules.paths, carrier.Mapped)] = true
-			}
-			if !slices.ContainsFunc(v.Carriers, func(c Carrier) bool { return c.Field != "" }) {
-				p.bar = &bar{Hold, err} // a segment's own label: no field to leave out
-			}
+		p.dropped, p.violation = p.rules.drop(evaluation), err
+		kept := slices.DeleteFunc(p.rules.fieldLabels(s), func(c Carrier) bool {
+			return p.dropped[slices.Index(p.rules.paths, c.Mapped)]
+		})
+		if p.rules.evaluate(kept).Err() != nil { // by a segment's own labels: there is no field to leave out
+			p.bar = &bar{Hold, err}
 		}
-		p.dropped, p.violation = dropped, err
 	default:
 		p.bar = &bar{Hold, err}
 	}
+}
+
+// drop marks the mapped paths that carry a label which a violation is made of. Where several fields make it together,
+// all of them go: which one matters less is not for us to say.
+func (r *Rules) drop(e Evaluation) []bool {
+	dropped := make([]bool, len(r.paths))
+	for _, v := range e.Violations {
+		for _, carrier := range v.Carriers {
+			if carrier.Field != "" {
+				dropped[slices.Index(r.paths, carrier.Mapped)] = true
+			}
+		}
+	}
+	return dropped
 }
 
 // Violation is why records of this schema are held, rejected or lack a field; nil when no policy objects.

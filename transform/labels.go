@@ -15,11 +15,12 @@ var implied = map[string][]string{"C4": {"C5", "C6", "C7"}}
 
 // Carrier is a label, what carries it, and where that was declared.
 type Carrier struct {
-	Label    string `json:"label"`
-	Field    string `json:"field,omitempty"`   // the mapped path, or what lies below it
-	Mapped   string `json:"mapped,omitempty"`  // the mapped path
-	Segment  string `json:"segment,omitempty"` // the id of a mapped segment
-	Declared string `json:"declared"`
+	Label     string `json:"label"`
+	ImpliedBy string `json:"impliedBy,omitempty"` // the label that was declared, when it is not this one
+	Field     string `json:"field,omitempty"`     // the mapped path, or what lies below it
+	Mapped    string `json:"mapped,omitempty"`    // the mapped path
+	Segment   string `json:"segment,omitempty"`   // the id of a mapped segment
+	Declared  string `json:"declared"`
 }
 
 // what is the carrier in words.
@@ -28,6 +29,14 @@ func (c Carrier) what() string {
 		return "segment " + c.Segment
 	}
 	return "field " + c.Field
+}
+
+// where is where the label comes from, in words.
+func (c Carrier) where() string {
+	if c.ImpliedBy != "" {
+		return c.Declared + ", implied by " + c.ImpliedBy
+	}
+	return c.Declared
 }
 
 // carriers collects labels, each carrier of a label once.
@@ -39,7 +48,7 @@ func (cs *carriers) add(c Carrier, labels ...string) {
 		cs.once(c)
 		for _, other := range implied[label] {
 			also := c
-			also.Label, also.Declared = other, c.Declared+", as "+label+" implies it"
+			also.Label, also.ImpliedBy = other, label
 			cs.once(also)
 		}
 	}

@@ -73,9 +73,10 @@ func (j *journey) readMemberships(t *schemas.Type) {
 	}
 }
 
-// writeMemberships writes the segments of rule 14, or with exit those of rule 28. It says whether the segment that
-// triggered the record is one that the profile left.
-func (j *journey) writeMemberships(w *writer, exit bool) (exited bool) {
+// writeMemberships writes the segments of rule 14, or with exit those of rule 28. It says whether the profile left the
+// segment that triggered the record: as exited, or listed no more.
+func (j *journey) writeMemberships(w *writer, exit bool) (left bool) {
+	left = true
 	w.member(`"segmentMembership":{`)
 	c := j.c.At(j.facts.at[roleMembership])
 	t := c.Branch(j.shape.types[roleMembership])
@@ -101,7 +102,9 @@ func (j *journey) writeMemberships(w *writer, exit bool) (exited bool) {
 			if !m.present || !mapped && (exit || !j.holdsUnmapped(m, own)) {
 				continue
 			}
-			exited = exited || mapped && segment+1 == j.facts.mapped && m.status == statusExited
+			if mapped && segment+1 == j.facts.mapped {
+				left = m.status == statusExited
+			}
 			if exit {
 				m.status = statusExited
 			}
@@ -121,7 +124,7 @@ func (j *journey) writeMemberships(w *writer, exit bool) (exited bool) {
 		w.dst = append(w.dst, '}')
 	}
 	w.dst = append(w.dst, '}')
-	return exited
+	return left
 }
 
 // writeMember writes an entry up to where a mapped segment's extras follow.

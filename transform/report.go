@@ -19,7 +19,7 @@ func (v Violation) Error() string {
 		fmt.Fprintf(&b, "\n  because: %s", v.Description)
 	}
 	for _, c := range v.Carriers {
-		fmt.Fprintf(&b, "\n  %s carries %s: %s", c.what(), c.Label, c.Declared)
+		fmt.Fprintf(&b, "\n  %s carries %s: %s", c.what(), c.Label, c.where())
 	}
 	for i, way := range v.WaysOut {
 		lead := "or"
@@ -42,7 +42,7 @@ func (e Evaluation) Write(to io.Writer) error {
 	fmt.Fprintf(w, "field labels from:\t%s\n\n", schema)
 	fmt.Fprintf(w, "LABEL\tCARRIED BY\tDECLARED\n")
 	for _, c := range e.Labels {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Label, c.what(), c.Declared)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Label, c.what(), c.where())
 	}
 	fmt.Fprintf(w, "\nPOLICY\tMARKETING ACTIONS\tVERDICT\n")
 	for _, j := range e.Policies {

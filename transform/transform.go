@@ -120,8 +120,8 @@ func (j *journey) export(dst []byte, trigger Trigger, rule int) (Decision, error
 	w := writer{dst: dst, collections: j.plan.rules.cfg.Activation.AllowCollections}
 	w.dst = append(w.dst, '{')
 	j.writeAttributes(&w)
-	exited := j.writeMemberships(&w, false)
-	if trigger == TriggerSegment && exited {
+	left := j.writeMemberships(&w, false)
+	if trigger == TriggerSegment && left {
 		rule = 2
 	}
 	return j.finish(&w, len(dst), Decision{Outcome: Export, Rule: rule, Trigger: trigger})

@@ -89,15 +89,12 @@ func (w *writer) value(c *schemas.Cursor, t *schemas.Type) bool {
 func (w *writer) record(c *schemas.Cursor, t *schemas.Type) bool {
 	mark := len(w.dst)
 	w.dst = append(w.dst, '{')
-	if c.Enter() {
-		for i := range t.Fields {
-			at := len(w.dst)
-			w.key(t.Fields[i].Name)
-			if !w.value(c, t.Fields[i].Type) {
-				w.dst = w.dst[:at]
-			}
+	for i := range t.Fields {
+		at := len(w.dst)
+		w.key(t.Fields[i].Name)
+		if !w.value(c, t.Fields[i].Type) {
+			w.dst = w.dst[:at]
 		}
-		c.Leave()
 	}
 	if len(w.dst) == mark+1 {
 		w.dst = w.dst[:mark]
@@ -114,10 +111,6 @@ func (w *writer) collection(c *schemas.Cursor, t *schemas.Type) bool {
 		c.Skip(t)
 		return false
 	}
-	if !c.Enter() {
-		return false
-	}
-	defer c.Leave()
 	if t.Kind == schemas.Map {
 		return w.entries(c, t)
 	}

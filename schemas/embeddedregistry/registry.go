@@ -5,7 +5,6 @@ package embeddedregistry
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -23,6 +22,11 @@ const (
 	codeInvalidVersion  = 42202
 	codeInternal        = 50001
 )
+
+type problem struct {
+	Code    int    `json:"error_code"`
+	Message string `json:"message"`
+}
 
 const contentType = "application/vnd.schemaregistry.v1+json"
 
@@ -99,7 +103,7 @@ func (r *Registry) Requests() int {
 	return r.requests
 }
 
-// ServeHTTP answers a request. The API may be below any path, as some registries have it.
+// ServeHTTP answers a request.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -193,5 +197,5 @@ func answer(w http.ResponseWriter, value any) {
 func fail(w http.ResponseWriter, status, code int, message string) {
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, "{\"error_code\":%d,\"message\":%q}\n", code, message)
+	_ = json.NewEncoder(w).Encode(problem{code, message})
 }
