@@ -1,0 +1,133 @@
+package destination
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// account counts what became of every event: what was consumed is delivered,
+// filtered, dead-lettered, given back, or still under way.
+type account struct {
+	consumed  atomic.Int64
+	withdrawn atomic.Int64
+	settled   sync.Map // settlement → *atomic.Int64
+	endToEnd  prometheus.Histogram
+	events    *prometheus.Desc
+	total     *prometheus.Desc
+}
+
+type settlement struct{ outcome, reason string }
+
+func newAccount(destination string) *account {
+	labels := prometheus.Labels{"destination": destination}
+	return &account{
+		endToEnd: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:        "kinesis_destination_end_to_end_seconds",
+			Help:        "Time from the message's Kafka timestamp to its acknowledgement by the stream.",
+			ConstLabels: labels,
+			Buckets:     []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
+		}),
+		events: prometheus.NewDesc("kinesis_destination_events_total",
+			"Events at rest, by outcome and reason.", []string{"outcome", "reason"}, labels),
+		total: prometheus.NewDesc("kinesis_destination_events_consumed_total",
+			"Events read from Kafka.", nil, labels),
+	}
+}
+
+// Consumed counts an event that was read.
+func (a *account) Consumed() { a.consumed.Add(1) }
+
+// Withdrawn counts an event that is given back and will be read again.
+func (a *account) Withdrawn() { a.withdrawn.Add(1) }
+
+// Delivered notes how long an event took.
+func (a *account) Delivered(written time.Time) {
+	a.endToEnd.Observe(max(0, time.Since(written).Seconds()))
+}
+
+// Settled counts an event at rest.
+func (a *account) Settled(outcome, reason string) {
+	key := settlement{outcome, reason}
+	n, ok := a.settled.Load(key)
+	if !ok {
+		n, _ = a.settled.LoadOrStore(key, new(atomic.Int64))
+	}
+	n.(*atomic.Int64).Add(1)
+}
+
+// Account is what became of the events so far.
+type Account struct {
+	Consumed     int64            `json:"consumed"`
+	Withdrawn    int64            `json:"withdrawn"`
+	Delivered    int64            `json:"delivered"`
+	Filtered     map[string]int64 `json:"filtered"`
+	DeadLettered map[string]int64 `json:"deadLettered"`
+}
+
+// Snapshot reads the account. While events are under way it need not add up.
+func (a *account) Snapshot() Account {
+	s := Account{
+		Consumed: a.consumed.Load(), Withdrawn: a.withdrawn.Load(),
+		Filtered: map[string]int64{}, DeadLettered: map[string]int64{},
+	}
+	for _, e := range a.entries() {
+		switch e.outcome {
+		case Delivered:
+			s.Delivered += e.count
+		case Filtered:
+			s.Filtered[e.reason] = e.count
+		case DeadLettered:
+			s.DeadLettered[e.reason] = e.count
+		}
+	}
+	return s
+}
+
+// Unaccounted is how many events are neither at rest nor given back.
+func (s Account) Unaccounted() int64 {
+	rest := s.Consumed - s.Withdrawn - s.Delivered
+	for _, m := range []map[string]int64{s.Filtered, s.DeadLettered} {
+		for _, n := range m {
+			rest -= n
+		}
+	}
+	return rest
+}
+
+type entry struct {
+	settlement
+	count int64
+}
+
+func (a *account) entries() []entry {
+	var entries []entry
+	a.settled.Range(func(key, n any) bool {
+		entries = append(entries, entry{key.(settlement), n.(*atomic.Int64).Load()})
+		return true
+	})
+	slices.SortFunc(entries, func(x, y entry) int {
+		return cmp.Or(cmp.Compare(x.outcome, y.outcome), cmp.Compare(x.reason, y.reason))
+	})
+	return entries
+}
+
+// Describe implements prometheus.Collector.
+func (a *account) Describe(ch chan<- *prometheus.Desc) {
+	ch <- a.events
+	ch <- a.total
+	a.endToEnd.Describe(ch)
+}
+
+// Collect implements prometheus.Collector.
+func (a *account) Collect(ch chan<- prometheus.Metric) {
+	for _, e := range a.entries() {
+		ch <- prometheus.MustNewConstMetric(a.events, prometheus.CounterValue, float64(e.count), e.outcome, e.reason)
+	}
+	ch <- prometheus.MustNewConstMetric(a.total, prometheus.CounterValue, float64(a.consumed.Load()))
+	a.endToEnd.Collect(ch)
+}

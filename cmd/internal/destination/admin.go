@@ -1,0 +1,153 @@
+package destination
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
+)
+
+// admin serves /healthz, /readyz, /metrics and /status.
+type admin struct {
+	servers []*http.Server
+	done    chan error
+}
+
+// startAdmin listens on every server.listen that the destinations name; all of
+// them show all destinations.
+func startAdmin(destinations []*Destination, registry *prometheus.Registry, o Options) (*admin, error) {
+	registry.MustRegister(newLagCollector(destinations),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a := &admin{done: make(chan error, len(destinations))}
+	listen := o.Listen
+	if listen == nil {
+		listen = net.Listen
+	}
+	var addresses []string
+	for _, d := range destinations {
+		if !slices.Contains(addresses, d.config.Server.Listen) {
+			addresses = append(addresses, d.config.Server.Listen)
+		}
+	}
+	for _, address := range addresses {
+		listener, err := listen("tcp", address)
+		if err != nil {
+			a.close(context.Background())
+			return nil, fmt.Errorf("listen on server.listen %s: %w", address, err)
+		}
+		server := &http.Server{Handler: adminHandler(destinations, registry), ReadHeaderTimeout: 5 * time.Second}
+		a.servers = append(a.servers, server)
+		go func() { a.done <- server.Serve(listener) }()
+		o.Logger.Info("admin endpoints are up", "listen", listener.Addr().String())
+	}
+	return a, nil
+}
+
+func (a *admin) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	for _, server := range a.servers {
+		if err := server.Shutdown(ctx); err != nil {
+			_ = server.Close() // what is still being served is cut off
+		}
+		<-a.done
+	}
+}
+
+func adminHandler(destinations []*Destination, registry *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		var reasons []string
+		for _, d := range destinations {
+			if ready, reason := d.Ready(); !ready {
+				reasons = append(reasons, d.config.Name+": "+reason)
+			}
+		}
+		if len(reasons) > 0 {
+			http.Error(w, strings.Join(reasons, "\n"), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ready")
+	})
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		status := Status{Destinations: []DestinationStatus{}}
+		for _, d := range destinations {
+			status.Destinations = append(status.Destinations, d.status())
+		}
+		w.Header().Set("Content-Type", "application/json")
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		_ = encoder.Encode(status) // a reader that went away has no use for the error
+	})
+	return mux
+}
+
+// Status is the body of /status.
+type Status struct {
+	Destinations []DestinationStatus `json:"destinations"`
+}
+
+// DestinationStatus is one destination as /status shows it.
+type DestinationStatus struct {
+	Name       string            `json:"name"`
+	Ready      bool              `json:"ready"`
+	Reason     string            `json:"reason,omitempty"`
+	Group      string            `json:"group"`
+	Member     string            `json:"member"`
+	Generation int               `json:"generation"`
+	Stream     string            `json:"stream"`
+	Holds      []Held            `json:"holds"`
+	Partitions []PartitionStatus `json:"partitions"`
+	Sink       sink.Stats        `json:"sink"`
+	Account    Account           `json:"account"`
+}
+
+// PartitionStatus is one assigned partition as /status shows it.
+type PartitionStatus struct {
+	Topic      string  `json:"topic"`
+	Partition  int     `json:"partition"`
+	Committed  int64   `json:"committed"` // -1: nothing yet
+	End        int64   `json:"end"`       // -1: not known yet
+	Lag        *int64  `json:"lag"`       // null: not known yet
+	LagSeconds float64 `json:"lagSeconds"`
+	Open       int     `json:"open"` // handed out and not passed by the watermark
+	Held       string  `json:"held,omitempty"`
+}
+
+func (d *Destination) status() DestinationStatus {
+	stats := d.consumer.Stats()
+	s := DestinationStatus{
+		Name: d.config.Name, Group: stats.Group, Member: stats.MemberID, Generation: stats.Generation,
+		Stream: d.config.Target.Kinesis.Stream, Holds: d.holds.List(), Partitions: []PartitionStatus{},
+		Sink: d.sink.Stats(), Account: d.Account(),
+	}
+	s.Ready, s.Reason = d.Ready()
+	for _, p := range stats.Partitions {
+		s.Partitions = append(s.Partitions, partitionStatus(p))
+	}
+	return s
+}
+
+func partitionStatus(p consumer.PartitionStats) PartitionStatus {
+	s := PartitionStatus{
+		Topic: p.Topic, Partition: p.Partition, Committed: p.Committed, End: p.End,
+		LagSeconds: ageOf(p).Seconds(), Open: p.Open, Held: p.Held,
+	}
+	if lag, ok := lagOf(p); ok {
+		s.Lag = &lag
+	}
+	return s
+}

@@ -1,0 +1,127 @@
+package destination
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
+)
+
+// Check is one thing that validate --live looked at.
+type Check struct {
+	What string `json:"what"`
+	OK   bool   `json:"ok"`
+	Note string `json:"note,omitempty"`
+}
+
+// checkTimeout bounds each of the checks.
+const checkTimeout = 10 * time.Second
+
+// Evaluate weighs the destination's policies without looking at anything but
+// the configuration and its files.
+func Evaluate(config *Config) (transform.Evaluation, error) {
+	rules, err := transform.NewRules(config.rules())
+	if err != nil {
+		return transform.Evaluation{}, err
+	}
+	var schema *schemas.Schema
+	if config.Source.SchemaFile != "" {
+		if schema, err = schemas.ReadFile(config.Source.SchemaFile); err != nil {
+			return transform.Evaluation{}, err
+		}
+	}
+	return rules.Evaluate(schema), nil
+}
+
+// Live checks brokers, topics, registry, stream and credentials, and weighs the
+// policies over the labels of the newest schemas. Nothing is written anywhere.
+func Live(ctx context.Context, config *Config) ([]Check, []transform.Evaluation, error) {
+	rules, err := transform.NewRules(config.rules())
+	if err != nil {
+		return nil, nil, err
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	defer transport.CloseIdleConnections()
+	decoder, err := schemas.NewDecoder(config.Source.Config, &http.Client{Transport: transport})
+	if err != nil {
+		return nil, nil, err
+	}
+	checks := checkKafka(ctx, config)
+	schemaChecks, evaluations := checkSchemas(ctx, config, rules, decoder)
+	checks = append(checks, schemaChecks...)
+	letters, err := config.Source.Kafka.Transport(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer letters.CloseIdleConnections()
+	letters.MetadataTopics = append(config.Source.Kafka.TopicNames(), config.DeadLetter.Topic)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	failures := sink.Check(ctx, config.Target.Kinesis.Config, sink.Options{
+		Destination: config.Name, DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers,
+		KafkaTransport: letters, SourceTopics: config.Source.Kafka.TopicNames(),
+	})
+	what := "stream " + config.Target.Kinesis.Stream + " (credentials, state, partition keys honoured) and dead-letter topic"
+	if len(failures) == 0 {
+		checks = append(checks, Check{What: what, OK: true})
+	}
+	for _, err := range failures {
+		checks = append(checks, Check{What: what, Note: err.Error()})
+	}
+	return checks, evaluations, nil
+}
+
+func checkKafka(ctx context.Context, config *Config) []Check {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	c, err := consumer.New(config.Source.Kafka, consumer.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return []Check{{What: "Kafka connection", Note: err.Error()}}
+	}
+	defer c.Close()
+	counts, err := c.Check(ctx)
+	if err != nil {
+		return []Check{{What: "brokers and topics", Note: err.Error()}}
+	}
+	var checks []Check
+	for _, topic := range config.Source.Kafka.TopicNames() {
+		checks = append(checks, Check{What: "topic " + topic, OK: true, Note: fmt.Sprintf("%d partitions", counts[topic])})
+	}
+	return checks
+}
+
+// checkSchemas looks at what the topics' events are written with: that the
+// mapped paths are there, and that no policy forbids them.
+func checkSchemas(ctx context.Context, config *Config, rules *transform.Rules, decoder *schemas.Decoder) ([]Check, []transform.Evaluation) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	found, err := labelSchemas(ctx, config, decoder)
+	var checks []Check
+	if err != nil {
+		checks = append(checks, Check{What: "schema registry", Note: err.Error()})
+	}
+	var evaluations []transform.Evaluation
+	for _, schema := range found {
+		check := Check{What: "mapped paths in " + schema.Origin, OK: true}
+		var problems []error
+		for _, p := range rules.CheckPaths(schema) {
+			problems = append(problems, fmt.Errorf("%s: %s", p.Key, p.Message))
+		}
+		if err := errors.Join(problems...); err != nil {
+			check.OK, check.Note = false, err.Error()
+		}
+		checks = append(checks, check)
+		evaluations = append(evaluations, rules.Evaluate(schema))
+	}
+	if len(found) == 0 {
+		evaluations = append(evaluations, rules.Evaluate(nil))
+	}
+	return checks, evaluations
+}

@@ -1,0 +1,147 @@
+package destination
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
+)
+
+// Config is one destination: which events become which records of which Kinesis
+// stream. Each block belongs to the package that works by it.
+type Config struct {
+	Name        string                `yaml:"name"`
+	Description string                `yaml:"description"`
+	Source      Source                `yaml:"source"`
+	Target      Target                `yaml:"target"`
+	DeadLetter  sink.DeadLetterConfig `yaml:"deadLetter"`
+	Activation  transform.Activation  `yaml:"activation"`
+	Governance  transform.Governance  `yaml:"governance"`
+	Server      Server                `yaml:"server"`
+}
+
+// Source is where events come from.
+type Source struct {
+	Kafka          consumer.Config `yaml:"kafka"`
+	schemas.Config `yaml:",inline"`
+}
+
+// Target is where records go.
+type Target struct {
+	Kinesis Kinesis `yaml:"kinesis"`
+}
+
+// Kinesis is the stream, and what of a record depends on it.
+type Kinesis struct {
+	sink.Config  `yaml:",inline"`
+	PartitionKey string `yaml:"partitionKey"`
+	Metadata     bool   `yaml:"metadata"`
+}
+
+// Server is where the process can be watched.
+type Server struct {
+	Listen string `yaml:"listen"`
+}
+
+// destinationName fits Kafka group and topic names, which are made from it.
+var destinationName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,200}$`)
+
+// DefaultListen is where the admin endpoints are when server.listen is left out.
+const DefaultListen = "127.0.0.1:8080"
+
+func (c *Config) defaults() {
+	k := &c.Source.Kafka
+	k.Defaults()
+	if k.Group == "" {
+		k.Group = c.Name
+	}
+	if names := k.TopicNames(); c.DeadLetter.Topic == "" && len(names) > 0 {
+		c.DeadLetter.Topic = strings.Join(names[:1], "") + "." + c.Name + ".dlt"
+	}
+	if c.Server.Listen == "" {
+		c.Server.Listen = DefaultListen
+	}
+}
+
+// validate reports every mistake with its key path.
+func (c *Config) validate(report func(path, message string)) {
+	if c.Name == "" {
+		report("name", "is required")
+	} else if !destinationName.MatchString(c.Name) {
+		report("name", "must be 1 to 200 letters, digits, '.', '_' or '-': the group and the dead-letter topic are named after it")
+	}
+	below := func(prefix string) func(path, message string) {
+		return func(path, message string) { report(prefix+path, message) }
+	}
+	c.Source.Kafka.Validate(below("source.kafka."))
+	c.Source.Config.Validate(below("source."))
+	c.Target.Kinesis.Config.Validate(report)
+	c.DeadLetter.Validate(report)
+	for _, topic := range c.Source.Kafka.TopicNames() {
+		if topic == c.DeadLetter.Topic {
+			report("deadLetter.topic", "is a source topic: dead letters would be read as events")
+		}
+	}
+	rules := c.rules()
+	rules.Validate(report)
+	if _, _, err := net.SplitHostPort(c.Server.Listen); err != nil {
+		report("server.listen", "must be host:port, such as "+DefaultListen)
+	}
+}
+
+// rules is what decides about content.
+func (c *Config) rules() transform.Config {
+	return transform.Config{
+		Activation: c.Activation, Governance: c.Governance,
+		PartitionKey: c.Target.Kinesis.PartitionKey, Metadata: c.Target.Kinesis.Metadata,
+	}
+}
+
+// Warnings are what is allowed but may surprise.
+func (c *Config) Warnings() []string {
+	var warnings []string
+	if rules, err := transform.NewRules(c.rules()); err == nil {
+		warnings = rules.Warnings()
+	}
+	if c.Activation.Backfill.NewSegments {
+		warnings = append(warnings, "activation.backfill: not available in this version: members of a segment that is added later are exported with their next event")
+	}
+	return warnings
+}
+
+// Problem is one mistake in a configuration file.
+type Problem struct {
+	File    string
+	Line    int // 0: not in the file
+	Path    string
+	Message string
+}
+
+// Error names the file, the line and the key, and says what to do.
+func (p Problem) Error() string {
+	at := p.File
+	if p.Line > 0 {
+		at = fmt.Sprintf("%s:%d", at, p.Line)
+	}
+	if p.Path == "" {
+		return at + ": " + p.Message
+	}
+	return at + ": " + p.Path + ": " + p.Message
+}
+
+// Problems are all the mistakes of one or more configuration files.
+type Problems []Problem
+
+// Error lists the problems, a line each.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}

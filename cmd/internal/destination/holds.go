@@ -1,0 +1,85 @@
+package destination
+
+import (
+	"cmp"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// holds knows what is held and why. A hold is never a record's fault: it lasts
+// until its cause is gone, nothing is lost meanwhile, and the process is not ready.
+type holds struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	causes map[holdKey]Held
+}
+
+// holdKey is who holds what; without a topic it is the whole destination.
+type holdKey struct {
+	source    string
+	topic     string
+	partition int
+}
+
+// Held is one hold as /status shows it.
+type Held struct {
+	Reason    string    `json:"reason"`
+	Cause     string    `json:"cause"`
+	Topic     string    `json:"topic,omitempty"` // empty: the whole destination
+	Partition int       `json:"partition"`
+	Since     time.Time `json:"since"`
+}
+
+func newHolds(log *slog.Logger) *holds { return &holds{log: log, causes: map[holdKey]Held{}} }
+
+// Set begins, changes or (with an empty reason) ends a hold. It logs a cause
+// once, when the first partition is held for it, and once when the last is free.
+func (h *holds) Set(key holdKey, reason string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before, was := h.causes[key]
+	if was && before.Reason == reason || !was && reason == "" {
+		return
+	}
+	delete(h.causes, key)
+	if was && !h.heldFor(before.Reason) {
+		h.log.Info("no longer held", "reason", before.Reason, "after", time.Since(before.Since).Round(time.Millisecond))
+	}
+	if reason == "" {
+		return
+	}
+	if !h.heldFor(reason) {
+		h.log.Error("held: retrying until the cause is gone; nothing is lost", "reason", reason, "topic", key.topic, "error", err)
+	}
+	held := Held{Reason: reason, Topic: key.topic, Partition: key.partition, Since: time.Now()}
+	if err != nil {
+		held.Cause = err.Error()
+	}
+	h.causes[key] = held
+}
+
+func (h *holds) heldFor(reason string) bool {
+	for _, held := range h.causes {
+		if held.Reason == reason {
+			return true
+		}
+	}
+	return false
+}
+
+// List returns the holds, the oldest first.
+func (h *holds) List() []Held {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]Held, 0, len(h.causes))
+	for _, held := range h.causes {
+		list = append(list, held)
+	}
+	slices.SortFunc(list, func(a, b Held) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return list
+}

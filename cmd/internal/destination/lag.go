@@ -1,0 +1,89 @@
+package destination
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kinesis-destination/consumer"
+)
+
+// lagCollector shows how far behind each assigned partition is, exactly: the
+// process knows what has settled and when the oldest event that has not was written.
+type lagCollector struct {
+	destinations       []*Destination
+	lag, seconds, held *prometheus.Desc
+}
+
+func newLagCollector(destinations []*Destination) *lagCollector {
+	return &lagCollector{
+		destinations: destinations,
+		lag: prometheus.NewDesc("kafka_consumergroup_lag",
+			"Events after the committed offset, up to the last that may be read.", []string{"consumergroup", "topic", "partition"}, nil),
+		seconds: prometheus.NewDesc("kinesis_destination_lag_seconds",
+			"Age of the oldest event not yet settled; 0 when there is none.", []string{"destination", "topic", "partition"}, nil),
+		held: prometheus.NewDesc("kinesis_destination_held_partitions",
+			"Partitions held, by reason; a cause that holds the whole destination counts every assigned partition, and 1 before an assignment.",
+			[]string{"destination", "reason"}, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.lag
+	ch <- c.seconds
+	ch <- c.held
+}
+
+// Collect implements prometheus.Collector.
+func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, d := range c.destinations {
+		c.collect(ch, d.config.Name, d.Stats(), d.Holds())
+	}
+}
+
+func (c *lagCollector) collect(ch chan<- prometheus.Metric, destination string, s consumer.Stats, holds []Held) {
+	for _, p := range s.Partitions {
+		partition := strconv.Itoa(p.Partition)
+		if events, ok := lagOf(p); ok {
+			ch <- prometheus.MustNewConstMetric(c.lag, prometheus.GaugeValue, float64(events), s.Group, p.Topic, partition)
+		}
+		ch <- prometheus.MustNewConstMetric(c.seconds, prometheus.GaugeValue, ageOf(p).Seconds(), destination, p.Topic, partition)
+	}
+	held := map[string]map[holdKey]bool{}
+	for _, h := range holds {
+		if held[h.Reason] == nil {
+			held[h.Reason] = map[holdKey]bool{}
+		}
+		if h.Topic != "" {
+			held[h.Reason][holdKey{topic: h.Topic, partition: h.Partition}] = true
+			continue
+		}
+		for _, p := range s.Partitions {
+			held[h.Reason][holdKey{topic: p.Topic, partition: p.Partition}] = true
+		}
+	}
+	for reason, partitions := range held {
+		ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(max(1, len(partitions))), destination, reason)
+	}
+}
+
+// lagOf is how many events lie after the committed offset; false: not known yet.
+func lagOf(p consumer.PartitionStats) (int64, bool) {
+	if p.End < 0 {
+		return 0, false
+	}
+	from := p.Committed
+	if from < 0 {
+		from = p.Settled
+	}
+	return max(0, p.End-from), true
+}
+
+func ageOf(p consumer.PartitionStats) time.Duration {
+	if p.Oldest.IsZero() {
+		return 0
+	}
+	return max(0, time.Since(p.Oldest))
+}

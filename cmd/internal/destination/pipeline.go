@@ -1,0 +1,191 @@
+// Package destination composes one destination out of its stages, and holds
+// what only the composition knows: configuration, accounts, holds, readiness.
+package destination
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
+)
+
+// pipeline takes each message from arrival to rest: decode, apply, then put,
+// filter or reject. A message settles exactly once, when it is at rest.
+type pipeline struct {
+	decoder *schemas.Decoder
+	rules   *transform.Rules
+	plans   sync.Map // *schemas.Schema → *transform.Plan or error
+	sink    *sink.Sink
+	account *account
+	holds   *holds
+	// size is about how large records are, so that a buffer is made once.
+	size atomic.Int64
+}
+
+// Handle is the consumer's handler. It blocks while the sink is full, while the
+// registry is away, and while policy forbids the export.
+func (p *pipeline) Handle(ctx context.Context, m *consumer.Message) error {
+	p.account.Consumed()
+	err := p.handle(ctx, m)
+	if err != nil {
+		p.account.Withdrawn()
+	}
+	return err
+}
+
+func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
+	if m.Value == nil {
+		p.settle(m, Filtered, ReasonTombstone)
+		return nil
+	}
+	event, err := p.decode(ctx, m)
+	if err != nil {
+		failure, own := decodeFailure(err)
+		if !own {
+			return err // the claim has ended
+		}
+		return p.reject(ctx, m, "", failure)
+	}
+	plan, err := p.plan(event.Schema)
+	if err != nil {
+		return p.reject(ctx, m, "", sink.Failure{Stage: stageDecode, Reason: ReasonInvalidSchema, Message: err.Error()})
+	}
+	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+	decision, err := plan.Apply(make([]byte, 0, p.size.Load()), event, source)
+	switch decision.Outcome {
+	case transform.Filter:
+		p.settle(m, Filtered, string(decision.Reason))
+		return nil
+	case transform.Reject:
+		return p.reject(ctx, m, decision.PartitionKey, sink.Failure{
+			Stage: string(decision.Stage), Reason: string(decision.Reason), Message: err.Error(),
+		})
+	case transform.Hold:
+		return p.hold(ctx, m, err)
+	}
+	if n := int64(len(decision.Data)); n > p.size.Load() {
+		p.size.Store(n + n/8)
+	}
+	return p.sink.Put(ctx, p.record(m, decision.PartitionKey, decision.Data, string(decision.Reason)))
+}
+
+// decode finds the message's writer schema. While the registry cannot answer it
+// asks again: that is not the message's fault.
+func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Event, error) {
+	event, err := p.decoder.Decode(ctx, m.Value)
+	if err == nil || schemas.IsMessageFault(err) {
+		return event, err
+	}
+	defer p.holds.Set(holdKey{"registry", m.Topic, m.Partition}, "", nil)
+	wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
+	for {
+		if ctx.Err() != nil {
+			return event, ctx.Err()
+		}
+		p.holds.Set(holdKey{"registry", m.Topic, m.Partition}, HoldRegistry, err)
+		timer := time.NewTimer(wait.NextBackOff())
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+		event, err = p.decoder.Decode(ctx, m.Value)
+		if err == nil || schemas.IsMessageFault(err) {
+			return event, err
+		}
+	}
+}
+
+// plan returns the plan of a writer schema, compiled once.
+func (p *pipeline) plan(schema *schemas.Schema) (*transform.Plan, error) {
+	found, ok := p.plans.Load(schema)
+	if !ok {
+		plan, err := transform.Compile(p.rules, schema)
+		if err != nil {
+			found, _ = p.plans.LoadOrStore(schema, err)
+		} else {
+			found, _ = p.plans.LoadOrStore(schema, plan)
+		}
+	}
+	switch v := found.(type) {
+	case *transform.Plan:
+		return v, nil
+	default:
+		return nil, v.(error)
+	}
+}
+
+// hold keeps the partition where it is: exporting the event would violate a
+// policy, and only the operator can decide what is to change.
+func (p *pipeline) hold(ctx context.Context, m *consumer.Message, why error) error {
+	key := holdKey{"policy", m.Topic, m.Partition}
+	p.holds.Set(key, HoldViolation, why)
+	<-ctx.Done()
+	p.holds.Set(key, "", nil)
+	return ctx.Err()
+}
+
+func (p *pipeline) reject(ctx context.Context, m *consumer.Message, key string, f sink.Failure) error {
+	return p.sink.Reject(ctx, p.record(m, key, nil, ""), f)
+}
+
+func (p *pipeline) settle(m *consumer.Message, outcome, reason string) {
+	p.account.Settled(outcome, reason)
+	m.Settle()
+}
+
+func (p *pipeline) record(m *consumer.Message, key string, data []byte, reason string) *sink.Record {
+	return &sink.Record{
+		PartitionKey: key,
+		Data:         data,
+		Origin: sink.Origin{
+			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
+			Key: m.Key, Value: m.Value, Headers: headers(m.Headers),
+		},
+		Revoked: m.Revoked(),
+		Owner:   &delivery{p, m, reason},
+	}
+}
+
+func headers(from []consumer.Header) []kafka.Header {
+	if len(from) == 0 {
+		return nil
+	}
+	to := make([]kafka.Header, len(from))
+	for i, h := range from {
+		to[i] = kafka.Header{Key: h.Key, Value: h.Value}
+	}
+	return to
+}
+
+// delivery hears what became of a message that the sink took.
+type delivery struct {
+	pipeline *pipeline
+	message  *consumer.Message
+	reason   string // why it is exported other than as it is
+}
+
+// Done settles the message.
+func (d *delivery) Done(outcome sink.Outcome, reason string) {
+	if outcome == sink.Delivered {
+		d.pipeline.account.Delivered(d.message.Time)
+		d.pipeline.settle(d.message, Delivered, d.reason)
+		return
+	}
+	d.pipeline.settle(d.message, DeadLettered, reason)
+}
+
+// Withdrawn gives the message back, to be read again by the partition's next owner.
+func (d *delivery) Withdrawn() {
+	d.pipeline.account.Withdrawn()
+	d.message.Withdraw()
+}

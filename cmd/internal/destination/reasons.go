@@ -1,0 +1,47 @@
+package destination
+
+import (
+	"errors"
+
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
+)
+
+// The outcomes of an event, as metrics and accounts have them.
+const (
+	Delivered    = "delivered"
+	Filtered     = "filtered"
+	DeadLettered = "dead_lettered"
+)
+
+// The reasons that only the composition gives; the others are transform's and sink's.
+const (
+	ReasonTombstone     = "tombstone"
+	ReasonMalformed     = "malformed"
+	ReasonUnknownSchema = "unknown-schema"
+	ReasonInvalidSchema = "invalid-schema"
+)
+
+// Why a partition is held, beside the consumer's and the sink's reasons.
+const (
+	HoldRegistry  = "schema-registry"
+	HoldViolation = "policy-violation"
+)
+
+const stageDecode = "decode"
+
+// decodeFailure names the message's own fault; false: the registry cannot answer now.
+func decodeFailure(err error) (sink.Failure, bool) {
+	reason := ""
+	switch {
+	case errors.Is(err, schemas.ErrMalformed):
+		reason = ReasonMalformed
+	case errors.Is(err, schemas.ErrUnknownSchema):
+		reason = ReasonUnknownSchema
+	case errors.Is(err, schemas.ErrInvalidSchema):
+		reason = ReasonInvalidSchema
+	default:
+		return sink.Failure{}, false
+	}
+	return sink.Failure{Stage: stageDecode, Reason: reason, Message: err.Error()}, true
+}

@@ -1,0 +1,200 @@
+package destination
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
+)
+
+// Options are what running needs beside the configurations.
+type Options struct {
+	Logger *slog.Logger // must not be nil
+	// Dial opens every outgoing connection and Listen the admin endpoint; nil: TCP.
+	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	Listen func(network, address string) (net.Listener, error)
+	// Lanes is the number of requests in flight to a stream; 0: the sink's default.
+	Lanes int
+	// Started is called once all destinations run.
+	Started func([]*Destination)
+}
+
+// closeTimeout bounds the wait for the last answers of a stream when the
+// process ends. By then the consumer has brought everything to rest.
+const closeTimeout = 2 * time.Second
+
+// Run runs the destinations until ctx ends, then drains them: stop fetching,
+// deliver what was read, commit, leave the group, close the sink, and only then
+// the admin endpoints. It returns nil after a clean end.
+func Run(ctx context.Context, configs []Config, o Options) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := distinct(configs); err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	var destinations []*Destination
+	var watch *admin
+	defer func() {
+		if watch != nil {
+			watch.close(context.WithoutCancel(ctx))
+		}
+	}()
+	defer func() {
+		for _, d := range destinations {
+			d.close(context.WithoutCancel(ctx))
+		}
+	}()
+	for _, config := range configs {
+		d, err := newDestination(ctx, config, registry, o)
+		if err != nil {
+			return fmt.Errorf("destination %s: %w", config.Name, err)
+		}
+		destinations = append(destinations, d)
+	}
+	var err error
+	if watch, err = startAdmin(destinations, registry, o); err != nil {
+		return err
+	}
+	if o.Started != nil {
+		o.Started(destinations)
+	}
+
+	var running sync.WaitGroup
+	for _, d := range destinations {
+		running.Go(func() {
+			if err := d.run(ctx); err != nil {
+				cancel(fmt.Errorf("destination %s: %w", d.config.Name, err))
+			}
+		})
+	}
+	running.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// distinct refuses destinations that would take each other's events.
+func distinct(configs []Config) error {
+	names, groups := map[string]bool{}, map[string]bool{}
+	for _, c := range configs {
+		if names[c.Name] {
+			return Problems{{File: c.Name, Path: "name", Message: "two destinations of one process have this name"}}
+		}
+		if groups[c.Source.Kafka.Group] {
+			return Problems{{File: c.Name, Path: "source.kafka.group", Message: "two destinations share this group: each would get only a part of the events"}}
+		}
+		names[c.Name], groups[c.Source.Kafka.Group] = true, true
+	}
+	return nil
+}
+
+// Destination is one running destination.
+type Destination struct {
+	config   Config
+	account  *account
+	holds    *holds
+	sink     *sink.Sink
+	consumer *consumer.Consumer
+	pipeline *pipeline
+	close    func(context.Context)
+}
+
+// newDestination wires the stages of one destination together.
+func newDestination(ctx context.Context, config Config, registry prometheus.Registerer, o Options) (*Destination, error) {
+	log := o.Logger.With("destination", config.Name)
+	rules, err := transform.NewRules(config.rules())
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range config.Warnings() {
+		log.Warn(warning)
+	}
+	transport := &http.Transport{DialContext: o.Dial, Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 30 * time.Second}
+	decoder, err := schemas.NewDecoder(config.Source.Config, &http.Client{Transport: transport})
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPolicies(ctx, &config, rules, decoder, log); err != nil {
+		transport.CloseIdleConnections()
+		return nil, err
+	}
+	d := &Destination{config: config, account: newAccount(config.Name), holds: newHolds(log)}
+	letters, err := config.Source.Kafka.Transport(o.Dial)
+	if err != nil {
+		return nil, err
+	}
+	letters.MetadataTopics = append(config.Source.Kafka.TopicNames(), config.DeadLetter.Topic)
+	d.consumer, err = consumer.New(config.Source.Kafka, consumer.Options{
+		Dial: o.Dial, Logger: log,
+		OnRevoke: func() { d.sink.Withdraw() },
+		Hold: func(topic string, partition int, reason string, err error) {
+			d.holds.Set(holdKey{"kafka", topic, partition}, reason, err)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.sink, err = sink.New(config.Target.Kinesis.Config, sink.Options{
+		Destination: config.Name, Group: config.Source.Kafka.Group,
+		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: letters,
+		SourceTopics: config.Source.Kafka.TopicNames(),
+		Dial:         o.Dial, Lease: d.consumer.Lease, Lanes: o.Lanes, Logger: log,
+		Registerer: registry,
+		Hold: func(reason string, err error) {
+			d.holds.Set(holdKey{"sink", "", -1}, reason, err)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.pipeline = &pipeline{decoder: decoder, rules: rules, sink: d.sink, account: d.account, holds: d.holds}
+	d.close = func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+		defer cancel()
+		if err := d.sink.Close(ctx); err != nil {
+			log.Warn("the sink did not close in time", "error", err)
+		}
+		letters.CloseIdleConnections()
+		transport.CloseIdleConnections()
+	}
+	return d, registry.Register(d.account)
+}
+
+func (d *Destination) run(ctx context.Context) error {
+	return d.consumer.Run(ctx, d.pipeline.Handle)
+}
+
+// Account is what became of the destination's events so far.
+func (d *Destination) Account() Account { return d.account.Snapshot() }
+
+// Stats is how far the destination's partitions are.
+func (d *Destination) Stats() consumer.Stats { return d.consumer.Stats() }
+
+// Holds is what is held, and why.
+func (d *Destination) Holds() []Held { return d.holds.List() }
+
+// Ready tells whether the destination has its assignment and can deliver, or
+// else why not.
+func (d *Destination) Ready() (bool, string) {
+	if held := d.holds.List(); len(held) > 0 {
+		return false, "held: " + held[0].Reason
+	}
+	// Between two generations the member keeps its lease, and is ready.
+	if !d.consumer.Stats().Assigned && time.Until(d.consumer.Lease()) <= 0 {
+		return false, "no assignment yet"
+	}
+	return true, ""
+}

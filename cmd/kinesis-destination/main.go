@@ -1,0 +1,146 @@
+// Command kinesis-destination exports segment evaluations from Kafka to an
+// Amazon Kinesis stream.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"kinesis-destination/cmd/internal/destination"
+)
+
+// Set by the linker; see the Makefile.
+var version, commit, date string
+
+// The exit codes that users can rely on.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a wrong use or configuration, a policy violation included.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func main() { os.Exit(execute(os.Args[1:])) }
+
+func execute(args []string) int {
+	// The first signal drains; a second ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	root := rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var problems destination.Problems
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &problems), errors.As(err, &usage), errors.Is(err, destination.ErrViolation):
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	}
+	fmt.Fprintln(os.Stderr, "kinesis-destination:", err)
+	return exitFailed
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kinesis-destination",
+		Short: "Segment evaluations from Kafka to Amazon Kinesis, in order per identity",
+		Long: `Reads segment-evaluation events (Avro) from Kafka, exports those of activated
+segments as JSON records to a Kinesis stream, in order per identity, and puts
+what cannot be delivered on a dead-letter topic.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          usageArgs(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
+	})
+	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), versionCommand())
+	return root
+}
+
+// usageArgs makes a wrong number of arguments a wrong use.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version, commit and build time", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v, c, d := version, commit, date
+			if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+				v = info.Main.Version
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "kinesis-destination %s commit %s built %s\n", orUnknown(v), orUnknown(c), orUnknown(d))
+			return err
+		},
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// load reads the configurations; the mistakes of all files are reported together.
+func load(files []string) ([]destination.Config, error) {
+	if len(files) == 0 {
+		return nil, usageError{errors.New("give the destination's configuration with -c destination.yaml")}
+	}
+	var configs []destination.Config
+	var all destination.Problems
+	for _, file := range files {
+		config, err := destination.Load(file)
+		var problems destination.Problems
+		if errors.As(err, &problems) {
+			all = append(all, problems...)
+			continue
+		}
+		configs = append(configs, config)
+	}
+	if len(all) > 0 {
+		return nil, all
+	}
+	return configs, nil
+}
+
+// logger writes to standard error; what a command prints goes to standard output.
+func logger(format, level string) (*slog.Logger, error) {
+	var at slog.Level
+	if err := at.UnmarshalText([]byte(level)); err != nil {
+		return nil, usageError{errors.New("--log-level must be debug, info, warn or error")}
+	}
+	options := &slog.HandlerOptions{Level: at}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
+	}
+	return nil, usageError{errors.New("--log-format must be text or json")}
+}
