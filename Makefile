@@ -50,7 +50,7 @@ bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 fuzz: ## every fuzz target for FUZZTIME each
-	@set -e; dirs=$$(grep -rl --include='*_test.go' --exclude-dir='.*' '^func Fuzz' * | xargs -n 1 dirname | sort -u); \
+	@set -e; dirs=$$(grep -rl --include='*_test.go' --exclude-dir='.*' '^func Fuzz' * | xargs -r -n 1 dirname | sort -u); \
 	[ -n "$$dirs" ] || { echo 'make fuzz: no fuzz target in the tree' >&2; exit 1; }; \
 	for dir in $$dirs; do for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$dir"/*_test.go); do \
 	  echo "./$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "./$$dir"; \
