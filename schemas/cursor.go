@@ -137,20 +137,36 @@ func (c *Cursor) Next(t *Type, b *Blocks) bool {
 }
 
 func (c *Cursor) header(t *Type, b *Blocks) bool {
-	n := c.Long()
-	if n < 0 {
-		n = -n
-		c.Long()
-	}
-	if c.failed || n == 0 {
-		return false
-	}
-	if n < 0 || !t.fits(n, len(c.b)-c.pos) { // the smallest long has no positive
+	n, pos := blockHeader(c.b, c.pos, t)
+	if pos < 0 {
 		c.Fail()
 		return false
 	}
-	b.left = n
-	return true
+	b.left, c.pos = n, pos
+	return n > 0
+}
+
+// blockHeader reads how many items a block of an array or map has, 0 at the end, and where they start: -1 when the
+// count cannot be right.
+func blockHeader(b []byte, pos int, t *Type) (int64, int) {
+	var n int64
+	if pos < len(b) && b[pos] < 0x80 && b[pos]&1 == 0 {
+		n, pos = int64(b[pos]>>1), pos+1
+	} else {
+		c := Cursor{b: b, pos: pos}
+		if n = c.Long(); n < 0 {
+			n = -n
+			c.Long()
+		}
+		if c.failed || n < 0 { // the smallest long has no positive
+			return 0, -1
+		}
+		pos = c.pos
+	}
+	if n > 0 && !t.fits(n, len(b)-pos) {
+		return 0, -1
+	}
+	return n, pos
 }
 
 // fits says whether n items of an array or map can be in what is left of the bytes. Items that take no bytes, nulls,
@@ -163,7 +179,7 @@ func (t *Type) fits(n int64, left int) bool {
 	if least == 0 {
 		return n <= maxWeightless
 	}
-	return n <= int64(left)/least
+	return n <= int64(left) && n*least <= int64(left)
 }
 
 // Branch reads which branch of a union follows; a type that is no union is itself.

@@ -24,6 +24,7 @@ const (
 	opBoolean
 	opEnum
 	opUnion
+	opOptional // null, or bytes or a string: what most fields are
 	opArray
 	opMap
 	opCall
@@ -31,10 +32,9 @@ const (
 
 // op skips one value.
 type op struct {
-	code     opCode
-	n        int    // bytes of a fixed, symbols of an enum
-	branches [][]op // of a union
-	t        *Type  // of an array, a map, or a call
+	code opCode
+	n    int32 // bytes of a fixed, symbols of an enum, index of an optional's null
+	t    *Type // of a union, an array, a map, or a call
 }
 
 // compile makes the type's ops, and those of the types within.
@@ -53,26 +53,39 @@ func (t *Type) compile() {
 	case Long:
 		ops = append(ops, op{code: opVarint})
 	case Float, Double, Fixed:
-		ops = append(ops, op{code: opFixed, n: t.minSize})
+		ops = append(ops, op{code: opFixed, n: int32(t.minSize)})
 	case Bytes, String:
 		ops = append(ops, op{code: opBytes})
 	case Enum:
-		ops = append(ops, op{code: opEnum, n: len(t.Symbols)})
+		ops = append(ops, op{code: opEnum, n: int32(len(t.Symbols))})
 	case Array, Map:
 		t.Items.compile()
 		ops = append(ops, op{code: map[Kind]opCode{Array: opArray, Map: opMap}[t.Kind], t: t})
 	case Union:
-		union := op{code: opUnion}
+		t.branches = nil
 		for _, branch := range t.Union {
-			union.branches = append(union.branches, branch.inline())
+			t.branches = append(t.branches, branch.inline())
 		}
-		ops = append(ops, union)
+		ops = append(ops, t.union())
 	case Record:
 		for _, field := range t.Fields {
 			ops = append(ops, field.Type.inline()...)
 		}
 	}
 	t.ops, t.compiling = ops, false
+}
+
+// union is the op of a union whose branches are compiled.
+func (t *Type) union() op {
+	if len(t.Union) == 2 {
+		for null, branch := range t.Union {
+			other := t.Union[1-null]
+			if branch.Kind == Null && (other.Kind == Bytes || other.Kind == String) {
+				return op{code: opOptional, n: int32(null)}
+			}
+		}
+	}
+	return op{code: opUnion, t: t}
 }
 
 // inline is the ops of a type inside another: its own, or a call where they are many or not known yet.
@@ -90,10 +103,10 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 		o := &ops[i]
 		switch o.code {
 		case opFixed:
-			if o.n > len(b)-pos {
+			if int(o.n) > len(b)-pos {
 				return -1
 			}
-			pos += o.n
+			pos += int(o.n)
 			continue
 		case opBoolean:
 			if pos >= len(b) || b[pos] > 1 {
@@ -127,11 +140,21 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 				return -1
 			}
 			pos += int(v >> 1)
-		case opUnion:
-			if v&1 != 0 || v>>1 >= uint64(len(o.branches)) || depth > maxDepth {
+		case opOptional:
+			if v == uint64(o.n)<<1 {
+				continue
+			}
+			if v != uint64(1-o.n)<<1 {
 				return -1
 			}
-			if branch := o.branches[v>>1]; len(branch) > 0 {
+			if pos = skipBytes(b, pos); pos < 0 {
+				return -1
+			}
+		case opUnion:
+			if v&1 != 0 || v>>1 >= uint64(len(o.t.branches)) || depth > maxDepth {
+				return -1
+			}
+			if branch := o.t.branches[v>>1]; len(branch) > 0 {
 				if pos = skip(b, pos, branch, depth+1); pos < 0 {
 					return -1
 				}
@@ -149,6 +172,20 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 	return pos
 }
 
+// skipBytes reads over a length and as many bytes.
+func skipBytes(b []byte, pos int) int {
+	v, n := uint64(0), 1
+	if pos < len(b) && b[pos] < 0x80 {
+		v = uint64(b[pos])
+	} else if v, n = binary.Uvarint(b[min(pos, len(b)):]); n <= 0 {
+		return -1
+	}
+	if pos += n; v&1 != 0 || v>>1 > uint64(len(b)-pos) {
+		return -1
+	}
+	return pos + int(v>>1)
+}
+
 func skipNested(b []byte, pos int, o *op, depth int) int {
 	if depth++; depth > maxDepth {
 		return -1
@@ -156,18 +193,21 @@ func skipNested(b []byte, pos int, o *op, depth int) int {
 	if o.code == opCall {
 		return skip(b, pos, o.t.ops, depth)
 	}
-	c := Cursor{b: b, pos: pos}
-	for blocks := (Blocks{}); c.Next(o.t, &blocks); {
-		if o.code == opMap {
-			c.Bytes()
+	for {
+		n, items := blockHeader(b, pos, o.t)
+		if n == 0 {
+			return items // the end, or -1
 		}
-		if pos = skip(b, c.pos, o.t.Items.ops, depth); pos < 0 || c.failed {
-			return -1
+		pos = items
+		for range n {
+			if o.code == opMap {
+				if pos = skipBytes(b, pos); pos < 0 {
+					return -1
+				}
+			}
+			if pos = skip(b, pos, o.t.Items.ops, depth); pos < 0 {
+				return -1
+			}
 		}
-		c.pos = pos
 	}
-	if c.failed {
-		return -1
-	}
-	return c.pos
 }

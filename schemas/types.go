@@ -73,6 +73,7 @@ type Type struct {
 	precision int
 	minSize   int  // fewest bytes that a value can have
 	ops       []op // how a value is skipped
+	branches  [][]op
 	compiling bool // ops are being made: the type contains itself
 }
 

@@ -58,22 +58,15 @@ func (f *facts) verdict() (Trigger, int, Reason) {
 
 // survey goes over the whole event once, whatever it is: it notes where the parts are, and reads those that decide.
 func (j *journey) survey() {
-	if j.shape.record == nil {
-		return
-	}
-	for i := range j.shape.record.Fields {
-		if j.c.Failed() {
-			return
-		}
-		t, role := j.shape.record.Fields[i].Type, j.shape.parts[i]
-		j.facts.at[role] = j.c.Pos()
-		switch role {
+	for _, field := range j.shape.fields {
+		j.facts.at[field.role] = j.c.Pos()
+		switch field.role {
 		case roleChanged:
-			j.readChanged(t)
+			j.readChanged(field.t)
 		case roleMembership:
-			j.readMemberships(t)
+			j.readMemberships(field.t)
 		default:
-			j.c.Skip(t)
+			j.c.Skip(field.t)
 		}
 	}
 }
@@ -115,7 +108,7 @@ func (j *journey) readChangedSegments(t *schemas.Type) {
 		j.facts.segments = true
 		id := text(&j.c, t.Items)
 		if j.facts.mapped == 0 {
-			if i, ok := j.plan.rules.segments[id]; ok {
+			if i, ok := j.plan.rules.segments.find(id); ok {
 				j.facts.mapped = i + 1
 			}
 		}

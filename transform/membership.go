@@ -58,7 +58,7 @@ func (j *journey) readMemberships(t *schemas.Type) {
 			continue
 		}
 		for inner := (schemas.Blocks{}); j.c.Next(namespace, &inner); {
-			if _, mapped := j.plan.rules.segments[view(j.c.Bytes())]; !mapped {
+			if _, mapped := j.plan.rules.segments.find(view(j.c.Bytes())); !mapped {
 				j.c.Skip(namespace.Items)
 				continue
 			}
@@ -97,7 +97,7 @@ func (j *journey) writeMemberships(w *writer, exit bool) (left bool) {
 		ids.reset()
 		for inner := (schemas.Blocks{}); c.Next(namespace, &inner); {
 			id := c.Bytes()
-			segment, mapped := j.plan.rules.segments[view(id)]
+			segment, mapped := j.plan.rules.segments.find(view(id))
 			m := j.readMember(&c, namespace.Items)
 			if !m.present || !mapped && (exit || !j.holdsUnmapped(m, own)) {
 				continue
@@ -167,7 +167,7 @@ func (j *journey) holdsUnmapped(m member, own string) bool {
 type policySet struct {
 	own  bool // the event's own is among them
 	n    int
-	few  [4]string
+	few  [2]string
 	rest []string
 }
 

@@ -1,8 +1,10 @@
 package transform
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"kinesis-destination/schemas"
@@ -14,8 +16,10 @@ type found struct {
 	t   *schemas.Type // nil when the path is not there
 }
 
-// slotsAtHand is how many mapped paths need no allocation: a few more than the platform supports.
-const slotsAtHand = 64
+// slotsAtHand is how many mapped paths fit on the stack, which is cleared for every event. For more, slots are lent out.
+const slotsAtHand = 12
+
+var slotPool = sync.Pool{New: func() any { return new([]found) }}
 
 // writeAttributes writes the mapped attributes that are present, in mapping order.
 func (j *journey) writeAttributes(w *writer) {
@@ -25,7 +29,11 @@ func (j *journey) writeAttributes(w *writer) {
 	var at [slotsAtHand]found
 	slots := at[:]
 	if n := len(j.plan.rules.paths); n > len(at) {
-		slots = make([]found, n)
+		lent := slotPool.Get().(*[]found)
+		defer slotPool.Put(lent)
+		*lent = slices.Grow((*lent)[:0], n)[:n]
+		slots = *lent
+		clear(slots)
 	}
 	c := j.c.At(j.facts.at[roleAttributes])
 	j.shape.attributes.find(&c, j.shape.types[roleAttributes], slots)

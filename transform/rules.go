@@ -15,10 +15,10 @@ import (
 // serves every schema and goroutine.
 type Rules struct {
 	cfg       Config
-	segments  map[string]int // id → index into cfg.Activation.Segments
-	extras    [][]byte       // per segment: the members that includeSegment… adds, as JSON with a leading comma
-	outline   *outline       // what a record's attributes look like
-	paths     []string       // the path of each slot
+	segments  segmentSet
+	extras    [][]byte // per segment: the members that includeSegment… adds, as JSON with a leading comma
+	outline   *outline // what a record's attributes look like
+	paths     []string // the path of each slot
 	watched   pathSet
 	unmapped  string
 	namespace string // of the identity that is the partition key; empty for the profile id
@@ -38,14 +38,13 @@ func NewRules(c Config) (*Rules, error) {
 		return nil, err
 	}
 	r := &Rules{
-		cfg: c, segments: map[string]int{}, outline: &outline{slot: noSlot},
+		cfg: c, segments: newSegmentSet(c.Activation.Segments), outline: &outline{slot: noSlot},
 		unmapped: c.Activation.UnmappedSegments, policies: catalog.concerning(c.Activation.MarketingActions),
 	}
 	if r.unmapped == "" {
 		r.unmapped = SameMergePolicy
 	}
-	for i, segment := range c.Activation.Segments {
-		r.segments[segment.ID] = i
+	for _, segment := range c.Activation.Segments {
 		r.extras = append(r.extras, extras(c.Activation, segment))
 	}
 	r.paths, _ = uncovered(c.Activation.Attributes)
@@ -80,6 +79,34 @@ func (r *Rules) Warnings() []string {
 		warnings = append(warnings, "governance.consent.mode: ignore: records go to a third party whatever the profiles' consents say")
 	}
 	return warnings
+}
+
+// segmentSet finds mapped segments by id. Most segments of a profile are not mapped, so most are told by a glance.
+type segmentSet struct {
+	index map[string]int // into Activation.Segments
+	hint  [256]bool
+}
+
+func newSegmentSet(segments []Segment) segmentSet {
+	s := segmentSet{index: map[string]int{}}
+	for i, segment := range segments {
+		s.index[segment.ID] = i
+		s.hint[glance(segment.ID)] = true
+	}
+	return s
+}
+
+func (s *segmentSet) find(id string) (int, bool) {
+	if len(id) == 0 || !s.hint[glance(id)] {
+		return 0, false
+	}
+	i, ok := s.index[id]
+	return i, ok
+}
+
+// glance is a number that few ids share. Ids are not empty.
+func glance(id string) uint8 {
+	return id[0] ^ id[len(id)/2]<<3 ^ id[len(id)-1]<<5 ^ id[len(id)-1]>>3 ^ uint8(len(id))
 }
 
 // extras renders what rule 15 adds to a mapped segment's entry.

@@ -20,8 +20,14 @@ const (
 	memberSource    = "_source"
 )
 
-// part is what a field of a record is to us. roleNone is skipped.
+// role is what a field of a record is to us. What has none is skipped.
 type role uint8
+
+// part is a field of the event in its role.
+type part struct {
+	role role
+	t    *schemas.Type
+}
 
 const (
 	roleNone role = iota
@@ -64,8 +70,7 @@ var (
 // shape is how a record of the writer schema is read as an event.
 type shape struct {
 	missing    error // a required part is not there, or of another form
-	parts      []role
-	record     *schemas.Type
+	fields     []part
 	types      [roleCount]*schemas.Type
 	changed    forms
 	members    forms
@@ -93,8 +98,9 @@ func (f forms) of(record *schemas.Type) []role {
 }
 
 func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) *shape {
-	s := &shape{record: record, parts: rolesOf(record, eventRoles), watched: r.watched}
-	for i, role := range s.parts {
+	s := &shape{watched: r.watched}
+	for i, role := range rolesOf(record, eventRoles) {
+		s.fields = append(s.fields, part{role, record.Fields[i].Type})
 		s.types[role] = record.Fields[i].Type
 	}
 	s.types[roleNone] = nil

@@ -16,32 +16,48 @@ var plain = func() (table [utf8.RuneSelf]bool) {
 // U+FFFD, and U+2028 and U+2029 are escaped, as some readers take them for line ends.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		b := s[i]
-		if b < utf8.RuneSelf {
-			if plain[b] {
-				i++
-				continue
-			}
-			dst = append(dst, s[start:i]...)
+	i := plainPrefix(s)
+	for start := 0; ; start = i {
+		for i < len(s) && s[i] < utf8.RuneSelf && plain[s[i]] {
+			i++
+		}
+		dst = append(dst, s[start:i]...)
+		if i == len(s) {
+			return append(dst, '"')
+		}
+		if b := s[i]; b < utf8.RuneSelf {
 			dst = appendEscape(dst, b)
 			i++
-			start = i
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			dst = append(append(dst, s[start:i]...), `\ufffd`...)
-			start = i + size
-		} else if r == '\u2028' || r == '\u2029' {
-			dst = append(append(dst, s[start:i]...), `\u202`...)
-			dst = append(dst, hexDigits[r&0xf])
-			start = i + size
+		switch {
+		case r == utf8.RuneError && size == 1:
+			dst = append(dst, `\ufffd`...)
+		case r == '\u2028' || r == '\u2029':
+			dst = append(append(dst, `\u202`...), hexDigits[r&0xf])
+		default:
+			dst = append(dst, s[i:i+size]...)
 		}
 		i += size
 	}
-	return append(append(dst, s[start:]...), '"')
+}
+
+// plainPrefix is how far a string needs no look at its single bytes: it looks at eight at a time, and finds any that
+// is a control character, a quote, a backslash or not ASCII. The arithmetic is that of "Bit Twiddling Hacks", haszero
+// and hasless; where it errs it sees something special that is not, never the other way round.
+func plainPrefix(s string) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, backslash := x^ones*'"', x^ones*'\\'
+		if (x|(x-ones*' ')&^x|(quote-ones)&^quote|(backslash-ones)&^backslash)&highs != 0 {
+			break
+		}
+	}
+	return i
 }
 
 func appendEscape(dst []byte, b byte) []byte {

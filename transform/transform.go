@@ -66,20 +66,7 @@ func Compile(r *Rules, s *schemas.Schema) (*Plan, error) {
 // Apply judges one event and appends its record to dst. The error is set exactly when the outcome is Reject or Hold,
 // and says why in words for a person, without any value of the event.
 func (p *Plan) Apply(dst []byte, ev schemas.Event, src Source) (Decision, error) {
-	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body)}
-	return j.run(dst)
-}
-
-// journey is one event on its way through a plan.
-type journey struct {
-	plan  *Plan
-	shape *shape
-	src   Source
-	c     schemas.Cursor
-	facts facts
-}
-
-func (j *journey) run(dst []byte) (Decision, error) {
+	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
 	j.choose()
 	if j.shape.missing != nil {
 		return reject(ReasonMissingPart, 20, j.shape.missing)
@@ -95,6 +82,7 @@ func (j *journey) run(dst []byte) (Decision, error) {
 	if reason != "" {
 		return Decision{Outcome: Filter, Reason: reason, Rule: rule, Trigger: trigger}, nil
 	}
+	j.src = src
 	if j.consents() {
 		return j.export(dst, trigger, rule)
 	}
@@ -102,6 +90,15 @@ func (j *journey) run(dst []byte) (Decision, error) {
 		return Decision{Outcome: Filter, Reason: ReasonConsent, Rule: 28, Trigger: trigger}, nil
 	}
 	return j.exit(dst, trigger)
+}
+
+// journey is one event on its way through a plan.
+type journey struct {
+	plan  *Plan
+	shape *shape
+	src   Source
+	c     schemas.Cursor
+	facts facts
 }
 
 // choose finds which record the event is, of those that the schema's root can be.
