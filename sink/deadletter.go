@@ -44,7 +44,7 @@ type letters struct {
 }
 
 func newLetters(opts Options, retry func(time.Time) *patience, holds *holds) *letters {
-	client := &kafka.Client{Addr: kafka.TCP(opts.Brokers...), Transport: opts.KafkaTransport}
+	client := newKafkaClient(opts)
 	return &letters{
 		opts:   opts,
 		client: client,

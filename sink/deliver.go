@@ -32,6 +32,9 @@ func (l *lane) deliver(batch []flight) {
 	l.inFlight.Store(int64(len(batch)))
 	out, err := s.client.putRecords(ctx, l.body)
 	l.inFlight.Store(0)
+	if cap(l.body) > keepBody {
+		l.body = nil
+	}
 	now := time.Now()
 	if err == nil && len(out.Records) != len(batch) {
 		err = errMisanswered
@@ -56,9 +59,6 @@ func (l *lane) serialise(batch []flight) {
 		b = appendItem(b, i == 0, f.head[0].rec.Data, f.key)
 	}
 	l.body = appendTail(b, target)
-	if cap(l.body) > keepBody {
-		defer func() { l.body = nil }()
-	}
 }
 
 // answered settles each entry by its own result.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -78,10 +79,13 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	opts := Options{
 		Destination: "test", Group: "group", DeadLetter: DeadLetterConfig{Topic: testDLT},
 		Brokers: []string{"localhost:9092"}, KafkaTransport: w.broker, Dial: w.network.DialContext, Seed: 1,
-		Hold: func(reason string, _ error) {
+		Hold: func(reason string, err error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.holds = append(w.holds, reason)
+			if testing.Verbose() {
+				w.t.Logf("hold %q: %v", reason, err)
+			}
 		},
 	}
 	if o.options != nil {
@@ -172,10 +176,7 @@ func (o *oracle) record(key string, size int, revoked <-chan struct{}) *tracked 
 		o.t.Fatal(err)
 	}
 	if pad := size - len(data) - len(`,"p":""`); pad > 0 {
-		d.Pad = string(make([]byte, 0, pad))
-		for len(d.Pad) < pad {
-			d.Pad += "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"[:min(32, pad-len(d.Pad))]
-		}
+		d.Pad = strings.Repeat("x", pad)
 		data, _ = json.Marshal(d)
 	}
 	tr.rec = &Record{

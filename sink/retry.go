@@ -154,13 +154,16 @@ func newPatience(r Retry, now time.Time, random *rand.Rand) *patience {
 	return p
 }
 
-// Next returns how long to wait before the next attempt. It reports exhausted
-// once, when the next attempt would end after MaxElapsedTime; asked further, it
-// goes on at the largest interval.
+// Next returns how long to wait before the next attempt. The last one within
+// MaxElapsedTime is made at its very end. After that it reports exhausted, once;
+// asked further, it goes on at the largest interval.
 func (p *patience) Next(now time.Time) (delay time.Duration, exhausted bool) {
 	p.now = now
 	ceiling := p.backoff.NextBackOff()
 	if ceiling == backoff.Stop {
+		if left := p.backoff.MaxElapsedTime - p.backoff.GetElapsedTime(); left > 0 {
+			return left, false
+		}
 		exhausted = true
 		p.backoff.MaxElapsedTime = 0
 		ceiling = p.backoff.MaxInterval

@@ -1,0 +1,66 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// Check looks at what a configuration needs outside of it, without changing
+// anything: that the credentials work, that the stream is there, takes records
+// and honours partition keys, and that the dead-letter topic is there or may be
+// created. Of the Options it uses those that say how to connect. It returns
+// everything that it found wrong.
+func Check(ctx context.Context, cfg Config, opts Options) []error {
+	if err := validate(&cfg, &opts.DeadLetter); err != nil {
+		return []error{err}
+	}
+	opts = opts.withDefaults()
+	var found []error
+	if err := checkStream(ctx, cfg, opts); err != nil {
+		found = append(found, fmt.Errorf("target.kinesis: %w", err))
+	}
+	if err := checkLetters(ctx, opts); err != nil {
+		found = append(found, fmt.Errorf("deadLetter: %w", err))
+	}
+	return found
+}
+
+func checkStream(ctx context.Context, cfg Config, opts Options) error {
+	c, err := newClient(ctx, cfg, opts)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	st := &stream{client: c, logger: opts.Logger}
+	st.recordLimit.Store(defaultRecordBytes)
+	st.target.Store(&cfg.Stream)
+	_, err = st.describe(ctx)
+	return err
+}
+
+func checkLetters(ctx context.Context, opts Options) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*topicTimeout)
+	defer cancel()
+	topic := letterTopic{client: newKafkaClient(opts), opts: opts, sources: make(map[string]int)}
+	_, err := topic.count(ctx, opts.DeadLetter.Topic)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, kafka.UnknownTopicOrPartition):
+		return fmt.Errorf("look up the dead-letter topic: %w", err)
+	case len(opts.SourceTopics) == 0:
+		return nil // it is created with the first letter, after that letter's topic
+	}
+	if _, err = topic.create(ctx, opts.SourceTopics, true); err != nil {
+		return fmt.Errorf("create the dead-letter topic: %w", err)
+	}
+	return nil
+}
+
+// newKafkaClient reaches the cluster of the dead-letter topic.
+func newKafkaClient(opts Options) *kafka.Client {
+	return &kafka.Client{Addr: kafka.TCP(opts.Brokers...), Transport: opts.KafkaTransport}
+}

@@ -1,0 +1,328 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+func TestDeadLetterKeepsTheMessageAndSaysWhatHappened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{})
+		r := &Record{Owner: w.oracle.record("x", 0, nil), Origin: Origin{
+			Topic: testTopic, Partition: 2, Offset: 1<<40 + 7, Time: time.UnixMilli(1590441879123),
+			Key: []byte("profile"), Value: []byte{0, 0, 0, 0, 1, 255},
+			Headers: []kafka.Header{{Key: "traceparent", Value: []byte("00-a")}, {Key: "twice", Value: nil}, {Key: "twice", Value: []byte{1}}},
+		}}
+		if err := w.sink.Reject(t.Context(), r, Failure{Stage: "decode", Reason: "malformed", Message: "truncated", Attempts: 1}); err != nil {
+			t.Fatal(err)
+		}
+		w.oracle.await()
+		got := w.letters()
+		if len(got) != 1 {
+			t.Fatalf("%d letters", len(got))
+		}
+		m := got[0]
+		if m.Partition != 2 || !bytes.Equal(m.Key, r.Origin.Key) || !bytes.Equal(m.Value, r.Origin.Value) {
+			t.Errorf("letter %+v", m)
+		}
+		want := []kafka.Header{
+			{Key: "traceparent", Value: []byte("00-a")}, {Key: "twice"}, {Key: "twice", Value: []byte{1}},
+			{Key: "kafka_dlt-original-topic", Value: []byte("events")},
+			{Key: "kafka_dlt-original-partition", Value: []byte{0, 0, 0, 2}},
+			{Key: "kafka_dlt-original-offset", Value: binary.BigEndian.AppendUint64(nil, 1<<40+7)},
+			{Key: "kafka_dlt-original-timestamp", Value: binary.BigEndian.AppendUint64(nil, 1590441879123)},
+			{Key: "kafka_dlt-original-consumer-group", Value: []byte("group")},
+			{Key: "kafka_dlt-exception-message", Value: []byte("truncated")},
+			{Key: "x-destination", Value: []byte("test")}, {Key: "x-stage", Value: []byte("decode")},
+			{Key: "x-reason", Value: []byte("malformed")}, {Key: "x-attempts", Value: []byte("1")},
+			{Key: "x-failed-at", Value: []byte("2000-01-01T00:00:00.000Z")},
+		}
+		if len(m.Headers) != len(want) {
+			t.Fatalf("%d headers, want %d", len(m.Headers), len(want))
+		}
+		for i, h := range m.Headers {
+			if h.Key != want[i].Key || (h.Key != headerFailedAt && !bytes.Equal(h.Value, want[i].Value)) {
+				t.Errorf("header %d: %s=%q, want %s=%q", i, h.Key, h.Value, want[i].Key, want[i].Value)
+			}
+		}
+	})
+}
+
+func TestDeadLetterTopicIsShapedLikeTheSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{})
+		client := newKafkaClient(w.sink.opts)
+		_, err := client.IncrementalAlterConfigs(t.Context(), &kafka.IncrementalAlterConfigsRequest{Resources: []kafka.IncrementalAlterConfigsRequestResource{{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: testTopic,
+			Configs: []kafka.IncrementalAlterConfigsRequestConfig{{Name: "max.message.bytes", Value: "5000000", ConfigOperation: kafka.ConfigOperationSet}},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		big := w.oracle.record("", 0, nil)
+		big.rec.Origin.Value = bytes.Repeat([]byte{7}, 4_999_000)
+		if err := w.sink.Reject(t.Context(), big.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+			t.Fatal(err)
+		}
+		w.oracle.await()
+		meta, err := client.Metadata(t.Context(), &kafka.MetadataRequest{Topics: []string{testDLT}})
+		if err != nil || len(meta.Topics) != 1 || len(meta.Topics[0].Partitions) != 3 {
+			t.Fatalf("metadata %+v %v", meta, err)
+		}
+		res, err := client.DescribeConfigs(t.Context(), &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: testDLT, ConfigNames: []string{"max.message.bytes"},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := res.Resources[0].ConfigEntries[0].ConfigValue; got != strconv.Itoa(5_000_000+letterRoom) {
+			t.Errorf("max.message.bytes %s", got)
+		}
+		if got := w.letters(); len(got) != 1 || len(got[0].Value) != 4_999_000 {
+			t.Errorf("%d letters", len(got))
+		}
+	})
+}
+
+func TestRecordTheStreamCannotTakeIsDeadLetteredInItsPlace(t *testing.T) {
+	bad := map[string]struct {
+		key, reason string
+		size        int
+	}{
+		"too large":         {"k", ReasonRecordTooLarge, 1<<20 + 1},
+		"exactly too large": {"k", ReasonRecordTooLarge, 1 << 20},
+		"empty key":         {"", ReasonInvalidPartitionKey, 0},
+		"long key":          {strings.Repeat("é", 257), ReasonInvalidPartitionKey, 0},
+	}
+	for name, c := range bad {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, worldOptions{})
+				first := w.put(c.key+"1"[:min(1, c.size)], 0)
+				key := c.key
+				if c.size > 0 {
+					key = "k1"
+				}
+				dead := w.put(key, c.size)
+				w.put(key, 0)
+				next := w.put("other", 0)
+				w.oracle.await()
+				if dead.outcome != DeadLettered || dead.reason != c.reason || next.outcome != Delivered {
+					t.Fatalf("outcome %v %q, the next one %v", dead.outcome, dead.reason, next.outcome)
+				}
+				if c.size > 0 && first.outcome != Delivered {
+					t.Errorf("the one before: %v", first.outcome)
+				}
+				w.check()
+			})
+		})
+	}
+}
+
+func TestLargestRecordAndLongestKeyAreDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{stream: embeddedkinesis.Stream{MaxRecordBytes: 10 << 20}})
+		w.put("k", 10<<20-1)
+		w.put("k", 10<<20-1)
+		w.put(strings.Repeat("é", 256), 100)
+		w.put("\x01\"\\\u2028 \U0001F600", 100)
+		w.oracle.await()
+		w.delivered()
+		w.check()
+	})
+}
+
+func TestLettersOfAPartitionKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{})
+		for range 3000 {
+			tr := w.oracle.record("", 0, nil)
+			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.oracle.await()
+		last := map[int]int64{0: -1, 1: -1, 2: -1}
+		for _, m := range w.letters() {
+			i := slices.IndexFunc(m.Headers, func(h kafka.Header) bool { return h.Key == headerOffset })
+			offset := int64(binary.BigEndian.Uint64(m.Headers[i].Value))
+			if offset <= last[m.Partition] {
+				t.Fatalf("partition %d: %d after %d", m.Partition, offset, last[m.Partition])
+			}
+			last[m.Partition] = offset
+		}
+	})
+}
+
+func TestUnwritableDeadLetterTopicHoldsAndLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		var network *kfake.VirtualNetwork
+		w := newWorld(t, worldOptions{options: func(o *Options) {
+			o.KafkaTransport = &kafka.Transport{Dial: func(ctx context.Context, n, a string) (net.Conn, error) {
+				if down.Load() {
+					return nil, errors.New("down")
+				}
+				return network.DialContext(ctx, n, a)
+			}}
+		}})
+		network = w.network
+		t.Cleanup(w.sink.opts.KafkaTransport.(*kafka.Transport).CloseIdleConnections)
+		down.Store(true)
+		taken := 0
+		for i := range 200 {
+			tr := w.oracle.record("k", 0, nil)
+			if i%2 == 0 {
+				tr.rec.PartitionKey = ""
+			}
+			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+				t.Fatal(err)
+			}
+			taken++
+		}
+		w.put("healthy", 0).wait() // the stream itself goes on
+		<-time.After(time.Hour)
+		if got := w.reported(); !slices.Equal(got, []string{HoldDeadLetterTopic}) {
+			t.Fatalf("holds reported: %q", got)
+		}
+		down.Store(false)
+		w.oracle.await()
+		if got := len(w.letters()); got != taken {
+			t.Errorf("%d letters of %d", got, taken)
+		}
+		if got := w.reported(); !slices.Equal(got, []string{HoldDeadLetterTopic, ""}) {
+			t.Errorf("holds reported: %q", got)
+		}
+	})
+}
+
+func TestLettersAreWithdrawnWhileTheTopicIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{options: func(o *Options) { o.Brokers = []string{"localhost:9999"} }})
+		revoked := make(chan struct{})
+		for i := range 50 {
+			tr := w.oracle.record("k", 0, revoked)
+			if i%2 == 0 {
+				tr.rec.PartitionKey = ""
+			}
+			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-time.After(time.Minute)
+		close(revoked)
+		began := time.Now()
+		w.sink.Withdraw()
+		w.oracle.await()
+		if took := time.Since(began); took > produceTimeout {
+			t.Errorf("withdrawing took %v", took)
+		}
+		if st := w.sink.Stats(); st.Queued != 0 || st.QueuedBytes != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestLetterLargerThanTheTopicTakesIsCompressed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{topics: []kfake.Opt{kfake.SeedTopics(2, testDLT)}}) // with 1 MiB
+		small := w.oracle.record("", 0, nil)
+		big := w.oracle.record("", 0, nil)
+		big.rec.Origin.Value = bytes.Repeat([]byte("compressed at the source "), 100_000)
+		for _, tr := range []*tracked{small, big} {
+			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.oracle.await()
+		if got := w.letters(); len(got) != 2 {
+			t.Errorf("%d letters", len(got))
+		}
+	})
+}
+
+func TestWithOtherPartitionCountsTheKeyDecides(t *testing.T) {
+	l := func(key []byte, partition int) *letter {
+		return &letter{rec: &Record{Origin: Origin{Key: key, Partition: partition}}}
+	}
+	if p := l([]byte("a"), 2).partition(3, 3); p != 2 {
+		t.Errorf("equal counts: partition %d", p)
+	}
+	// murmur2 as the Java client has it: "21" hashes to -973932308.
+	java := int32(-973932308)
+	if p := l([]byte("21"), 2).partition(3, 7); p != int(java&0x7fffffff)%7 {
+		t.Errorf("partition %d", p)
+	}
+	if p := l(nil, 5).partition(9, 4); p != 1 {
+		t.Errorf("without a key: partition %d", p)
+	}
+}
+
+func TestRecordThatOutlivesItsRetry(t *testing.T) {
+	for _, policy := range []string{OnExhaustedHold, OnExhaustedDeadLetter} {
+		t.Run(policy, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var broken atomic.Bool
+				broken.Store(true)
+				w := newWorld(t, worldOptions{
+					config:  func(c *Config) { c.Retry.MaxElapsedTime = time.Minute },
+					options: func(o *Options) { o.DeadLetter.OnExhausted = policy },
+					kinesis: embeddedkinesis.Options{Script: func(embeddedkinesis.Call) embeddedkinesis.Action {
+						return embeddedkinesis.Action{Entry: func(_ int, key, _ string) string {
+							if key == "bad" && broken.Load() {
+								return "InternalFailure"
+							}
+							return ""
+						}}
+					}},
+				})
+				bad, good := w.put("bad", 0), w.put("good", 0)
+				next := w.put("bad", 0)
+				good.wait()
+				<-time.After(50 * time.Second)
+				if bad.heard != 0 || len(w.reported()) != 0 {
+					t.Fatal("given up before its time")
+				}
+				<-time.After(30 * time.Second)
+				switch policy {
+				case OnExhaustedHold:
+					if got := w.reported(); !slices.Equal(got, []string{HoldExhausted}) || bad.heard != 0 {
+						t.Fatalf("holds %q", got)
+					}
+					broken.Store(false)
+					w.oracle.await()
+					w.delivered()
+					if got := w.reported(); !slices.Equal(got, []string{HoldExhausted, ""}) {
+						t.Errorf("holds %q", got)
+					}
+				case OnExhaustedDeadLetter:
+					bad.wait()
+					if bad.outcome != DeadLettered || bad.reason != ReasonRetriesExhausted {
+						t.Fatalf("%v %q", bad.outcome, bad.reason)
+					}
+					broken.Store(false)
+					next.wait()
+					if next.outcome != Delivered || fmt.Sprint(w.reported()) != "[]" {
+						t.Errorf("the next one: %v, holds %q", next.outcome, w.reported())
+					}
+				}
+			})
+		})
+	}
+}

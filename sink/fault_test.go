@@ -1,0 +1,396 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+func TestAmbiguousRecordIsSentAgainBeforeAnythingNewerOfItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := 0
+		w := newWorld(t, worldOptions{kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "PutRecords" && lost < 3 {
+				lost++
+				return embeddedkinesis.Action{Drop: embeddedkinesis.DropAfter}
+			}
+			return embeddedkinesis.Action{}
+		}}})
+		for range 10 {
+			w.put("k", 0)
+		}
+		w.oracle.await()
+		w.delivered()
+		if n := w.check(); n != 3 {
+			t.Errorf("%d duplicates of 3 lost answers", n)
+		}
+		var order []string
+		for _, r := range w.stream.History(testStream)[:4] {
+			order = append(order, string(r.Data))
+		}
+		if n := len(slices.Compact(order)); n != 1 {
+			t.Errorf("the first four stored records are %d different ones", n)
+		}
+	})
+}
+
+// Rule 31 of the export rules.
+func TestOnlyTheFailedEntryIsSentAgainAndNoLaterRecordOfItsKeyBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failed := false
+		var calls [][]string
+		w := newWorld(t, worldOptions{
+			options: func(o *Options) { o.Lanes = 1 },
+			kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+				if c.Operation != "PutRecords" {
+					return embeddedkinesis.Action{Delay: time.Second} // so that all three are queued
+				}
+				calls = append(calls, c.Keys)
+				return embeddedkinesis.Action{Entry: func(_ int, key, _ string) string {
+					if key == "b" && !failed {
+						failed = true
+						return "ProvisionedThroughputExceededException"
+					}
+					return ""
+				}}
+			}},
+		})
+		for _, k := range []string{"a", "b", "c", "b"} {
+			w.put(k, 0)
+		}
+		w.oracle.await()
+		w.delivered()
+		if got := fmt.Sprint(calls); got != "[[a b c] [b] [b]]" {
+			t.Errorf("calls %s", got)
+		}
+		if w.check() != 0 {
+			t.Error("duplicates")
+		}
+	})
+}
+
+func TestHourLongOutageLosesNothingAndCostsLittle(t *testing.T) {
+	causes := map[string]struct {
+		act    embeddedkinesis.Action
+		reason string
+	}{
+		"access denied":  {embeddedkinesis.Action{Code: "AccessDeniedException"}, "access-denied"},
+		"expired token":  {embeddedkinesis.Action{Code: "ExpiredTokenException"}, "expired-token"},
+		"kms disabled":   {embeddedkinesis.Action{Code: "KMSDisabledException"}, "kms-disabled"},
+		"stream missing": {embeddedkinesis.Action{Code: "ResourceNotFoundException"}, "stream-missing"},
+		"server errors":  {embeddedkinesis.Action{Code: "InternalFailure"}, "service-unavailable"},
+		"no answers":     {embeddedkinesis.Action{Drop: embeddedkinesis.DropBefore}, "service-unavailable"},
+		"lost answers":   {embeddedkinesis.Action{Drop: embeddedkinesis.DropAfter}, "service-unavailable"},
+		"hanging":        {embeddedkinesis.Action{Delay: 10 * time.Minute}, "service-unavailable"},
+		"unknown code":   {embeddedkinesis.Action{Code: "SomethingNewException"}, "unknown-error"},
+	}
+	for name, cause := range causes {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, worldOptions{})
+				for i := range 200 {
+					w.put(fmt.Sprint("k", i%50), 0)
+				}
+				w.oracle.await()
+				before := w.stream.Counters()["PutRecords"]
+				w.stream.SetScript(func(c embeddedkinesis.Call) embeddedkinesis.Action {
+					if c.Operation != "PutRecords" {
+						return embeddedkinesis.Action{}
+					}
+					return cause.act
+				})
+				for i := range 500 {
+					w.put(fmt.Sprint("k", i%50), 0)
+				}
+				<-time.After(time.Hour)
+				if st := w.sink.Stats(); st.Hold != cause.reason || st.Queued != 500 {
+					t.Errorf("after an hour: %+v", st)
+				}
+				if calls := w.stream.Counters()["PutRecords"] - before; calls > 400 {
+					t.Errorf("%d calls in an hour of outage", calls)
+				}
+				w.stream.SetScript(nil)
+				w.oracle.await()
+				w.delivered()
+				w.check()
+				if got := w.reported(); !slices.Equal(got, []string{cause.reason, ""}) {
+					t.Errorf("holds reported: %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestUnreachableEndpointHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{config: func(c *Config) { c.Endpoint = "http://localhost:4999" }})
+		w.put("k", 0)
+		<-time.After(time.Minute)
+		if got := w.reported(); !slices.Equal(got, []string{"endpoint-unreachable"}) {
+			t.Fatalf("holds reported: %q", got)
+		}
+		w.serve(4999)
+		w.oracle.await()
+		w.delivered()
+		if got := w.reported(); !slices.Equal(got, []string{"endpoint-unreachable", ""}) {
+			t.Errorf("holds reported: %q", got)
+		}
+	})
+}
+
+func TestStreamThatIsMissingCreatingOrIgnoringKeysHoldsFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{missing: true})
+		w.put("k", 0)
+		<-time.After(2 * time.Minute)
+		w.stream.Create(embeddedkinesis.Stream{Name: testStream, OnDemand: true, Strategy: "AUTO"})
+		<-time.After(2 * time.Minute)
+		if n := len(w.stream.History(testStream)); n != 0 {
+			t.Errorf("%d records on a stream that ignores keys", n)
+		}
+		w.stream.Create(embeddedkinesis.Stream{Name: testStream, OnDemand: true})
+		w.oracle.await()
+		w.delivered()
+		if got := w.reported(); !slices.Equal(got, []string{"stream-missing", "partition-keys-ignored", ""}) {
+			t.Errorf("holds reported: %q", got)
+		}
+	})
+}
+
+func TestStreamThatBeginsToIgnoreKeysHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{stream: embeddedkinesis.Stream{OnDemand: true}})
+		w.put("k", 0)
+		w.oracle.await()
+		w.stream.Create(embeddedkinesis.Stream{Name: testStream, OnDemand: true, Strategy: "AUTO"})
+		<-time.After(describeEvery + time.Second)
+		w.put("k", 0)
+		<-time.After(time.Minute)
+		if n := len(w.stream.History(testStream)); n != 0 || w.sink.Stats().Hold != HoldKeysIgnored {
+			t.Errorf("%d stored, hold %q", n, w.sink.Stats().Hold)
+		}
+	})
+}
+
+func TestWithoutTheRightToDescribeTheSinkGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "DescribeStreamSummary" {
+				return embeddedkinesis.Action{Code: "AccessDeniedException"}
+			}
+			return embeddedkinesis.Action{}
+		}}})
+		w.put("k", 0)
+		w.oracle.await()
+		w.delivered()
+		if got := w.reported(); len(got) != 0 {
+			t.Errorf("holds reported: %q", got)
+		}
+	})
+}
+
+func TestLeaseBoundsEveryCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *world
+		w = newWorld(t, worldOptions{
+			kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+				if c.Operation == "PutRecords" {
+					w.mu.Lock()
+					defer w.mu.Unlock()
+					if time.Now().Add(leaseMargin + minLease).After(w.lease) {
+						t.Errorf("a call with %v of the lease left", time.Until(w.lease))
+					}
+					return embeddedkinesis.Action{Delay: time.Hour}
+				}
+				return embeddedkinesis.Action{}
+			}},
+			options: func(o *Options) {
+				o.Lease = func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.lease }
+			},
+		})
+		set := func(d time.Duration) { w.mu.Lock(); w.lease = time.Now().Add(d); w.mu.Unlock() }
+		set(5 * time.Second)
+		w.put("k", 0)
+		<-time.After(4*time.Second + time.Millisecond)
+		if n := w.sink.Stats().InFlight; n != 0 {
+			t.Errorf("%d in flight one second before the end of the lease", n)
+		}
+		<-time.After(time.Hour)
+		if n := w.stream.Counters()["PutRecords"]; n != 1 {
+			t.Errorf("%d calls; all but the first without a lease", n)
+		}
+		set(time.Hour)
+		w.stream.SetScript(nil)
+		w.oracle.await()
+		w.delivered()
+	})
+}
+
+func TestWithdrawLeavesWhatIsInFlightAndGivesBackTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "PutRecords" {
+				return embeddedkinesis.Action{Delay: 5 * time.Second}
+			}
+			return embeddedkinesis.Action{}
+		}}})
+		revoked := make(chan struct{})
+		var mine []*tracked
+		for range 3 {
+			tr := w.oracle.record("k", 0, revoked)
+			if err := w.sink.Put(t.Context(), tr.rec); err != nil {
+				t.Fatal(err)
+			}
+			mine = append(mine, tr)
+		}
+		other := w.put("other", 0)
+		<-time.After(time.Second)
+		close(revoked)
+		w.sink.Withdraw()
+		for _, tr := range mine[1:] {
+			tr.wait()
+		}
+		if !mine[1].withdrawn || !mine[2].withdrawn || mine[0].heard != 0 {
+			t.Fatal("not the unsent ones were given back")
+		}
+		late := w.oracle.record("k", 0, revoked)
+		if err := w.sink.Put(t.Context(), late.rec); !errors.Is(err, ErrRevoked) {
+			t.Errorf("put after the claim ended: %v", err)
+		}
+		close(late.done)
+		mine[0].wait()
+		other.wait()
+		if mine[0].outcome != Delivered || other.outcome != Delivered {
+			t.Error("what was in flight or of another claim was not delivered")
+		}
+	})
+}
+
+func TestFailedRecordOfAnEndedClaimIsNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "PutRecords" {
+				return embeddedkinesis.Action{Delay: time.Second, Drop: embeddedkinesis.DropBefore}
+			}
+			return embeddedkinesis.Action{}
+		}}})
+		revoked := make(chan struct{})
+		tr := w.oracle.record("k", 0, revoked)
+		if err := w.sink.Put(t.Context(), tr.rec); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(100 * time.Millisecond)
+		close(revoked)
+		w.sink.Withdraw()
+		tr.wait()
+		if !tr.withdrawn || w.stream.Counters()["PutRecords"] != 1 {
+			t.Errorf("withdrawn %v after %d calls", tr.withdrawn, w.stream.Counters()["PutRecords"])
+		}
+	})
+}
+
+func TestCloseAwaitsCallsAndGivesBackTheUnsent(t *testing.T) {
+	for _, patient := range []bool{true, false} {
+		t.Run(fmt.Sprintf("patient=%v", patient), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, worldOptions{kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+					if c.Operation == "PutRecords" {
+						return embeddedkinesis.Action{Delay: 5 * time.Second}
+					}
+					return embeddedkinesis.Action{}
+				}}})
+				for range 5 {
+					w.put("k", 0)
+				}
+				<-time.After(time.Second)
+				began, bound := time.Now(), time.Second
+				if patient {
+					bound = time.Minute
+				}
+				w.close(bound)
+				if took := time.Since(began); took > min(bound, 5*time.Second) {
+					t.Errorf("close took %v", took)
+				}
+				for i, tr := range w.oracle.all {
+					tr.wait() // every owner has heard
+					if tr.withdrawn == (patient && i == 0) {
+						t.Errorf("record %d: withdrawn %v", i, tr.withdrawn)
+					}
+				}
+				late := w.oracle.record("k", 0, nil)
+				if err := w.sink.Put(t.Context(), late.rec); !errors.Is(err, ErrClosed) {
+					t.Errorf("put after close: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestMemoryIsBoundedAndPutBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{missing: true, options: func(o *Options) { o.Lanes = 2 }})
+		taken := 0
+		go func() {
+			for i := range 100_000 {
+				tr := w.oracle.record(fmt.Sprint("k", i), 2000, nil)
+				if w.sink.Put(t.Context(), tr.rec) != nil {
+					return
+				}
+				taken++
+			}
+		}()
+		<-time.After(time.Minute)
+		synctest.Wait()
+		st := w.sink.Stats()
+		if taken > 2*laneRecords || taken < laneRecords || st.QueuedBytes > 2*laneBytes || st.Queued != taken {
+			t.Errorf("taken %d, %+v", taken, st)
+		}
+		w.close(time.Minute) // ends the blocked Put too
+	})
+}
+
+func TestDataTheStreamRefusesIsFoundAndTheRestDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{
+			options: func(o *Options) { o.Lanes = 1 },
+			kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+				if slices.Contains(c.Keys, "bad") {
+					return embeddedkinesis.Action{Code: "ValidationException", Message: "Value 'bad' is not valid"}
+				}
+				return embeddedkinesis.Action{}
+			}},
+		})
+		for i := range 300 {
+			w.put(fmt.Sprint("k", i), 0)
+		}
+		bad := w.put("bad", 0)
+		for i := range 300 {
+			w.put(fmt.Sprint("k", i), 0)
+		}
+		w.oracle.await()
+		for _, tr := range w.oracle.all {
+			if (tr == bad) != (tr.outcome == DeadLettered) {
+				t.Fatalf("%s/%d: %v %s", tr.key, tr.seq, tr.outcome, tr.reason)
+			}
+		}
+		if bad.reason != ReasonRejected {
+			t.Errorf("reason %q", bad.reason)
+		}
+		if calls := w.stream.Counters()["PutRecords"]; calls > 30 {
+			t.Errorf("%d calls to find one record of 601", calls)
+		}
+		for _, m := range w.letters() {
+			for _, h := range m.Headers {
+				if h.Key == headerMessage && strings.Contains(string(h.Value), "bad") {
+					t.Errorf("the message tells the key: %s", h.Value)
+				}
+			}
+		}
+	})
+}
