@@ -1,0 +1,356 @@
+package destination
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/consumer/embeddedkafka"
+	"kinesis-destination/schemas"
+	"kinesis-destination/schemas/embeddedregistry"
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+// site is Kafka, registry and stream on TCP for one contract story: the real
+// ones whose addresses the environment gives, else the embedded ones. A story
+// is the same on both.
+type site struct {
+	t                *testing.T
+	name             string // of the destination, its group and its stream
+	topic            string
+	brokers          []string
+	registry, stream string // URLs
+	embedded         *embeddedkinesis.Server
+	transport        *kafka.Transport
+	kafka            *kafka.Client
+	kinesis          *kinesis.Client
+	schemaID         int
+	real             bool // Kafka is
+}
+
+const sitePartitions = 12
+
+// newSite prepares a topic, a schema and a stream of their own. A script, where
+// given, needs the embedded stream: real ones have no faults to order.
+func newSite(t *testing.T, script embeddedkinesis.Script) *site {
+	t.Helper()
+	name := fmt.Sprintf("%s-%d", strings.ToLower(strings.TrimPrefix(t.Name(), "TestContract")), time.Now().UnixNano())
+	s := &site{t: t, name: name, topic: "events-" + name}
+	if brokers := os.Getenv("KAFKA_BROKERS"); brokers != "" {
+		s.brokers, s.real = strings.Split(brokers, ","), true
+	} else {
+		cluster, err := embeddedkafka.Start(embeddedkafka.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cluster.Close)
+		s.brokers = cluster.ListenAddrs()
+	}
+	if s.registry = os.Getenv("SCHEMA_REGISTRY_URL"); s.registry == "" {
+		s.registry = s.serve(embeddedregistry.New())
+	}
+	if s.stream = os.Getenv("KINESIS_ENDPOINT"); s.stream == "" || script != nil {
+		s.embedded = embeddedkinesis.New(embeddedkinesis.Options{Script: script})
+		s.stream = s.serve(s.embedded)
+	}
+	s.transport = &kafka.Transport{MetadataTTL: time.Second, MetadataTopics: []string{s.topic, s.letterTopic()}}
+	t.Cleanup(s.transport.CloseIdleConnections)
+	s.kafka = &kafka.Client{Addr: kafka.TCP(s.brokers...), Transport: s.transport}
+	s.kinesis = kinesis.New(kinesis.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(s.stream), Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "contract", SecretAccessKey: "contract"}, nil
+		}),
+	})
+	s.createTopic()
+	s.schemaID = s.register(s.topic+"-value", string(schemas.SegmentEvaluation))
+	s.createStream()
+	return s
+}
+
+func (s *site) letterTopic() string { return s.topic + "." + s.name + ".dlt" }
+
+func (s *site) serve(handler http.Handler) string {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	server := &http.Server{Handler: handler}
+	go func() { _ = server.Serve(listener) }()
+	s.t.Cleanup(func() { _ = server.Close() })
+	return "http://" + listener.Addr().String()
+}
+
+func (s *site) createTopic() {
+	s.t.Helper()
+	res, err := s.kafka.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
+		Topic: s.topic, NumPartitions: sitePartitions, ReplicationFactor: 1,
+	}}})
+	if err != nil || res.Errors[s.topic] != nil {
+		s.t.Fatal("create the topic:", err, res)
+	}
+}
+
+func (s *site) register(subject, schema string) int {
+	s.t.Helper()
+	body, err := json.Marshal(map[string]string{"schema": schema})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	res, err := http.Post(s.registry+"/subjects/"+subject+"/versions", "application/vnd.schemaregistry.v1+json", bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var answer struct{ ID int }
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || answer.ID == 0 {
+		s.t.Fatal("register the schema:", res.Status, err)
+	}
+	return answer.ID
+}
+
+func (s *site) createStream() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := s.kinesis.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: &s.name, ShardCount: aws.Int32(4)}); err != nil {
+		s.t.Fatal("create the stream:", err)
+	}
+	waiter := kinesis.NewStreamExistsWaiter(s.kinesis, func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay = 100 * time.Millisecond })
+	if err := waiter.Wait(ctx, &kinesis.DescribeStreamInput{StreamName: &s.name}, 30*time.Second); err != nil {
+		s.t.Fatal("await the stream:", err)
+	}
+}
+
+// configText is an ordinary destination's file.
+func (s *site) configText() string {
+	return fmt.Sprintf(`name: %s
+source:
+  kafka: {brokers: ["%s"], topic: %s}
+  schemaRegistry: {url: "%s"}
+target:
+  kinesis:
+    region: us-east-1
+    stream: %s
+    endpoint: %s
+    credentials: {accessKeyId: contract, secretAccessKey: contract}
+    retry: {maxInterval: 2s}
+activation:
+  segments: [{id: %s}, {id: %s}]
+  attributes: [person.email, loyalty.points]
+server: {listen: "127.0.0.1:0"}
+`, s.name, strings.Join(s.brokers, `", "`), s.topic, s.registry, s.name, s.stream, leads.HighPropensity, leads.Newsletter)
+}
+
+// start runs a destination in this process.
+func (s *site) start() *process {
+	s.t.Helper()
+	config, err := Parse("site.yaml", []byte(s.configText()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &process{cancel: cancel, done: make(chan error, 1)}
+	started := make(chan *Destination, 1)
+	log := slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	go func() {
+		p.done <- Run(ctx, []Config{config}, Options{Logger: log, Started: func(ds []*Destination) { started <- ds[0] }})
+	}()
+	select {
+	case p.Destination = <-started:
+	case err := <-p.done:
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		p.cancel()
+		p.ended.Do(func() { <-p.done })
+	})
+	return p
+}
+
+// binary builds the program, once a test, and writes its configuration.
+func (s *site) binary() (program, config string) {
+	s.t.Helper()
+	folder := s.t.TempDir()
+	program, config = filepath.Join(folder, "kinesis-destination"), filepath.Join(folder, "destination.yaml")
+	if out, err := exec.Command("go", "build", "-o", program, "kinesis-destination/cmd/kinesis-destination").CombinedOutput(); err != nil {
+		s.t.Fatalf("build: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(config, []byte(s.configText()), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return program, config
+}
+
+// produce writes messages to the partitions of their keys.
+func (s *site) produce(messages ...kafka.Message) {
+	s.t.Helper()
+	w := kafka.Writer{
+		Addr: kafka.TCP(s.brokers...), Topic: s.topic, Transport: s.transport, Balancer: kafka.Murmur2Balancer{},
+		RequiredAcks: kafka.RequireAll, BatchSize: 2000, BatchBytes: 1 << 20, BatchTimeout: 5 * time.Millisecond,
+	}
+	if err := w.WriteMessages(context.Background(), messages...); err != nil {
+		s.t.Fatal("produce:", err)
+	}
+	if err := w.Close(); err != nil {
+		s.t.Fatal("produce:", err)
+	}
+}
+
+func (s *site) framed(body []byte) []byte {
+	return append(schemas.AppendFrame(nil, s.schemaID), body...)
+}
+
+// feed makes n events up, tells the oracle and writes them.
+func (s *site) feed(g *leads.Generator, o *oracle, n int) {
+	s.t.Helper()
+	const chunk = 10_000
+	for n > 0 {
+		messages := make([]kafka.Message, 0, chunk)
+		for range min(n, chunk) {
+			e, err := g.Next()
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			o.add(e)
+			messages = append(messages, kafka.Message{Key: []byte(e.Key), Value: s.framed(e.Body)})
+		}
+		n -= len(messages)
+		s.produce(messages...)
+	}
+}
+
+// await polls until done says so, and fails the test when that takes too long.
+func (s *site) await(limit time.Duration, what string, done func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(limit)
+	for !done() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s: not within %v", what, limit)
+		}
+		pass(20 * time.Millisecond)
+	}
+}
+
+// committed tells whether the group has committed the end of every partition.
+func (s *site) committed() bool {
+	ctx := context.Background()
+	ends := map[string][]kafka.OffsetRequest{}
+	partitions := map[string][]int{}
+	for p := range sitePartitions {
+		ends[s.topic] = append(ends[s.topic], kafka.LastOffsetOf(p))
+		partitions[s.topic] = append(partitions[s.topic], p)
+	}
+	last, err := s.kafka.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: ends})
+	if err != nil {
+		return false
+	}
+	group, err := s.kafka.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: s.name, Topics: partitions})
+	if err != nil || group.Error != nil {
+		return false
+	}
+	end := map[int]int64{}
+	for _, p := range last.Topics[s.topic] {
+		end[p.Partition] = p.LastOffset
+	}
+	for _, p := range group.Topics[s.topic] {
+		if p.CommittedOffset != end[p.Partition] {
+			return false
+		}
+	}
+	return len(end) == sitePartitions
+}
+
+// records reads the whole stream back, and once more with an independent client
+// where there is one; both must see the same.
+func (s *site) records() []embeddedkinesis.Record {
+	s.t.Helper()
+	ctx := context.Background()
+	shards, err := s.kinesis.ListShards(ctx, &kinesis.ListShardsInput{StreamName: &s.name})
+	if err != nil {
+		s.t.Fatal("list shards:", err)
+	}
+	var all []embeddedkinesis.Record
+	for _, shard := range shards.Shards {
+		iterator, err := s.kinesis.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
+			StreamName: &s.name, ShardId: shard.ShardId, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+		})
+		if err != nil {
+			s.t.Fatal("get a shard iterator:", err)
+		}
+		for at := iterator.ShardIterator; at != nil; {
+			page, err := s.kinesis.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: at})
+			if err != nil {
+				s.t.Fatal("get records:", err)
+			}
+			for _, r := range page.Records {
+				all = append(all, embeddedkinesis.Record{PartitionKey: *r.PartitionKey, SequenceNumber: *r.SequenceNumber, Data: r.Data})
+			}
+			if len(page.Records) == 0 && aws.ToInt64(page.MillisBehindLatest) == 0 {
+				break
+			}
+			at = page.NextShardIterator
+		}
+	}
+	s.readBack(all)
+	return all
+}
+
+func (s *site) readBack(records []embeddedkinesis.Record) {
+	s.t.Helper()
+	program := os.Getenv("KINESIS_READBACK")
+	if program == "" || s.embedded != nil {
+		return
+	}
+	var stderr bytes.Buffer
+	command := exec.Command(program, s.name)
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		s.t.Fatalf("read back: %v\n%s", err, &stderr)
+	}
+	byKey := map[string][]string{}
+	for _, r := range records {
+		byKey[r.PartitionKey] = append(byKey[r.PartitionKey], string(r.Data))
+	}
+	decoder, n := json.NewDecoder(bytes.NewReader(out)), 0
+	for {
+		var r struct {
+			PartitionKey string
+			Data         []byte
+		}
+		if err := decoder.Decode(&r); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			s.t.Fatal("read back:", err)
+		}
+		n++
+		rest := byKey[r.PartitionKey]
+		if len(rest) == 0 || rest[0] != string(r.Data) {
+			s.t.Fatalf("the independent client sees another record %d", n)
+		}
+		byKey[r.PartitionKey] = rest[1:]
+	}
+	if n != len(records) {
+		s.t.Fatalf("the independent client reads %d records, we %d", n, len(records))
+	}
+	s.t.Logf("an independent client reads back the same %d records", n)
+}
