@@ -296,13 +296,13 @@ func TestRecordThatOutlivesItsRetry(t *testing.T) {
 				next := w.put("bad", 0)
 				good.wait()
 				<-time.After(50 * time.Second)
-				if bad.heard != 0 || len(w.reported()) != 0 {
+				if bad.resting() || len(w.reported()) != 0 {
 					t.Fatal("given up before its time")
 				}
 				<-time.After(30 * time.Second)
 				switch policy {
 				case OnExhaustedHold:
-					if got := w.reported(); !slices.Equal(got, []string{HoldExhausted}) || bad.heard != 0 {
+					if got := w.reported(); !slices.Equal(got, []string{HoldExhausted}) || bad.resting() {
 						t.Fatalf("holds %q", got)
 					}
 					broken.Store(false)

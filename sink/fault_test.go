@@ -256,7 +256,7 @@ func TestWithdrawLeavesWhatIsInFlightAndGivesBackTheRest(t *testing.T) {
 		for _, tr := range mine[1:] {
 			tr.wait()
 		}
-		if !mine[1].withdrawn || !mine[2].withdrawn || mine[0].heard != 0 {
+		if !mine[1].withdrawn || !mine[2].withdrawn || mine[0].resting() {
 			t.Fatal("not the unsent ones were given back")
 		}
 		late := w.oracle.record("k", 0, revoked)

@@ -208,6 +208,16 @@ func (tr *tracked) hear(outcome Outcome, reason string, withdrawn bool) {
 
 func (tr *tracked) wait() { <-tr.done }
 
+// resting says whether the owner has heard.
+func (tr *tracked) resting() bool {
+	select {
+	case <-tr.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // await waits until every record so far has come to rest.
 func (o *oracle) await() {
 	o.mu.Lock()
