@@ -23,6 +23,8 @@ type Config struct {
 	Activation  transform.Activation  `yaml:"activation"`
 	Governance  transform.Governance  `yaml:"governance"`
 	Server      Server                `yaml:"server"`
+
+	origin origin
 }
 
 // Source is where events come from.
@@ -60,7 +62,7 @@ func (c *Config) defaults() {
 	if k.Group == "" {
 		k.Group = c.Name
 	}
-	if names := k.TopicNames(); c.DeadLetter.Topic == "" && len(names) > 0 {
+	if names := k.TopicNames(); c.DeadLetter.Topic == "" && destinationName.MatchString(c.Name) && len(names) > 0 {
 		c.DeadLetter.Topic = strings.Join(names[:1], "") + "." + c.Name + ".dlt"
 	}
 	if c.Server.Listen == "" {
@@ -75,11 +77,12 @@ func (c *Config) validate(report func(path, message string)) {
 	} else if !destinationName.MatchString(c.Name) {
 		report("name", "must be 1 to 200 letters, digits, '.', '_' or '-': the group and the dead-letter topic are named after it")
 	}
-	below := func(prefix string) func(path, message string) {
-		return func(path, message string) { report(prefix+path, message) }
-	}
-	c.Source.Kafka.Validate(below("source.kafka."))
-	c.Source.Config.Validate(below("source."))
+	c.Source.Kafka.Validate(func(path, message string) {
+		if path != "group" || c.Name != "" { // the group's default is the name
+			report("source.kafka."+path, message)
+		}
+	})
+	c.Source.Config.Validate(func(path, message string) { report("source."+path, message) })
 	c.Target.Kinesis.Config.Validate(report)
 	c.DeadLetter.Validate(report)
 	for _, topic := range c.Source.Kafka.TopicNames() {
@@ -114,12 +117,17 @@ func (c *Config) Warnings() []string {
 	return warnings
 }
 
+// problem is a mistake that only shows when the file is read already.
+func (c *Config) problem(path, message string) Problem {
+	return Problem{File: c.origin.file, Line: c.origin.line(path), Path: path, Message: message}
+}
+
 // Problem is one mistake in a configuration file.
 type Problem struct {
-	File    string
-	Line    int // 0: not in the file
-	Path    string
-	Message string
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"` // 0: not in the file
+	Path    string `json:"path,omitempty"` // of the key; empty: the file as a whole
+	Message string `json:"message"`
 }
 
 // Error names the file, the line and the key, and says what to do.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,41 +30,57 @@ func Load(file string) (Config, error) {
 // relative paths in it are relative to file's folder.
 func Parse(file string, text []byte) (Config, error) {
 	var config Config
-	l := loader{file: file, lines: map[string]int{}}
-	var document yaml.Node
-	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
-	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		l.report(0, "", yamlMessage(err))
-		return config, l.problems
+	l := loader{file: file, lines: map[string]int{}, unread: map[string]bool{}, reads: []string{file}}
+	if root := l.document(text); root != nil {
+		l.read(root, reflect.ValueOf(&config).Elem(), "")
 	}
-	if len(document.Content) > 0 {
-		l.visit(document.Content[0], reflect.TypeFor[Config](), "")
-		if len(l.problems) == 0 {
-			if err := document.Decode(&config); err != nil {
-				l.report(0, "", yamlMessage(err))
+	config.origin = origin{file: file, lines: l.lines, reads: l.reads}
+	if !l.unread[""] {
+		config.defaults()
+		config.validate(func(path, message string) {
+			if !l.covered(path) {
+				l.report(config.origin.line(path), path, message)
 			}
-		}
+		})
 	}
-	if len(l.problems) > 0 && reflect.ValueOf(config).IsZero() {
-		// What could not be read would also be said to be missing.
-		return config, l.sorted()
+	if policies := config.Governance.PoliciesFile; policies != "" {
+		config.origin.reads = append(config.origin.reads, policies)
 	}
-	config.defaults()
-	config.validate(func(path, message string) { l.report(l.line(path), path, message) })
 	if len(l.problems) > 0 {
-		return config, l.sorted()
+		slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+		return config, l.problems
 	}
 	return config, nil
 }
 
-// yamlMessage drops the library's prefix; its message names the line.
-func yamlMessage(err error) string { return strings.TrimPrefix(err.Error(), "yaml: ") }
+// origin is where a configuration comes from.
+type origin struct {
+	file  string
+	lines map[string]int // where each key path stands
+	reads []string       // the files whose content is part of it
+}
 
-// loader walks the YAML tree beside the types that it is to become: yaml's own
-// strictness stops at the first mistake of a kind and names no key path.
+// line is where path stands, or else the nearest block around it.
+func (o *origin) line(path string) int {
+	for ; path != ""; path = parent(path) {
+		if line, ok := o.lines[path]; ok {
+			return line
+		}
+	}
+	return 0
+}
+
+// parent is the path of the block or list that path is in.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
+
+// loader walks the YAML tree beside the values that it is to become: yaml's own
+// strictness stops at the first mistake of a kind and names no key path. Of a
+// value that has a mistake nothing is kept, and nothing more is said of it.
 type loader struct {
 	file     string
-	lines    map[string]int // where each key path stands
+	lines    map[string]int
+	unread   map[string]bool // the paths of what could not be read
+	reads    []string
 	problems Problems
 }
 
@@ -72,157 +88,156 @@ func (l *loader) report(line int, path, message string) {
 	l.problems = append(l.problems, Problem{File: l.file, Line: line, Path: path, Message: message})
 }
 
-func (l *loader) sorted() Problems {
-	slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	return l.problems
+// refuse reports that what stands at path cannot be read.
+func (l *loader) refuse(line int, path, message string) {
+	l.unread[path] = true
+	l.report(line, path, message)
 }
 
-// line is where path stands, or else the nearest block around it.
-func (l *loader) line(path string) int {
-	for path != "" {
-		if line, ok := l.lines[path]; ok {
-			return line
+// covered tells whether path lies in what could not be read: that would also be
+// said to be missing.
+func (l *loader) covered(path string) bool {
+	for ; path != ""; path = parent(path) {
+		if l.unread[path] {
+			return true
 		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
 	}
-	return 0
+	return false
 }
 
-func (l *loader) visit(node *yaml.Node, t reflect.Type, path string) {
+// document is the one YAML document of a file; nil when it is empty, or no YAML.
+func (l *loader) document(text []byte) *yaml.Node {
+	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
+	var first, second yaml.Node
+	switch err := decoder.Decode(&first); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		l.refuseYAML(err)
+		return nil
+	}
+	switch err := decoder.Decode(&second); {
+	case err == nil:
+		l.refuse(second.Line, "", "a second YAML document begins here; give each destination a file of its own")
+		return nil
+	case !errors.Is(err, io.EOF):
+		l.refuseYAML(err)
+		return nil
+	}
+	return first.Content[0]
+}
+
+// syntaxError is the form of the YAML library's messages. They say what is wrong
+// with the text, and quote only the names of anchors.
+var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+func (l *loader) refuseYAML(err error) {
+	line, message := 0, "unreadable"
+	if parts := syntaxError.FindStringSubmatch(err.Error()); parts != nil {
+		line, _ = strconv.Atoi(parts[1]) // "" is line 0, which is none
+		message = parts[2]
+	}
+	if strings.Contains(message, "anchor") {
+		// An unquoted password that begins with * or & looks like one.
+		message = "an anchor is used that there is not: quote a value that begins with * or &"
+	}
+	l.refuse(line, "", "no YAML: "+message)
+}
+
+func (l *loader) read(node *yaml.Node, to reflect.Value, path string) {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
-	}
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
 	}
 	if node.Tag == "!!null" {
 		return // left empty: the default
 	}
+	if to.Kind() == reflect.Pointer {
+		to.Set(reflect.New(to.Type().Elem()))
+		to = to.Elem()
+	}
 	switch {
-	case t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]():
-		l.visitStruct(node, t, path)
-	case t.Kind() == reflect.Slice:
-		if node.Kind != yaml.SequenceNode {
-			l.report(node.Line, path, "must be a list")
-			return
-		}
-		for i, item := range node.Content {
-			at := fmt.Sprintf("%s[%d]", path, i)
-			l.lines[at] = item.Line
-			l.visit(item, t.Elem(), at)
-		}
-	case t.Kind() == reflect.Map:
-		if node.Kind != yaml.MappingNode {
-			l.report(node.Line, path, "must be a block of keys and values")
-			return
-		}
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			at := path + "." + node.Content[i].Value
-			l.lines[at] = node.Content[i].Line
-			l.visit(node.Content[i+1], t.Elem(), at)
-		}
+	case to.Kind() == reflect.Struct && to.Type() != reflect.TypeFor[time.Time]():
+		fields := map[string]reflect.Value{}
+		collectFields(to, fields)
+		l.readBlock(node, fields, path)
+	case to.Kind() == reflect.Slice:
+		l.readList(node, to, path)
+	case to.Kind() == reflect.Map:
+		l.readMap(node, to, path)
 	default:
-		l.visitScalar(node, t, path)
+		l.readScalar(node, to, path)
 	}
 }
 
-func (l *loader) visitStruct(node *yaml.Node, t reflect.Type, path string) {
+const notABlock = "must be a block of keys and values"
+
+func (l *loader) readBlock(node *yaml.Node, fields map[string]reflect.Value, path string) {
 	if node.Kind != yaml.MappingNode {
-		l.report(node.Line, path, "must be a block of keys and values")
+		l.refuse(node.Line, path, notABlock)
 		return
 	}
-	fields := map[string]reflect.Type{}
-	collectFields(t, fields)
-	seen := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		key := node.Content[i]
-		at := strings.TrimPrefix(path+"."+key.Value, ".")
+		key, value := node.Content[i], node.Content[i+1]
+		at := below(path, key.Value)
 		field, known := fields[key.Value]
 		switch {
 		case !known:
-			l.report(key.Line, at, "unknown key"+nearest(key.Value, fields))
-			continue
-		case seen[key.Value]:
-			l.report(key.Line, at, "is given twice")
+			l.unknownKey(node, key, value, fields, path)
+		case l.lines[at] != 0:
+			l.report(key.Line, at, fmt.Sprintf("is given twice, first in line %d", l.lines[at]))
+		default:
+			l.lines[at] = key.Line
+			l.read(value, field, at)
+		}
+	}
+}
+
+// unknownKey reports a key that there is not. It quotes the key, which is none
+// where a comma in a secret was taken for the end of the value.
+func (l *loader) unknownKey(block, key, value *yaml.Node, fields map[string]reflect.Value, path string) {
+	if block.Style&yaml.FlowStyle != 0 && value.Tag == "!!null" && value.Value == "" {
+		l.report(key.Line, path, "holds an entry without a value: quote a value that holds a comma")
+		return
+	}
+	message := "unknown key"
+	if meant := nearest(key.Value, fields); meant != "" {
+		message += "; did you mean " + meant + "?"
+		l.unread[below(path, meant)] = true
+	}
+	l.report(key.Line, below(path, key.Value), message)
+}
+
+func below(path, key string) string { return strings.TrimPrefix(path+"."+key, ".") }
+
+func (l *loader) readList(node *yaml.Node, to reflect.Value, path string) {
+	if node.Kind != yaml.SequenceNode {
+		l.refuse(node.Line, path, "must be a list")
+		return
+	}
+	to.Set(reflect.MakeSlice(to.Type(), len(node.Content), len(node.Content)))
+	for i, item := range node.Content {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		l.lines[at] = item.Line
+		l.read(item, to.Index(i), at)
+	}
+}
+
+func (l *loader) readMap(node *yaml.Node, to reflect.Value, path string) {
+	if node.Kind != yaml.MappingNode {
+		l.refuse(node.Line, path, notABlock)
+		return
+	}
+	to.Set(reflect.MakeMap(to.Type()))
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key := node.Content[i]
+		at := path + "." + key.Value
+		if l.lines[at] != 0 {
+			l.report(key.Line, at, fmt.Sprintf("is given twice, first in line %d", l.lines[at]))
 			continue
 		}
-		seen[key.Value] = true
 		l.lines[at] = key.Line
-		l.visit(node.Content[i+1], field, at)
+		value := reflect.New(to.Type().Elem()).Elem()
+		l.read(node.Content[i+1], value, at)
+		to.SetMapIndex(reflect.ValueOf(key.Value), value)
 	}
-}
-
-// collectFields maps yaml keys to types, through inlined structs.
-func collectFields(t reflect.Type, fields map[string]reflect.Type) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if strings.Contains(options, "inline") {
-			collectFields(f.Type, fields)
-		} else if name != "" {
-			fields[name] = f.Type
-		}
-	}
-}
-
-// nearest suggests the known key that differs from name in case or little else.
-func nearest(name string, fields map[string]reflect.Type) string {
-	for known := range fields {
-		if strings.EqualFold(known, name) || strings.EqualFold(known, strings.TrimSuffix(name, "s")) ||
-			strings.EqualFold(strings.TrimSuffix(known, "s"), name) {
-			return "; did you mean " + known + "?"
-		}
-	}
-	return ""
-}
-
-// variable is a reference to the environment in a value.
-var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
-
-func (l *loader) visitScalar(node *yaml.Node, t reflect.Type, path string) {
-	if node.Kind != yaml.ScalarNode {
-		l.report(node.Line, path, "must be a single value")
-		return
-	}
-	if variable.MatchString(node.Value) {
-		node.Value = variable.ReplaceAllStringFunc(node.Value, func(reference string) string {
-			name := variable.FindStringSubmatch(reference)[1]
-			value, ok := os.LookupEnv(name)
-			if !ok {
-				l.report(node.Line, path, "the environment variable "+name+" is not set")
-			}
-			return value
-		})
-		node.Tag = "" // the value decides anew what it is
-	}
-	if name, ok := strings.CutPrefix(node.Value, "file://"); ok {
-		content, err := os.ReadFile(name)
-		if err != nil {
-			l.report(node.Line, path, "cannot read the value's file: "+err.Error())
-			return
-		}
-		node.Value, node.Tag = strings.TrimRight(string(content), "\r\n"), "!!str"
-	}
-	if t.Kind() == reflect.String {
-		node.Tag = "!!str"
-		if strings.HasSuffix(path, "File") && node.Value != "" && !filepath.IsAbs(node.Value) {
-			node.Value = filepath.Join(filepath.Dir(l.file), node.Value)
-		}
-		return
-	}
-	if err := node.Decode(reflect.New(t).Interface()); err != nil {
-		l.report(node.Line, path, "must be "+kindOf(t))
-	}
-}
-
-func kindOf(t reflect.Type) string {
-	switch {
-	case t == reflect.TypeFor[time.Duration]():
-		return "a duration such as 100ms, 30s or 720h"
-	case t == reflect.TypeFor[time.Time]():
-		return "a time as of RFC 3339, such as 2026-01-31T12:00:00Z"
-	case t.Kind() == reflect.Bool:
-		return "true or false"
-	}
-	return "a number"
 }

@@ -91,10 +91,10 @@ func distinct(configs []Config) error {
 	names, groups := map[string]bool{}, map[string]bool{}
 	for _, c := range configs {
 		if names[c.Name] {
-			return Problems{{File: c.Name, Path: "name", Message: "two destinations of one process have this name"}}
+			return Problems{c.problem("name", "two destinations of one process have this name")}
 		}
 		if groups[c.Source.Kafka.Group] {
-			return Problems{{File: c.Name, Path: "source.kafka.group", Message: "two destinations share this group: each would get only a part of the events"}}
+			return Problems{c.problem("source.kafka.group", "two destinations share this group: each would get only a part of the events")}
 		}
 		names[c.Name], groups[c.Source.Kafka.Group] = true, true
 	}

@@ -1,0 +1,153 @@
+package destination
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestEveryMistakeOfAFileIsToldAtOnceWithLineAndKey replays testdata/config.
+// "file" writes a file beside the configuration, "env" sets variables, "load"
+// loads the text and prints its problems, or the values asked for.
+func TestEveryMistakeOfAFileIsToldAtOnceWithLineAndKey(t *testing.T) {
+	datadriven.Walk(t, "testdata/config", func(t *testing.T, path string) {
+		folder := t.TempDir()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "file":
+				if err := os.WriteFile(filepath.Join(folder, d.CmdArgs[0].Key), []byte(d.Input+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return ""
+			case "env":
+				for _, arg := range d.CmdArgs {
+					t.Setenv(arg.Key, strings.Join(arg.Vals, ""))
+				}
+				return ""
+			case "load":
+				file := filepath.Join(folder, "destination.yaml")
+				if err := os.WriteFile(file, []byte(d.Input), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				config, err := Load(file)
+				if err != nil {
+					return strings.ReplaceAll(err.Error(), folder+"/", "") + "\n"
+				}
+				return strings.ReplaceAll(show(t, config, d.CmdArgs), folder+"/", "{folder}/")
+			}
+			t.Fatalf("unknown command %s", d.Cmd)
+			return ""
+		})
+	})
+}
+
+// show prints the values at key paths.
+func show(t *testing.T, config Config, paths []datadriven.CmdArg) string {
+	var b strings.Builder
+	b.WriteString("ok\n")
+	for _, path := range paths {
+		at := reflect.ValueOf(config)
+		for _, key := range strings.Split(path.Key, ".") {
+			fields := map[string]reflect.Value{}
+			collectFields(reflect.Indirect(at), fields)
+			var ok bool
+			if at, ok = fields[key]; !ok {
+				t.Fatalf("no key %s", path.Key)
+			}
+		}
+		fmt.Fprintf(&b, "%s: %v\n", path.Key, at.Interface())
+	}
+	return b.String()
+}
+
+func TestAFileThatIsNotThereIsAProblem(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "missing.yaml"))
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Message != "cannot be read: no such file or directory" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNoMistakeQuotesASecret(t *testing.T) {
+	const secret = "hunter-2"
+	t.Setenv("SECRET", secret)
+	for _, text := range []string{
+		"source: {kafka: {sasl: {password: *hunter-2}}}",
+		"source: {kafka: {sasl: {password: !hunter-2 x}}}",
+		"source: {kafka: {sasl: {password: one,hunter-2}}}",
+		"source: {kafka: {sasl: {password: [hunter-2]}}}",
+		"source: {kafka: {sasl: {password: {hunter-2: }}}}",
+		"source: {kafka: {sasl: hunter-2}}",
+		"source: hunter-2",
+		"hunter-2",
+		"source: {kafka: {tls: {enabled: \"${SECRET}\"}}}",
+		"source: {schemaRegistry: {url: \"http://user:${SECRET}@registry\"}}",
+		"source: {schemaRegistry: {url: \"${SECRET}\"}}",
+		"target: {kinesis: {region: \"${SECRET}!\", stream: \"${SECRET}!\", endpoint: \"${SECRET}\", aggregation: \"${SECRET}\", partitionKey: \"${SECRET}\"}}",
+		"target: {kinesis: {credentials: {secretAccessKey: &hunter-2 }, retry: {maxInterval: \"${SECRET}\"}}}",
+		"target: {kinesis: {credentials: {secretAccessKey: hunter-2, roleArn: \"${SECRET}\"}}}",
+		"target: {kinesis: {credentials: {secretAccessKey: \"hunter-2}}}",
+	} {
+		_, err := Parse("destination.yaml", []byte(text))
+		if err == nil || strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%s:\n%v", text, err)
+		}
+	}
+}
+
+// examples is the folder of the example configurations.
+const examples = "../../../deployments/examples"
+
+func TestEveryExampleIsAValidDestination(t *testing.T) {
+	t.Setenv("KINESIS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+	t.Setenv("KINESIS_SECRET_ACCESS_KEY", "example")
+	t.Setenv("KAFKA_PASSWORD", "example")
+	files, err := filepath.Glob(filepath.Join(examples, "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	destinations := 0
+	for _, file := range files {
+		if filepath.Base(file) == "policies.yaml" {
+			continue // raw-avro.yaml refers to it
+		}
+		destinations++
+		config, err := Load(file)
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		evaluation, err := Evaluate(&config)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		} else if err := evaluation.Err(); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	if destinations < 2 {
+		t.Errorf("%d examples in %s", destinations, examples)
+	}
+}
+
+func TestTheExamplesAreTheContractsOwn(t *testing.T) {
+	for _, name := range []string{"destination.yaml", "policies.yaml"} {
+		contract, err := os.ReadFile(filepath.Join("testdata/contract", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		example, err := os.ReadFile(filepath.Join(examples, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(contract, example) {
+			t.Errorf("%s differs from the contract's", name)
+		}
+	}
+}

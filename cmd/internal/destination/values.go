@@ -1,0 +1,143 @@
+package destination
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// variable is a reference to the environment in a value.
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// fromFile begins a value that is read from a file.
+const fromFile = "file://"
+
+// readScalar reads a single value. No message quotes it: it may be a secret.
+func (l *loader) readScalar(node *yaml.Node, to reflect.Value, path string) {
+	switch {
+	case node.Kind != yaml.ScalarNode:
+		l.refuse(node.Line, path, "must be a single value")
+		return
+	case node.Style&yaml.TaggedStyle != 0:
+		l.refuse(node.Line, path, "must not have a YAML tag: quote a value that begins with !")
+		return
+	}
+	value, tag := node.Value, node.Tag
+	expanded, ok := l.expand(node, path)
+	if !ok {
+		return
+	}
+	if expanded != value {
+		value, tag = expanded, "" // it decides anew what it is
+	}
+	if to.Kind() == reflect.String {
+		if strings.HasSuffix(path, "File") {
+			value = l.relative(value)
+		}
+		to.SetString(value)
+		return
+	}
+	resolved := yaml.Node{Kind: yaml.ScalarNode, Value: value, Tag: tag}
+	if err := resolved.Decode(to.Addr().Interface()); err != nil {
+		l.refuse(node.Line, path, "must be "+kindOf(to.Type()))
+	}
+}
+
+// expand puts in what a value takes from the environment or from a file.
+func (l *loader) expand(node *yaml.Node, path string) (value string, ok bool) {
+	var unset []string
+	value = variable.ReplaceAllStringFunc(node.Value, func(reference string) string {
+		name := variable.FindStringSubmatch(reference)[1]
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			unset = append(unset, name)
+		}
+		return value
+	})
+	for _, name := range unset {
+		l.refuse(node.Line, path, "the environment variable "+name+" is not set")
+	}
+	name, isFile := strings.CutPrefix(value, fromFile)
+	if len(unset) > 0 || !isFile {
+		return value, len(unset) == 0
+	}
+	name = l.relative(name)
+	l.reads = append(l.reads, name)
+	content, err := os.ReadFile(name)
+	if err != nil {
+		l.refuse(node.Line, path, "the file of the value cannot be read: "+plainPathError(err))
+		return "", false
+	}
+	return strings.TrimRight(string(content), "\r\n"), true
+}
+
+// relative is a file's name seen from the folder of the configuration.
+func (l *loader) relative(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(l.file), name)
+}
+
+// plainPathError is err without the name of the system call.
+func plainPathError(err error) string {
+	var at *os.PathError
+	if errors.As(err, &at) {
+		return at.Path + ": " + at.Err.Error()
+	}
+	return err.Error()
+}
+
+func kindOf(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "a duration such as 100ms, 30s or 720h"
+	case t == reflect.TypeFor[time.Time]():
+		return "a time as of RFC 3339, such as 2026-01-31T12:00:00Z"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	}
+	return "a number"
+}
+
+// collectFields maps yaml keys to the fields that they set, through inlined structs.
+func collectFields(v reflect.Value, fields map[string]reflect.Value) {
+	for i := range v.NumField() {
+		name, options, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		if strings.Contains(options, "inline") {
+			collectFields(v.Field(i), fields)
+		} else if name != "" {
+			fields[name] = v.Field(i)
+		}
+	}
+}
+
+// nearest is the known key that name is but for one slip of the pen; empty when
+// there is none.
+func nearest(name string, fields map[string]reflect.Value) string {
+	for _, known := range slices.Sorted(maps.Keys(fields)) {
+		if slip(strings.ToLower(name), strings.ToLower(known)) {
+			return known
+		}
+	}
+	return ""
+}
+
+// slip tells whether a is b, with one letter too many, missing or wrong, or two swapped.
+func slip(a, b string) bool {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
+}
