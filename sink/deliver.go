@@ -72,6 +72,7 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 		c := f.chain
 		code := aws.ToString(results[i].ErrorCode)
 		if code == "" {
+			l.placed(c, aws.ToString(results[i].ShardId))
 			l.leave(c, Delivered, "")
 			l.queue.Settle(c)
 			continue
@@ -81,6 +82,9 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 		s.noteFailure(v.reason, now)
 		switch v.action {
 		case again:
+			if v.reason == retryThrottled {
+				l.throttled(c, now)
+			}
 			l.retry(c, v, now)
 		case hold:
 			held = v

@@ -18,6 +18,7 @@ type lane struct {
 	mu      sync.Mutex
 	queue   queue        // guarded by mu
 	closing bool         // guarded by mu
+	shards  *shardMap    // guarded by mu: what the queue is grouped by
 	stale   bool         // guarded by mu: something was put back after its claim had ended
 	settled []settlement // guarded by mu: news not yet told
 
@@ -103,10 +104,14 @@ func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
 		l.mu.Unlock()
 		return nil, time.Time{}, true
 	}
+	if m := l.sink.stream.shards.Load(); m != l.shards {
+		l.shards = m
+		l.queue.Regroup(m.locate)
+	}
 	doomed := l.queue.Doomed()
 	if at = l.mayCall(now); at.IsZero() {
 		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load())}
-		batch = l.queue.Batch(now, lim, l.sink.mayPut)
+		batch = l.queue.Batch(now, lim, l.mayPut)
 		if len(batch) == 0 && l.sink.gate.Abstain() {
 			defer l.sink.nudgeAll()
 		}
@@ -149,6 +154,28 @@ func (l *lane) mayCall(now time.Time) time.Time {
 		return at
 	}
 	return time.Time{}
+}
+
+// mayPut asks a shard's bucket for room.
+func (l *lane) mayPut(shard int, now time.Time, size int) (bool, time.Time) {
+	if len(l.shards.buckets) == 0 {
+		return true, time.Time{}
+	}
+	return l.shards.buckets[shard].take(now, size)
+}
+
+// placed compares where a record went, or was throttled, with the prediction.
+func (l *lane) placed(c *chain, id string) {
+	if !l.shards.holds(c.group.shard, id) {
+		l.sink.stream.lookAgain() // the stream was resharded
+	}
+}
+
+// throttled slows the shard of a chain down.
+func (l *lane) throttled(c *chain, now time.Time) {
+	if len(l.shards.buckets) > 0 {
+		l.shards.buckets[c.group.shard].throttle(now)
+	}
 }
 
 // bury gives the head of a chain to the dead-letter writer. The chain stands

@@ -74,7 +74,7 @@ type limits struct {
 }
 
 // allow asks whether a shard takes another record now, and if not, from when.
-type allow func(shard, size int) (ok bool, until time.Time)
+type allow func(shard int, now time.Time, size int) (ok bool, until time.Time)
 
 func newQueue(locate func(key string) int) queue {
 	return queue{chains: make(map[string]*chain), groups: make(map[int]*group), locate: locate}
@@ -125,7 +125,7 @@ func (q *queue) Batch(now time.Time, lim limits, may allow) []flight {
 	b := batch{lim: lim}
 	for len(q.active) > 0 {
 		g := q.active[0]
-		full := q.drain(g, &b, may)
+		full := q.drain(g, &b, now, may)
 		q.active = q.active[1:]
 		switch {
 		case len(g.ready) == 0:
@@ -150,7 +150,7 @@ type batch struct {
 
 // drain moves ready chains of a group into the batch, until the group is empty
 // or its shard takes no more. It reports whether the batch is full.
-func (q *queue) drain(g *group, b *batch, may allow) (full bool) {
+func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) {
 	for len(g.ready) > 0 {
 		c := g.ready[0]
 		e := &c.entries[0]
@@ -167,7 +167,7 @@ func (q *queue) drain(g *group, b *batch, may allow) (full bool) {
 		if len(b.flights) >= limit || (len(b.flights) > 0 && b.bytes+size > b.lim.bytes) {
 			return true
 		}
-		ok, until := may(g.shard, size)
+		ok, until := may(g.shard, now, size)
 		if !ok {
 			g.until = until
 			return false

@@ -2,7 +2,6 @@ package sink
 
 import (
 	"context"
-	"crypto/md5"
 	"encoding/binary"
 	"math/rand/v2"
 	"sync"
@@ -64,6 +63,7 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	s.stream = &stream{client: s.client, retry: s.patience(seed, 2), holds: s.holds, logger: opts.Logger, changed: s.nudgeAll, look: make(chan struct{}, 1)}
 	s.stream.recordLimit.Store(defaultRecordBytes)
 	s.stream.target.Store(&cfg.Stream)
+	s.stream.shards.Store(unmapped)
 	s.letters = newLetters(opts, s.patience(seed, 3), s.holds)
 	for i := range opts.Lanes {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
@@ -140,7 +140,7 @@ func (s *Sink) enqueue(ctx context.Context, e entry) error {
 // lane returns the one lane of a key: the one that holds its range of the hash
 // space, so that a lane meets few shards and a shard few lanes.
 func (s *Sink) lane(key string) *lane {
-	sum := md5.Sum([]byte(key))
+	sum := hashOf(key)
 	return s.lanes[uint64(binary.BigEndian.Uint32(sum[:]))*uint64(len(s.lanes))>>32]
 }
 
@@ -200,6 +200,3 @@ func (s *Sink) nudgeAll() {
 		l.nudge()
 	}
 }
-
-// mayPut says whether a shard takes another record now.
-func (s *Sink) mayPut(int, int) (bool, time.Time) { return true, time.Time{} }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,10 @@ import (
 // describeEvery is how often the stream is looked at. DescribeStreamSummary
 // allows 20 calls a second an account, so a thousand pods are no trouble.
 const describeEvery = 5 * time.Minute
+
+// lookPause is kept between two looks, however many records ask for one: during
+// a reshard each that goes elsewhere does.
+const lookPause = time.Second
 
 // errKeysIgnored explains the refusal of a stream that keeps no order.
 var errKeysIgnored = errors.New("the stream's record distribution strategy is AUTO, so it ignores partition keys and keeps no order: set it to USER_PARTITION_KEY")
@@ -32,7 +37,9 @@ type stream struct {
 	usable      atomic.Bool
 	recordLimit atomic.Int64
 	target      atomic.Pointer[string] // name, or ARN once it is known
-	warned      bool                   // owned by the watching goroutine
+	shards      atomic.Pointer[shardMap]
+	warned      bool   // owned by the watching goroutine, as all below
+	unlisted    string // why the shards could not be listed, once told
 }
 
 // watch looks at the stream until the context ends: often while it cannot be
@@ -50,6 +57,7 @@ func (st *stream) watch(ctx context.Context) {
 		now, wait := time.Now(), describeEvery
 		if err == nil {
 			patience, failing = nil, time.Time{}
+			st.mapShards(ctx)
 			st.use(true, "", nil)
 		} else {
 			if patience == nil {
@@ -58,13 +66,52 @@ func (st *stream) watch(ctx context.Context) {
 			wait, _ = patience.Next(now)
 			st.doubt(v, err, now.Sub(failing))
 		}
-		timer.Reset(wait)
-		select {
-		case <-timer.C:
-		case <-st.look:
-		case <-ctx.Done():
+		if !st.rest(ctx, timer, wait) {
 			return
 		}
+	}
+}
+
+// rest waits for the next look, or for someone to ask for one. However many
+// ask, looks are at least lookPause apart.
+func (st *stream) rest(ctx context.Context, timer *time.Timer, wait time.Duration) bool {
+	timer.Reset(min(wait, lookPause))
+	for asked := (<-chan struct{})(nil); ; {
+		select {
+		case <-timer.C:
+			if asked != nil || wait <= lookPause {
+				return true
+			}
+			asked = st.look
+			timer.Reset(wait - lookPause)
+		case <-asked:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// mapShards learns where keys lie. Without that the stream is not paced, which
+// only costs throttles.
+func (st *stream) mapShards(ctx context.Context) {
+	before := st.shards.Load()
+	listed, err := st.client.listShards(ctx, *st.target.Load())
+	var m *shardMap
+	if err == nil {
+		m, err = newShardMap(listed, before)
+	}
+	if err != nil {
+		if ctx.Err() == nil && err.Error() != st.unlisted {
+			st.unlisted = err.Error()
+			st.logger.Warn("the stream's shards are not known: records are not paced by shard", "error", err)
+		}
+		return
+	}
+	st.unlisted = ""
+	if !slices.Equal(m.ids, before.ids) {
+		st.shards.Store(m)
+		st.changed()
 	}
 }
 

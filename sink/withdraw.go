@@ -33,14 +33,25 @@ func (q *queue) Withdraw(gone func(*Record) bool, relieve func(*chain)) []entry 
 		}
 	}
 	if len(taken) > 0 {
-		q.rebuild()
+		q.rebuild(q.groups)
 	}
 	return taken
 }
 
+// Regroup puts every chain in the group of its shard, after the shards changed.
+func (q *queue) Regroup(locate func(key string) int) {
+	q.locate = locate
+	before := q.groups
+	q.groups = make(map[int]*group)
+	for _, c := range q.chains {
+		c.group = q.group(locate(c.key))
+	}
+	q.rebuild(before)
+}
+
 // rebuild puts every chain that is not in flight where it belongs, keeping the
-// order in which they were ready.
-func (q *queue) rebuild() {
+// order in which they were ready. The groups are those that list them now.
+func (q *queue) rebuild(groups map[int]*group) {
 	var order []*chain
 	for _, g := range q.active {
 		order = append(order, g.ready...)
@@ -50,7 +61,7 @@ func (q *queue) rebuild() {
 	}
 	order = append(order, q.doomed...)
 	waiting := q.waiting
-	for _, g := range q.groups {
+	for _, g := range groups {
 		g.ready, g.listed = nil, false
 	}
 	q.active, q.resting, q.waiting, q.doomed = nil, nil, nil, nil

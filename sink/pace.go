@@ -1,0 +1,89 @@
+package sink
+
+import (
+	"sync"
+	"time"
+)
+
+// Limits of one shard.
+// https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
+const (
+	shardRecords = 1000.0           // a second
+	shardBytes   = float64(1 << 20) // a second, keys included
+)
+
+const (
+	// paceBurst is how much a bucket saves up, in seconds of its rate. The
+	// service counts by the second; more would let two seconds' worth into one.
+	paceBurst = 0.2
+	// pacePause is the least that an empty bucket is left alone, so that a shard
+	// at its limit costs few wake-ups and not one a record.
+	pacePause = 20 * time.Millisecond
+	// Throttles lower a shard's rate by a fifth, at most four times a second, as
+	// all lanes and other writers meet them at once; it recovers by a twentieth
+	// of the limit a second (additive increase, multiplicative decrease).
+	paceBackOff  = 0.8
+	paceEvery    = 250 * time.Millisecond
+	paceRecovery = 0.05
+	paceLeast    = 0.02
+)
+
+// bucket paces one shard for all lanes: tokens for records and for bytes, which
+// come at the shard's limits times a factor that follows the throttles. It is
+// safe for concurrent use and takes the time as an argument.
+type bucket struct {
+	mu        sync.Mutex
+	at        time.Time
+	records   float64
+	bytes     float64
+	factor    float64
+	throttled time.Time
+}
+
+func newBucket() *bucket {
+	return &bucket{factor: 1, records: shardRecords * paceBurst, bytes: shardBytes * paceBurst}
+}
+
+// take asks for room for one record. Otherwise it says when to ask again.
+func (b *bucket) take(now time.Time, size int) (ok bool, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refill(now)
+	// A record above the burst needs a full bucket and leaves it in debt.
+	need := min(float64(size), shardBytes*paceBurst)
+	if b.records >= 1 && b.bytes >= need {
+		b.records--
+		b.bytes -= float64(size)
+		return true, time.Time{}
+	}
+	wait := max((1-b.records)/(shardRecords*b.factor), (need-b.bytes)/(shardBytes*b.factor))
+	// One nanosecond more, or rounding would leave the bucket short of it.
+	return false, now.Add(max(pacePause, time.Duration(wait*float64(time.Second))+1))
+}
+
+func (b *bucket) refill(now time.Time) {
+	if b.at.IsZero() {
+		b.at = now
+	}
+	passed := now.Sub(b.at).Seconds()
+	if passed <= 0 {
+		return
+	}
+	b.at = now
+	b.records = min(b.records+passed*shardRecords*b.factor, shardRecords*paceBurst)
+	b.bytes = min(b.bytes+passed*shardBytes*b.factor, shardBytes*paceBurst)
+	b.factor = min(b.factor+passed*paceRecovery, 1)
+}
+
+// throttle notes that the shard refused a record.
+func (b *bucket) throttle(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refill(now)
+	if now.Sub(b.throttled) < paceEvery {
+		return
+	}
+	b.throttled = now
+	b.factor = max(b.factor*paceBackOff, paceLeast)
+	b.records, b.bytes = min(b.records, 0), min(b.bytes, 0)
+}
