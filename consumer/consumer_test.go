@@ -2,11 +2,14 @@ package consumer
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,11 +100,47 @@ type member struct {
 	holds []string
 }
 
+// slow delays what a connection sends of one kind of request (its API key), as
+// often as told: a broker may take its time over any request.
+type slow struct {
+	key   uint16
+	delay time.Duration
+	when  func(n int) bool // for the n-th of its kind
+	n     atomic.Int32
+}
+
+type slowConn struct {
+	net.Conn
+	slows []*slow
+}
+
+func (c slowConn) Write(b []byte) (int, error) {
+	for _, s := range c.slows {
+		if len(b) > 6 && binary.BigEndian.Uint16(b[4:]) == s.key && s.when(int(s.n.Add(1))) {
+			pass(s.delay)
+		}
+	}
+	return c.Conn.Write(b)
+}
+
+// slowly dials connections that delay some requests.
+func (w *world) slowly(slows ...*slow) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := w.network.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return slowConn{conn, slows}, nil
+	}
+}
+
 func (w *world) member(opts Options, handler func(m *member, msg *Message)) *member {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &member{cancel: cancel, done: make(chan error, 1)}
-	opts.Dial = w.network.DialContext
+	if opts.Dial == nil {
+		opts.Dial = w.network.DialContext
+	}
 	opts.Logger = slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	opts.Hold = func(topic string, partition int, reason string, _ error) {
 		m.mu.Lock()
@@ -252,6 +291,36 @@ func TestTwoMembersShareThePartitionsAndHandOverWithoutRepeating(t *testing.T) {
 		slices.Sort(want)
 		if !slices.Equal(all, want) {
 			t.Errorf("handed out %d messages, want each of %d once", len(all), len(want))
+		}
+	})
+}
+
+func TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack(t *testing.T) {
+	const offsetCommit, joinGroup = 8, 11
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.produce(0, 0, 60)
+		// The commit of the second second arrives after the last one of the
+		// generation, and before the next generation begins.
+		dial := w.slowly(
+			&slow{key: offsetCommit, delay: 1500 * time.Millisecond, when: func(n int) bool { return n == 2 }},
+			&slow{key: joinGroup, delay: 2 * time.Second, when: func(n int) bool { return n > 2 }},
+		)
+		work := func(_ *member, msg *Message) {
+			pass(100 * time.Millisecond)
+			msg.Settle()
+		}
+		a := w.member(Options{Dial: dial}, work)
+		pass(time.Second)
+		b := w.member(Options{}, work)
+		pass(30 * time.Second)
+		a.stop(t)
+		pass(30 * time.Second)
+		b.stop(t)
+		all := append(a.values(), b.values()...)
+		slices.Sort(all)
+		if n := len(slices.Compact(slices.Clone(all))); n != 60 || len(all) != n {
+			t.Errorf("%d messages of 60 were handed out %d times", n, len(all))
 		}
 	})
 }

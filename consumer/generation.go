@@ -47,10 +47,9 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 	if len(g.claims) > 0 {
 		readers.Go(func() { f.run(reading) })
 	}
-	committing, stopCommitting := context.WithCancel(life)
-	defer stopCommitting()
+	stopCommitting := make(chan struct{})
 	var commits sync.WaitGroup
-	commits.Go(func() { c.commitLoop(committing, g) })
+	commits.Go(func() { c.commitLoop(life, g, stopCommitting) })
 
 	var handlerErr error
 	drain := false
@@ -62,7 +61,7 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 	}
 	stopReading()
 	c.rest(life, g, &readers, drain)
-	stopCommitting()
+	close(stopCommitting)
 	commits.Wait()
 	c.finish(life, g, why)
 	return errors.Join(handlerErr, fatal(why))

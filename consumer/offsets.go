@@ -192,19 +192,22 @@ func (c *Consumer) commit(ctx context.Context, g *generation) error {
 	return nil
 }
 
-// commitLoop commits on a tick: a commit is a round trip, never one per record.
-func (c *Consumer) commitLoop(ctx context.Context, g *generation) {
+// commitLoop commits on a tick until stop is closed: a commit is a round trip,
+// never one per record. A commit under way is awaited and never abandoned: the
+// broker may still act on it, and after the last commit of the generation it
+// would set the offsets back.
+func (c *Consumer) commitLoop(ctx context.Context, g *generation, stop <-chan struct{}) {
 	tick := time.NewTicker(c.opts.CommitInterval)
 	defer tick.Stop()
 	failing := false
 	for {
 		select {
-		case <-ctx.Done():
+		case <-stop:
 			return
 		case <-tick.C:
 		}
 		err := c.commit(ctx, g)
-		if err != nil && !failing && ctx.Err() == nil {
+		if err != nil && !failing {
 			c.opts.Logger.Warn("offsets could not be committed, trying again", "error", err)
 		}
 		failing = err != nil

@@ -31,7 +31,7 @@ func TestContractEndToEnd(t *testing.T) {
 	if sum(a.Filtered) != sum(o.filtered) || len(a.DeadLettered) != 0 || a.Unaccounted() != 0 {
 		t.Errorf("account %+v, expected filtered %v", a, o.filtered)
 	}
-	if v := o.judge(s.records()); v != (verdict{}) {
+	if v := o.judge(s.final()); v != (verdict{}) {
 		t.Errorf("%+v", v)
 	}
 	if !s.committed() {
@@ -63,7 +63,7 @@ func TestContractRestartContinuesWithoutLossOrRepetition(t *testing.T) {
 	all = append(all, p)
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(all...) >= o.total })
 	p.stop(t)
-	if v := o.judge(s.records()); v != (verdict{}) {
+	if v := o.judge(s.final()); v != (verdict{}) {
 		t.Errorf("%+v", v)
 	}
 }
@@ -80,7 +80,7 @@ func TestContractTwoMembersHandOverCleanly(t *testing.T) {
 	s.feed(g, o, 500)
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(first, second) >= o.total })
 	second.stop(t)
-	if v := o.judge(s.records()); v != (verdict{}) {
+	if v := o.judge(s.final()); v != (verdict{}) {
 		t.Errorf("%+v", v)
 	}
 }
@@ -108,7 +108,7 @@ func TestContractPoisonIsDeadLetteredWithItsKeyValueAndHeaders(t *testing.T) {
 	if a.DeadLettered[ReasonMalformed] != 2 || a.Filtered[ReasonTombstone] != 1 {
 		t.Errorf("account %+v", a)
 	}
-	if v := o.judge(s.records()); v.lost+v.reordered+v.duplicates != 0 {
+	if v := o.judge(s.final()); v.lost+v.reordered+v.duplicates != 0 {
 		t.Errorf("%+v", v)
 	}
 	partition := kafka.Murmur2Balancer{}.Balance(kafka.Message{Key: []byte("poison")}, numbers(sitePartitions)...)
@@ -164,7 +164,7 @@ func TestContractSIGTERMUnderLoadDrainsAndExitsZero(t *testing.T) {
 	p := s.start()
 	s.await(60*time.Second, "all offsets committed", s.committed)
 	p.stop(t)
-	if v := o.judge(s.records()); v != (verdict{}) {
+	if v := o.judge(s.final()); v != (verdict{}) {
 		t.Errorf("%+v", v)
 	}
 }

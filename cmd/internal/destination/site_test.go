@@ -279,8 +279,16 @@ func (s *site) committed() bool {
 	return len(end) == sitePartitions
 }
 
-// records reads the whole stream back, and once more with an independent client
-// where there is one; both must see the same.
+// final is the whole stream once nothing is written to it any more, read back
+// once more with an independent client where there is one: both must see the same.
+func (s *site) final() []embeddedkinesis.Record {
+	s.t.Helper()
+	records := s.records()
+	s.readBack(records)
+	return records
+}
+
+// records reads the whole stream back.
 func (s *site) records() []embeddedkinesis.Record {
 	s.t.Helper()
 	ctx := context.Background()
@@ -310,7 +318,6 @@ func (s *site) records() []embeddedkinesis.Record {
 			at = page.NextShardIterator
 		}
 	}
-	s.readBack(all)
 	return all
 }
 
