@@ -75,6 +75,17 @@ func (t *Type) compile() {
 	t.ops, t.compiling = ops, false
 }
 
+// Sequence is a type for values that follow each other, so that they are skipped together: a record without a name.
+func Sequence(types []*Type) *Type {
+	t := &Type{Kind: Record}
+	for _, inner := range types {
+		t.Fields = append(t.Fields, Field{Type: inner})
+		t.minSize = min(t.minSize+inner.minSize, maxFixedSize)
+	}
+	t.compile()
+	return t
+}
+
 // union is the op of a union whose branches are compiled.
 func (t *Type) union() op {
 	if len(t.Union) == 2 {

@@ -73,16 +73,16 @@ func (j *journey) survey() {
 
 func (j *journey) readChanged(t *schemas.Type) {
 	t = j.c.Branch(t)
-	roles := j.shape.changed.of(t)
-	if roles == nil {
+	parts, ok := j.shape.changed.of(t)
+	if !ok {
 		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
 		j.c.Skip(t)
 		return
 	}
 	j.facts.stated = true
-	for i := range t.Fields {
-		field := t.Fields[i].Type
-		switch roles[i] {
+	for _, part := range parts {
+		field := part.t
+		switch part.role {
 		case roleSegments:
 			j.readChangedSegments(j.c.Branch(field))
 		case roleChangedAttributes:

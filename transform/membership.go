@@ -15,16 +15,16 @@ type member struct {
 // readMember reads one entry. One that is null is not present.
 func (j *journey) readMember(c *schemas.Cursor, t *schemas.Type) member {
 	t = c.Branch(t)
-	roles := j.shape.members.of(t)
-	if roles == nil {
+	parts, ok := j.shape.members.of(t)
+	if !ok {
 		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
 		c.Skip(t)
 		return member{}
 	}
 	m := member{present: true, ownPolicy: true}
-	for i := range t.Fields {
-		field := t.Fields[i].Type
-		switch roles[i] {
+	for _, part := range parts {
+		field := part.t
+		switch part.role {
 		case roleStatus:
 			m.status = text(c, field)
 		case rolePolicy:

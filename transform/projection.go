@@ -19,6 +19,8 @@ type found struct {
 // slotsAtHand is how many mapped paths fit on the stack, which is cleared for every event. For more, slots are lent out.
 const slotsAtHand = 12
 
+var identityKey = []byte(`{"id":`)
+
 var slotPool = sync.Pool{New: func() any { return new([]found) }}
 
 // writeAttributes writes the mapped attributes that are present, in mapping order.
@@ -138,21 +140,20 @@ func (j *journey) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Type) 
 	}
 	for b := (schemas.Blocks{}); c.Next(t, &b); {
 		identity := c.Branch(t.Items)
-		roles := j.shape.identities.of(identity)
-		if roles == nil {
+		parts, ok := j.shape.identities.of(identity)
+		if !ok {
 			j.facts.unreadable = j.facts.unreadable || identity.Kind != schemas.Null
 			c.Skip(identity)
 			continue
 		}
-		for i := range identity.Fields {
-			if roles[i] != roleID {
-				c.Skip(identity.Fields[i].Type)
+		for _, part := range parts {
+			if part.role != roleID {
+				c.Skip(part.t)
 				continue
 			}
-			mark := w.open(nil)
-			w.dst = append(w.dst, `{"id":`...)
-			at := found{c.Pos(), identity.Fields[i].Type}
-			if !w.value(c, at.t) {
+			at := found{c.Pos(), part.t}
+			mark := w.open(identityKey)
+			if !w.value(c, part.t) {
 				w.dst = w.dst[:mark]
 				continue
 			}

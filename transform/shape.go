@@ -23,10 +23,32 @@ const (
 // role is what a field of a record is to us. What has none is skipped.
 type role uint8
 
-// part is a field of the event in its role.
+// part is a field of a record in its role, or a run of fields that have none and are skipped together.
 type part struct {
 	role role
 	t    *schemas.Type
+}
+
+// partsOf gives the fields of a record their roles.
+func partsOf(record *schemas.Type, roles []role) []part {
+	var parts []part
+	var idle []*schemas.Type
+	flush := func() {
+		if len(idle) > 0 {
+			parts = append(parts, part{roleNone, schemas.Sequence(idle)})
+			idle = nil
+		}
+	}
+	for i, role := range roles {
+		if role == roleNone {
+			idle = append(idle, record.Fields[i].Type)
+			continue
+		}
+		flush()
+		parts = append(parts, part{role, record.Fields[i].Type})
+	}
+	flush()
+	return parts
 }
 
 const (
@@ -79,30 +101,34 @@ type shape struct {
 	watched    pathSet
 }
 
-// forms are the records that something can be, each with the roles of its fields.
+// forms are the records that something can be.
 type forms []form
 
 type form struct {
 	record *schemas.Type
-	roles  []role
+	parts  []part
 }
 
-// of is the roles of a record's fields; nil when the record is none of the forms.
-func (f forms) of(record *schemas.Type) []role {
+// of is the parts of a record; false when the record is none of the forms.
+func (f forms) of(record *schemas.Type) ([]part, bool) {
 	for i := range f {
 		if f[i].record == record {
-			return f[i].roles
+			return f[i].parts, true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) *shape {
 	s := &shape{watched: r.watched}
-	for i, role := range rolesOf(record, eventRoles) {
-		s.fields = append(s.fields, part{role, record.Fields[i].Type})
+	roles := rolesOf(record, eventRoles)
+	for i, role := range roles {
 		s.types[role] = record.Fields[i].Type
+		if !r.needs(role) {
+			roles[i] = roleNone
+		}
 	}
+	s.fields = partsOf(record, roles)
 	s.types[roleNone] = nil
 	s.changed = formsOf(alternatives(s.types[roleChanged]), changedRoles)
 	s.members = formsOf(elements(elements(alternatives(s.types[roleMembership]), schemas.Map), schemas.Map), memberRoles)
@@ -123,6 +149,22 @@ func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) *sh
 	return s
 }
 
+// needs says whether a part of the event is ever read under these rules.
+func (r *Rules) needs(role role) bool {
+	switch role {
+	case roleEventID, roleEvaluatedAt:
+		return r.cfg.Metadata
+	case roleMergePolicy:
+		return r.unmapped == SameMergePolicy
+	case roleConsents:
+		return len(r.consent) > 0
+	case roleAttributes:
+		return len(r.paths) > 0
+	default:
+		return true
+	}
+}
+
 // rolesOf gives each field of a record its role: by name, and what is then left by alias.
 func rolesOf(record *schemas.Type, names map[string]role) []role {
 	roles := make([]role, len(record.Fields))
@@ -141,8 +183,8 @@ func rolesOf(record *schemas.Type, names map[string]role) []role {
 func formsOf(candidates []*schemas.Type, names map[string]role) forms {
 	var fs forms
 	for _, candidate := range candidates {
-		if candidate.Kind == schemas.Record && fs.of(candidate) == nil {
-			fs = append(fs, form{candidate, rolesOf(candidate, names)})
+		if _, known := fs.of(candidate); candidate.Kind == schemas.Record && !known {
+			fs = append(fs, form{candidate, partsOf(candidate, rolesOf(candidate, names))})
 		}
 	}
 	return fs
@@ -151,8 +193,8 @@ func formsOf(candidates []*schemas.Type, names map[string]role) forms {
 // have says whether a form has a field of the role.
 func (f forms) have(wanted role) bool {
 	for _, form := range f {
-		for _, role := range form.roles {
-			if role == wanted {
+		for _, part := range form.parts {
+			if part.role == wanted {
 				return true
 			}
 		}

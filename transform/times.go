@@ -12,7 +12,8 @@ const (
 	lastDay  = 2932896
 )
 
-// whole writes an int or long by its logical type.
+// whole writes an int or long by its logical type. The divisors are constants at each call: a division by a variable
+// takes longer than all the rest.
 func (w *writer) whole(n int64, logical schemas.Logical) {
 	switch logical {
 	case schemas.Date:
@@ -20,21 +21,20 @@ func (w *writer) whole(n int64, logical schemas.Logical) {
 		w.date(n)
 		w.dst = append(w.dst, '"')
 	case schemas.TimeMillis:
-		w.timeOfDay(n, 1000, nanosPerMilli)
+		seconds, rest := floorDiv(n, 1000)
+		w.timeOfDay(seconds, rest*nanosPerMilli)
 	case schemas.TimeMicros:
-		w.timeOfDay(n, 1_000_000, nanosPerMicro)
-	case schemas.TimestampMillis:
-		w.timestamp(n, 1000, nanosPerMilli, "Z\"")
-	case schemas.TimestampMicros:
-		w.timestamp(n, 1_000_000, nanosPerMicro, "Z\"")
-	case schemas.TimestampNanos:
-		w.timestamp(n, 1_000_000_000, 1, "Z\"")
-	case schemas.LocalTimestampMillis:
-		w.timestamp(n, 1000, nanosPerMilli, "\"")
-	case schemas.LocalTimestampMicros:
-		w.timestamp(n, 1_000_000, nanosPerMicro, "\"")
-	case schemas.LocalTimestampNanos:
-		w.timestamp(n, 1_000_000_000, 1, "\"")
+		seconds, rest := floorDiv(n, 1_000_000)
+		w.timeOfDay(seconds, rest*nanosPerMicro)
+	case schemas.TimestampMillis, schemas.LocalTimestampMillis:
+		seconds, rest := floorDiv(n, 1000)
+		w.timestamp(seconds, rest*nanosPerMilli, logical == schemas.TimestampMillis)
+	case schemas.TimestampMicros, schemas.LocalTimestampMicros:
+		seconds, rest := floorDiv(n, 1_000_000)
+		w.timestamp(seconds, rest*nanosPerMicro, logical == schemas.TimestampMicros)
+	case schemas.TimestampNanos, schemas.LocalTimestampNanos:
+		seconds, rest := floorDiv(n, 1_000_000_000)
+		w.timestamp(seconds, rest, logical == schemas.TimestampNanos)
 	default:
 		w.integer(n)
 	}
@@ -50,37 +50,38 @@ func (w *writer) time(c *schemas.Cursor, t *schemas.Type) bool {
 	return w.value(c, t)
 }
 
-// timestamp writes n units since 1970, of which a second has perSecond and one is nanos long.
-func (w *writer) timestamp(n, perSecond, nanos int64, end string) {
-	seconds, fraction := floorDiv(n, perSecond)
+func (w *writer) timestamp(seconds, nanos int64, utc bool) {
 	days, second := floorDiv(seconds, secondsPerDay)
 	w.dst = append(w.dst, '"')
 	w.date(days)
 	w.dst = append(w.dst, 'T')
-	w.clock(second, fraction*nanos)
-	w.dst = append(w.dst, end...)
+	w.clock(uint32(second), uint32(nanos))
+	if utc {
+		w.dst = append(w.dst, 'Z')
+	}
+	w.dst = append(w.dst, '"')
 }
 
-func (w *writer) timeOfDay(n, perSecond, nanos int64) {
-	second, fraction := floorDiv(n, perSecond)
+func (w *writer) timeOfDay(second, nanos int64) {
 	if second < 0 || second >= secondsPerDay {
 		w.fail(ReasonTimeOutOfRange)
 		return
 	}
 	w.dst = append(w.dst, '"')
-	w.clock(second, fraction*nanos)
+	w.clock(uint32(second), uint32(nanos))
 	w.dst = append(w.dst, '"')
 }
 
 // date writes YYYY-MM-DD for a day counted from 1970-01-01. The calendar is counted in eras of 400 years whose years
-// begin in March, so that the leap day is a year's last (after Howard Hinnant's days_from_civil).
+// begin in March, so that the leap day is a year's last (after Howard Hinnant's civil_from_days).
 func (w *writer) date(day int64) {
 	if day < firstDay || day > lastDay {
 		w.fail(ReasonTimeOutOfRange)
 		return
 	}
-	day -= firstDay + 60 // from 0000-03-01 on
-	era, inEra := floorDiv(day, 146097)
+	// From 0000-03-01 on, and one era more so that January and February of the year 0 count from zero as well.
+	d := uint32(day - firstDay - 60 + 146097)
+	era, inEra := d/146097, d%146097
 	year := (inEra - inEra/1460 + inEra/36524 - inEra/146096) / 365
 	inYear := inEra - (365*year + year/4 - year/100)
 	month := (5*inYear + 2) / 153
@@ -92,26 +93,37 @@ func (w *writer) date(day int64) {
 		month -= 9
 		year++
 	}
-	w.dst = append(w.dst, digit(year/1000), digit(year/100), digit(year/10), digit(year), '-',
-		digit(month/10), digit(month), '-', digit(dayOfMonth/10), digit(dayOfMonth))
+	year -= 400
+	y, c := pair(year%100), pair(year/100)
+	m, dd := pair(month), pair(dayOfMonth)
+	w.dst = append(w.dst, c[0], c[1], y[0], y[1], '-', m[0], m[1], '-', dd[0], dd[1])
 }
 
 // clock writes HH:MM:SS, and as many digits of a fraction as it takes, in threes.
-func (w *writer) clock(second, nanos int64) {
-	h, m, s := second/3600, second/60%60, second%60
-	w.dst = append(w.dst, digit(h/10), digit(h), ':', digit(m/10), digit(m), ':', digit(s/10), digit(s))
+func (w *writer) clock(second, nanos uint32) {
+	h, m, s := pair(second/3600), pair(second/60%60), pair(second%60)
+	w.dst = append(w.dst, h[0], h[1], ':', m[0], m[1], ':', s[0], s[1])
 	if nanos == 0 {
 		return
 	}
 	w.dst = append(w.dst, '.')
-	for unit := int64(nanosPerMilli); nanos != 0; unit /= 1000 {
+	for unit := uint32(nanosPerMilli); nanos != 0; unit /= 1000 {
 		part := nanos / unit
-		w.dst = append(w.dst, digit(part/100), digit(part/10), digit(part))
+		p := pair(part % 100)
+		w.dst = append(w.dst, byte('0'+part/100), p[0], p[1])
 		nanos -= part * unit
 	}
 }
 
-func digit(n int64) byte { return byte('0' + n%10) }
+// pairs is the numbers 00 to 99.
+var pairs = func() (table [200]byte) {
+	for n := range byte(100) {
+		table[2*n], table[2*n+1] = '0'+n/10, '0'+n%10
+	}
+	return table
+}()
+
+func pair(n uint32) []byte { return pairs[2*n : 2*n+2 : 2*n+2] }
 
 // floorDiv divides towards the past: the rest is never negative.
 func floorDiv(n, by int64) (quotient, rest int64) {
