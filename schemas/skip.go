@@ -125,6 +125,11 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 			}
 			pos++
 			continue
+		case opVarint:
+			if pos = skipVarint(b, pos); pos < 0 {
+				return -1
+			}
+			continue
 		case opCall, opArray, opMap:
 			if pos = skipNested(b, pos, o, depth); pos < 0 {
 				return -1
@@ -181,6 +186,20 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 		}
 	}
 	return pos
+}
+
+// skipVarint reads over a number whose value does not matter: at most ten bytes, the tenth of them 0 or 1.
+func skipVarint(b []byte, pos int) int {
+	for i := 0; pos < len(b); i++ {
+		v := b[pos]
+		if pos++; v < 0x80 {
+			if i >= binary.MaxVarintLen64 || i == binary.MaxVarintLen64-1 && v > 1 {
+				return -1
+			}
+			return pos
+		}
+	}
+	return -1
 }
 
 // skipBytes reads over a length and as many bytes.
