@@ -86,7 +86,7 @@ func BenchmarkQueue(b *testing.B) {
 	for i := range records {
 		records[i] = &Record{PartitionKey: fmt.Sprint("key-", i%3000), Data: make([]byte, 600)}
 	}
-	lim := limits{maxBatchRecords, maxBatchBytes, defaultRecordBytes}
+	lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
 	q := newQueue(func(string) int { return 0 })
 	b.ReportAllocs()
 	i := 0

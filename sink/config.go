@@ -100,9 +100,7 @@ func (c *Config) Validate(report func(path, message string)) {
 	}
 	c.Credentials.validate(at+"credentials.", report)
 	switch c.Aggregation {
-	case "", AggregationNone:
-	case AggregationKPL:
-		report(at+"aggregation", "kpl is not available in this version: use none")
+	case "", AggregationNone, AggregationKPL:
 	default:
 		report(at+"aggregation", "must be none or kpl")
 	}

@@ -29,7 +29,7 @@ func (l *lane) deliver(batch []flight) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, timeout)
 	defer cancel()
-	l.inFlight.Store(int64(len(batch)))
+	l.inFlight.Store(int64(entries(batch)))
 	out, err := s.client.putRecords(ctx, l.body)
 	l.inFlight.Store(0)
 	if cap(l.body) > keepBody {
@@ -51,12 +51,19 @@ func (l *lane) serialise(batch []flight) {
 	target := *l.sink.stream.target.Load()
 	need := len(bodyHead) + len(bodyARN) + len(target) + 4
 	for _, f := range batch {
-		need += f.head[0].rec.size()*4/3 + bodyPerItem + 8
+		for _, e := range f.head {
+			need += e.rec.size()*4/3 + bodyPerItem + 8
+		}
 	}
 	b := slices.Grow(l.body[:0], need)
 	b = append(b, bodyHead...)
 	for i, f := range batch {
-		b = appendItem(b, i == 0, f.head[0].rec.Data, f.key)
+		data := f.head[0].rec.Data
+		if len(f.head) > 1 {
+			l.packed = appendAggregate(l.packed[:0], f.key, f.head)
+			data = l.packed
+		}
+		b = appendItem(b, i == 0, data, f.key)
 	}
 	l.body = appendTail(b, target)
 }
@@ -90,7 +97,7 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 			held = v
 			l.keep(c, now, retryHeld)
 		case refuse:
-			l.doom(c, now, ReasonRejected, "the stream refused the record: "+code)
+			l.refuse(c, now, code)
 		}
 	}
 	l.withdrawStale()
@@ -160,13 +167,39 @@ func (l *lane) failed(batch []flight, now time.Time, err error) {
 // requests of half the size, and one that is refused alone is dead-lettered.
 func (l *lane) halve(batch []flight, now time.Time, err error) {
 	if len(batch) == 1 {
-		l.doom(batch[0].chain, now, ReasonRejected, "the stream refused the record: "+err.Error())
+		l.refuse(batch[0].chain, now, err.Error())
 		return
 	}
 	for _, f := range batch {
-		f.head[0].share = len(batch) / 2
+		f.limit(len(batch) / 2)
 		l.keep(f.chain, now, retryHalved)
 	}
+}
+
+// refuse dead-letters what the stream will not take. Of an aggregate each
+// record is asked for by itself first.
+func (l *lane) refuse(c *chain, now time.Time, why string) {
+	if c.sending > 1 {
+		flight{c, c.entries[:c.sending]}.limit(1)
+		l.keep(c, now, retryHalved)
+		return
+	}
+	l.doom(c, now, ReasonRejected, "the stream refused the record: "+why)
+}
+
+// limit lets the records of a flight go only in requests of so many.
+func (f flight) limit(share int) {
+	for i := range f.head {
+		f.head[i].share = share
+	}
+}
+
+// entries counts the records of a request.
+func entries(batch []flight) (n int) {
+	for _, f := range batch {
+		n += len(f.head)
+	}
+	return n
 }
 
 // pause keeps a whole call back. Its records stay together, or the next call

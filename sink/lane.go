@@ -28,6 +28,7 @@ type lane struct {
 	patience  *patience // of calls; nil after one that was answered
 	notBefore time.Time
 	body      []byte
+	packed    []byte
 	random    *rand.Rand
 }
 
@@ -110,7 +111,7 @@ func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
 	}
 	doomed := l.queue.Doomed()
 	if at = l.mayCall(now); at.IsZero() {
-		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load())}
+		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate}
 		batch = l.queue.Batch(now, lim, l.mayPut)
 		if len(batch) == 0 && l.sink.gate.Abstain() {
 			defer l.sink.nudgeAll()

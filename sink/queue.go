@@ -71,6 +71,7 @@ type group struct {
 type limits struct {
 	records, bytes int // of a request
 	record         int // of a record, key included
+	aggregate      int // of an aggregate; 0: none are made
 }
 
 // allow asks whether a shard takes another record now, and if not, from when.
@@ -159,7 +160,7 @@ func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) 
 			q.promote(c)
 			continue
 		}
-		size := e.rec.size()
+		n, size := c.run(b.lim)
 		limit := b.lim.records
 		if e.share > 0 {
 			limit = min(limit, e.share)
@@ -174,7 +175,7 @@ func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) 
 		}
 		b.lim.records = limit
 		b.bytes += size
-		b.flights = append(b.flights, c.depart(1))
+		b.flights = append(b.flights, c.depart(n))
 		g.ready = g.ready[1:]
 	}
 	return false

@@ -80,7 +80,7 @@ func TestQueueTranscripts(t *testing.T) {
 				lim, block := 500, -1
 				d.MaybeScanArgs(t, "max", &lim)
 				d.MaybeScanArgs(t, "block", &block)
-				return show(q.Batch(now, limits{lim, maxBatchBytes, 1000}, func(shard int, _ time.Time, _ int) (bool, time.Time) {
+				return show(q.Batch(now, limits{records: lim, bytes: maxBatchBytes, record: 1000}, func(shard int, _ time.Time, _ int) (bool, time.Time) {
 					return shard != block, now.Add(time.Second)
 				}))
 			case "doomed":
@@ -191,7 +191,7 @@ func compareQueues(t *testing.T, random *rand.Rand) {
 			p.items = append(p.items, &plainItem{e: e})
 		case 3:
 			lim := 1 + random.IntN(6)
-			batch := q.Batch(now, limits{lim, maxBatchBytes, 1000}, always)
+			batch := q.Batch(now, limits{records: lim, bytes: maxBatchBytes, record: 1000}, always)
 			ready := p.ready(now, false)
 			if len(batch) != min(lim, len(ready)) {
 				t.Fatalf("batch of %d; %d are ready and %d allowed", len(batch), len(ready), lim)
@@ -278,7 +278,7 @@ func drainQueues(t *testing.T, q *queue, p *plainQueue, now time.Time, out []fli
 			q.Settle(f.chain)
 		}
 		now = now.Add(time.Hour)
-		out = append(q.Batch(now, limits{500, maxBatchBytes, 1000}, always), q.Doomed()...)
+		out = append(q.Batch(now, limits{records: 500, bytes: maxBatchBytes, record: 1000}, always), q.Doomed()...)
 		if len(out) == 0 && len(p.items) > 0 {
 			t.Fatalf("%d records are left that never become ready", len(p.items))
 		}

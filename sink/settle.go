@@ -64,7 +64,9 @@ func (l *lane) keep(c *chain, now time.Time, reason string) {
 // putBack makes what was in flight of a chain unsent again. If its claim ended
 // meanwhile, Withdraw did not see it.
 func (l *lane) putBack(c *chain, now, due time.Time) {
-	l.stale = l.stale || c.entries[0].rec.revoked()
+	for _, e := range c.entries[:c.sending] {
+		l.stale = l.stale || e.rec.revoked()
+	}
 	l.queue.Again(c, now, due)
 }
 
@@ -82,12 +84,14 @@ func (l *lane) exhaust(c *chain, now time.Time) bool {
 	return false
 }
 
-// doom sends the head of a chain to the dead-letter topic.
+// doom sends what was in flight of a chain to the dead-letter topic.
 func (l *lane) doom(c *chain, now time.Time, reason, message string) {
 	if c.retry == nil {
 		c.attempts++
 	}
-	c.entries[0].dead = &Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}
+	for i := range c.entries[:c.sending] {
+		c.entries[i].dead = &Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}
+	}
 	l.putBack(c, now, now)
 }
 

@@ -67,12 +67,16 @@ func newShardMap(shards []types.Shard, before *shardMap) (*shardMap, error) {
 		}
 		all = append(all, open{aws.ToString(s.ShardId), from, to})
 	}
+	known := make(map[string]*bucket, len(before.ids))
+	for i, id := range before.ids {
+		known[id] = before.buckets[i]
+	}
 	slices.SortFunc(all, func(a, b open) int { return bytes.Compare(a.to[:], b.to[:]) })
 	m := &shardMap{}
 	for _, s := range all {
-		b := newBucket()
-		if i := slices.Index(before.ids, s.id); i >= 0 {
-			b = before.buckets[i]
+		b := known[s.id]
+		if b == nil {
+			b = newBucket()
 		}
 		m.ids, m.ends, m.buckets = append(m.ids, s.id), append(m.ends, s.to), append(m.buckets, b)
 	}

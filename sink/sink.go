@@ -22,6 +22,8 @@ type Sink struct {
 	letters *letters
 	lanes   []*lane
 
+	aggregate int // the largest aggregate; 0: none are made
+
 	ctx     context.Context // of every call; ends when Close waits no longer
 	cancel  context.CancelFunc
 	closing chan struct{} // closed when no more records are taken
@@ -67,6 +69,9 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	s.letters = newLetters(opts, s.patience(seed, 3), s.holds)
 	for i := range opts.Lanes {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
+	}
+	if cfg.Aggregation == AggregationKPL {
+		s.aggregate = aggregateBytes
 	}
 	s.start()
 	return s, nil
