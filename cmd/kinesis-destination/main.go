@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -32,15 +33,20 @@ type usageError struct{ err error }
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
-func main() { os.Exit(execute(os.Args[1:])) }
-
-func execute(args []string) int {
+func main() {
 	// The first signal drains; a second ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
 	context.AfterFunc(ctx, stop)
+	os.Exit(execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// execute runs a command line and returns its exit code.
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	var problems destination.Problems
 	var usage usageError
@@ -48,10 +54,10 @@ func execute(args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &problems), errors.As(err, &usage), errors.Is(err, destination.ErrViolation):
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	fmt.Fprintln(os.Stderr, "kinesis-destination:", err)
+	fmt.Fprintln(stderr, "kinesis-destination:", err)
 	return exitFailed
 }
 
@@ -130,7 +136,7 @@ func load(files []string) ([]destination.Config, error) {
 }
 
 // logger writes to standard error; what a command prints goes to standard output.
-func logger(format, level string) (*slog.Logger, error) {
+func logger(w io.Writer, format, level string) (*slog.Logger, error) {
 	var at slog.Level
 	if err := at.UnmarshalText([]byte(level)); err != nil {
 		return nil, usageError{errors.New("--log-level must be debug, info, warn or error")}
@@ -138,9 +144,9 @@ func logger(format, level string) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: at}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, options)), nil
+		return slog.New(slog.NewTextHandler(w, options)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
+		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
 	return nil, usageError{errors.New("--log-format must be text or json")}
 }

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
 	"github.com/spf13/cobra"
 
 	"kinesis-destination/cmd/internal/destination"
@@ -17,18 +22,29 @@ delivers what it has read, commits, leaves the group and exits with 0, within 15
 
 What is nobody's record's fault (Kafka, registry or stream away, access denied,
 throttling) is held and retried for as long as it takes; see /readyz and /status
-on server.listen.`,
+on server.listen.
+
+SIGHUP, or a change of the file, has the configuration read again. Activation and
+governance change between two events; a change of any other key is refused and
+needs a restart, and a file with a mistake changes nothing.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			configs, err := load(files)
 			if err != nil {
 				return err
 			}
-			log, err := logger(format, level)
+			log, err := logger(cmd.ErrOrStderr(), format, level)
 			if err != nil {
 				return err
 			}
-			return destination.Run(cmd.Context(), configs, destination.Options{Logger: log})
+			ctx, cancel := context.WithCancel(cmd.Context())
+			defer cancel()
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
+			reload, stopped := destination.Watch(ctx, configs, hangup, log)
+			defer func() { cancel(); <-stopped }()
+			return destination.Run(ctx, configs, destination.Options{Logger: log, Reload: reload})
 		},
 	}
 	cmd.Flags().StringArrayVarP(&files, "config", "c", nil, "destination's configuration file; may be repeated")

@@ -109,6 +109,8 @@ type DestinationStatus struct {
 	Member     string            `json:"member"`
 	Generation int               `json:"generation"`
 	Stream     string            `json:"stream"`
+	Rules      RulesVersion      `json:"rules"`
+	Refused    *RefusedReload    `json:"refusedReload,omitempty"`
 	Holds      []Held            `json:"holds"`
 	Partitions []PartitionStatus `json:"partitions"`
 	Sink       sink.Stats        `json:"sink"`
@@ -135,6 +137,7 @@ func (d *Destination) status() DestinationStatus {
 		Sink: d.sink.Stats(), Account: d.Account(),
 	}
 	s.Ready, s.Reason = d.Ready()
+	s.Rules, s.Refused = d.Rules()
 	for _, p := range stats.Partitions {
 		s.Partitions = append(s.Partitions, partitionStatus(p))
 	}

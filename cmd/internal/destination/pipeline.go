@@ -4,7 +4,6 @@ package destination
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +20,7 @@ import (
 // filter or reject. A message settles exactly once, when it is at rest.
 type pipeline struct {
 	decoder *schemas.Decoder
-	rules   *transform.Rules
-	plans   sync.Map // *schemas.Schema → *transform.Plan or error
+	rules   atomic.Pointer[ruleset] // those in force
 	sink    *sink.Sink
 	account *account
 	holds   *holds
@@ -54,27 +52,20 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 		}
 		return p.reject(ctx, m, "", failure)
 	}
-	plan, err := p.plan(event.Schema)
-	if err != nil {
-		return p.reject(ctx, m, "", sink.Failure{Stage: stageDecode, Reason: ReasonInvalidSchema, Message: err.Error()})
-	}
-	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
-	decision, err := plan.Apply(make([]byte, 0, p.size.Load()), event, source)
+	decision, err := p.judge(ctx, m, event)
 	switch decision.Outcome {
+	case transform.Export:
+		if n := int64(len(decision.Data)); n > p.size.Load() {
+			p.size.Store(n + n/8)
+		}
+		return p.sink.Put(ctx, p.record(m, decision.PartitionKey, decision.Data, string(decision.Reason)))
 	case transform.Filter:
 		p.settle(m, Filtered, string(decision.Reason))
 		return nil
 	case transform.Reject:
-		return p.reject(ctx, m, decision.PartitionKey, sink.Failure{
-			Stage: string(decision.Stage), Reason: string(decision.Reason), Message: err.Error(),
-		})
-	case transform.Hold:
-		return p.hold(ctx, m, err)
+		return p.reject(ctx, m, decision.PartitionKey, rejection(decision, err))
 	}
-	if n := int64(len(decision.Data)); n > p.size.Load() {
-		p.size.Store(n + n/8)
-	}
-	return p.sink.Put(ctx, p.record(m, decision.PartitionKey, decision.Data, string(decision.Reason)))
+	return err // held until the claim ended
 }
 
 // decode finds the message's writer schema. While the registry cannot answer it
@@ -105,34 +96,33 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 	}
 }
 
-// plan returns the plan of a writer schema, compiled once.
-func (p *pipeline) plan(schema *schemas.Schema) (*transform.Plan, error) {
-	found, ok := p.plans.Load(schema)
-	if !ok {
-		plan, err := transform.Compile(p.rules, schema)
-		if err != nil {
-			found, _ = p.plans.LoadOrStore(schema, err)
-		} else {
-			found, _ = p.plans.LoadOrStore(schema, plan)
+// judge decides by the rules in force. While they forbid the export the partition
+// stays where it is, because only the operator can decide what is to change; with
+// each switch of the rules the event is judged anew.
+func (p *pipeline) judge(ctx context.Context, m *consumer.Message, event schemas.Event) (transform.Decision, error) {
+	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+	rules := p.rules.Load()
+	decision, err := rules.judge(make([]byte, 0, p.size.Load()), event, source)
+	if decision.Outcome != transform.Hold {
+		return decision, err
+	}
+	key := holdKey{"policy", m.Topic, m.Partition}
+	defer p.holds.Set(key, "", nil)
+	for decision.Outcome == transform.Hold {
+		p.holds.Set(key, HoldViolation, err)
+		select {
+		case <-ctx.Done():
+			return decision, ctx.Err()
+		case <-rules.ended:
 		}
+		rules = p.rules.Load()
+		decision, err = rules.judge(nil, event, source)
 	}
-	switch v := found.(type) {
-	case *transform.Plan:
-		return v, nil
-	default:
-		return nil, v.(error)
-	}
+	return decision, err
 }
 
-// hold keeps the partition where it is: exporting the event would violate a
-// policy, and only the operator can decide what is to change.
-func (p *pipeline) hold(ctx context.Context, m *consumer.Message, why error) error {
-	key := holdKey{"policy", m.Topic, m.Partition}
-	p.holds.Set(key, HoldViolation, why)
-	<-ctx.Done()
-	p.holds.Set(key, "", nil)
-	return ctx.Err()
-}
+// change puts other rules in force, between two events.
+func (p *pipeline) change(next *ruleset) { close(p.rules.Swap(next).ended) }
 
 func (p *pipeline) reject(ctx context.Context, m *consumer.Message, key string, f sink.Failure) error {
 	return p.sink.Reject(ctx, p.record(m, key, nil, ""), f)

@@ -36,24 +36,37 @@ func labelSchemas(ctx context.Context, config *Config, decoder *schemas.Decoder)
 	return found, nil
 }
 
-// checkPolicies refuses what rule 21 refuses. Where labels cannot be looked up
-// now, each writer schema is weighed when its first event arrives.
-func checkPolicies(ctx context.Context, config *Config, rules *transform.Rules, decoder *schemas.Decoder, log *slog.Logger) error {
+// checkRules refuses what rules 19 and 21 refuse before a start. Where schemas
+// cannot be looked up now, each writer schema is weighed when its first event
+// arrives.
+func checkRules(ctx context.Context, config *Config, rules *transform.Rules, decoder *schemas.Decoder, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, startLookup)
 	defer cancel()
 	found, err := labelSchemas(ctx, config, decoder)
 	if err != nil {
-		log.Warn("labels could not be read before the start; each schema is weighed when its first event arrives", "error", err)
+		log.Warn("schemas could not be looked up before the start; each is weighed when its first event arrives", "error", err)
 	}
+	if len(found) == 0 {
+		found = []*schemas.Schema{nil} // the labels of the configuration alone
+	}
+	var unmappable Problems
 	for _, s := range found {
 		if err := rules.Check(s); err != nil {
 			return fmt.Errorf("%w\n%w", ErrViolation, err)
 		}
-	}
-	if len(found) == 0 {
-		if err := rules.Check(nil); err != nil {
-			return fmt.Errorf("%w\n%w", ErrViolation, err)
+		if s == nil {
+			continue
 		}
+		for _, p := range rules.CheckPaths(s) {
+			if p.Missing { // a writer schema that has it may come
+				log.Warn("a mapped path is not in the newest schema", "key", p.Key, "problem", p.Message)
+				continue
+			}
+			unmappable = append(unmappable, config.problem(p.Key, p.Message))
+		}
+	}
+	if len(unmappable) > 0 {
+		return unmappable
 	}
 	return nil
 }

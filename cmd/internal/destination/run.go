@@ -15,7 +15,6 @@ import (
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
-	"kinesis-destination/transform"
 )
 
 // Options are what running needs beside the configurations.
@@ -26,6 +25,8 @@ type Options struct {
 	Listen func(network, address string) (net.Listener, error)
 	// Lanes is the number of requests in flight to a stream; 0: the sink's default.
 	Lanes int
+	// Reload asks, each time, to read the configurations again; nil: never.
+	Reload <-chan struct{}
 	// Started is called once all destinations run.
 	Started func([]*Destination)
 }
@@ -79,6 +80,7 @@ func Run(ctx context.Context, configs []Config, o Options) error {
 			}
 		})
 	}
+	running.Go(func() { reloadLoop(ctx, destinations, o.Reload) })
 	running.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
@@ -109,13 +111,17 @@ type Destination struct {
 	sink     *sink.Sink
 	consumer *consumer.Consumer
 	pipeline *pipeline
+	log      *slog.Logger
 	close    func(context.Context)
+
+	mu      sync.Mutex
+	refused *RefusedReload // the last one; nil once a newer one was not refused
 }
 
 // newDestination wires the stages of one destination together.
 func newDestination(ctx context.Context, config Config, registry prometheus.Registerer, o Options) (*Destination, error) {
 	log := o.Logger.With("destination", config.Name)
-	rules, err := transform.NewRules(config.rules())
+	rules, err := newRuleset(&config, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -127,11 +133,11 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPolicies(ctx, &config, rules, decoder, log); err != nil {
+	if err := checkRules(ctx, &config, rules.rules, decoder, log); err != nil {
 		transport.CloseIdleConnections()
 		return nil, err
 	}
-	d := &Destination{config: config, account: newAccount(config.Name), holds: newHolds(log)}
+	d := &Destination{config: config, account: newAccount(config.Name), holds: newHolds(log), log: log}
 	letters, err := config.Source.Kafka.Transport(o.Dial)
 	if err != nil {
 		return nil, err
@@ -160,7 +166,8 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	if err != nil {
 		return nil, err
 	}
-	d.pipeline = &pipeline{decoder: decoder, rules: rules, sink: d.sink, account: d.account, holds: d.holds}
+	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds}
+	d.pipeline.rules.Store(rules)
 	d.close = func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 		defer cancel()

@@ -1,0 +1,134 @@
+package destination
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// RefusedReload is a new configuration that was not taken.
+type RefusedReload struct {
+	At       time.Time `json:"at"`
+	Problems []string  `json:"problems"`
+}
+
+// reloadLoop reads the configurations again whenever it is asked to, until ctx ends.
+func reloadLoop(ctx context.Context, destinations []*Destination, ask <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ask:
+		}
+		for _, d := range destinations {
+			d.reload(ctx)
+		}
+	}
+}
+
+// reload puts the rules in force that the destination's file now holds. A file
+// with a mistake, or with a change that needs a restart, changes nothing.
+func (d *Destination) reload(ctx context.Context) {
+	next, err := d.nextRules(ctx)
+	if err != nil {
+		d.refuse(err)
+		return
+	}
+	d.mu.Lock()
+	d.refused = nil
+	d.mu.Unlock()
+	if next == nil {
+		d.log.Info("configuration read again: the rules are the same")
+		return
+	}
+	d.pipeline.change(next)
+	d.log.Info("rules changed", "version", next.Version, "hash", next.Hash)
+}
+
+// nextRules are the rules of the file as it is now; nil when they are those in force.
+func (d *Destination) nextRules(ctx context.Context) (*ruleset, error) {
+	config, err := Load(d.config.origin.file)
+	if err != nil {
+		return nil, err
+	}
+	if fixed := needRestart(&d.config, &config); len(fixed) > 0 {
+		return nil, fixed
+	}
+	current := d.pipeline.rules.Load()
+	next, err := newRuleset(&config, current.Version+1)
+	if err != nil || next.Hash == current.Hash {
+		return nil, err
+	}
+	for _, warning := range config.Warnings() {
+		d.log.Warn(warning)
+	}
+	return next, checkRules(ctx, &config, next.rules, d.pipeline.decoder, d.log)
+}
+
+// refuse keeps the rules in force and says why, once for the same reasons.
+func (d *Destination) refuse(err error) {
+	problems := []string{err.Error()}
+	if all := (Problems)(nil); errors.As(err, &all) {
+		problems = nil
+		for _, p := range all {
+			problems = append(problems, p.Error())
+		}
+	}
+	d.mu.Lock()
+	known := d.refused != nil && slices.Equal(d.refused.Problems, problems)
+	if !known {
+		d.refused = &RefusedReload{At: time.Now(), Problems: problems}
+	}
+	d.mu.Unlock()
+	if !known {
+		d.log.Error("new configuration refused; the rules in force stay", "version", d.pipeline.rules.Load().Version, "problems", problems)
+	}
+}
+
+// Rules tells which rules are in force, and which newer ones were refused.
+func (d *Destination) Rules() (RulesVersion, *RefusedReload) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pipeline.rules.Load().RulesVersion, d.refused
+}
+
+// needRestart names the keys that differ and are not of the rules: connections,
+// groups and lanes are made from them at the start.
+func needRestart(old, now *Config) Problems {
+	var problems Problems
+	differences(reflect.ValueOf(*old), reflect.ValueOf(*now), "", func(path string) {
+		if block, _, _ := strings.Cut(path, "."); block == "activation" || block == "governance" {
+			return
+		}
+		if old.origin.lines[path] == 0 && now.origin.lines[path] == 0 {
+			return // a default that follows another key
+		}
+		problems = append(problems, now.problem(path, "has changed; that needs a restart. Without one, only activation and governance can change"))
+	})
+	return problems
+}
+
+// differences calls differs with the path of every key whose values are not the same.
+func differences(old, now reflect.Value, path string, differs func(path string)) {
+	if old.Kind() == reflect.Pointer && !old.IsNil() && !now.IsNil() {
+		old, now = old.Elem(), now.Elem()
+	}
+	if old.Kind() != reflect.Struct {
+		if !reflect.DeepEqual(old.Interface(), now.Interface()) {
+			differs(path)
+		}
+		return
+	}
+	for i := range old.NumField() {
+		name, options, _ := strings.Cut(old.Type().Field(i).Tag.Get("yaml"), ",")
+		switch {
+		case strings.Contains(options, "inline"):
+			differences(old.Field(i), now.Field(i), path, differs)
+		case name != "":
+			differences(old.Field(i), now.Field(i), below(path, name), differs)
+		}
+	}
+}
