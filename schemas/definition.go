@@ -24,7 +24,7 @@ func (p *parser) definition(kind string, node map[string]any, namespace, path st
 		own = namespace
 	}
 	full := qualified(name, own)
-	for _, part := range strings.Split(full, ".") {
+	for part := range strings.SplitSeq(full, ".") {
 		if !namePattern.MatchString(part) {
 			return nil, fmt.Errorf("%s: %q is no name for a type", path, full)
 		}

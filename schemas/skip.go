@@ -119,18 +119,12 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 			}
 			pos += int(o.n)
 			continue
-		case opBoolean:
-			if pos >= len(b) || b[pos] > 1 {
-				return -1
-			}
-			pos++
-			continue
 		case opVarint:
 			if pos = skipVarint(b, pos); pos < 0 {
 				return -1
 			}
 			continue
-		case opCall, opArray, opMap:
+		case opBoolean, opCall, opArray, opMap:
 			if pos = skipNested(b, pos, o, depth); pos < 0 {
 				return -1
 			}
@@ -216,7 +210,14 @@ func skipBytes(b []byte, pos int) int {
 	return pos + int(v>>1)
 }
 
+// skipNested is skip for the ops that come up less, or take long anyhow.
 func skipNested(b []byte, pos int, o *op, depth int) int {
+	if o.code == opBoolean {
+		if pos >= len(b) || b[pos] > 1 {
+			return -1
+		}
+		return pos + 1
+	}
 	if depth++; depth > maxDepth {
 		return -1
 	}

@@ -1,6 +1,9 @@
 package schemas
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Kind is the shape of an Avro type.
 type Kind uint8
@@ -95,10 +98,8 @@ func (t *Type) Field(name string) *Field {
 		}
 	}
 	for i := range t.Fields {
-		for _, alias := range t.Fields[i].Aliases {
-			if alias == name {
-				return &t.Fields[i]
-			}
+		if slices.Contains(t.Fields[i].Aliases, name) {
+			return &t.Fields[i]
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"unicode/utf8"
 
@@ -136,7 +137,7 @@ func damage(t *testing.T, d *dice, plan *Plan, schema *schemas.Schema, codec *go
 		} else {
 			damaged[at] ^= byte(1 << d.roll(8))
 		}
-		got, _ := plan.Apply(nil, schemas.Event{Schema: schema, Body: damaged[:len(damaged):len(damaged)]}, Source{})
+		got, _ := plan.Apply(nil, schemas.Event{Schema: schema, Body: slices.Clip(damaged)}, Source{})
 		if got.Outcome == Export && !json.Valid(got.Data) {
 			t.Fatalf("no JSON of %x under %s: %s", damaged, schema.Text, got.Data)
 		}

@@ -46,14 +46,14 @@ func (e Expression) holds(has func(label string) bool) (bool, []string) {
 		}
 		return false, nil
 	}
-	any, all := false, true
+	some, all := false, true
 	var witnesses []string
 	for _, operand := range e.Operands {
 		ok, by := operand.holds(has)
-		any, all = any || ok, all && ok
+		some, all = some || ok, all && ok
 		witnesses = append(witnesses, by...)
 	}
-	if e.Operator == OperatorAnd && !all || !any {
+	if e.Operator == OperatorAnd && !all || !some {
 		return false, nil
 	}
 	slices.Sort(witnesses)

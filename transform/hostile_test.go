@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func FuzzHostileBytes(f *testing.F) {
 	f.Add(body[:len(body)/2])
 	f.Add(bytes.Repeat([]byte{0xff}, 64))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		d, err := plan.Apply(nil, schemas.Event{Schema: s, Body: body[:len(body):len(body)]}, Source{})
+		d, err := plan.Apply(nil, schemas.Event{Schema: s, Body: slices.Clip(body)}, Source{})
 		if d.Outcome == Export && (err != nil || !json.Valid(d.Data) || d.PartitionKey == "") {
 			t.Errorf("%v %q %s", err, d.PartitionKey, d.Data)
 		}

@@ -1,6 +1,10 @@
 package transform
 
-import "kinesis-destination/schemas"
+import (
+	"slices"
+
+	"kinesis-destination/schemas"
+)
 
 // member is one entry of segmentMembership, as a view.
 type member struct {
@@ -198,10 +202,5 @@ func (s *policySet) holds(policy string) bool {
 			return true
 		}
 	}
-	for _, other := range s.rest {
-		if other == policy {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.rest, policy)
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/linkedin/goavro/v2"
 )
@@ -340,33 +339,4 @@ func (m *model) metadata(event typed) object {
 
 func number[N int | int32 | int64](n N) json.Number {
 	return json.Number(strconv.FormatInt(int64(n), 10))
-}
-
-// normal is the record with the names and texts as JSON has them.
-func normal(v any) any {
-	switch v := v.(type) {
-	case object:
-		out := object{}
-		for key, value := range v {
-			out[valid(key)] = normal(value)
-		}
-		return out
-	case []any:
-		for i := range v {
-			v[i] = normal(v[i])
-		}
-	case string:
-		return valid(v)
-	}
-	return v
-}
-
-// valid replaces each byte that is no UTF-8 by U+FFFD.
-func valid(s string) string {
-	var out []rune
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		out, s = append(out, r), s[size:]
-	}
-	return string(out)
 }

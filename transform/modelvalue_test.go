@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // attributes puts the mapped attributes into the record.
@@ -231,4 +232,33 @@ func (m *model) labelled(schema any, rest []string, seen map[string]bool) bool {
 		}
 	}
 	return false
+}
+
+// normal is the record with the names and texts as JSON has them.
+func normal(v any) any {
+	switch v := v.(type) {
+	case object:
+		out := object{}
+		for key, value := range v {
+			out[valid(key)] = normal(value)
+		}
+		return out
+	case []any:
+		for i := range v {
+			v[i] = normal(v[i])
+		}
+	case string:
+		return valid(v)
+	}
+	return v
+}
+
+// valid replaces each byte that is no UTF-8 by U+FFFD.
+func valid(s string) string {
+	var out []rune
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		out, s = append(out, r), s[size:]
+	}
+	return string(out)
 }
