@@ -1,0 +1,115 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/fetch"
+)
+
+// ErrNoMessage is wrapped by what says why an offset holds no message to read.
+var ErrNoMessage = errors.New("no message")
+
+const readUncommitted = 0
+
+// Peek reads the one message at an offset as the group would, in no group and
+// with nothing committed. The message has no claim: it cannot be settled. Where
+// the offset holds none, the error is ErrNoMessage and says why.
+func Peek(ctx context.Context, cfg Config, dial func(ctx context.Context, network, address string) (net.Conn, error),
+	topic string, partition int, offset int64,
+) (*Message, error) {
+	transport, err := cfg.Transport(dial)
+	if err != nil {
+		return nil, err
+	}
+	defer transport.CloseIdleConnections()
+	transport.MetadataTopics = []string{topic}
+	p := peek{transport, cfg.Addr(), topicPartition{topic, partition}}
+	if err := p.lookUp(ctx); err != nil {
+		return nil, err
+	}
+	at, b, err := p.fetch(ctx, offset, readCommitted)
+	switch {
+	case errors.Is(err, kafka.OffsetOutOfRange):
+		return nil, fmt.Errorf("offset %d: %w: the partition has %s", offset, ErrNoMessage, p.span(ctx))
+	case err != nil:
+		return nil, err
+	case holds(b, offset):
+		return &b.messages[0], nil
+	case at.LastStableOffset >= 0 && offset >= at.LastStableOffset && offset < at.HighWatermark:
+		return nil, fmt.Errorf("offset %d: %w: a transaction that is still open holds it back", offset, ErrNoMessage)
+	case offset >= at.HighWatermark:
+		return nil, fmt.Errorf("offset %d: %w yet: the partition has %s", offset, ErrNoMessage, p.span(ctx))
+	}
+	if _, b, err = p.fetch(ctx, offset, readUncommitted); err == nil && holds(b, offset) {
+		return nil, fmt.Errorf("offset %d: %w: its transaction was aborted", offset, ErrNoMessage)
+	}
+	return nil, fmt.Errorf("offset %d: %w: it is a transaction's marker, or was compacted away", offset, ErrNoMessage)
+}
+
+func holds(b batch, offset int64) bool { return len(b.messages) > 0 && b.messages[0].Offset == offset }
+
+// peek looks at one partition.
+type peek struct {
+	transport *kafka.Transport
+	addr      net.Addr
+	topicPartition
+}
+
+func (p *peek) client() *kafka.Client { return &kafka.Client{Addr: p.addr, Transport: p.transport} }
+
+// lookUp makes sure that the partition is there: a fetch would only say that its
+// leader is unknown.
+func (p *peek) lookUp(ctx context.Context) error {
+	topics, err := metadata(ctx, p.client(), p.addr, []string{p.topic})
+	if err != nil {
+		return err
+	}
+	if n := len(topics[0].Partitions); p.partition >= n {
+		return fmt.Errorf("topic %s has no partition %d: they are 0 to %d", p.topic, p.partition, n-1)
+	}
+	return nil
+}
+
+func (p *peek) fetch(ctx context.Context, offset int64, isolation int8) (*fetch.ResponsePartition, batch, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
+	defer cancel()
+	request := fetchRequest([]*claim{{topicPartition: p.topicPartition, position: offset}})
+	request.IsolationLevel = isolation
+	answer, err := p.transport.RoundTrip(ctx, p.addr, request)
+	if err != nil {
+		return nil, batch{}, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, err)
+	}
+	res := answer.(*fetch.Response)
+	if res.ErrorCode != 0 {
+		return nil, batch{}, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, kafka.Error(res.ErrorCode))
+	}
+	if len(res.Topics) != 1 || len(res.Topics[0].Partitions) != 1 {
+		return nil, batch{}, fmt.Errorf("fetch %s/%d: the answer is not about it", p.topic, p.partition)
+	}
+	at := &res.Topics[0].Partitions[0]
+	if at.ErrorCode != 0 {
+		return at, batch{}, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, kafka.Error(at.ErrorCode))
+	}
+	b, err := decodeBatch(p.topicPartition, offset, at)
+	return at, b, err
+}
+
+// span says which offsets the partition has.
+func (p *peek) span(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := p.client().ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{
+		p.topic: {kafka.FirstOffsetOf(p.partition), kafka.LastOffsetOf(p.partition)},
+	}})
+	switch {
+	case err != nil || len(res.Topics[p.topic]) != 1 || res.Topics[p.topic][0].Error != nil:
+		return "other ones"
+	case res.Topics[p.topic][0].FirstOffset == res.Topics[p.topic][0].LastOffset:
+		return fmt.Sprintf("none; the next one is %d", res.Topics[p.topic][0].LastOffset)
+	}
+	return fmt.Sprintf("%d to %d", res.Topics[p.topic][0].FirstOffset, res.Topics[p.topic][0].LastOffset-1)
+}
