@@ -139,7 +139,7 @@ func TestLargestRecordAndLongestKeyAreDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{stream: embeddedkinesis.Stream{MaxRecordBytes: 10 << 20}})
 		w.put("k", 10<<20-1)
-		w.put("k", 10<<20-1)
+		w.put("k", 3<<20)
 		w.put(strings.Repeat("é", 256), 100)
 		w.put("\x01\"\\\u2028 \U0001F600", 100)
 		w.oracle.await()

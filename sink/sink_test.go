@@ -11,7 +11,7 @@ import (
 func TestRecordsArriveInOrderPerKeyWithoutFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{})
-		for i := range 2000 {
+		for i := range 1000 {
 			w.put(fmt.Sprintf("key-%d", i%37), 0)
 		}
 		w.oracle.await()
@@ -30,7 +30,7 @@ func TestOrderSurvivesPartialFailuresAndLostAnswers(t *testing.T) {
 					Seed:   seed,
 					Script: embeddedkinesis.Random(seed, embeddedkinesis.Rates{Throttle: 0.2, Internal: 0.1, CallFails: 0.05, LostBefore: 0.05, LostAfter: 0.05}),
 				}})
-				for i := range 600 {
+				for i := range 300 {
 					w.put(fmt.Sprintf("key-%d", i%23), 0)
 				}
 				w.oracle.await()

@@ -1,0 +1,131 @@
+package sink
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+func TestHourLongOutageLosesNothingAndCostsLittle(t *testing.T) {
+	causes := map[string]struct {
+		act    embeddedkinesis.Action
+		reason string
+	}{
+		"access denied":  {embeddedkinesis.Action{Code: "AccessDeniedException"}, "access-denied"},
+		"expired token":  {embeddedkinesis.Action{Code: "ExpiredTokenException"}, "expired-token"},
+		"kms disabled":   {embeddedkinesis.Action{Code: "KMSDisabledException"}, "kms-disabled"},
+		"stream missing": {embeddedkinesis.Action{Code: "ResourceNotFoundException"}, "stream-missing"},
+		"server errors":  {embeddedkinesis.Action{Code: "InternalFailure"}, "service-unavailable"},
+		"no answers":     {embeddedkinesis.Action{Drop: embeddedkinesis.DropBefore}, "service-unavailable"},
+		"lost answers":   {embeddedkinesis.Action{Drop: embeddedkinesis.DropAfter}, "service-unavailable"},
+		"hanging":        {embeddedkinesis.Action{Delay: 10 * time.Minute}, "service-unavailable"},
+		"unknown code":   {embeddedkinesis.Action{Code: "SomethingNewException"}, "unknown-error"},
+	}
+	for name, cause := range causes {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, worldOptions{})
+				for i := range 200 {
+					w.put(fmt.Sprint("k", i%50), 0)
+				}
+				w.oracle.await()
+				before := w.stream.Counters()["PutRecords"]
+				w.stream.SetScript(func(c embeddedkinesis.Call) embeddedkinesis.Action {
+					if c.Operation != "PutRecords" {
+						return embeddedkinesis.Action{}
+					}
+					return cause.act
+				})
+				for i := range 100 {
+					w.put(fmt.Sprint("k", i%50), 0)
+				}
+				<-time.After(time.Hour)
+				if st := w.sink.Stats(); st.Hold != cause.reason || st.Queued != 100 {
+					t.Errorf("after an hour: %+v", st)
+				}
+				if calls := w.stream.Counters()["PutRecords"] - before; calls > 400 {
+					t.Errorf("%d calls in an hour of outage", calls)
+				}
+				w.stream.SetScript(nil)
+				w.oracle.await()
+				w.delivered()
+				w.check()
+				if got := w.reported(); !slices.Equal(got, []string{cause.reason, ""}) {
+					t.Errorf("holds reported: %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestUnreachableEndpointHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{config: func(c *Config) { c.Endpoint = "http://localhost:4999" }})
+		w.put("k", 0)
+		<-time.After(time.Minute)
+		if got := w.reported(); !slices.Equal(got, []string{"endpoint-unreachable"}) {
+			t.Fatalf("holds reported: %q", got)
+		}
+		w.serve(4999)
+		w.oracle.await()
+		w.delivered()
+		if got := w.reported(); !slices.Equal(got, []string{"endpoint-unreachable", ""}) {
+			t.Errorf("holds reported: %q", got)
+		}
+	})
+}
+
+func TestStreamThatIsMissingCreatingOrIgnoringKeysHoldsFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{missing: true})
+		w.put("k", 0)
+		<-time.After(2 * time.Minute)
+		w.stream.Create(embeddedkinesis.Stream{Name: testStream, OnDemand: true, Strategy: "AUTO"})
+		<-time.After(2 * time.Minute)
+		if n := len(w.stream.History(testStream)); n != 0 {
+			t.Errorf("%d records on a stream that ignores keys", n)
+		}
+		w.stream.Create(embeddedkinesis.Stream{Name: testStream, OnDemand: true})
+		w.oracle.await()
+		w.delivered()
+		if got := w.reported(); !slices.Equal(got, []string{"stream-missing", "partition-keys-ignored", ""}) {
+			t.Errorf("holds reported: %q", got)
+		}
+	})
+}
+
+func TestStreamThatBeginsToIgnoreKeysHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{stream: embeddedkinesis.Stream{OnDemand: true}})
+		w.put("k", 0)
+		w.oracle.await()
+		w.stream.Create(embeddedkinesis.Stream{Name: testStream, OnDemand: true, Strategy: "AUTO"})
+		<-time.After(describeEvery + time.Second)
+		w.put("k", 0)
+		<-time.After(time.Minute)
+		if n := len(w.stream.History(testStream)); n != 0 || w.sink.Stats().Hold != HoldKeysIgnored {
+			t.Errorf("%d stored, hold %q", n, w.sink.Stats().Hold)
+		}
+	})
+}
+
+func TestWithoutTheRightToDescribeTheSinkGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "DescribeStreamSummary" {
+				return embeddedkinesis.Action{Code: "AccessDeniedException"}
+			}
+			return embeddedkinesis.Action{}
+		}}})
+		w.put("k", 0)
+		w.oracle.await()
+		w.delivered()
+		if got := w.reported(); len(got) != 0 {
+			t.Errorf("holds reported: %q", got)
+		}
+	})
+}
