@@ -3,11 +3,13 @@ package schemas
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -31,11 +33,13 @@ type Registry struct {
 	base               string
 	username, password string
 	client             *http.Client
-	known              sync.Map // id → *Schema
 	flight             singleflight.Group
 
-	mu      sync.Mutex
-	unknown map[int]refusal // guarded by mu
+	// known is by id. It is replaced as a whole, so that the hot path reads it without a lock or an allocation.
+	known atomic.Pointer[map[int]*Schema]
+
+	mu      sync.Mutex      // guards unknown, and known against a second writer
+	unknown map[int]refusal // by id
 }
 
 // refusal is an answer about an id that is no schema, and until when it is believed.
@@ -58,17 +62,19 @@ func NewRegistry(cfg RegistryConfig, client *http.Client) (*Registry, error) {
 	if client == nil {
 		client = http.DefaultClient
 	}
-	return &Registry{
+	r := &Registry{
 		base: strings.TrimRight(cfg.URL, "/"), username: cfg.Username, password: cfg.Password,
 		client: client, unknown: map[int]refusal{},
-	}, nil
+	}
+	r.known.Store(&map[int]*Schema{})
+	return r, nil
 }
 
 // ByID is the schema with an id. The error is ErrUnknownSchema or ErrInvalidSchema, or says why the registry cannot
 // answer now.
 func (r *Registry) ByID(ctx context.Context, id int) (*Schema, error) {
-	if known, ok := r.known.Load(id); ok {
-		return known.(*Schema), nil
+	if known := (*r.known.Load())[id]; known != nil {
+		return known, nil
 	}
 	if err := r.refused(id); err != nil {
 		return nil, err
@@ -104,7 +110,7 @@ func (r *Registry) fetch(ctx context.Context, id int) (*Schema, error) {
 		return nil, err
 	}
 	schema.ID, schema.Origin = id, fmt.Sprintf("schema id %d", id)
-	r.known.Store(id, schema)
+	r.keep(schema)
 	return schema, nil
 }
 
@@ -122,6 +128,14 @@ func (r *Registry) Latest(ctx context.Context, subject string) (*Schema, error) 
 	}
 	schema.ID, schema.Origin = answer.ID, fmt.Sprintf("subject %s, version %d", subject, answer.Version)
 	return schema, nil
+}
+
+func (r *Registry) keep(schema *Schema) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	more := maps.Clone(*r.known.Load())
+	more[schema.ID] = schema
+	r.known.Store(&more)
 }
 
 func (r *Registry) refused(id int) error {

@@ -9,7 +9,7 @@ import (
 // facts is what the first look finds out about an event.
 type facts struct {
 	at         [roleCount]int // where each part starts
-	unreadable bool           // a required part is of a branch of its union that is none of its forms
+	unreadable bool           // a part that decides is of a branch of its union that is none of its forms
 
 	stated       bool // changed is not null
 	segments     bool // changed.segments is not empty
@@ -71,6 +71,7 @@ func (j *journey) survey() {
 	}
 }
 
+// readChanged finds the trigger. A record with none of the fields that we know states nothing.
 func (j *journey) readChanged(t *schemas.Type) {
 	t = j.c.Branch(t)
 	parts, ok := j.shape.changed.of(t)
@@ -79,31 +80,28 @@ func (j *journey) readChanged(t *schemas.Type) {
 		j.c.Skip(t)
 		return
 	}
-	j.facts.stated = true
 	for _, part := range parts {
-		field := part.t
-		switch part.role {
-		case roleSegments:
-			j.readChangedSegments(j.c.Branch(field))
-		case roleChangedAttributes:
-			j.readChangedAttributes(j.c.Branch(field))
-		case roleChangedIdentities:
-			if field = j.c.Branch(field); field.Kind == schemas.Boolean {
-				j.facts.identities = j.c.Boolean()
-			} else {
-				j.c.Skip(field)
-			}
-		default:
-			j.c.Skip(field)
+		if part.role == roleNone {
+			j.c.Skip(part.t)
+			continue
+		}
+		j.facts.stated = true
+		switch t := j.c.Branch(part.t); {
+		case t.Kind == schemas.Null:
+		case part.role == roleSegments && t.Kind == schemas.Array:
+			j.readChangedSegments(t)
+		case part.role == roleChangedAttributes && t.Kind == schemas.Array:
+			j.readChangedAttributes(t)
+		case part.role == roleChangedIdentities && t.Kind == schemas.Boolean:
+			j.facts.identities = j.c.Boolean()
+		default: // in a form that is not understood, nothing would ever be exported: that must not go unseen
+			j.facts.unreadable = true
+			j.c.Skip(t)
 		}
 	}
 }
 
 func (j *journey) readChangedSegments(t *schemas.Type) {
-	if t.Kind != schemas.Array {
-		j.c.Skip(t)
-		return
-	}
 	for b := (schemas.Blocks{}); j.c.Next(t, &b); {
 		j.facts.segments = true
 		id := text(&j.c, t.Items)
@@ -116,10 +114,6 @@ func (j *journey) readChangedSegments(t *schemas.Type) {
 }
 
 func (j *journey) readChangedAttributes(t *schemas.Type) {
-	if t.Kind != schemas.Array {
-		j.c.Skip(t)
-		return
-	}
 	for b := (schemas.Blocks{}); j.c.Next(t, &b); {
 		j.facts.attributes = true
 		path := text(&j.c, t.Items)

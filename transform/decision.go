@@ -81,7 +81,7 @@ type Decision struct {
 	Rule         int     // of the contract's export rules; 0 where none speaks
 	Trigger      Trigger // also of a filtered event, where there was one
 	Stage        Stage   // of a rejected event
-	PartitionKey string  // of an exported event
+	PartitionKey string  // of an exported event, and of a rejected one where it could be read
 	Data         []byte  // JSON, appended to what Apply was given; of an exported event
 }
 

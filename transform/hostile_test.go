@@ -220,6 +220,32 @@ func TestWriterSchemasInterleave(t *testing.T) {
 	}
 }
 
+// TestDeadLetterKeepsItsPartitionKey: an event that cannot be exported still has its place among its profile's.
+func TestDeadLetterKeepsItsPartitionKey(t *testing.T) {
+	s := mustSchema(t, withField(string(schemas.SegmentEvaluation), "attributes",
+		`{"type": "record", "name": "Values", "fields": [{"name": "x", "type": "double"}, {"name": "y", "type": "string", "labels": ["C12"]}]}`))
+	text := overlay(string(exampleEvent), `"attributes": {"x": "NaN", "y": ""}`)
+	for _, c := range []struct {
+		attribute, key string
+		want           Reason
+	}{{"x", "lead-4711", ReasonNotANumber}, {"y", "14575006536349286404619648085736425115", ReasonPolicyViolation}} {
+		config := exampleConfig()
+		config.Activation.Attributes = []string{c.attribute}
+		config.Governance.OnViolation = ViolationDeadLetter
+		if c.attribute == "y" {
+			config.PartitionKey = "identity:ecid"
+		}
+		plan := mustPlan(t, config, s)
+		d, _ := plan.Apply(nil, mustEvent(t, s, []byte(text)), Source{})
+		if d.Outcome != Reject || d.Reason != c.want || d.PartitionKey != c.key {
+			t.Errorf("%v %s under %q", d.Outcome, d.Reason, d.PartitionKey)
+		}
+		if (plan.Violation() != nil) != (c.want == ReasonPolicyViolation) {
+			t.Errorf("violation: %v", plan.Violation())
+		}
+	}
+}
+
 func TestCompileNeedsRulesAndSchema(t *testing.T) {
 	if _, err := Compile(nil, mustSchema(t, schemas.SegmentEvaluation)); err == nil {
 		t.Error("no rules, no error")

@@ -213,7 +213,7 @@ func (m *model) triggered(event typed) Reason {
 		}
 	})
 	changed := m.get(event, "changed")
-	if changed.value == nil {
+	if known, _ := changed.value.(map[string]any); !hasAny(known, "segments", "attributes", "identities") {
 		if listed {
 			return ""
 		}
@@ -243,6 +243,13 @@ func (m *model) triggered(event typed) Reason {
 		return ReasonUnmappedAttribute
 	}
 	return ReasonNothingChanged
+}
+
+func hasAny(fields map[string]any, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		_, ok := fields[name]
+		return ok
+	})
 }
 
 func (m *model) consented(event typed) bool {

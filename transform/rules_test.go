@@ -260,7 +260,7 @@ func (s *story) apply(event schemas.Event) (string, error) {
 	if d.Rule != 0 {
 		fmt.Fprintf(&b, " by rule %d", d.Rule)
 	}
-	if d.PartitionKey != "" && d.PartitionKey != "p-1" {
+	if d.PartitionKey != "" && d.PartitionKey != "p-1" && d.PartitionKey != "p" {
 		fmt.Fprintf(&b, " under %q", d.PartitionKey)
 	}
 	if d.Data != nil {

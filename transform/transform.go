@@ -76,7 +76,7 @@ func (p *Plan) Apply(dst []byte, ev schemas.Event, src Source) (Decision, error)
 		return reject(ReasonMalformed, 0, errMalformed)
 	}
 	if j.facts.unreadable {
-		return reject(ReasonMissingPart, 20, errUnreadable)
+		return j.reject(ReasonMissingPart, 20, errUnreadable)
 	}
 	trigger, rule, reason := j.facts.verdict()
 	if reason != "" {
@@ -112,7 +112,11 @@ func (j *journey) choose() {
 // export writes the whole record.
 func (j *journey) export(dst []byte, trigger Trigger, rule int) (Decision, error) {
 	if bar := j.plan.bar; bar != nil {
-		return Decision{Outcome: bar.outcome, Reason: ReasonPolicyViolation, Rule: 26, Trigger: trigger, Stage: StageTransform}, bar.err
+		d := Decision{Outcome: bar.outcome, Reason: ReasonPolicyViolation, Rule: 26, Trigger: trigger, Stage: StageTransform}
+		if d.Outcome == Reject {
+			d.PartitionKey = j.key()
+		}
+		return d, bar.err
 	}
 	w := writer{dst: dst, collections: j.plan.rules.cfg.Activation.AllowCollections}
 	w.dst = append(w.dst, '{')
@@ -133,22 +137,34 @@ func (j *journey) exit(dst []byte, trigger Trigger) (Decision, error) {
 
 // finish writes what every record ends with, and finds its partition key.
 func (j *journey) finish(w *writer, start int, d Decision) (Decision, error) {
-	identity := j.writeIdentities(w)
+	d.PartitionKey = j.partitionKey(j.writeIdentities(w))
 	if j.plan.rules.cfg.Metadata {
 		j.writeSource(w)
 	}
 	w.dst = append(w.dst, '}')
-	if j.facts.unreadable {
-		return reject(ReasonMissingPart, 20, errUnreadable)
-	}
-	if w.reason != "" {
-		return reject(w.reason, 0, unwritable[w.reason])
-	}
-	if d.PartitionKey = j.partitionKey(identity); d.PartitionKey == "" {
+	switch {
+	case j.facts.unreadable:
+		return j.reject(ReasonMissingPart, 20, errUnreadable)
+	case w.reason != "":
+		return j.reject(w.reason, 0, unwritable[w.reason])
+	case d.PartitionKey == "":
 		return reject(ReasonMissingProfileID, 20, errMissingProfileID)
 	}
 	d.Data = w.dst[start:]
 	return d, nil
+}
+
+// reject is for an event whose bytes are sound: its partition key is known, so that its dead letter can keep its place.
+func (j *journey) reject(reason Reason, rule int, err error) (Decision, error) {
+	d, err := reject(reason, rule, err)
+	d.PartitionKey = j.key()
+	return d, err
+}
+
+// key is the partition key that the record would have had.
+func (j *journey) key() string {
+	w := writer{dst: []byte{'{'}}
+	return j.partitionKey(j.writeIdentities(&w))
 }
 
 func reject(reason Reason, rule int, err error) (Decision, error) {

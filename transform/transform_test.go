@@ -4,6 +4,8 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"fmt"
+	"regexp"
 	"testing"
 
 	"kinesis-destination/schemas"
@@ -71,5 +73,36 @@ func TestContractExampleComesOutByteForByte(t *testing.T) {
 	}
 	if d.Outcome != Export || d.PartitionKey != "lead-4711" || string(d.Data) != want.String() {
 		t.Errorf("outcome %v, partition key %q, record\n%s\nwant\n%s", d.Outcome, d.PartitionKey, d.Data, want.String())
+	}
+}
+
+func TestSoftLimitsAreWarnedAbout(t *testing.T) {
+	config := Config{}
+	for i := range 251 {
+		config.Activation.Segments = append(config.Activation.Segments, Segment{ID: fmt.Sprint("s", i)})
+		if i < 51 {
+			config.Activation.Attributes = append(config.Activation.Attributes, fmt.Sprint("a", i))
+		}
+	}
+	for _, want := range []int{2, 0} { // past the limits, then at them
+		rules, err := NewRules(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rules.Warnings(); len(got) != want {
+			t.Errorf("%d warnings wanted: %q", want, got)
+		}
+		config.Activation.Segments = config.Activation.Segments[:250]
+		config.Activation.Attributes = config.Activation.Attributes[:50]
+	}
+}
+
+func TestReasonsAreAClosedSetOfWords(t *testing.T) {
+	seen := map[Reason]bool{}
+	for _, reason := range Reasons {
+		if seen[reason] || !regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(string(reason)) {
+			t.Errorf("reason %q", reason)
+		}
+		seen[reason] = true
 	}
 }
