@@ -24,7 +24,7 @@ const (
 	opBoolean
 	opEnum
 	opUnion
-	opOptional // null, or bytes or a string: what most fields are
+	opNullable // null or something: the next ops say what
 	opArray
 	opMap
 	opCall
@@ -32,9 +32,10 @@ const (
 
 // op skips one value.
 type op struct {
-	code opCode
-	n    int32 // bytes of a fixed, symbols of an enum, index of an optional's null
-	t    *Type // of a union, an array, a map, or a call
+	code  opCode
+	after uint8 // how many ops a nullable's null jumps over
+	n     int32 // bytes of a fixed, symbols of an enum, index of a null
+	t     *Type // of a union, an array, a map, or a call
 }
 
 // compile makes the type's ops, and those of the types within.
@@ -66,7 +67,7 @@ func (t *Type) compile() {
 		for _, branch := range t.Union {
 			t.branches = append(t.branches, branch.inline())
 		}
-		ops = append(ops, t.union())
+		ops = append(ops, t.union()...)
 	case Record:
 		for _, field := range t.Fields {
 			ops = append(ops, field.Type.inline()...)
@@ -86,17 +87,16 @@ func Sequence(types []*Type) *Type {
 	return t
 }
 
-// union is the op of a union whose branches are compiled.
-func (t *Type) union() op {
-	if len(t.Union) == 2 {
-		for null, branch := range t.Union {
-			other := t.Union[1-null]
-			if branch.Kind == Null && (other.Kind == Bytes || other.Kind == String) {
-				return op{code: opOptional, n: int32(null)}
-			}
+// union is the ops of a union whose branches are compiled.
+func (t *Type) union() []op {
+	for null, branch := range t.Union {
+		if len(t.Union) != 2 || branch.Kind != Null {
+			continue
 		}
+		ops := t.branches[1-null] // at most maxInlined
+		return append([]op{{code: opNullable, n: int32(null), after: uint8(len(ops))}}, ops...)
 	}
-	return op{code: opUnion, t: t}
+	return []op{{code: opUnion, t: t}}
 }
 
 // inline is the ops of a type inside another: its own, or a call where they are many or not known yet.
@@ -110,7 +110,7 @@ func (t *Type) inline() []op {
 
 // skip reads over what the ops say, from pos on. It returns the place after that, or -1 when the bytes do not fit.
 func skip(b []byte, pos int, ops []op, depth int) int {
-	for i := range ops {
+	for i := 0; i < len(ops); i++ {
 		o := &ops[i]
 		switch o.code {
 		case opFixed:
@@ -124,7 +124,7 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 				return -1
 			}
 			continue
-		case opBoolean, opCall, opArray, opMap:
+		case opCall, opArray, opMap:
 			if pos = skipNested(b, pos, o, depth); pos < 0 {
 				return -1
 			}
@@ -134,15 +134,11 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 		if pos >= len(b) {
 			return -1
 		}
-		v := uint64(b[pos])
-		if v < 0x80 {
-			pos++
-		} else {
-			n := 0
-			if v, n = binary.Uvarint(b[pos:]); n <= 0 {
+		first, v := b[pos], uint64(b[pos])
+		if pos++; first >= 0x80 {
+			if v, pos = number(b, pos-1); pos < 0 {
 				return -1
 			}
-			pos += n
 		}
 		switch o.code {
 		case opBytes:
@@ -150,14 +146,10 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 				return -1
 			}
 			pos += int(v >> 1)
-		case opOptional:
+		case opNullable:
 			if v == uint64(o.n)<<1 {
-				continue
-			}
-			if v != uint64(1-o.n)<<1 {
-				return -1
-			}
-			if pos = skipBytes(b, pos); pos < 0 {
+				i += int(o.after)
+			} else if v != uint64(1-o.n)<<1 {
 				return -1
 			}
 		case opUnion:
@@ -168,6 +160,10 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 				if pos = skip(b, pos, branch, depth+1); pos < 0 {
 					return -1
 				}
+			}
+		case opBoolean:
+			if first > 1 {
+				return -1
 			}
 		case opEnum:
 			if v&1 != 0 || v>>1 >= uint64(o.n) {
@@ -180,6 +176,15 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 		}
 	}
 	return pos
+}
+
+// number reads an unsigned number, and where what follows starts: -1 when it does not end.
+func number(b []byte, pos int) (uint64, int) {
+	v, n := binary.Uvarint(b[pos:])
+	if n <= 0 {
+		return 0, -1
+	}
+	return v, pos + n
 }
 
 // skipVarint reads over a number whose value does not matter: at most ten bytes, the tenth of them 0 or 1.
@@ -198,13 +203,16 @@ func skipVarint(b []byte, pos int) int {
 
 // skipBytes reads over a length and as many bytes.
 func skipBytes(b []byte, pos int) int {
-	v, n := uint64(0), 1
-	if pos < len(b) && b[pos] < 0x80 {
-		v = uint64(b[pos])
-	} else if v, n = binary.Uvarint(b[min(pos, len(b)):]); n <= 0 {
+	if pos >= len(b) {
 		return -1
 	}
-	if pos += n; v&1 != 0 || v>>1 > uint64(len(b)-pos) {
+	v := uint64(b[pos])
+	if pos++; v >= 0x80 {
+		if v, pos = number(b, pos-1); pos < 0 {
+			return -1
+		}
+	}
+	if v&1 != 0 || v>>1 > uint64(len(b)-pos) {
 		return -1
 	}
 	return pos + int(v>>1)
@@ -212,12 +220,6 @@ func skipBytes(b []byte, pos int) int {
 
 // skipNested is skip for the ops that come up less, or take long anyhow.
 func skipNested(b []byte, pos int, o *op, depth int) int {
-	if o.code == opBoolean {
-		if pos >= len(b) || b[pos] > 1 {
-			return -1
-		}
-		return pos + 1
-	}
 	if depth++; depth > maxDepth {
 		return -1
 	}

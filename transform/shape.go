@@ -2,6 +2,7 @@ package transform
 
 import (
 	"fmt"
+	"slices"
 
 	"kinesis-destination/schemas"
 )
@@ -134,11 +135,11 @@ func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) *sh
 	s.members = formsOf(elements(elements(alternatives(s.types[roleMembership]), schemas.Map), schemas.Map), memberRoles)
 	s.identities = formsOf(elements(elements(alternatives(s.types[roleIdentities]), schemas.Map), schemas.Array), identityRoles)
 	switch {
-	case !anyScalar(s.types[roleProfileID]):
+	case !can(s.types[roleProfileID], schemas.String, schemas.Enum, schemas.Int, schemas.Long):
 		s.missing = fmt.Errorf("%s has no %s that is text or a number", origin, partProfileID)
-	case !s.members.have(roleStatus):
+	case !s.members.have(roleStatus, schemas.String, schemas.Enum):
 		s.missing = fmt.Errorf("%s has no %s that is a map of maps of records with a status", origin, partMembership)
-	case !s.identities.have(roleID):
+	case !s.identities.have(roleID, schemas.String, schemas.Enum, schemas.Int, schemas.Long):
 		s.missing = fmt.Errorf("%s has no %s that is a map of arrays of records with an id", origin, partIdentities)
 	}
 	if t := s.types[roleAttributes]; t != nil {
@@ -190,11 +191,11 @@ func formsOf(candidates []*schemas.Type, names map[string]role) forms {
 	return fs
 }
 
-// have says whether a form has a field of the role.
-func (f forms) have(wanted role) bool {
+// have says whether a form has a field of the role that can be of one of the kinds.
+func (f forms) have(wanted role, kinds ...schemas.Kind) bool {
 	for _, form := range f {
 		for _, part := range form.parts {
-			if part.role == wanted {
+			if part.role == wanted && can(part.t, kinds...) {
 				return true
 			}
 		}
@@ -220,14 +221,9 @@ func elements(types []*schemas.Type, kind schemas.Kind) []*schemas.Type {
 	return inner
 }
 
-func anyScalar(t *schemas.Type) bool {
-	for _, t := range alternatives(t) {
-		switch t.Kind {
-		case schemas.String, schemas.Enum, schemas.Int, schemas.Long:
-			return true
-		}
-	}
-	return false
+// can says whether a value can be of one of the kinds.
+func can(t *schemas.Type, kinds ...schemas.Kind) bool {
+	return slices.ContainsFunc(alternatives(t), func(t *schemas.Type) bool { return slices.Contains(kinds, t.Kind) })
 }
 
 // branch is one step on the ways to the mapped paths, beside a type of the schema: its children are beside the fields
