@@ -27,7 +27,7 @@ var magic = [4]byte{0xF3, 0x89, 0x9A, 0xC2}
 const (
 	tagKeyTable = 1<<3 | 2
 	tagRecords  = 3<<3 | 2
-	tagKeyIndex = 1<<3 | 0
+	tagKeyIndex = 1 << 3
 	tagData     = 3<<3 | 2
 )
 

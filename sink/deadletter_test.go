@@ -42,15 +42,19 @@ func TestDeadLetterKeepsTheMessageAndSaysWhatHappened(t *testing.T) {
 			t.Errorf("letter %+v", m)
 		}
 		want := []kafka.Header{
-			{Key: "traceparent", Value: []byte("00-a")}, {Key: "twice"}, {Key: "twice", Value: []byte{1}},
+			{Key: "traceparent", Value: []byte("00-a")},
+			{Key: "twice"},
+			{Key: "twice", Value: []byte{1}},
 			{Key: "kafka_dlt-original-topic", Value: []byte("events")},
 			{Key: "kafka_dlt-original-partition", Value: []byte{0, 0, 0, 2}},
 			{Key: "kafka_dlt-original-offset", Value: binary.BigEndian.AppendUint64(nil, 1<<40+7)},
 			{Key: "kafka_dlt-original-timestamp", Value: binary.BigEndian.AppendUint64(nil, 1590441879123)},
 			{Key: "kafka_dlt-original-consumer-group", Value: []byte("group")},
 			{Key: "kafka_dlt-exception-message", Value: []byte("truncated")},
-			{Key: "x-destination", Value: []byte("test")}, {Key: "x-stage", Value: []byte("decode")},
-			{Key: "x-reason", Value: []byte("malformed")}, {Key: "x-attempts", Value: []byte("1")},
+			{Key: "x-destination", Value: []byte("test")},
+			{Key: "x-stage", Value: []byte("decode")},
+			{Key: "x-reason", Value: []byte("malformed")},
+			{Key: "x-attempts", Value: []byte("1")},
 			{Key: "x-failed-at", Value: []byte("2000-01-01T00:00:00.000Z")},
 		}
 		if len(m.Headers) != len(want) {

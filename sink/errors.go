@@ -16,11 +16,9 @@ import (
 // shown: the service's words only where they cannot hold a partition key.
 func classify(act string, err error) (verdict, error) {
 	var creds *credentialsError
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		status := 0
-		var http *smithyhttp.ResponseError
-		if errors.As(err, &http) {
+		if http, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 			status = http.HTTPStatusCode()
 		}
 		v := judgeCall(api.ErrorCode(), status)

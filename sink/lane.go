@@ -110,7 +110,8 @@ func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
 		l.queue.Regroup(m.locate)
 	}
 	doomed := l.queue.Doomed()
-	if at = l.mayCall(now); at.IsZero() {
+	may := false
+	if may, at = l.mayCall(now); may {
 		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate}
 		batch = l.queue.Batch(now, lim, l.mayPut)
 		if len(batch) == 0 && l.sink.gate.Abstain() {
@@ -118,8 +119,6 @@ func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
 		}
 		doomed = append(doomed, l.queue.Doomed()...)
 		at = l.queue.Next()
-	} else if at == untilNudged {
-		at = time.Time{}
 	}
 	l.mu.Unlock()
 	for _, f := range doomed {
@@ -128,33 +127,22 @@ func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
 	return batch, at, false
 }
 
-// untilNudged stands for no time at all where zero means now.
-var untilNudged = time.Unix(1<<40, 0)
-
-// mayCall says when this lane may make a call; zero: now. The gate is asked
-// last, as it counts on a call being made.
-func (l *lane) mayCall(now time.Time) time.Time {
+// mayCall says whether this lane may make a call now, and if not, when to ask
+// again; zero: after a nudge. The gate is asked last, as it counts on a call
+// being made.
+func (l *lane) mayCall(now time.Time) (may bool, at time.Time) {
 	switch {
 	case !l.queue.Ready(now):
-		if at := l.queue.Next(); !at.IsZero() {
-			return at
-		}
-		return untilNudged
+		return false, l.queue.Next()
 	case !l.sink.stream.usable.Load():
-		return untilNudged
+		return false, time.Time{}
 	case now.Before(l.notBefore):
-		return l.notBefore
+		return false, l.notBefore
 	}
 	if left := l.sink.lease(now); left < leaseMargin+minLease {
-		return now.Add(leasePoll)
+		return false, now.Add(leasePoll)
 	}
-	if ok, at := l.sink.gate.Enter(now); !ok {
-		if at.IsZero() {
-			return untilNudged
-		}
-		return at
-	}
-	return time.Time{}
+	return l.sink.gate.Enter(now)
 }
 
 // mayPut asks a shard's bucket for room.

@@ -191,11 +191,11 @@ func TestLimitsOfRequestsAreEnforced(t *testing.T) {
 		return entries(1, size, func(int) string { return key })
 	}
 	for what, records := range map[string][]types.PutRecordsRequestEntry{
-		"501 records":           entries(501, 1, func(i int) string { return "k" }),
+		"501 records":           entries(501, 1, func(int) string { return "k" }),
 		"empty key":             one("", 1),
 		"key of 257 characters": one(strings.Repeat("k", 257), 1),
 		"record over 1 MiB":     one("k", 1<<20+1),
-		"request over 10 MiB":   entries(11, 1<<20-1, func(i int) string { return "k" }),
+		"request over 10 MiB":   entries(11, 1<<20-1, func(int) string { return "k" }),
 	} {
 		_, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &name, Records: records})
 		var refused smithy.APIError
@@ -209,7 +209,7 @@ func TestLimitsOfRequestsAreEnforced(t *testing.T) {
 			t.Errorf("%s: %v", what, refused)
 		}
 	}
-	if _, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &name, Records: entries(500, 100, func(i int) string { return strings.Repeat("k", 256) })}); err != nil {
+	if _, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &name, Records: entries(500, 100, func(int) string { return strings.Repeat("k", 256) })}); err != nil {
 		t.Errorf("a request at the limits: %v", err)
 	}
 }

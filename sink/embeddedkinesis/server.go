@@ -102,7 +102,9 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
 
-func fail(code, format string, args ...any) error {
+func fail(code, format string, args ...any) error { return refusal(code, format, args...) }
+
+func refusal(code, format string, args ...any) *apiError {
 	status := http.StatusBadRequest
 	if code == "InternalFailure" || code == "ServiceUnavailable" {
 		status = http.StatusInternalServerError
@@ -145,7 +147,7 @@ func (s *Server) answer(r *http.Request, op operation, body []byte, act *Action)
 		return nil, err
 	}
 	if act.Code != "" {
-		e := fail(act.Code, "%s", act.message()).(*apiError)
+		e := refusal(act.Code, "%s", act.message())
 		if act.Status != 0 {
 			e.status = act.Status
 		}
@@ -171,8 +173,7 @@ func wait(r *http.Request, d time.Duration) bool {
 func write(w http.ResponseWriter, out any, err error) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.Header().Set("X-Amzn-RequestId", "00000000-0000-0000-0000-000000000000")
-	var refused *apiError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*apiError](err); ok {
 		w.WriteHeader(refused.status)
 		out = map[string]string{"__type": refused.code, "message": refused.message}
 	}
