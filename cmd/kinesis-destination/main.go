@@ -75,9 +75,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
 		Args:          usageArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
-	})
+	root.SetFlagErrorFunc(wrongUse)
 	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), versionCommand())
 	return root
 }
@@ -86,10 +84,15 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
+			return wrongUse(cmd, err)
 		}
 		return nil
 	}
+}
+
+// wrongUse is err with where to read on.
+func wrongUse(cmd *cobra.Command, err error) error {
+	return usageError{fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
 }
 
 func versionCommand() *cobra.Command {
@@ -113,10 +116,12 @@ func orUnknown(s string) string {
 	return s
 }
 
+var errNoConfig = usageError{errors.New("give the destination's configuration with -c destination.yaml")}
+
 // load reads the configurations; the mistakes of all files are reported together.
 func load(files []string) ([]destination.Config, error) {
 	if len(files) == 0 {
-		return nil, usageError{errors.New("give the destination's configuration with -c destination.yaml")}
+		return nil, errNoConfig
 	}
 	var configs []destination.Config
 	var all destination.Problems

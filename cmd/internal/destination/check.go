@@ -2,7 +2,6 @@ package destination
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,25 +18,41 @@ type Check struct {
 	What string `json:"what"`
 	OK   bool   `json:"ok"`
 	Note string `json:"note,omitempty"`
+	// Configuration: what failed is the configuration, not what it leads to.
+	Configuration bool `json:"configuration,omitempty"`
 }
 
 // checkTimeout bounds each of the checks.
 const checkTimeout = 10 * time.Second
 
 // Evaluate weighs the destination's policies without looking at anything but
-// the configuration and its files.
-func Evaluate(config *Config) (transform.Evaluation, error) {
+// the configuration and its files. The error is Problems where a mapped path
+// cannot be exported under the schema file.
+func Evaluate(config *Config) ([]transform.Evaluation, error) {
 	rules, err := transform.NewRules(config.rules())
 	if err != nil {
-		return transform.Evaluation{}, err
+		return nil, err
 	}
-	var schema *schemas.Schema
-	if config.Source.SchemaFile != "" {
-		if schema, err = schemas.ReadFile(config.Source.SchemaFile); err != nil {
-			return transform.Evaluation{}, err
-		}
+	if config.Source.SchemaFile == "" {
+		return []transform.Evaluation{rules.Evaluate(nil)}, nil
 	}
-	return rules.Evaluate(schema), nil
+	schema, err := schemas.ReadFile(config.Source.SchemaFile)
+	if err != nil {
+		return nil, err
+	}
+	if problems := config.pathProblems(rules, schema); len(problems) > 0 {
+		return nil, problems
+	}
+	return []transform.Evaluation{rules.Evaluate(schema)}, nil
+}
+
+// pathProblems are the mapped paths that a schema has not, or that cannot be exported.
+func (c *Config) pathProblems(rules *transform.Rules, schema *schemas.Schema) Problems {
+	var problems Problems
+	for _, p := range rules.CheckPaths(schema) {
+		problems = append(problems, c.problem(p.Key, p.Message))
+	}
+	return problems
 }
 
 // Live checks brokers, topics, registry, stream and credentials, and weighs the
@@ -103,6 +118,11 @@ func checkSchemas(ctx context.Context, config *Config, rules *transform.Rules, d
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	found, err := labelSchemas(ctx, config, decoder)
+	if registry := decoder.Registry(); err == nil && registry != nil && config.Source.SchemaFile != "" {
+		var newest []*schemas.Schema
+		newest, err = newestSchemas(ctx, config, registry)
+		found = append(found, newest...)
+	}
 	var checks []Check
 	if err != nil {
 		checks = append(checks, Check{What: "schema registry", Note: err.Error()})
@@ -110,12 +130,8 @@ func checkSchemas(ctx context.Context, config *Config, rules *transform.Rules, d
 	var evaluations []transform.Evaluation
 	for _, schema := range found {
 		check := Check{What: "mapped paths in " + schema.Origin, OK: true}
-		var problems []error
-		for _, p := range rules.CheckPaths(schema) {
-			problems = append(problems, fmt.Errorf("%s: %s", p.Key, p.Message))
-		}
-		if err := errors.Join(problems...); err != nil {
-			check.OK, check.Note = false, err.Error()
+		if problems := config.pathProblems(rules, schema); len(problems) > 0 {
+			check.OK, check.Note, check.Configuration = false, problems.Error(), true
 		}
 		checks = append(checks, check)
 		evaluations = append(evaluations, rules.Evaluate(schema))

@@ -124,11 +124,14 @@ func TestEveryExampleIsAValidDestination(t *testing.T) {
 			t.Errorf("%v", err)
 			continue
 		}
-		evaluation, err := Evaluate(&config)
+		evaluations, err := Evaluate(&config)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
-		} else if err := evaluation.Err(); err != nil {
-			t.Errorf("%s: %v", file, err)
+		}
+		for _, e := range evaluations {
+			if err := e.Err(); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
 		}
 	}
 	if destinations < 2 {

@@ -23,11 +23,20 @@ const startLookup = 5 * time.Second
 func labelSchemas(ctx context.Context, config *Config, decoder *schemas.Decoder) ([]*schemas.Schema, error) {
 	if config.Source.SchemaFile != "" {
 		s, err := schemas.ReadFile(config.Source.SchemaFile)
-		return []*schemas.Schema{s}, err
+		if err != nil {
+			return nil, err
+		}
+		return []*schemas.Schema{s}, nil
 	}
+	return newestSchemas(ctx, config, decoder.Registry())
+}
+
+// newestSchemas are what the registry has newest for each topic; with an error,
+// those that were found before it.
+func newestSchemas(ctx context.Context, config *Config, registry *schemas.Registry) ([]*schemas.Schema, error) {
 	var found []*schemas.Schema
 	for _, topic := range config.Source.Kafka.TopicNames() {
-		s, err := decoder.Registry().Latest(ctx, topic+"-value")
+		s, err := registry.Latest(ctx, topic+"-value")
 		if err != nil {
 			return found, err
 		}

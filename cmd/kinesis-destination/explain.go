@@ -1,0 +1,178 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/transform"
+)
+
+// explain is what the command line asks for.
+type explain struct {
+	config, schema, output string
+	topic                  string
+	partition              int
+	offset                 int64
+}
+
+func explainCommand() *cobra.Command {
+	var x explain
+	cmd := &cobra.Command{
+		Use:   "explain -c destination.yaml (FILE | --topic T --partition P --offset N)",
+		Short: "Show what would become of one event, and why",
+		Long: `Reads one event in Avro JSON from FILE (- for standard input), by the destination's
+schemaFile or the registry's newest schema, or by --schema. Or reads the message at
+an offset of Kafka, by its own writer schema; --topic may be the dead-letter topic.
+
+On standard output the record as run would put it, or nothing; on standard error
+the trigger, the rule and the reason. Nothing is sent.
+
+With -o json: one object {outcome, reason, rule, partitionKey, record}. The rule is
+one of the export rules, 0 where none speaks; the record is null where none leaves.`,
+		Args: usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := x.check(cmd, args); err != nil {
+				return wrongUse(cmd, err)
+			}
+			configs, err := load([]string{x.config})
+			if err != nil {
+				return err
+			}
+			var explanation destination.Explanation
+			if len(args) == 0 {
+				explanation, err = destination.ExplainMessage(cmd.Context(), &configs[0], x.topic, x.partition, x.offset)
+			} else {
+				explanation, err = x.file(cmd, &configs[0], args[0])
+			}
+			if err != nil {
+				return err
+			}
+			return writeExplanation(cmd.OutOrStdout(), cmd.ErrOrStderr(), explanation, x.output)
+		},
+	}
+	cmd.Flags().StringVarP(&x.config, "config", "c", "", "destination's configuration file")
+	cmd.Flags().StringVar(&x.schema, "schema", "", "schema of the event in FILE (.avsc)")
+	cmd.Flags().StringVar(&x.topic, "topic", "", "topic to read the event from")
+	cmd.Flags().IntVar(&x.partition, "partition", 0, "partition of --topic")
+	cmd.Flags().Int64Var(&x.offset, "offset", 0, "offset in --partition")
+	cmd.Flags().StringVarP(&x.output, "output", "o", outputText, "text or json")
+	return cmd
+}
+
+// check refuses what does not go together.
+func (x *explain) check(cmd *cobra.Command, args []string) error {
+	given := func(flag string) bool { return cmd.Flags().Changed(flag) }
+	switch {
+	case x.config == "":
+		return errNoConfig
+	case len(args) == 1 && (given("topic") || given("partition") || given("offset")):
+		return errors.New("FILE and --topic exclude each other")
+	case len(args) == 0 && !(given("topic") && given("partition") && given("offset")):
+		return errors.New("give FILE, or all of --topic, --partition and --offset")
+	case len(args) == 0 && given("schema"):
+		return errors.New("--schema goes with FILE: a message is read by its own writer schema")
+	case x.partition < 0 || x.offset < 0:
+		return errors.New("--partition and --offset must not be negative")
+	}
+	return checkOutput(x.output)
+}
+
+func (x *explain) file(cmd *cobra.Command, config *destination.Config, name string) (destination.Explanation, error) {
+	var text []byte
+	var err error
+	if name == "-" {
+		name = "standard input"
+		text, err = io.ReadAll(cmd.InOrStdin())
+	} else {
+		text, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return destination.Explanation{}, usageError{fmt.Errorf("read the event: %w", err)}
+	}
+	return destination.Explain(cmd.Context(), config, x.schema, name, text)
+}
+
+// explained is what explain -o json prints.
+type explained struct {
+	Outcome      string           `json:"outcome"`
+	Reason       transform.Reason `json:"reason"`
+	Rule         int              `json:"rule"`
+	PartitionKey string           `json:"partitionKey"`
+	Record       json.RawMessage  `json:"record"`
+}
+
+func writeExplanation(out, story io.Writer, e destination.Explanation, output string) error {
+	d := e.Decision
+	if output == outputJSON {
+		x := explained{Outcome: outcomeWord(d.Outcome), Reason: d.Reason, Rule: d.Rule, PartitionKey: d.PartitionKey}
+		if len(d.Data) > 0 {
+			x.Record = d.Data
+		}
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(x)
+	}
+	if len(d.Data) > 0 {
+		if _, err := fmt.Fprintf(out, "%s\n", d.Data); err != nil {
+			return fmt.Errorf("print the record: %w", err)
+		}
+	}
+	return writeStory(story, e)
+}
+
+// outcomeWord is the outcome as metrics and accounts have it.
+func outcomeWord(o transform.Outcome) string {
+	switch o {
+	case transform.Export:
+		return destination.Delivered
+	case transform.Filter:
+		return destination.Filtered
+	case transform.Reject:
+		return destination.DeadLettered
+	}
+	return "held"
+}
+
+func writeStory(w io.Writer, e destination.Explanation) error {
+	d := e.Decision
+	lines := [][2]string{
+		{"outcome", outcomeWord(d.Outcome)},
+		{"stage", string(d.Stage)},
+		{"trigger", string(d.Trigger)},
+		{"reason", string(d.Reason)},
+		{"because", e.Message},
+		{"partition key", d.PartitionKey},
+		{"consent", e.Consent},
+		{"unmet consents", strings.Join(e.UnmetConsents, ", ")},
+		{"not in the schema", strings.Join(e.MissingPaths, ", ")},
+		{"left out by policy", strings.Join(e.DroppedPaths, ", ")},
+		{"schema", e.Schema},
+	}
+	if d.Rule > 0 {
+		rule := strings.TrimSuffix(fmt.Sprintf("%d: %s", d.Rule, e.Text), ": ")
+		lines = slices.Insert(lines, 3, [2]string{"rule", rule})
+	}
+	for _, c := range e.Labels {
+		lines = append(lines, [2]string{"label weighed", fmt.Sprintf("%s on %s (%s)", c.Label, c.Field+c.Segment, c.Declared)})
+	}
+	for _, h := range e.Letter {
+		lines = append(lines, [2]string{"dead letter", fmt.Sprintf("%s %s", h.Key, h.Value)})
+	}
+	for _, line := range lines {
+		if line[1] == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s\n", line[0], line[1]); err != nil {
+			return fmt.Errorf("print the story: %w", err)
+		}
+	}
+	return nil
+}
