@@ -17,9 +17,7 @@ const (
 func (w *writer) whole(n int64, logical schemas.Logical) {
 	switch logical {
 	case schemas.Date:
-		w.dst = append(w.dst, '"')
 		w.date(n)
-		w.dst = append(w.dst, '"')
 	case schemas.TimeMillis:
 		seconds, rest := floorDiv(n, 1000)
 		w.timeOfDay(seconds, rest*nanosPerMilli)
@@ -52,14 +50,16 @@ func (w *writer) time(c *schemas.Cursor, t *schemas.Type) bool {
 
 func (w *writer) timestamp(seconds, nanos int64, utc bool) {
 	days, second := floorDiv(seconds, secondsPerDay)
-	w.dst = append(w.dst, '"')
-	w.date(days)
-	w.dst = append(w.dst, 'T')
-	w.clock(uint32(second), uint32(nanos))
-	if utc {
-		w.dst = append(w.dst, 'Z')
+	if days < firstDay || days > lastDay {
+		w.fail(ReasonTimeOutOfRange)
+		return
 	}
-	w.dst = append(w.dst, '"')
+	dst := append(appendDate(append(w.dst, '"'), days), 'T')
+	dst = appendClock(dst, uint32(second), uint32(nanos))
+	if utc {
+		dst = append(dst, 'Z')
+	}
+	w.dst = append(dst, '"')
 }
 
 func (w *writer) timeOfDay(second, nanos int64) {
@@ -67,18 +67,20 @@ func (w *writer) timeOfDay(second, nanos int64) {
 		w.fail(ReasonTimeOutOfRange)
 		return
 	}
-	w.dst = append(w.dst, '"')
-	w.clock(uint32(second), uint32(nanos))
-	w.dst = append(w.dst, '"')
+	w.dst = append(appendClock(append(w.dst, '"'), uint32(second), uint32(nanos)), '"')
 }
 
-// date writes YYYY-MM-DD for a day counted from 1970-01-01. The calendar is counted in eras of 400 years whose years
-// begin in March, so that the leap day is a year's last (after Howard Hinnant's civil_from_days).
 func (w *writer) date(day int64) {
 	if day < firstDay || day > lastDay {
 		w.fail(ReasonTimeOutOfRange)
 		return
 	}
+	w.dst = append(appendDate(append(w.dst, '"'), day), '"')
+}
+
+// appendDate writes YYYY-MM-DD for a day counted from 1970-01-01. The calendar is counted in eras of 400 years whose
+// years begin in March, so that the leap day is a year's last (after Howard Hinnant's civil_from_days).
+func appendDate(dst []byte, day int64) []byte {
 	// From 0000-03-01 on, and one era more so that January and February of the year 0 count from zero as well.
 	d := uint32(day - firstDay - 60 + 146097)
 	era, inEra := d/146097, d%146097
@@ -96,34 +98,35 @@ func (w *writer) date(day int64) {
 	year -= 400
 	y, c := pair(year%100), pair(year/100)
 	m, dd := pair(month), pair(dayOfMonth)
-	w.dst = append(w.dst, c[0], c[1], y[0], y[1], '-', m[0], m[1], '-', dd[0], dd[1])
+	return append(dst, c[0], c[1], y[0], y[1], '-', m[0], m[1], '-', dd[0], dd[1])
 }
 
-// clock writes HH:MM:SS, and as many digits of a fraction as it takes, in threes.
-func (w *writer) clock(second, nanos uint32) {
+// appendClock writes HH:MM:SS, and as many digits of a fraction as it takes, in threes.
+func appendClock(dst []byte, second, nanos uint32) []byte {
 	h, m, s := pair(second/3600), pair(second/60%60), pair(second%60)
-	w.dst = append(w.dst, h[0], h[1], ':', m[0], m[1], ':', s[0], s[1])
+	dst = append(dst, h[0], h[1], ':', m[0], m[1], ':', s[0], s[1])
 	if nanos == 0 {
-		return
+		return dst
 	}
-	w.dst = append(w.dst, '.')
+	dst = append(dst, '.')
 	for unit := uint32(nanosPerMilli); nanos != 0; unit /= 1000 {
 		part := nanos / unit
 		p := pair(part % 100)
-		w.dst = append(w.dst, byte('0'+part/100), p[0], p[1])
+		dst = append(dst, byte('0'+part/100), p[0], p[1])
 		nanos -= part * unit
 	}
+	return dst
 }
 
 // pairs is the numbers 00 to 99.
-var pairs = func() (table [200]byte) {
+var pairs = func() (table [100][2]byte) {
 	for n := range byte(100) {
-		table[2*n], table[2*n+1] = '0'+n/10, '0'+n%10
+		table[n] = [2]byte{'0' + n/10, '0' + n%10}
 	}
 	return table
 }()
 
-func pair(n uint32) []byte { return pairs[2*n : 2*n+2 : 2*n+2] }
+func pair(n uint32) [2]byte { return pairs[n] }
 
 // floorDiv divides towards the past: the rest is never negative.
 func floorDiv(n, by int64) (quotient, rest int64) {
