@@ -91,6 +91,21 @@ const (
 	ReasonKafka         = "kafka-error"
 )
 
+// settlesSoon tells of errors that are part of a cluster's ordinary life: a
+// coordinator or leader that is being chosen, a member that must join anew.
+func settlesSoon(err error) bool {
+	for _, code := range []kafka.Error{
+		kafka.NotCoordinatorForGroup, kafka.GroupCoordinatorNotAvailable, kafka.GroupLoadInProgress,
+		kafka.LeaderNotAvailable, kafka.NotLeaderForPartition,
+		kafka.RebalanceInProgress, kafka.UnknownMemberId, kafka.IllegalGeneration,
+	} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
 // holdReason names the cause of err in the closed set of reasons.
 func holdReason(err error) string {
 	var code kafka.Error

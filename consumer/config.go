@@ -172,8 +172,9 @@ const (
 	fetchMaxBytes     = 16 << 20
 	// defaultBudget bounds the bytes fetched and not yet at rest, over all partitions.
 	defaultBudget = 64 << 20
-	// maxOpen bounds how far one unsettled message may be overtaken in its partition.
-	maxOpen = 1 << 16
+	// maxOpen bounds how far one unsettled message may be overtaken in its
+	// partition. A bitmap of as many offsets fits a commit's metadata in any case.
+	maxOpen = 1 << 14
 )
 
 // Options are what a consumer is given beside its configuration.

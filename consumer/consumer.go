@@ -59,6 +59,7 @@ func (c *Consumer) Run(ctx context.Context, handler Handler) error {
 	defer c.fetch.CloseIdleConnections()
 	defer c.groupTransport.CloseIdleConnections()
 	wait := newBackoff()
+	failingSince := time.Time{}
 	for ctx.Err() == nil {
 		g, err := c.join(ctx)
 		switch {
@@ -66,7 +67,12 @@ func (c *Consumer) Run(ctx context.Context, handler Handler) error {
 		case errors.Is(err, kafka.FencedInstanceID):
 			return ErrFenced
 		case err != nil:
-			c.holdGroup(holdReason(err), err)
+			if failingSince.IsZero() {
+				failingSince = time.Now()
+			}
+			if !settlesSoon(err) || time.Since(failingSince) > ordinaryDelay {
+				c.holdGroup(holdReason(err), err)
+			}
 			pause(ctx, wait.NextBackOff())
 			continue
 		}
@@ -74,6 +80,7 @@ func (c *Consumer) Run(ctx context.Context, handler Handler) error {
 			break
 		}
 		wait.Reset()
+		failingSince = time.Time{}
 		c.holdGroup("", nil)
 		if err := c.work(ctx, g, handler); err != nil {
 			return errors.Join(err, c.leave(ctx))
@@ -109,6 +116,9 @@ func (c *Consumer) leave(ctx context.Context) error {
 	}
 	return nil
 }
+
+// ordinaryDelay is how long what settles soon may take before it is a hold.
+const ordinaryDelay = 10 * time.Second
 
 // leaveTimeout bounds what is only a courtesy to the other members.
 const leaveTimeout = 2 * time.Second

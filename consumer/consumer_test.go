@@ -243,6 +243,57 @@ func TestConsumerNeverCommitsPastWhatHasNotSettled(t *testing.T) {
 	})
 }
 
+func TestWhatSettledAboveAHeldMessageIsNotHandedOutAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.produce(0, 0, 10)
+		var kept *Message
+		keepFour := func(_ *member, msg *Message) {
+			if msg.Offset == 4 {
+				kept = msg
+				return
+			}
+			msg.Settle()
+		}
+		for range 2 { // the second owner also gives it back
+			m := w.member(Options{OnRevoke: func() { kept.Withdraw() }}, keepFour)
+			pass(10 * time.Second)
+			m.stop(t)
+		}
+		w.produce(0, 10, 12)
+		m := w.member(Options{}, settle)
+		pass(10 * time.Second)
+		m.stop(t)
+		if got, want := m.values(), []string{"0:4", "0:10", "0:11"}; !slices.Equal(got, want) {
+			t.Errorf("handed out %v, want %v", got, want)
+		}
+		if got := w.committed(0); got != 12 {
+			t.Errorf("committed %d", got)
+		}
+	})
+}
+
+func TestABrokerThatTakesLittleMetadataStillGetsTheOffsets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.produce(0, 0, 10)
+		fault := w.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.OffsetMetadataTooLarge, Count: 1})
+		var kept *Message
+		m := w.member(Options{OnRevoke: func() { kept.Withdraw() }}, func(_ *member, msg *Message) {
+			if msg.Offset == 4 {
+				kept = msg
+				return
+			}
+			msg.Settle()
+		})
+		pass(10 * time.Second)
+		m.stop(t)
+		if fault.Hits() != 1 || w.committed(0) != 4 {
+			t.Errorf("after %d refusals, committed %d", fault.Hits(), w.committed(0))
+		}
+	})
+}
+
 func TestConsumerDrainsWhatWasHandedOutBeforeItLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -83,7 +83,7 @@ func (c *Consumer) begin(ctx context.Context, g *generation, ended <-chan error)
 		starts, err := c.positions(ctx, g.partitions)
 		if err == nil {
 			for _, tp := range g.partitions {
-				cl := newClaim(context.WithoutCancel(ctx), tp, starts[tp].next, starts[tp].committed, nil)
+				cl := newClaim(context.WithoutCancel(ctx), tp, starts[tp])
 				cl.report = c.opts.Hold
 				g.claims = append(g.claims, cl)
 			}

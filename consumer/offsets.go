@@ -26,8 +26,12 @@ func metadata(ctx context.Context, client *kafka.Client, addr net.Addr, topics [
 	return res.Topics, nil
 }
 
-// position is where a claim begins: committed is -1 where the group has nothing.
-type position struct{ next, committed int64 }
+// position is where a claim begins, and what the group has: committed is -1
+// where that is nothing.
+type position struct {
+	next, committed int64
+	metadata        string
+}
 
 // positions reads the group's committed offsets, and decides where to begin
 // where there are none.
@@ -39,14 +43,14 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 	result := make(map[topicPartition]position, len(tps))
 	var fresh []topicPartition
 	known := map[string]bool{}
-	for tp, offset := range committed {
-		if offset >= 0 {
+	for tp, at := range committed {
+		if at.committed >= 0 {
 			known[tp.topic] = true
 		}
 	}
 	for _, tp := range tps {
-		if offset := committed[tp]; offset >= 0 {
-			result[tp] = position{offset, offset}
+		if at, ok := committed[tp]; ok && at.committed >= 0 {
+			result[tp] = at
 		} else {
 			fresh = append(fresh, tp)
 		}
@@ -62,13 +66,13 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 		if err != nil {
 			return nil, err
 		}
-		result[tp] = position{next, -1}
+		result[tp] = position{next: next, committed: -1}
 	}
 	return result, nil
 }
 
 // committed reads the group's offset of every partition of the topics at hand.
-func (c *Consumer) committed(ctx context.Context, tps []topicPartition) (map[topicPartition]int64, error) {
+func (c *Consumer) committed(ctx context.Context, tps []topicPartition) (map[topicPartition]position, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	all, err := metadata(ctx, c.client, c.addr, topicNames(tps))
@@ -88,13 +92,13 @@ func (c *Consumer) committed(ctx context.Context, tps []topicPartition) (map[top
 	if err != nil {
 		return nil, fmt.Errorf("read the group's offsets: %w", err)
 	}
-	result := map[topicPartition]int64{}
+	result := map[topicPartition]position{}
 	for topic, partitions := range res.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {
 				return nil, fmt.Errorf("read the group's offset of %s/%d: %w", topic, p.Partition, p.Error)
 			}
-			result[topicPartition{topic, p.Partition}] = p.CommittedOffset
+			result[topicPartition{topic, p.Partition}] = position{p.CommittedOffset, p.CommittedOffset, p.Metadata}
 		}
 	}
 	return result, nil
@@ -156,14 +160,12 @@ func (c *Consumer) resetOffset(ctx context.Context, tp topicPartition) (int64, e
 // commit tells the group how far every claim is at rest. Only what changed is sent.
 func (c *Consumer) commit(ctx context.Context, g *generation) error {
 	topics := map[string][]kafka.OffsetCommit{}
-	sent := map[*claim]int64{}
+	sent := map[*claim]kafka.OffsetCommit{}
 	for _, cl := range g.claims {
-		cl.mu.Lock()
-		if next := cl.mark.Next(); next != cl.committed {
-			topics[cl.topic] = append(topics[cl.topic], kafka.OffsetCommit{Partition: cl.partition, Offset: next})
-			sent[cl] = next
+		if next, metadata, changed := cl.progress(); changed {
+			sent[cl] = kafka.OffsetCommit{Partition: cl.partition, Offset: next, Metadata: metadata}
+			topics[cl.topic] = append(topics[cl.topic], sent[cl])
 		}
-		cl.mu.Unlock()
 	}
 	if len(sent) == 0 {
 		return nil
@@ -177,19 +179,20 @@ func (c *Consumer) commit(ctx context.Context, g *generation) error {
 	if err != nil {
 		return fmt.Errorf("commit offsets: %w", err)
 	}
+	failed := map[topicPartition]error{}
 	for topic, partitions := range res.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {
-				return fmt.Errorf("commit offset of %s/%d: %w", topic, p.Partition, p.Error)
+				failed[topicPartition{topic, p.Partition}] = p.Error
 			}
 		}
 	}
-	for cl, next := range sent {
-		cl.mu.Lock()
-		cl.committed = next
-		cl.mu.Unlock()
+	for cl, s := range sent {
+		if e := cl.committedTo(s.Offset, s.Metadata, failed[cl.topicPartition]); e != nil {
+			err = fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, e)
+		}
 	}
-	return nil
+	return err
 }
 
 // commitLoop commits on a tick until stop is closed: a commit is a round trip,

@@ -2,10 +2,12 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+	"github.com/segmentio/kafka-go"
 )
 
 // Handler takes one message on. It may block (that is the back-pressure) until
@@ -38,21 +40,25 @@ type claim struct {
 	mark      watermark
 	pending   int           // handed out, neither settled nor withdrawn
 	committed int64         // what the group has; -1: nothing yet
+	metadata  string        // what the group has beside it
+	plain     bool          // commit offsets alone
+	settled   []span        // settled by an earlier owner, above where this claim began
 	end       int64         // offset after the last readable message; -1: not known yet
 	held      string        // why nothing arrives, or ""
 	changed   chan struct{} // a signal for the one who waits for mark or pending
 }
 
-func newClaim(ctx context.Context, tp topicPartition, position, committed int64, b *budget) *claim {
+func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 	c := &claim{
 		topicPartition: tp,
 		stop:           make(chan struct{}),
 		batches:        make(chan batch, queuedBatches),
-		budget:         b,
-		position:       position,
+		position:       at.next,
 		wait:           newBackoff(),
-		mark:           newWatermark(position),
-		committed:      committed,
+		mark:           newWatermark(at.next),
+		committed:      at.committed,
+		metadata:       at.metadata,
+		settled:        decodeSettled(at.committed, at.metadata),
 		end:            -1,
 		changed:        make(chan struct{}, 1),
 	}
@@ -74,6 +80,10 @@ func (c *claim) work(handler Handler) error {
 				m := &b.messages[i]
 				if !c.open(m) {
 					return nil
+				}
+				if c.before(m) {
+					c.settle(m)
+					continue
 				}
 				if err := handler(c.ctx, m); err != nil {
 					c.withdraw(m)
@@ -114,6 +124,42 @@ func (c *claim) open(m *Message) bool {
 		case <-c.changed:
 		}
 	}
+}
+
+// before tells whether an earlier owner has settled m.
+func (c *claim) before(m *Message) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.settled) > 0 && c.settled[0].to <= m.Offset {
+		c.settled = c.settled[1:]
+	}
+	return len(c.settled) > 0 && c.settled[0].from <= m.Offset
+}
+
+// progress is what to commit: the watermark, and what has settled above it,
+// by this owner or, where it has not come that far, by an earlier one.
+func (c *claim) progress() (next int64, metadata string, changed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next = c.mark.Next()
+	if !c.plain {
+		metadata = encodeSettled(next, append(c.mark.Above(), c.settled...))
+	}
+	return next, metadata, next != c.committed || metadata != c.metadata
+}
+
+// committedTo notes the answer to a commit. A broker that allows less metadata
+// than is usual gets offsets alone from then on.
+func (c *claim) committedTo(next int64, metadata string, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(err, kafka.OffsetMetadataTooLarge) {
+		c.plain = true
+	}
+	if err == nil {
+		c.committed, c.metadata = next, metadata
+	}
+	return err
 }
 
 func (c *claim) advance(next int64) {

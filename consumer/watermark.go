@@ -14,6 +14,7 @@ type watermark struct {
 }
 
 type slot struct {
+	offset  int64
 	next    int64 // the offset to go on from once this one is at rest
 	at      int64 // when the message was written, Unix milliseconds
 	settled bool
@@ -24,7 +25,7 @@ func newWatermark(next int64) watermark { return watermark{next: next} }
 // Open notes a message as handed out. Offsets must rise. The returned number
 // names the message in Settle.
 func (w *watermark) Open(offset int64, at time.Time) uint64 {
-	w.slots = append(w.slots, slot{next: offset + 1, at: at.UnixMilli()})
+	w.slots = append(w.slots, slot{offset: offset, next: offset + 1, at: at.UnixMilli()})
 	return w.first + uint64(len(w.slots)-w.head) - 1
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,7 +88,14 @@ func TestPipelineKeepsOrderAndLosesNothingUnderEveryFault(t *testing.T) {
 
 func TestACleanHandOverRepeatsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t, 6, embeddedkinesis.Options{Script: embeddedkinesis.Random(7, embeddedkinesis.Rates{Throttle: .02})})
+		throttle := embeddedkinesis.Random(7, embeddedkinesis.Rates{Throttle: .02})
+		var calls atomic.Int64
+		b := newBubble(t, 6, embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			action := throttle(c)
+			// Slow enough that calls are under way whenever a member joins or leaves.
+			action.Delay = time.Duration(calls.Add(1)%7) * 200 * time.Millisecond
+			return action
+		}})
 		g, o := newLeads(t, 7, 60), newOracle()
 		processes := []*process{b.start(8080, "")}
 		for port := 8090; port < 8093; port++ {
@@ -100,7 +108,7 @@ func TestACleanHandOverRepeatsNothing(t *testing.T) {
 		b.settled(o.total, time.Minute, processes...)
 		processes[len(processes)-1].stop(t)
 		if v := o.judge(b.kinesis.History(testStream)); v != (verdict{}) {
-			t.Errorf("%+v", v)
+			t.Errorf("%+v\n%s", v, b.log)
 		}
 		var filtered int64
 		for _, p := range processes {
