@@ -96,8 +96,7 @@ func level(members []groupMember, result map[string][]topicPartition) {
 }
 
 func moveOne(members []groupMember, from string, result map[string][]topicPartition) bool {
-	for i := len(result[from]) - 1; i >= 0; i-- {
-		p := result[from][i]
+	for i, p := range slices.Backward(result[from]) {
 		to, ok := leastLoaded(members, p.topic, result)
 		if ok && len(result[from])-len(result[to]) > 1 {
 			result[from] = slices.Delete(result[from], i, i+1)

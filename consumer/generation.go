@@ -24,8 +24,8 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 	if g.leader {
 		background.Go(func() { c.watchPartitions(life, g, ended) })
 	}
-	why, ok := c.begin(ctx, g, ended)
-	if !ok {
+	begun, why := c.begin(ctx, g, ended)
+	if !begun {
 		c.forget(why)
 		return fatal(why)
 	}
@@ -77,7 +77,7 @@ func fatal(why error) error {
 
 // begin finds out where each partition goes on and makes the claims. It gives up
 // when the generation ends before that is known.
-func (c *Consumer) begin(ctx context.Context, g *generation, ended <-chan error) (why error, ok bool) {
+func (c *Consumer) begin(ctx context.Context, g *generation, ended <-chan error) (begun bool, why error) {
 	wait := newBackoff()
 	for {
 		starts, err := c.positions(ctx, g.partitions)
@@ -91,7 +91,7 @@ func (c *Consumer) begin(ctx context.Context, g *generation, ended <-chan error)
 			c.mu.Lock()
 			c.generation, c.active = g, true
 			c.mu.Unlock()
-			return nil, true
+			return true, nil
 		}
 		if ctx.Err() == nil {
 			c.holdGroup(holdReason(err), err)
@@ -100,10 +100,10 @@ func (c *Consumer) begin(ctx context.Context, g *generation, ended <-chan error)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, false
+			return false, nil
 		case why := <-ended:
 			timer.Stop()
-			return why, false
+			return false, why
 		case <-timer.C:
 		}
 	}

@@ -130,16 +130,16 @@ func (c *Consumer) offsetAt(ctx context.Context, tp topicPartition, where string
 	if err != nil {
 		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, err)
 	}
-	for _, p := range res.Topics[tp.topic] {
-		if p.Error != nil {
-			return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, p.Error)
-		}
-		if where == Latest {
-			return p.LastOffset, nil
-		}
-		return p.FirstOffset, nil
+	found := res.Topics[tp.topic]
+	switch {
+	case len(found) == 0:
+		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, kafka.UnknownTopicOrPartition)
+	case found[0].Error != nil:
+		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, found[0].Error)
+	case where == Latest:
+		return found[0].LastOffset, nil
 	}
-	return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, kafka.UnknownTopicOrPartition)
+	return found[0].FirstOffset, nil
 }
 
 // ErrOutOfRange is why a partition holds whose committed offset is no longer in the topic.
