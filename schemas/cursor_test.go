@@ -117,7 +117,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestShortBytesAgreeWithGoavro tries every body of up to two bytes, and every third one that continues one of those.
+// TestShortBytesAgreeWithGoavro tries one in seventeen of all bodies of one and two bytes, as they are and continued.
 func TestShortBytesAgreeWithGoavro(t *testing.T) {
 	taken := 0
 	for animal := range zoo {
@@ -132,14 +132,14 @@ func TestShortBytesAgreeWithGoavro(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if (a+b)%7 == 0 && agreeOnBytes(t, uint8(animal), append(bytes.Clone(body), more...)) {
+					if (a+b)%17 == 0 && agreeOnBytes(t, uint8(animal), append(bytes.Clone(body), more...)) {
 						taken++
 					}
 				}
 			}
 		}
 	}
-	if taken < 1000 {
+	if taken < 500 {
 		t.Errorf("%d bodies fit their schema only", taken)
 	}
 }

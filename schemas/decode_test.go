@@ -80,3 +80,16 @@ func TestConfigurationMistakesAreReportedTogether(t *testing.T) {
 		}
 	}
 }
+
+func TestManyUnknownIDsAreNotKept(t *testing.T) {
+	r, err := NewRegistry(RegistryConfig{URL: "http://localhost:1"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range 3 * maxUnknown {
+		r.refuse(id, ErrUnknownSchema)
+		if len(r.unknown) > maxUnknown || r.refused(id) == nil {
+			t.Fatalf("after %d ids: %d are kept", id, len(r.unknown))
+		}
+	}
+}

@@ -192,16 +192,6 @@ func TestUnknownIDIsAskedForAgainLater(t *testing.T) {
 	})
 }
 
-func TestManyUnknownIDsAreNotKept(t *testing.T) {
-	server := embeddedregistry.New()
-	r := registryAt(t, server, schemas.RegistryConfig{})
-	for id := range 5000 {
-		if _, err := r.ByID(t.Context(), id+1); !errors.Is(err, schemas.ErrUnknownSchema) {
-			t.Fatal(err)
-		}
-	}
-}
-
 // TestOutageIsNobodysFault: what the registry cannot answer now is not about the message, and is asked again at once.
 func TestOutageIsNobodysFault(t *testing.T) {
 	server := embeddedregistry.New()

@@ -17,7 +17,7 @@ var (
 )
 
 // maxSchemaNodes bounds how large a schema may be, in type references.
-const maxSchemaNodes = 100_000
+const maxSchemaNodes = 50_000
 
 // maxSchemaDepth bounds how deep type definitions may nest in each other.
 const maxSchemaDepth = 128

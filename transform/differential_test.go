@@ -15,7 +15,7 @@ import (
 )
 
 // rounds is how many random cases a test run takes; fuzzing goes on from there.
-const rounds = 1200
+const rounds = 300
 
 // FuzzPlanAgreesWithModel generates a writer schema, a destination and events from the fuzzer's bytes, and compares the
 // plan's answer with goavro and the model's.
