@@ -1,14 +1,20 @@
 package embeddedkinesis_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go"
 
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -20,9 +26,39 @@ func embedded(t *testing.T, opts embeddedkinesis.Options) (*embeddedkinesis.Serv
 	t.Cleanup(server.Close)
 	s.Create(embeddedkinesis.Stream{Name: "s", Shards: 2})
 	return s, kinesis.New(kinesis.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{}, HTTPClient: http.DefaultClient,
+		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{}, HTTPClient: &http.Client{Transport: wholeBody{}},
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
 	})
+}
+
+func TestLimitsOfRequestsAreEnforced(t *testing.T) {
+	_, c := embedded(t, embeddedkinesis.Options{})
+	name := "s"
+	one := func(key string, size int) []types.PutRecordsRequestEntry {
+		return entries(1, size, func(int) string { return key })
+	}
+	for what, records := range map[string][]types.PutRecordsRequestEntry{
+		"501 records":           entries(501, 1, func(int) string { return "k" }),
+		"empty key":             one("", 1),
+		"key of 257 characters": one(strings.Repeat("k", 257), 1),
+		"record over 1 MiB":     one("k", 1<<20+1),
+		"request over 10 MiB":   entries(11, 1<<20-1, func(int) string { return "k" }),
+	} {
+		_, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &name, Records: records})
+		refused, ok := errors.AsType[smithy.APIError](err)
+		if !ok {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		switch refused.ErrorCode() {
+		case "ValidationException", "InvalidArgumentException", "SerializationException":
+		default:
+			t.Errorf("%s: %v", what, refused)
+		}
+	}
+	if _, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &name, Records: entries(500, 100, func(int) string { return strings.Repeat("k", 256) })}); err != nil {
+		t.Errorf("a request at the limits: %v", err)
+	}
 }
 
 func TestShardLimitsThrottleSingleEntries(t *testing.T) {
@@ -71,4 +107,27 @@ func TestLostAnswerIsStoredAndCutOff(t *testing.T) {
 	if err == nil || len(s.History("s")) != 3 || s.Counters()["drop-after"] != 1 {
 		t.Errorf("err %v, %d stored, %v", err, len(s.History("s")), s.Counters())
 	}
+}
+
+// wholeBody hands the transport a body of its own: the SDK closes the one it
+// made while the transport may still read it (aws-sdk-go-v2 #2737).
+type wholeBody struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (wholeBody) RoundTrip(r *http.Request) (*http.Response, error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func entries(n, size int, key func(int) string) []types.PutRecordsRequestEntry {
+	var all []types.PutRecordsRequestEntry
+	for i := range n {
+		all = append(all, types.PutRecordsRequestEntry{PartitionKey: aws.String(key(i)), Data: bytes.Repeat([]byte{byte('a' + i%26)}, size)})
+	}
+	return all
 }
