@@ -75,7 +75,7 @@ func (x *explain) check(cmd *cobra.Command, args []string) error {
 		return errNoConfig
 	case len(args) == 1 && (given("topic") || given("partition") || given("offset")):
 		return errors.New("FILE and --topic exclude each other")
-	case len(args) == 0 && !(given("topic") && given("partition") && given("offset")):
+	case len(args) == 0 && (!given("topic") || !given("partition") || !given("offset")):
 		return errors.New("give FILE, or all of --topic, --partition and --offset")
 	case len(args) == 0 && given("schema"):
 		return errors.New("--schema goes with FILE: a message is read by its own writer schema")

@@ -127,8 +127,7 @@ func load(files []string) ([]destination.Config, error) {
 	var all destination.Problems
 	for _, file := range files {
 		config, err := destination.Load(file)
-		var problems destination.Problems
-		if errors.As(err, &problems) {
+		if problems, ok := errors.AsType[destination.Problems](err); ok {
 			all = append(all, problems...)
 			continue
 		}

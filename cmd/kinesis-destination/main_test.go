@@ -114,7 +114,7 @@ func TestTheLogGoesToStandardErrorInTheFormAskedFor(t *testing.T) {
 }
 
 // rules is what /status says of the rules.
-func (s *servers) rules() destination.DestinationStatus {
+func (s *servers) rules() destination.Status {
 	s.t.Helper()
 	res, err := http.Get("http://" + s.admin + "/status")
 	if err != nil {
@@ -125,11 +125,11 @@ func (s *servers) rules() destination.DestinationStatus {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var status destination.Status
-	if err := json.Unmarshal(body, &status); err != nil {
+	var overview destination.Overview
+	if err := json.Unmarshal(body, &overview); err != nil {
 		s.t.Fatal(err)
 	}
-	return status.Destinations[0]
+	return overview.Destinations[0]
 }
 
 func TestRunTakesNewRulesOnSIGHUPAndOnAChangedFile(t *testing.T) {

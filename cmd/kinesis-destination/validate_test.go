@@ -167,15 +167,15 @@ func TestValidateLiveChecksWhatTheConfigurationLeadsTo(t *testing.T) {
 
 func TestMappedPathsAreCheckedAgainstTheNewestSchema(t *testing.T) {
 	s := startServers(t)
-	s.write(s.changed("[person.email]", "[person.email, personalEmail.adress]"))
-	missing := "activation.attributes[1]: subject segment-evaluations-value, version 1 has no path personalEmail.adress (did you mean personalEmail.address?)"
+	s.write(s.changed("[person.email]", "[person.email, personalEmail.addr]"))
+	missing := "activation.attributes[1]: subject segment-evaluations-value, version 1 has no path personalEmail.addr (did you mean personalEmail.address?)"
 	if got := command(t, "", "validate", "--live", "-c", s.configFile); got.code != exitUsage || !strings.Contains(got.stdout, s.configFile+":13: "+missing) {
 		t.Errorf("%+v", got)
 	}
 	if got := command(t, "", "validate", "-c", s.configFile); got.code != 0 {
 		t.Errorf("without --live: %+v", got)
 	}
-	s.write(strings.Replace(s.changed("[person.email]", "[person.email, personalEmail.adress]"), "  schemaRegistry", "  schemaFile: schema.avsc\n  schemaRegistry", 1))
+	s.write(strings.Replace(s.changed("[person.email]", "[person.email, personalEmail.addr]"), "  schemaRegistry", "  schemaFile: schema.avsc\n  schemaRegistry", 1))
 	if err := os.WriteFile(filepath.Join(filepath.Dir(s.configFile), "schema.avsc"), schemas.SegmentEvaluation, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,13 @@ package destination
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,7 +23,7 @@ import (
 // admin serves /healthz, /readyz, /metrics and /status.
 type admin struct {
 	servers []*http.Server
-	done    chan error
+	serving sync.WaitGroup
 }
 
 // startAdmin listens on every server.listen that the destinations name; all of
@@ -29,7 +31,7 @@ type admin struct {
 func startAdmin(destinations []*Destination, registry *prometheus.Registry, o Options) (*admin, error) {
 	registry.MustRegister(newLagCollector(destinations),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	a := &admin{done: make(chan error, len(destinations))}
+	a := new(admin)
 	listen := o.Listen
 	if listen == nil {
 		listen = net.Listen
@@ -48,7 +50,11 @@ func startAdmin(destinations []*Destination, registry *prometheus.Registry, o Op
 		}
 		server := &http.Server{Handler: adminHandler(destinations, registry), ReadHeaderTimeout: 5 * time.Second}
 		a.servers = append(a.servers, server)
-		go func() { a.done <- server.Serve(listener) }()
+		a.serving.Go(func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				o.Logger.Error("admin endpoints ended", "listen", address, "error", err)
+			}
+		})
 		o.Logger.Info("admin endpoints are up", "listen", listener.Addr().String())
 	}
 	return a, nil
@@ -61,8 +67,8 @@ func (a *admin) close(ctx context.Context) {
 		if err := server.Shutdown(ctx); err != nil {
 			_ = server.Close() // what is still being served is cut off
 		}
-		<-a.done
 	}
+	a.serving.Wait()
 }
 
 func adminHandler(destinations []*Destination, registry *prometheus.Registry) http.Handler {
@@ -83,25 +89,25 @@ func adminHandler(destinations []*Destination, registry *prometheus.Registry) ht
 		_, _ = fmt.Fprintln(w, "ready")
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		status := Status{Destinations: []DestinationStatus{}}
+		overview := Overview{Destinations: []Status{}}
 		for _, d := range destinations {
-			status.Destinations = append(status.Destinations, d.status())
+			overview.Destinations = append(overview.Destinations, d.status())
 		}
 		w.Header().Set("Content-Type", "application/json")
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
-		_ = encoder.Encode(status) // a reader that went away has no use for the error
+		_ = encoder.Encode(overview) // a reader that went away has no use for the error
 	})
 	return mux
 }
 
-// Status is the body of /status.
-type Status struct {
-	Destinations []DestinationStatus `json:"destinations"`
+// Overview is the body of /status.
+type Overview struct {
+	Destinations []Status `json:"destinations"`
 }
 
-// DestinationStatus is one destination as /status shows it.
-type DestinationStatus struct {
+// Status is one destination as /status shows it.
+type Status struct {
 	Name       string            `json:"name"`
 	Ready      bool              `json:"ready"`
 	Reason     string            `json:"reason,omitempty"`
@@ -129,9 +135,9 @@ type PartitionStatus struct {
 	Held       string  `json:"held,omitempty"`
 }
 
-func (d *Destination) status() DestinationStatus {
+func (d *Destination) status() Status {
 	stats := d.consumer.Stats()
-	s := DestinationStatus{
+	s := Status{
 		Name: d.config.Name, Group: stats.Group, Member: stats.MemberID, Generation: stats.Generation,
 		Stream: d.config.Target.Kinesis.Stream, Holds: d.holds.List(), Partitions: []PartitionStatus{},
 		Sink: d.sink.Stats(), Account: d.Account(),

@@ -2,6 +2,7 @@ package destination
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"regexp"
 	"strings"
@@ -82,8 +83,8 @@ func (c *Config) validate(report func(path, message string)) {
 			report("source.kafka."+path, message)
 		}
 	})
-	c.Source.Config.Validate(func(path, message string) { report("source."+path, message) })
-	c.Target.Kinesis.Config.Validate(report)
+	c.Source.Validate(func(path, message string) { report("source."+path, message) })
+	c.Target.Kinesis.Validate(report)
 	c.DeadLetter.Validate(report)
 	for _, topic := range c.Source.Kafka.TopicNames() {
 		if topic == c.DeadLetter.Topic {
@@ -115,6 +116,12 @@ func (c *Config) Warnings() []string {
 		warnings = append(warnings, "activation.backfill: not available in this version: members of a segment that is added later are exported with their next event")
 	}
 	return warnings
+}
+
+func (c *Config) warn(log *slog.Logger) {
+	for _, warning := range c.Warnings() {
+		log.Warn("the configuration is allowed, but may surprise", "warning", warning)
+	}
 }
 
 // problem is a mistake that only shows when the file is read already.

@@ -54,7 +54,7 @@ func show(t *testing.T, config Config, paths []datadriven.CmdArg) string {
 	b.WriteString("ok\n")
 	for _, path := range paths {
 		at := reflect.ValueOf(config)
-		for _, key := range strings.Split(path.Key, ".") {
+		for key := range strings.SplitSeq(path.Key, ".") {
 			fields := map[string]reflect.Value{}
 			collectFields(reflect.Indirect(at), fields)
 			var ok bool

@@ -62,16 +62,14 @@ func (d *Destination) nextRules(ctx context.Context) (*ruleset, error) {
 	if err != nil || next.Hash == current.Hash {
 		return nil, err
 	}
-	for _, warning := range config.Warnings() {
-		d.log.Warn(warning)
-	}
+	config.warn(d.log)
 	return next, checkRules(ctx, &config, next.rules, d.pipeline.decoder, d.log)
 }
 
 // refuse keeps the rules in force and says why, once for the same reasons.
 func (d *Destination) refuse(err error) {
 	problems := []string{err.Error()}
-	if all := (Problems)(nil); errors.As(err, &all) {
+	if all := Problems(nil); errors.As(err, &all) {
 		problems = nil
 		for _, p := range all {
 			problems = append(problems, p.Error())

@@ -48,7 +48,7 @@ func startRuled(t *testing.T, text string) *ruled {
 	started := make(chan *Destination, 1)
 	go func() {
 		r.done <- Run(ctx, []Config{config}, Options{
-			Logger: slog.New(slog.NewTextHandler(r.bubble.log, nil)), Dial: r.network.DialContext, Listen: r.network.Listen,
+			Logger: slog.New(slog.NewTextHandler(r.log, nil)), Dial: r.network.DialContext, Listen: r.network.Listen,
 			Reload: r.ask, Started: func(ds []*Destination) { started <- ds[0] },
 		})
 	}()
@@ -59,7 +59,11 @@ func startRuled(t *testing.T, text string) *ruled {
 	}
 	t.Cleanup(func() {
 		r.cancel()
-		r.ended.Do(func() { <-r.done })
+		r.ended.Do(func() {
+			if err := <-r.done; err != nil {
+				t.Errorf("run: %v", err)
+			}
+		})
 	})
 	return r
 }
@@ -72,17 +76,17 @@ func (r *ruled) write(text string) {
 }
 
 // reloadWith rewrites the file and has it read.
-func (r *ruled) reloadWith(text string) DestinationStatus {
+func (r *ruled) reloadWith(text string) Status {
 	r.t.Helper()
 	r.write(text)
 	r.ask <- struct{}{}
 	synctest.Wait()
 	_, body := r.get(8080, "/status")
-	var status Status
-	if err := json.Unmarshal([]byte(body), &status); err != nil {
+	var overview Overview
+	if err := json.Unmarshal([]byte(body), &overview); err != nil {
 		r.t.Fatal(err)
 	}
-	return status.Destinations[0]
+	return overview.Destinations[0]
 }
 
 // registerForbidden registers a newer writer schema, whose person.email carries C2.
@@ -140,8 +144,8 @@ func TestALabelThatAppearsAtRunTimeHoldsThePartitionUntilTheRulesChange(t *testi
 		if _, metrics := r.get(8080, "/metrics"); !strings.Contains(metrics, `kinesis_destination_held_partitions{destination="leads",reason="policy-violation"} 3`) {
 			t.Error("the metrics do not show the held partitions")
 		}
-		if n := r.bubble.log.count("held: retrying"); n != 1 || r.bubble.log.count("error=\"schema id 2: policy violation: core/C2-exportToThirdParty") != 1 {
-			t.Errorf("logged %d times, or without the policy:\n%s", n, r.bubble.log)
+		if n := r.log.count("held: retrying"); n != 1 || r.log.count("error=\"schema id 2: policy violation: core/C2-exportToThirdParty") != 1 {
+			t.Errorf("logged %d times, or without the policy:\n%s", n, r.log)
 		}
 		if r.emails() != before {
 			t.Error("something was exported that policy forbids")
@@ -234,9 +238,9 @@ func TestALabelThatAppearsAtRunTimeMakesDeadLetters(t *testing.T) {
 func TestARefusedReloadChangesNothingAndIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startRuled(t, governedConfig)
-		change := func(old, new string) string {
+		change := func(old, now string) string {
 			t.Helper()
-			text := strings.Replace(governedConfig, old, new, 1)
+			text := strings.Replace(governedConfig, old, now, 1)
 			if text == governedConfig {
 				t.Fatalf("no %s", old)
 			}
@@ -261,7 +265,7 @@ func TestARefusedReloadChangesNothingAndIsToldOnce(t *testing.T) {
 				}
 			}
 		}
-		if n := r.bubble.log.count("new configuration refused"); n != 7 {
+		if n := r.log.count("new configuration refused"); n != 7 {
 			t.Errorf("7 refusals were logged %d times", n)
 		}
 		g, o := newLeads(t, 14, 10), newOracle()

@@ -125,9 +125,7 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	if err != nil {
 		return nil, err
 	}
-	for _, warning := range config.Warnings() {
-		log.Warn(warning)
-	}
+	config.warn(log)
 	transport := &http.Transport{DialContext: o.Dial, Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 30 * time.Second}
 	decoder, err := schemas.NewDecoder(config.Source.Config, &http.Client{Transport: transport})
 	if err != nil {

@@ -89,8 +89,7 @@ func (l *loader) relative(name string) string {
 
 // plainPathError is err without the name of the system call.
 func plainPathError(err error) string {
-	var at *os.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*os.PathError](err); ok {
 		return at.Path + ": " + at.Err.Error()
 	}
 	return err.Error()

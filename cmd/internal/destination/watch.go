@@ -19,7 +19,7 @@ const settleTime = 200 * time.Millisecond
 // ctx, and then closes stopped. Where files cannot be watched, hangup remains.
 func Watch(ctx context.Context, configs []Config, hangup <-chan os.Signal, log *slog.Logger) (reload <-chan struct{}, stopped <-chan struct{}) {
 	changes, done := make(chan struct{}, 1), make(chan struct{})
-	w := &watcher{log: log, real: map[string]string{}}
+	w := &watcher{log: log, targets: map[string]string{}}
 	for i := range configs {
 		w.configs = append(w.configs, configs[i].origin.file)
 	}
@@ -42,7 +42,7 @@ type watcher struct {
 	log     *slog.Logger
 	configs []string
 	notify  *fsnotify.Watcher // nil: files cannot be watched
-	real    map[string]string // file → where its symbolic links lead
+	targets map[string]string // file → where its symbolic links lead
 }
 
 func (w *watcher) run(ctx context.Context, hangup <-chan os.Signal, changes chan<- struct{}) {
@@ -83,8 +83,8 @@ func (w *watcher) concerns(event fsnotify.Event) bool {
 		return false
 	}
 	name := filepath.Clean(event.Name)
-	for file, real := range w.real {
-		if name == file || realPath(file) != real {
+	for file, target := range w.targets {
+		if name == file || realPath(file) != target {
 			return true
 		}
 	}
@@ -97,12 +97,12 @@ func (w *watcher) look() {
 	if w.notify == nil {
 		return
 	}
-	clear(w.real)
+	clear(w.targets)
 	for _, file := range w.configs {
 		config, _ := Load(file) // with mistakes, too, it tells what it read
 		for _, read := range append(config.origin.reads, file) {
 			read = filepath.Clean(read)
-			w.real[read] = realPath(read)
+			w.targets[read] = realPath(read)
 			if err := w.notify.Add(filepath.Dir(read)); err != nil {
 				w.log.Warn("a folder of the configuration cannot be watched; SIGHUP has it read again", "folder", filepath.Dir(read), "error", err)
 			}
@@ -112,9 +112,9 @@ func (w *watcher) look() {
 
 // realPath is where a file is once symbolic links are followed; empty when it is nowhere.
 func realPath(file string) string {
-	real, err := filepath.EvalSymlinks(file)
+	target, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return ""
 	}
-	return real
+	return target
 }
