@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"kinesis-destination/schemas"
@@ -244,6 +245,42 @@ func TestDeadLetterKeepsItsPartitionKey(t *testing.T) {
 			t.Errorf("violation: %v", plan.Violation())
 		}
 	}
+}
+
+// TestPlanIsSharedByGoroutines runs under the race detector, on events that borrow tables and slots.
+func TestPlanIsSharedByGoroutines(t *testing.T) {
+	s := mustSchema(t, schemas.SegmentEvaluation)
+	config := hostileConfig()
+	for i := range 2 * slotsAtHand {
+		config.Activation.Attributes = append(config.Activation.Attributes, fmt.Sprint("unknown", i))
+	}
+	var members []string
+	for i := range 50 {
+		members = append(members, fmt.Sprintf(`"segment-%d": {"lastQualificationTime": 0, "status": "realized"}`, i))
+	}
+	mapped := `"` + config.Activation.Segments[0].ID + `": {"lastQualificationTime": 0, "status": "realized"}`
+	event := mustEvent(t, s, []byte(overlay(string(exampleEvent),
+		`"segmentMembership": {"ups": {`+strings.Join(append(members, mapped), ", ")+`}}`)))
+	plan := mustPlan(t, config, s)
+	want, err := plan.Apply(nil, event, Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			var buffer []byte
+			for range 100 {
+				got, err := plan.Apply(buffer[:0], event, Source{})
+				if err != nil || string(got.Data) != string(want.Data) {
+					t.Errorf("%v %s", err, got.Data)
+					return
+				}
+				buffer = got.Data
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestCompileNeedsRulesAndSchema(t *testing.T) {
