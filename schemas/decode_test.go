@@ -27,6 +27,17 @@ func TestRawMessagesAreOfTheSchemaFile(t *testing.T) {
 	}
 }
 
+// TestRegistryDecidesTheFraming: beside a registry, the schema file only tells labels.
+func TestRegistryDecidesTheFraming(t *testing.T) {
+	d, err := NewDecoder(Config{Registry: &RegistryConfig{URL: "http://localhost:1"}, SchemaFile: "segment-evaluation.avsc"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Decode(context.Background(), []byte("raw Avro")); !errors.Is(err, ErrMalformed) {
+		t.Error(err)
+	}
+}
+
 func TestDecoderNeedsASource(t *testing.T) {
 	for _, c := range []Config{
 		{},

@@ -39,11 +39,6 @@ type reference struct {
 	Version int    `json:"version"`
 }
 
-// IsMessageFault says that an error is about the message that was decoded, and will be the same the next time.
-func IsMessageFault(err error) bool {
-	return errors.Is(err, ErrMalformed) || errors.Is(err, ErrUnknownSchema) || errors.Is(err, ErrInvalidSchema)
-}
-
 func (r *Registry) get(ctx context.Context, path string) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+path, http.NoBody)
 	if err != nil {

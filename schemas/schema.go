@@ -16,6 +16,11 @@ var (
 	ErrInvalidSchema = errors.New("invalid schema")
 )
 
+// IsMessageFault says that an error is about the message that was decoded, and will be the same the next time.
+func IsMessageFault(err error) bool {
+	return errors.Is(err, ErrMalformed) || errors.Is(err, ErrUnknownSchema) || errors.Is(err, ErrInvalidSchema)
+}
+
 // maxSchemaNodes bounds how large a schema may be, in type references.
 const maxSchemaNodes = 50_000
 
