@@ -2,14 +2,12 @@ package schemas
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // EncodeJSON writes an event in Avro JSON as the Avro bytes of the schema. Map entries keep the order of the text,
@@ -221,103 +219,4 @@ func (t *Type) branchCalled(name string) int {
 
 func appendLong(dst []byte, n int64) []byte {
 	return binary.AppendUvarint(dst, uint64(n<<1)^uint64(n>>63))
-}
-
-// latin1 writes bytes the way Avro JSON has them in a string.
-func latin1(raw []byte) string {
-	text := make([]byte, 0, len(raw)+len(raw)/2)
-	for _, b := range raw {
-		text = utf8.AppendRune(text, rune(b))
-	}
-	return string(text)
-}
-
-// DecodeJSON writes the Avro bytes of an event as Avro JSON, in the order of the bytes.
-func (s *Schema) DecodeJSON(body []byte) ([]byte, error) {
-	c := NewCursor(body)
-	if c.Skip(s.Root); !c.Done() {
-		return nil, fmt.Errorf("%w: the bytes do not fit the schema", ErrMalformed)
-	}
-	c = NewCursor(body)
-	return appendJSON(nil, &c, s.Root), nil
-}
-
-func appendJSON(dst []byte, c *Cursor, t *Type) []byte {
-	switch t.Kind {
-	case Null:
-		return append(dst, "null"...)
-	case Boolean:
-		return strconv.AppendBool(dst, c.Boolean())
-	case Int, Long:
-		return strconv.AppendInt(dst, c.Long(), 10)
-	case Float:
-		return appendFloat(dst, float64(c.Float()), 32)
-	case Double:
-		return appendFloat(dst, c.Double(), 64)
-	case String:
-		return appendText(dst, string(c.Bytes()))
-	case Bytes:
-		return appendText(dst, latin1(c.Bytes()))
-	case Fixed:
-		return appendText(dst, latin1(c.Fixed(t.Size)))
-	case Enum:
-		return appendText(dst, t.Symbols[c.Index(len(t.Symbols))])
-	case Union:
-		branch := c.Branch(t)
-		if branch.Kind == Null {
-			return append(dst, "null"...)
-		}
-		dst = append(appendText(append(dst, '{'), branch.branchName()), ':')
-		return append(appendJSON(dst, c, branch), '}')
-	}
-	return appendNested(dst, c, t)
-}
-
-func appendNested(dst []byte, c *Cursor, t *Type) []byte {
-	opening, closing := byte('{'), byte('}')
-	if t.Kind == Array {
-		opening, closing = '[', ']'
-	}
-	dst = append(dst, opening)
-	for i := range t.Fields {
-		dst = append(appendText(separate(dst, i), t.Fields[i].Name), ':')
-		dst = appendJSON(dst, c, t.Fields[i].Type)
-	}
-	if t.Kind != Record {
-		for i, b := 0, (Blocks{}); c.Next(t, &b); i++ {
-			if dst = separate(dst, i); t.Kind == Map {
-				dst = append(appendText(dst, string(c.Bytes())), ':')
-			}
-			dst = appendJSON(dst, c, t.Items)
-		}
-	}
-	return append(dst, closing)
-}
-
-func separate(dst []byte, i int) []byte {
-	if i > 0 {
-		return append(dst, ',')
-	}
-	return dst
-}
-
-// appendFloat writes what is no number as a string, as Avro's own JSON encoder does.
-func appendFloat(dst []byte, f float64, bits int) []byte {
-	switch {
-	case math.IsNaN(f):
-		return append(dst, `"NaN"`...)
-	case math.IsInf(f, 1):
-		return append(dst, `"Infinity"`...)
-	case math.IsInf(f, -1):
-		return append(dst, `"-Infinity"`...)
-	}
-	return strconv.AppendFloat(dst, f, 'g', -1, bits)
-}
-
-func appendText(dst []byte, text string) []byte {
-	quoted, err := json.Marshal(text)
-	if err != nil { // a string always has a JSON form
-		return append(dst, `""`...)
-	}
-	return append(dst, quoted...)
 }
