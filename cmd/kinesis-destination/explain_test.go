@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -86,6 +87,33 @@ func TestExplainOfWhatDoesNotLeavePrintsNothing(t *testing.T) {
 	got := command(t, unmapped, "explain", "-c", s.configFile, "-o", "json", "-")
 	if want := `{"outcome":"filtered","reason":"unmapped-segment","rule":3,"partitionKey":"","record":null}` + "\n"; got.stdout != want || got.stderr != "" || got.code != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestExplainShowsWhatPolicyHolds(t *testing.T) {
+	s := startServers(t)
+	s.write(s.forbidden())
+	got := command(t, "", "explain", "-c", s.configFile, exampleEvent)
+	if got.code != 0 || got.stdout != "" || !strings.HasPrefix(got.stderr, "outcome: held\n") {
+		t.Errorf("%+v", got)
+	}
+	for _, want := range []string{"reason: policy-violation\n", "rule: 26: ", "forbids exportToThirdParty", "label weighed: C2 on mobilePhone.number"} {
+		if !strings.Contains(got.stderr, want) {
+			t.Errorf("the story lacks %q:\n%s", want, got.stderr)
+		}
+	}
+}
+
+func TestExplainFailsWhenTheRegistryIsAway(t *testing.T) {
+	s := startServers(t)
+	s.registry.SetStatus(http.StatusServiceUnavailable)
+	got := command(t, "", "explain", "-c", s.configFile, exampleEvent)
+	if got.code != exitFailed || got.stdout != "" || !strings.Contains(got.stderr, "look up the event's schema (or give one with --schema): ") {
+		t.Errorf("%+v", got)
+	}
+	withSchema := command(t, "", "explain", "-c", s.configFile, "--schema", "../../schemas/segment-evaluation.avsc", exampleEvent)
+	if withSchema.code != 0 || withSchema.stdout != compacted(t)+"\n" {
+		t.Errorf("with a schema at hand: %+v", withSchema)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"kinesis-destination/consumer"
@@ -76,7 +77,7 @@ func Live(ctx context.Context, config *Config) ([]Check, []transform.Evaluation,
 		return nil, nil, err
 	}
 	defer letters.CloseIdleConnections()
-	letters.MetadataTopics = append(config.Source.Kafka.TopicNames(), config.DeadLetter.Topic)
+	letters.MetadataTopics = slices.Concat(config.Source.Kafka.TopicNames(), []string{config.DeadLetter.Topic})
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	failures := sink.Check(ctx, config.Target.Kinesis.Config, sink.Options{

@@ -41,7 +41,14 @@ func (h *holds) Set(key holdKey, reason string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	before, was := h.causes[key]
-	if was && before.Reason == reason || !was && reason == "" {
+	switch {
+	case was && before.Reason == reason: // the words of the cause may differ by now
+		if err != nil {
+			before.Cause = err.Error()
+			h.causes[key] = before
+		}
+		return
+	case !was && reason == "":
 		return
 	}
 	delete(h.causes, key)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,9 +54,11 @@ func Run(ctx context.Context, configs []Config, o Options) error {
 		}
 	}()
 	defer func() {
+		var closing sync.WaitGroup
 		for _, d := range destinations {
-			d.close(context.WithoutCancel(ctx))
+			closing.Go(func() { d.close(context.WithoutCancel(ctx)) })
 		}
+		closing.Wait()
 	}()
 	for _, config := range configs {
 		d, err := newDestination(ctx, config, registry, o)
@@ -112,35 +115,41 @@ type Destination struct {
 	consumer *consumer.Consumer
 	pipeline *pipeline
 	log      *slog.Logger
-	close    func(context.Context)
+	teardown []func(context.Context) // what was started, closed in the reverse order
 
 	mu      sync.Mutex
 	refused *RefusedReload // the last one; nil once a newer one was not refused
 }
 
 // newDestination wires the stages of one destination together.
-func newDestination(ctx context.Context, config Config, registry prometheus.Registerer, o Options) (*Destination, error) {
+func newDestination(ctx context.Context, config Config, registry prometheus.Registerer, o Options) (_ *Destination, err error) {
 	log := o.Logger.With("destination", config.Name)
+	d := &Destination{config: config, account: newAccount(config.Name), holds: newHolds(log), log: log}
+	defer func() {
+		if err != nil {
+			d.close(context.WithoutCancel(ctx))
+		}
+	}()
 	rules, err := newRuleset(&config, 1)
 	if err != nil {
 		return nil, err
 	}
 	config.warn(log)
 	transport := &http.Transport{DialContext: o.Dial, Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 30 * time.Second}
+	d.atClose(func(context.Context) { transport.CloseIdleConnections() })
 	decoder, err := schemas.NewDecoder(config.Source.Config, &http.Client{Transport: transport})
 	if err != nil {
 		return nil, err
 	}
 	if err := checkRules(ctx, &config, rules.rules, decoder, log); err != nil {
-		transport.CloseIdleConnections()
 		return nil, err
 	}
-	d := &Destination{config: config, account: newAccount(config.Name), holds: newHolds(log), log: log}
 	letters, err := config.Source.Kafka.Transport(o.Dial)
 	if err != nil {
 		return nil, err
 	}
-	letters.MetadataTopics = append(config.Source.Kafka.TopicNames(), config.DeadLetter.Topic)
+	letters.MetadataTopics = slices.Concat(config.Source.Kafka.TopicNames(), []string{config.DeadLetter.Topic})
+	d.atClose(func(context.Context) { letters.CloseIdleConnections() })
 	d.consumer, err = consumer.New(config.Source.Kafka, consumer.Options{
 		Dial: o.Dial, Logger: log,
 		OnRevoke: func() { d.sink.Withdraw() },
@@ -164,18 +173,25 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	if err != nil {
 		return nil, err
 	}
-	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds}
-	d.pipeline.rules.Store(rules)
-	d.close = func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, closeTimeout)
-		defer cancel()
+	d.atClose(func(ctx context.Context) {
 		if err := d.sink.Close(ctx); err != nil {
 			log.Warn("the sink did not close in time", "error", err)
 		}
-		letters.CloseIdleConnections()
-		transport.CloseIdleConnections()
-	}
+	})
+	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds}
+	d.pipeline.rules.Store(rules)
 	return d, registry.Register(d.account)
+}
+
+func (d *Destination) atClose(f func(context.Context)) { d.teardown = append(d.teardown, f) }
+
+// close ends what newDestination started, the last first.
+func (d *Destination) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	for _, end := range slices.Backward(d.teardown) {
+		end(ctx)
+	}
 }
 
 func (d *Destination) run(ctx context.Context) error {
