@@ -1,0 +1,220 @@
+package destination
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"time"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
+)
+
+// Verification compares what a range of the topic must have made with what
+// stands in the stream.
+type Verification struct {
+	Consumed     int64            `json:"consumed"` // events of the range
+	Expected     int64            `json:"expected"` // records that they make by the configuration
+	Filtered     map[string]int64 `json:"filtered"`
+	DeadLettered map[string]int64 `json:"deadLettered"` // by the configuration; not looked for
+	Found        int64            `json:"found"`
+	Missing      int64            `json:"missing"`
+	Reordered    int64            `json:"reordered"`  // stand only after a newer record of their key, or leave an old state as the last
+	Duplicates   int64            `json:"duplicates"` // repetitions; allowed after a crash or a lost answer
+	Unknown      int64            `json:"unknown"`    // records of the stream that no event of the range makes
+	Undecided    []string         `json:"undecided"`  // what cannot be told, and why
+}
+
+// OK tells whether nothing is missing and nothing out of order.
+func (v *Verification) OK() bool { return v.Missing == 0 && v.Reordered == 0 }
+
+// Verify reads the range of the topic and the stream, and compares them.
+func Verify(ctx context.Context, config *Config, from, to consumer.Place) (*Verification, error) {
+	history, err := consumer.NewHistory(config.Source.Kafka, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer history.Close()
+	ranges, err := history.Ranges(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	committed, err := history.Committed(ctx, config.Source.Kafka.Group, ranges)
+	if err != nil {
+		return nil, err
+	}
+	v := newVerifier()
+	late := int64(0)
+	for i := range ranges {
+		if done := committed[ranges[i]]; done < ranges[i].To {
+			late += ranges[i].To - max(done, ranges[i].From)
+			ranges[i].To = done
+		}
+	}
+	if late > 0 {
+		v.result.Undecided = append(v.result.Undecided, fmt.Sprintf("%d offsets of the range are not committed yet: they are not judged", late))
+	}
+	if err := v.readTopic(ctx, config, history, ranges); err != nil {
+		return nil, err
+	}
+	options := sink.Options{DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers}
+	if err := sink.ReadStream(ctx, config.Target.Kinesis.Config, options, v.oldest, func(s sink.Stored) error {
+		v.stored(s.PartitionKey, s.Data)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	return v.verdict(config), nil
+}
+
+// clockSlack is how far the clocks of Kafka and Kinesis may be apart.
+const clockSlack = time.Minute
+
+// verifier holds, per partition key, the documents that are expected, in order.
+// A document is known by its hash: a range may be large.
+type verifier struct {
+	result   Verification
+	seed     maphash.Seed
+	expected map[string]*sequence
+	oldest   time.Time // of the range's events, less the slack
+}
+
+// sequence is what is expected of one key, and how much of it has been found.
+type sequence struct {
+	documents []uint64
+	found     []bool
+	next      int // behind the newest that was found
+	last      int // where the latest record of the key in the stream belongs
+}
+
+func newVerifier() *verifier {
+	return &verifier{
+		seed: maphash.MakeSeed(), expected: map[string]*sequence{},
+		result: Verification{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Undecided: []string{}},
+	}
+}
+
+func (v *verifier) readTopic(ctx context.Context, config *Config, history *consumer.History, ranges []consumer.Range) error {
+	decoder, err := schemas.NewDecoder(config.Source.Config, nil)
+	if err != nil {
+		return err
+	}
+	rules, err := newRuleset(config, 1)
+	if err != nil {
+		return err
+	}
+	for _, r := range ranges {
+		if err := history.Read(ctx, r, func(m *consumer.Message) error { return v.event(ctx, decoder, rules, m) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// event judges a message as run does, and expects the record that it makes.
+func (v *verifier) event(ctx context.Context, decoder *schemas.Decoder, rules *ruleset, m *consumer.Message) error {
+	v.result.Consumed++
+	if at := m.Time.Add(-clockSlack); v.oldest.IsZero() || at.Before(v.oldest) {
+		v.oldest = at
+	}
+	if m.Value == nil {
+		v.result.Filtered[ReasonTombstone]++
+		return nil
+	}
+	event, err := decoder.Decode(ctx, m.Value)
+	if err != nil {
+		failure, own := decodeFailure(err)
+		if !own {
+			return err
+		}
+		v.result.DeadLettered[failure.Reason]++
+		return nil
+	}
+	decision, err := rules.judge(nil, event, transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset})
+	switch decision.Outcome {
+	case transform.Filter:
+		v.result.Filtered[string(decision.Reason)]++
+	case transform.Export:
+		v.expect(decision.PartitionKey, decision.Data)
+	case transform.Hold:
+		return fmt.Errorf("offset %d of %s/%d is held: %w", m.Offset, m.Topic, m.Partition, err)
+	default:
+		v.result.DeadLettered[string(decision.Reason)]++
+	}
+	return nil
+}
+
+func (v *verifier) expect(key string, document []byte) {
+	s := v.expected[key]
+	if s == nil {
+		s = &sequence{}
+		v.expected[key] = s
+	}
+	s.documents = append(s.documents, maphash.Bytes(v.seed, document))
+	s.found = append(s.found, false)
+	v.result.Expected++
+}
+
+// stored takes the next document of a key as it stands in the stream.
+func (v *verifier) stored(key string, document []byte) {
+	s := v.expected[key]
+	if s == nil {
+		v.result.Unknown++
+		return
+	}
+	hash := maphash.Bytes(v.seed, document)
+	for i := s.next; i < len(s.documents); i++ {
+		if s.documents[i] == hash {
+			s.found[i], s.next, s.last = true, i+1, i
+			v.result.Found++
+			return
+		}
+	}
+	for i := s.next - 1; i >= 0; i-- {
+		switch {
+		case s.documents[i] != hash:
+		case s.found[i]:
+			s.last = i
+			v.result.Duplicates++
+			return
+		default: // something newer of this key was found before it
+			s.found[i], s.last = true, i
+			v.result.Found++
+			v.result.Reordered++
+			return
+		}
+	}
+	v.result.Unknown++
+}
+
+func (v *verifier) verdict(config *Config) *Verification {
+	for _, s := range v.expected {
+		for _, found := range s.found {
+			if !found {
+				v.result.Missing++
+			}
+		}
+		if s.next > 0 && s.last != s.next-1 { // a repetition that leaves an old state as the last one
+			v.result.Reordered++
+		}
+	}
+	if !config.Target.Kinesis.Metadata {
+		v.result.Undecided = append(v.result.Undecided,
+			"records carry no _source (target.kinesis.metadata): equal documents of one identity cannot be told apart, so one of them may stand for another")
+	}
+	if v.result.Unknown > 0 {
+		v.result.Undecided = append(v.result.Undecided,
+			"unknown records are of events outside the range, of earlier rules, or of other writers to the stream")
+	}
+	if v.result.Missing > 0 {
+		v.result.Undecided = append(v.result.Undecided,
+			"a missing record may have been exported under earlier rules, be on the dead-letter topic, or be past the stream's retention")
+	}
+	return &v.result
+}
+
+// ErrNotVerified says that records are missing or out of order.
+var ErrNotVerified = errors.New("the stream does not hold what the topic's range makes")

@@ -1,0 +1,99 @@
+package destination
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"kinesis-destination/consumer"
+)
+
+func TestVerifierStories(t *testing.T) {
+	datadriven.RunTest(t, "testdata/verify.txt", func(t *testing.T, d *datadriven.TestData) string {
+		v := newVerifier()
+		topic, stream, _ := strings.Cut(d.Input, "|")
+		for _, document := range strings.Fields(topic) {
+			v.expect(document[:1], []byte(document))
+		}
+		for _, document := range strings.Fields(stream) {
+			v.stored(document[:1], []byte(document))
+		}
+		r := v.verdict(&Config{Target: Target{Kinesis: Kinesis{Metadata: true}}})
+		return fmt.Sprintf("ok=%v found=%d missing=%d reordered=%d duplicates=%d unknown=%d\n", r.OK(), r.Found, r.Missing, r.Reordered, r.Duplicates, r.Unknown)
+	})
+}
+
+// Whatever is done to a right stream that breaks a promise is found.
+func TestVerifierFindsEveryBreach(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	for range 500 {
+		n := 2 + rnd.IntN(20)
+		v := newVerifier()
+		var stream []string
+		for i := range n {
+			document := fmt.Sprint("document ", i)
+			v.expect("a", []byte(document))
+			stream = append(stream, document)
+		}
+		breach := rnd.IntN(3)
+		i := rnd.IntN(n - 1)
+		switch breach {
+		case 0: // lost
+			stream = append(stream[:i], stream[i+1:]...)
+		case 1: // swapped
+			stream[i], stream[i+1] = stream[i+1], stream[i]
+		case 2: // repeated from i on, as after a crash: allowed
+			stream = append(stream, stream[i:]...)
+		}
+		for _, document := range stream {
+			v.stored("a", []byte(document))
+		}
+		if r := v.verdict(&Config{}); r.OK() != (breach == 2) {
+			t.Fatalf("seed %d: breach %d at %d of %d: %+v", seed, breach, i, n, r)
+		}
+	}
+}
+
+func TestContractVerifyTellsThatTheStreamHoldsWhatTheTopicMakes(t *testing.T) {
+	s := newSite(t, nil)
+	g, o := newLeads(t, 18, 50), newOracle()
+	s.feed(g, o, 500)
+	p := s.start()
+	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) == o.total })
+	p.stop(t)
+	config, err := Parse("site.yaml", []byte(s.configText()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := func() *Verification {
+		t.Helper()
+		from, err := consumer.ParsePlace("earliest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, err := consumer.ParsePlace("latest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := Verify(t.Context(), &config, from, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	v := verify()
+	if !v.OK() || v.Consumed != o.total || v.Found != o.total-sum(o.filtered) || v.Duplicates+v.Unknown != 0 || sum(v.Filtered) != sum(o.filtered) {
+		t.Errorf("%+v", v)
+	}
+	// What the group has not come to yet is not said to be missing.
+	s.feed(g, o, 100)
+	if v := verify(); !v.OK() || len(v.Undecided) < 2 {
+		t.Errorf("%+v", v)
+	}
+}

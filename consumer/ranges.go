@@ -1,0 +1,209 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// Place is one end of a range of messages: a time, the earliest or the latest
+// message, or an offset for each partition.
+type Place struct {
+	where   string // Earliest or Latest; empty: see the others
+	at      time.Time
+	offsets map[int]int64
+}
+
+// ParsePlace reads what users write: earliest, latest, a time as of RFC 3339, or
+// offsets as partition=offset, separated by commas.
+func ParsePlace(text string) (Place, error) {
+	if text == Earliest || text == Latest {
+		return Place{where: text}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return Place{at: at}, nil
+	}
+	p := Place{offsets: map[int]int64{}}
+	for part := range strings.SplitSeq(text, ",") {
+		partition, offset, ok := strings.Cut(part, "=")
+		n, err1 := strconv.Atoi(strings.TrimSpace(partition))
+		o, err2 := strconv.ParseInt(strings.TrimSpace(offset), 10, 64)
+		if _, twice := p.offsets[n]; !ok || err1 != nil || err2 != nil || n < 0 || o < 0 || twice {
+			return Place{}, fmt.Errorf("%q is none of: earliest, latest, a time such as 2026-01-31T12:00:00Z, offsets such as 0=100,1=250", text)
+		}
+		p.offsets[n] = o
+	}
+	return p, nil
+}
+
+// Time is the place as a time, where it is one.
+func (p Place) Time() (time.Time, bool) { return p.at, !p.at.IsZero() }
+
+// Range is a bounded part of a partition: offsets From, included, to To, not.
+type Range struct {
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	From      int64  `json:"from"`
+	To        int64  `json:"to"`
+}
+
+// History reads bounded parts of topics, in no group and with nothing committed.
+type History struct {
+	cfg       Config
+	transport *kafka.Transport
+	client    *kafka.Client
+}
+
+// NewHistory prepares a reader; Close gives its connections back.
+func NewHistory(cfg Config, dial func(ctx context.Context, network, address string) (net.Conn, error)) (*History, error) {
+	transport, err := cfg.Transport(dial)
+	if err != nil {
+		return nil, err
+	}
+	return &History{cfg, transport, &kafka.Client{Addr: cfg.Addr(), Transport: transport}}, nil
+}
+
+// Close gives the connections back.
+func (h *History) Close() { h.transport.CloseIdleConnections() }
+
+// Ranges finds the offsets between two places in every partition of the topics.
+func (h *History) Ranges(ctx context.Context, from, to Place) ([]Range, error) {
+	topics, err := metadata(ctx, h.client, h.cfg.Addr(), h.cfg.TopicNames())
+	if err != nil {
+		return nil, err
+	}
+	var ranges []Range
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			tp := topicPartition{t.Name, p.ID}
+			r := Range{Topic: t.Name, Partition: p.ID}
+			if r.From, err = h.offset(ctx, tp, from, 0); err != nil {
+				return nil, err
+			}
+			if r.To, err = h.offset(ctx, tp, to, 0); err != nil {
+				return nil, err
+			}
+			if r.To > r.From {
+				ranges = append(ranges, r)
+			}
+		}
+	}
+	slices.SortFunc(ranges, func(a, b Range) int {
+		return compareTopicPartitions(topicPartition{a.Topic, a.Partition}, topicPartition{b.Topic, b.Partition})
+	})
+	return ranges, nil
+}
+
+// offset is a place in one partition; what offsets does not name is absent.
+func (h *History) offset(ctx context.Context, tp topicPartition, p Place, absent int64) (int64, error) {
+	if p.offsets != nil {
+		if o, ok := p.offsets[tp.partition]; ok {
+			return o, nil
+		}
+		return absent, nil
+	}
+	request := kafka.FirstOffsetOf(tp.partition)
+	switch {
+	case p.where == Latest:
+		request = kafka.LastOffsetOf(tp.partition)
+	case p.where == "":
+		request = kafka.TimeOffsetOf(tp.partition, p.at)
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	found, err := h.list(ctx, tp, request)
+	if err != nil || p.where != "" {
+		return found, err
+	}
+	if found < 0 { // nothing is as new as that
+		return h.list(ctx, tp, kafka.LastOffsetOf(tp.partition))
+	}
+	return found, nil
+}
+
+func (h *History) list(ctx context.Context, tp topicPartition, request kafka.OffsetRequest) (int64, error) {
+	res, err := h.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{tp.topic: {request}}})
+	if err == nil && len(res.Topics[tp.topic]) == 0 {
+		err = kafka.UnknownTopicOrPartition
+	}
+	if err == nil {
+		err = res.Topics[tp.topic][0].Error
+	}
+	if err != nil {
+		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, err)
+	}
+	p := res.Topics[tp.topic][0]
+	switch request.Timestamp {
+	case kafka.FirstOffset:
+		return p.FirstOffset, nil
+	case kafka.LastOffset:
+		return p.LastOffset, nil
+	}
+	for o := range p.Offsets {
+		return o, nil // the one that was asked for
+	}
+	return -1, nil
+}
+
+// Committed is how far a group has settled each of the ranges.
+func (h *History) Committed(ctx context.Context, group string, ranges []Range) (map[Range]int64, error) {
+	c := &Consumer{cfg: h.cfg, addr: h.cfg.Addr(), client: h.client}
+	c.cfg.Group = group
+	var tps []topicPartition
+	for _, r := range ranges {
+		tps = append(tps, topicPartition{r.Topic, r.Partition})
+	}
+	found, err := c.committed(ctx, tps)
+	if err != nil {
+		return nil, err
+	}
+	result := make(map[Range]int64, len(ranges))
+	for i, r := range ranges {
+		if at, ok := found[tps[i]]; ok {
+			result[r] = at.committed
+		} else {
+			result[r] = -1
+		}
+	}
+	return result, nil
+}
+
+// Read hands the messages of a range to each, in order, as the group would get
+// them. It ends with the range, with ctx, or with the first error of each.
+func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) error {
+	p := peek{h.transport, h.cfg.Addr(), topicPartition{r.Topic, r.Partition}}
+	wait := newBackoff()
+	for at := r.From; at < r.To; {
+		answer, b, err := p.fetch(ctx, at, readCommitted)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, kafka.OffsetOutOfRange):
+			return fmt.Errorf("read %s/%d from offset %d: %w", r.Topic, r.Partition, at, err)
+		case err != nil:
+			pause(ctx, wait.NextBackOff())
+			continue
+		}
+		wait.Reset()
+		for i := range b.messages {
+			if b.messages[i].Offset >= r.To {
+				return nil
+			}
+			if err := each(&b.messages[i]); err != nil {
+				return err
+			}
+		}
+		if b.next == at && answer.LastStableOffset >= 0 && at >= answer.LastStableOffset {
+			return nil // a transaction that is still open holds the rest back
+		}
+		at = b.next
+	}
+	return nil
+}
