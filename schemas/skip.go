@@ -25,8 +25,7 @@ const (
 	opEnum
 	opUnion
 	opNullable // null or something: the next ops say what
-	opArray
-	opMap
+	opBlocks
 	opCall
 )
 
@@ -35,7 +34,7 @@ type op struct {
 	code  opCode
 	after uint8 // how many ops a nullable's null jumps over
 	n     int32 // bytes of a fixed, symbols of an enum, index of a null
-	t     *Type // of a union, an array, a map, or a call
+	t     *Type // of a union, an array or map, or a call
 }
 
 // compile makes the type's ops, and those of the types within.
@@ -60,8 +59,11 @@ func (t *Type) compile() {
 	case Enum:
 		ops = append(ops, op{code: opEnum, n: int32(len(t.Symbols))})
 	case Array, Map:
-		t.Items.compile()
-		ops = append(ops, op{code: map[Kind]opCode{Array: opArray, Map: opMap}[t.Kind], t: t})
+		if t.Kind == Map {
+			t.entry = []op{{code: opBytes}}
+		}
+		t.entry = append(t.entry, t.Items.inline()...)
+		ops = append(ops, op{code: opBlocks, t: t})
 	case Union:
 		t.branches = nil
 		for _, branch := range t.Union {
@@ -124,7 +126,7 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 				return -1
 			}
 			continue
-		case opCall, opArray, opMap:
+		case opCall, opBlocks:
 			if pos = skipNested(b, pos, o, depth); pos < 0 {
 				return -1
 			}
@@ -231,14 +233,8 @@ func skipNested(b []byte, pos int, o *op, depth int) int {
 		if n == 0 {
 			return items // the end, or -1
 		}
-		pos = items
-		for range n {
-			if o.code == opMap {
-				if pos = skipBytes(b, pos); pos < 0 {
-					return -1
-				}
-			}
-			if pos = skip(b, pos, o.t.Items.ops, depth); pos < 0 {
+		for pos = items; n > 0; n-- {
+			if pos = skip(b, pos, o.t.entry, depth); pos < 0 {
 				return -1
 			}
 		}

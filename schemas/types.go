@@ -74,10 +74,11 @@ type Type struct {
 	Union   []*Type  // branches of a union
 
 	precision int
-	minSize   int  // fewest bytes that a value can have
-	ops       []op // how a value is skipped
-	branches  [][]op
-	compiling bool // ops are being made: the type contains itself
+	minSize   int    // fewest bytes that a value can have
+	ops       []op   // how a value is skipped
+	branches  [][]op // of a union: how each is skipped
+	entry     []op   // of an array or map: how an item is skipped, its key included
+	compiling bool   // ops are being made: the type contains itself
 }
 
 // Field is a field of a record.

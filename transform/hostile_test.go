@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"kinesis-destination/schemas"
 )
@@ -126,6 +127,30 @@ func TestTenThousandSegmentsAreOneRecord(t *testing.T) {
 		d, _ := plan.Apply(nil, event, Source{})
 		if d.Reason != c.want || c.want == "" && strings.Count(string(d.Data), "realized") != count+1 {
 			t.Errorf("%s: %v %s, %d segments", c.name, d.Outcome, d.Reason, strings.Count(string(d.Data), "realized"))
+		}
+	}
+}
+
+// TestNothingIsQuadratic: a megabyte of dots, and a hundred thousand merge policies, take no longer than other events.
+func TestNothingIsQuadratic(t *testing.T) {
+	s := mustSchema(t, schemas.SegmentEvaluation)
+	config := exampleConfig()
+	plan := mustPlan(t, config, s)
+	var members []string
+	for i := range 50_000 {
+		members = append(members, fmt.Sprintf(`%q: {"lastQualificationTime": 0, "status": "realized", "mergePolicyId": "M%d"}`,
+			config.Activation.Segments[i%2].ID, i))
+	}
+	many := `{"ups": {` + strings.Join(members, ", ") + `}}`
+	for changes, want := range map[string]Reason{
+		`"changed": {"attributes": ["` + strings.Repeat(".", 1<<20) + `"]}`: ReasonUnmappedAttribute,
+		`"segmentMembership": ` + many:                                      ReasonDuplicateKey,
+	} {
+		event := mustEvent(t, s, []byte(overlay(blank, changes)))
+		started := time.Now()
+		d, _ := plan.Apply(nil, event, Source{})
+		if took := time.Since(started); d.Reason != want || took > 20*time.Second {
+			t.Errorf("%.30s…: %v %s after %s", changes, d.Outcome, d.Reason, took)
 		}
 	}
 }

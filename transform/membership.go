@@ -1,10 +1,6 @@
 package transform
 
-import (
-	"slices"
-
-	"kinesis-destination/schemas"
-)
+import "kinesis-destination/schemas"
 
 // member is one entry of segmentMembership, as a view.
 type member struct {
@@ -172,7 +168,7 @@ type policySet struct {
 	own  bool // the event's own is among them
 	n    int
 	few  [2]string
-	rest []string
+	rest map[string]struct{} // the others: an event with many is hostile
 }
 
 func (s *policySet) add(m member) {
@@ -183,8 +179,10 @@ func (s *policySet) add(m member) {
 	case s.n < len(s.few):
 		s.few[s.n] = m.policy
 		s.n++
+	case s.rest == nil:
+		s.rest = map[string]struct{}{m.policy: {}}
 	default:
-		s.rest = append(s.rest, m.policy)
+		s.rest[m.policy] = struct{}{}
 	}
 }
 
@@ -202,5 +200,6 @@ func (s *policySet) holds(policy string) bool {
 			return true
 		}
 	}
-	return slices.Contains(s.rest, policy)
+	_, ok := s.rest[policy]
+	return ok
 }

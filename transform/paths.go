@@ -49,28 +49,34 @@ func uncovered(paths []string) (alone, covered []string) {
 
 // pathSet answers whether a changed path touches a mapped one: the same, a parent or a child (rule 5).
 type pathSet struct {
-	mapped map[string]struct{}
-	above  map[string]struct{} // every parent of a mapped path
+	mapped  map[string]struct{}
+	above   map[string]struct{} // every parent of a mapped path
+	longest int                 // of the mapped paths: a path has no longer parent among them
 }
 
 func newPathSet(paths []string) pathSet {
-	s := pathSet{map[string]struct{}{}, map[string]struct{}{}}
+	s := pathSet{mapped: map[string]struct{}{}, above: map[string]struct{}{}}
 	for _, path := range paths {
-		s.mapped[path] = struct{}{}
-		for i := range path {
-			if path[i] == '.' {
-				s.above[path[:i]] = struct{}{}
-			}
-		}
+		s.add(path)
 	}
 	return s
 }
 
-func (s pathSet) touches(path string) bool {
+func (s *pathSet) add(path string) {
+	s.mapped[path] = struct{}{}
+	s.longest = max(s.longest, len(path))
+	for i := range path {
+		if path[i] == '.' {
+			s.above[path[:i]] = struct{}{}
+		}
+	}
+}
+
+func (s *pathSet) touches(path string) bool {
 	if _, ok := s.above[path]; ok {
 		return true
 	}
-	for i := range len(path) {
+	for i := range min(len(path), s.longest+1) {
 		if path[i] == '.' {
 			if _, ok := s.mapped[path[:i]]; ok {
 				return true

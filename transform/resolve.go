@@ -56,12 +56,7 @@ func (r *resolver) resolve(t *schemas.Type, o *outline, actual string) *branch {
 
 func (r *resolver) watch(o *outline, actual string) {
 	if o.slot != noSlot {
-		r.watched.mapped[actual] = struct{}{}
-		for i := range actual {
-			if actual[i] == '.' {
-				r.watched.above[actual[:i]] = struct{}{}
-			}
-		}
+		r.watched.add(actual)
 	}
 }
 
