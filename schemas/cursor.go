@@ -146,8 +146,9 @@ func (c *Cursor) header(t *Type, b *Blocks) bool {
 	return n > 0
 }
 
-// blockHeader reads how many items a block of an array or map has, 0 at the end, and where they start: -1 when the
-// count cannot be right.
+// blockHeader reads how many items a block of an array or map has, 0 at the end, and where they start: -1 when there
+// is no count. A count that is too large ends with the bytes, at the first item that is not there; only items without
+// any bytes would go on, and those no writer has a use for.
 func blockHeader(b []byte, pos int, t *Type) (int64, int) {
 	var n int64
 	if pos < len(b) && b[pos] < 0x80 && b[pos]&1 == 0 {
@@ -163,23 +164,10 @@ func blockHeader(b []byte, pos int, t *Type) (int64, int) {
 		}
 		pos = c.pos
 	}
-	if n > 0 && !t.fits(n, len(b)-pos) {
+	if n > maxWeightless && t.weightless() {
 		return 0, -1
 	}
 	return n, pos
-}
-
-// fits says whether n items of an array or map can be in what is left of the bytes. Items that take no bytes, nulls,
-// could be any number: no writer has a use for them, so they get a bound that no sender of them can grow rich on.
-func (t *Type) fits(n int64, left int) bool {
-	least := int64(t.Items.minSize)
-	if t.Kind == Map {
-		least++
-	}
-	if least == 0 {
-		return n <= maxWeightless
-	}
-	return n <= int64(left) && n*least <= int64(left)
 }
 
 // Branch reads which branch of a union follows; a type that is no union is itself.

@@ -83,11 +83,15 @@ func agreeOnBytes(t *testing.T, animal uint8, body []byte) bool {
 	if err != nil {
 		t.Fatalf("%s: %v", out, err)
 	}
-	if back, err := s.DecodeJSON(again); err != nil || !bytes.Equal(back, out) {
+	back, err := s.DecodeJSON(again)
+	if err != nil || !bytes.Equal(unescaped(back), unescaped(out)) {
 		t.Fatalf("%s became %s, %v", out, back, err)
 	}
 	return true
 }
+
+// unescaped writes U+FFFD as itself: it is escaped where it stands for bytes that are no UTF-8, and only the first time.
+func unescaped(text []byte) []byte { return bytes.ReplaceAll(text, []byte(`\ufffd`), []byte("\ufffd")) }
 
 // FuzzBytesAgreeWithGoavro reads any bytes as one of the zoo's schemas.
 func FuzzBytesAgreeWithGoavro(f *testing.F) {

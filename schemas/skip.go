@@ -203,23 +203,6 @@ func skipVarint(b []byte, pos int) int {
 	return -1
 }
 
-// skipBytes reads over a length and as many bytes.
-func skipBytes(b []byte, pos int) int {
-	if pos >= len(b) {
-		return -1
-	}
-	v := uint64(b[pos])
-	if pos++; v >= 0x80 {
-		if v, pos = number(b, pos-1); pos < 0 {
-			return -1
-		}
-	}
-	if v&1 != 0 || v>>1 > uint64(len(b)-pos) {
-		return -1
-	}
-	return pos + int(v>>1)
-}
-
 // skipNested is skip for the ops that come up less, or take long anyhow.
 func skipNested(b []byte, pos int, o *op, depth int) int {
 	if depth++; depth > maxDepth {

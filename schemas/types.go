@@ -123,3 +123,6 @@ func (t *Type) Alternatives() []*Type {
 		return []*Type{t}
 	}
 }
+
+// weightless says whether the items of an array take no bytes, or need not. Entries of a map have a key.
+func (t *Type) weightless() bool { return t.Kind == Array && t.Items.minSize == 0 }
