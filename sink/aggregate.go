@@ -9,8 +9,10 @@ import (
 // every reader of aggregates has met.
 const aggregateBytes = 51_200
 
-// magic begins every aggregate.
+// magic begins every aggregate, and the MD5 of its message ends it.
 var magic = [4]byte{0xF3, 0x89, 0x9A, 0xC2}
+
+const aggregateFrame = len(magic) + md5.Size
 
 // The fields of the protobuf message, as the KPL's published format has them:
 //
@@ -31,29 +33,77 @@ const (
 	tagData     = 3<<3 | 2
 )
 
-// run says how many entries at the head of a chain go as one record, and its
-// size with the partition key. Only with aggregation are they several: those of
-// one identity, so that the record is atomic, keeps their order, and lies in
-// one shard whatever is split: readers drop aggregates with members elsewhere.
-func (c *chain) run(lim limits) (n, size int) {
+// aggregateKeys bounds the keys of an aggregate, so that each index takes a byte.
+const aggregateKeys = 128
+
+// aggregate is the size of a record that is being put together.
+type aggregate struct {
+	group  *group // the shard of all its keys; nil: no other key may join
+	keys   int
+	outer  int // length of the outer partition key
+	packed int // bytes of the tables and members
+	size   int // what the service counts: data and outer partition key
+}
+
+// run says how many entries at the head of a chain go as one record, and how
+// large that is. With aggregation they are as many as fit: of one identity, the
+// record is atomic, keeps their order, and lies in one shard whatever is split.
+func (c *chain) run(lim limits) (n int, a aggregate) {
 	first := &c.entries[0]
-	n, size = 1, first.rec.size()
+	n, a = 1, aggregate{keys: 1, outer: len(c.key), size: first.rec.size()}
 	if lim.aggregate == 0 || first.share > 0 {
-		return n, size
+		return n, a
 	}
-	packed := len(magic) + md5.Size + fieldSize(len(c.key)) + memberSize(first.rec)
+	if lim.share && !first.alone {
+		a.group = c.group
+	}
+	a.packed = fieldSize(len(c.key)) + memberSize(first.rec)
 	for n < len(c.entries) {
 		e := &c.entries[n]
-		if e.dead != nil || e.share > 0 || packed+memberSize(e.rec) > lim.aggregate {
+		if e.dead != nil || e.share > 0 || aggregateFrame+a.packed+memberSize(e.rec) > lim.aggregate {
 			break
 		}
-		packed += memberSize(e.rec)
+		a.packed += memberSize(e.rec)
 		n++
 	}
 	if n > 1 {
-		size = packed + len(c.key)
+		a.size = aggregateFrame + a.packed + a.outer
 	}
-	return n, size
+	return n, a
+}
+
+// joinedBy says whether the run of another key may go in the same record. Both
+// keys must lie in one shard by the shard map: readers drop aggregates with
+// members that are not of the shard they lie in. Whether the record went to
+// that shard is seen by the answer.
+func (a aggregate) joinedBy(b aggregate, lim limits) bool {
+	return b.group != nil && a.group == b.group && a.keys < aggregateKeys && aggregateFrame+a.packed+b.packed <= lim.aggregate
+}
+
+func (a aggregate) join(b aggregate) aggregate {
+	a.keys++
+	a.packed += b.packed
+	a.size = aggregateFrame + a.packed + a.outer
+	return a
+}
+
+// parcel is how many flights at the beginning of a batch go as one record.
+func parcel(batch []flight) int {
+	n := 1
+	for n < len(batch) && batch[n].joins {
+		n++
+	}
+	return n
+}
+
+// parcels counts the records of the stream that a batch makes.
+func parcels(batch []flight) (n int) {
+	for _, f := range batch {
+		if !f.joins {
+			n++
+		}
+	}
+	return n
 }
 
 // fieldSize is what a field with a length takes: tag, length and content.
@@ -67,21 +117,25 @@ func fieldSize(n int) int {
 
 func memberSize(r *Record) int { return fieldSize(2 + fieldSize(len(r.Data))) }
 
-// appendAggregate packs records of one key. All refer to the one key of the
-// table, which is the outer partition key too.
-func appendAggregate(dst []byte, key string, head []entry) []byte {
+// appendAggregate packs the flights of a parcel. The first one's key is the
+// outer partition key too.
+func appendAggregate(dst []byte, flights []flight) []byte {
 	dst = append(dst, magic[:]...)
 	start := len(dst)
-	dst = append(dst, tagKeyTable)
-	dst = binary.AppendUvarint(dst, uint64(len(key)))
-	dst = append(dst, key...)
-	for _, e := range head {
-		data := e.rec.Data
-		dst = append(dst, tagRecords)
-		dst = binary.AppendUvarint(dst, uint64(2+fieldSize(len(data))))
-		dst = append(dst, tagKeyIndex, 0, tagData)
-		dst = binary.AppendUvarint(dst, uint64(len(data)))
-		dst = append(dst, data...)
+	for _, f := range flights {
+		dst = append(dst, tagKeyTable)
+		dst = binary.AppendUvarint(dst, uint64(len(f.key)))
+		dst = append(dst, f.key...)
+	}
+	for i, f := range flights {
+		for _, e := range f.head {
+			data := e.rec.Data
+			dst = append(dst, tagRecords)
+			dst = binary.AppendUvarint(dst, uint64(2+fieldSize(len(data))))
+			dst = append(dst, tagKeyIndex, byte(i), tagData)
+			dst = binary.AppendUvarint(dst, uint64(len(data)))
+			dst = append(dst, data...)
+		}
 	}
 	sum := md5.Sum(dst[start:])
 	return append(dst, sum[:]...)

@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +21,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 
-	"kinesis-destination/sink"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -281,73 +279,5 @@ func TestContractSplitClosesTheParentAndRoutesToTheChildren(t *testing.T) {
 	active(t, c, name)
 	if all = shards(t, c, name); len(all) != 4 || all[3].AdjacentParentShardId == nil {
 		t.Errorf("after the merge: %d shards", len(all))
-	}
-}
-
-// heard is an owner that waits for its record to be delivered.
-type heard struct {
-	t    *testing.T
-	open *sync.WaitGroup
-}
-
-// Done implements sink.Owner.
-func (h heard) Done(outcome sink.Outcome, reason string) {
-	if outcome != sink.Delivered {
-		h.t.Errorf("outcome %v %s", outcome, reason)
-	}
-	h.open.Done()
-}
-
-// Withdrawn implements sink.Owner.
-func (h heard) Withdrawn() { h.t.Error("withdrawn"); h.open.Done() }
-
-func TestContractSinkDeliversInOrderPerKey(t *testing.T) {
-	c := service(t)
-	name := stream(t, c, 3)
-	endpoint := aws.ToString(c.Options().BaseEndpoint)
-	s, err := sink.New(sink.Config{
-		Region: "us-east-1", Stream: name, Endpoint: endpoint,
-		Credentials: sink.Credentials{AccessKeyID: "key", SecretAccessKey: "secret"},
-	}, sink.Options{
-		DeadLetter: sink.DeadLetterConfig{Topic: "unused"}, Brokers: []string{"localhost:1"}, Seed: 1,
-		Hold: func(reason string, err error) {
-			if reason != "" {
-				t.Errorf("hold %s: %v", reason, err)
-			}
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var open sync.WaitGroup
-	const keys, each = 40, 50
-	for i := range keys * each {
-		open.Add(1)
-		r := &sink.Record{PartitionKey: fmt.Sprint("profile-", i%keys), Data: fmt.Appendf(nil, `{"n":%d}`, i/keys), Owner: heard{t, &open}}
-		if err := s.Put(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	open.Wait()
-	if err := s.Close(t.Context()); err != nil {
-		t.Error(err)
-	}
-	next := make(map[string]int)
-	for _, sh := range shards(t, c, name) {
-		for _, r := range read(t, c, name, aws.ToString(sh.ShardId)) {
-			key := aws.ToString(r.PartitionKey)
-			if want := fmt.Sprintf(`{"n":%d}`, next[key]); string(r.Data) != want {
-				t.Fatalf("%s: read %s, want %s", key, r.Data, want)
-			}
-			next[key]++
-		}
-	}
-	for key, n := range next {
-		if n != each {
-			t.Errorf("%s: %d of %d", key, n, each)
-		}
-	}
-	if len(next) != keys {
-		t.Errorf("%d of %d keys", len(next), keys)
 	}
 }

@@ -36,7 +36,7 @@ func (l *lane) deliver(batch []flight) {
 		l.body = nil
 	}
 	now := time.Now()
-	if err == nil && len(out.Records) != len(batch) {
+	if err == nil && len(out.Records) != parcels(batch) {
 		err = errMisanswered
 	}
 	if err != nil {
@@ -57,48 +57,35 @@ func (l *lane) serialise(batch []flight) {
 	}
 	b := slices.Grow(l.body[:0], need)
 	b = append(b, bodyHead...)
-	for i, f := range batch {
-		data := f.head[0].rec.Data
-		if len(f.head) > 1 {
-			l.packed = appendAggregate(l.packed[:0], f.key, f.head)
+	for rest, first := batch, true; len(rest) > 0; first = false {
+		n := parcel(rest)
+		data := rest[0].head[0].rec.Data
+		if entries(rest[:n]) > 1 {
+			l.packed = appendAggregate(l.packed[:0], rest[:n])
 			data = l.packed
 		}
-		b = appendItem(b, i == 0, data, f.key)
+		b = appendItem(b, first, data, rest[0].key)
+		rest = rest[n:]
 	}
 	l.body = appendTail(b, target)
 }
 
-// answered settles each entry by its own result.
+// answered settles each record by its own result.
 func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecordsResultEntry) {
 	s := l.sink
 	l.patience, l.notBefore = nil, time.Time{}
 	var held verdict
 	failed := 0
 	l.mu.Lock()
-	for i, f := range batch {
-		c := f.chain
-		code := aws.ToString(results[i].ErrorCode)
-		if code == "" {
-			l.placed(c, aws.ToString(results[i].ShardId))
-			l.leave(c, Delivered, "")
-			l.queue.Settle(c)
-			continue
-		}
-		failed++
-		v := judgeEntry(code)
-		s.noteFailure(v.reason, now)
-		switch v.action {
-		case again:
-			if v.reason == retryThrottled {
-				l.throttled(c, now)
+	for rest := batch; len(rest) > 0; results = results[1:] {
+		n := parcel(rest)
+		if v := l.result(rest[:n], now, results[0]); v != (verdict{}) {
+			failed++
+			if v.action == hold {
+				held = v
 			}
-			l.retry(c, v, now)
-		case hold:
-			held = v
-			l.keep(c, now, retryHeld)
-		case refuse:
-			l.refuse(c, now, code)
 		}
+		rest = rest[n:]
 	}
 	l.withdrawStale()
 	settled := l.take()
@@ -113,8 +100,51 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 		s.held(now, held.reason, errEntryHeld)
 		return
 	}
-	s.accepted.Store(s.accepted.Load() || failed < len(batch))
+	s.accepted.Store(s.accepted.Load() || failed < parcels(batch))
 	s.opened()
+}
+
+// result settles one record of the stream; it returns nothing for a stored one.
+func (l *lane) result(flights []flight, now time.Time, r types.PutRecordsResultEntry) verdict {
+	code := aws.ToString(r.ErrorCode)
+	if code == "" {
+		l.stored(flights, now, aws.ToString(r.ShardId))
+		return verdict{}
+	}
+	v := judgeEntry(code)
+	l.sink.noteFailure(v.reason, now)
+	if v.reason == retryThrottled {
+		l.throttled(flights[0].chain, now)
+	}
+	for _, f := range flights {
+		switch v.action {
+		case again:
+			l.retry(f.chain, v, now)
+		case hold:
+			l.keep(f.chain, now, retryHeld)
+		case refuse:
+			l.refuse(f, entries(flights) > 1, now, code)
+		}
+	}
+	return v
+}
+
+// stored settles what the stream took. An aggregate of several keys that went
+// elsewhere than predicted may not reach its readers whole: all of it goes
+// again, each key by itself, before anything newer of its keys.
+func (l *lane) stored(flights []flight, now time.Time, shard string) {
+	astray := !l.placed(flights[0].chain, shard) && len(flights) > 1
+	for _, f := range flights {
+		if astray {
+			for i := range f.head {
+				f.head[i].alone = true
+			}
+			l.keep(f.chain, now, retryResharded)
+			continue
+		}
+		l.leave(f.chain, Delivered, "")
+		l.queue.Settle(f.chain)
+	}
 }
 
 // failed keeps every entry of a call that was refused or got no answer. What
@@ -166,25 +196,26 @@ func (l *lane) failed(batch []flight, now time.Time, err error) {
 // halve finds the culprit of a refused request: its records go again in
 // requests of half the size, and one that is refused alone is dead-lettered.
 func (l *lane) halve(batch []flight, now time.Time, err error) {
-	if len(batch) == 1 {
-		l.refuse(batch[0].chain, now, err.Error())
-		return
-	}
+	n := parcels(batch)
 	for _, f := range batch {
-		f.limit(len(batch) / 2)
+		if n == 1 {
+			l.refuse(f, entries(batch) > 1, now, err.Error())
+			continue
+		}
+		f.limit(n / 2)
 		l.keep(f.chain, now, retryHalved)
 	}
 }
 
 // refuse dead-letters what the stream will not take. Of an aggregate each
 // record is asked for by itself first.
-func (l *lane) refuse(c *chain, now time.Time, why string) {
-	if c.sending > 1 {
-		flight{c, c.entries[:c.sending]}.limit(1)
-		l.keep(c, now, retryHalved)
+func (l *lane) refuse(f flight, aggregated bool, now time.Time, why string) {
+	if aggregated {
+		f.limit(1)
+		l.keep(f.chain, now, retryHalved)
 		return
 	}
-	l.doom(c, now, ReasonRejected, "the stream refused the record: "+why)
+	l.doom(f.chain, now, ReasonRejected, "the stream refused the record: "+why)
 }
 
 // limit lets the records of a flight go only in requests of so many.

@@ -95,8 +95,15 @@ func TestLeaseBoundsEveryCall(t *testing.T) {
 			},
 		})
 		set := func(d time.Duration) { w.mu.Lock(); w.lease = time.Now().Add(d); w.mu.Unlock() }
-		set(5 * time.Second)
+		set(1500 * time.Millisecond) // less than a call is begun with
 		w.put("k", 0)
+		<-time.After(400 * time.Millisecond)
+		if n := w.stream.Counters()["PutRecords"]; n != 0 {
+			t.Errorf("%d calls at the end of the lease", n)
+		}
+		set(5 * time.Second)
+		<-time.After(leasePoll)
+		set(5 * time.Second)
 		<-time.After(4*time.Second + time.Millisecond)
 		if n := w.sink.Stats().InFlight; n != 0 {
 			t.Errorf("%d in flight one second before the end of the lease", n)

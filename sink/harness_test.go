@@ -32,6 +32,7 @@ type world struct {
 	broker  *kafka.Transport
 	sink    *Sink
 	oracle  *oracle
+	astray  int // aggregates that a reader drops
 
 	mu    sync.Mutex
 	holds []string // reasons as reported
@@ -235,40 +236,40 @@ func (w *world) check() (duplicates int) {
 	next := make(map[string]int)            // the lowest number not yet seen, by key
 	stored := make(map[string]map[int]bool) // what was seen
 	for _, r := range w.stream.History(testStream) {
-		members, err := unpack(r.PartitionKey, r.Data)
+		members, err := takeApart(r.PartitionKey, r.Data)
 		if err != nil {
 			w.t.Fatalf("stored record: %v", err)
 		}
-		again := 0
-		for _, data := range members {
+		if !w.readable(r, members) {
+			continue
+		}
+		known := make(map[string]int) // leading duplicates of this record, by key
+		for _, m := range members {
 			var d document
-			if err := json.Unmarshal(data, &d); err != nil {
+			if err := json.Unmarshal(m.data, &d); err != nil {
 				w.t.Fatalf("stored data: %v", err)
 			}
-			if d.Key != r.PartitionKey {
-				w.t.Fatalf("a record of %q under the key %q", d.Key, r.PartitionKey)
+			if d.Key != m.key {
+				w.t.Fatalf("a document of %q under the key %q", d.Key, m.key)
 			}
 			if stored[d.Key] == nil {
 				stored[d.Key] = make(map[int]bool)
 			}
 			switch {
 			case stored[d.Key][d.Seq]:
-				again++ // of an aggregate only a run at its beginning may be known
+				known[d.Key]++
+				duplicates++
+				if len(members) == 1 && d.Seq < next[d.Key]-1 {
+					w.t.Errorf("key %s: %d was stored again after %d", d.Key, d.Seq, next[d.Key]-1)
+				}
 				continue
 			case d.Seq < next[d.Key]:
 				w.t.Errorf("key %s: %d was stored after %d", d.Key, d.Seq, next[d.Key]-1)
-			case again > 0 && next[d.Key] != d.Seq:
+			case known[d.Key] > 0 && next[d.Key] != d.Seq:
 				w.t.Errorf("key %s: %d follows duplicates up to %d", d.Key, d.Seq, next[d.Key]-1)
 			}
 			stored[d.Key][d.Seq] = true
 			next[d.Key] = d.Seq + 1
-		}
-		duplicates += again
-		if again == 1 && len(members) == 1 {
-			var d document
-			if json.Unmarshal(members[0], &d) == nil && d.Seq < next[d.Key]-1 {
-				w.t.Errorf("key %s: %d was stored again after %d", d.Key, d.Seq, next[d.Key]-1)
-			}
 		}
 	}
 	w.oracle.mu.Lock()
@@ -279,6 +280,18 @@ func (w *world) check() (duplicates int) {
 		}
 	}
 	return duplicates
+}
+
+// readable says whether a KCL reader gets the members of a record: it drops an
+// aggregate with a member whose key does not lie in the shard.
+func (w *world) readable(r embeddedkinesis.Record, members []piece) bool {
+	for _, m := range members {
+		if !w.stream.Holds(testStream, r.ShardID, m.key) {
+			w.astray++
+			return false
+		}
+	}
+	return true
 }
 
 // delivered fails the test unless every record so far was delivered.

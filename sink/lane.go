@@ -112,7 +112,7 @@ func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
 	doomed := l.queue.Doomed()
 	may := false
 	if may, at = l.mayCall(now); may {
-		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate}
+		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate, share: len(l.shards.ids) > 0}
 		batch = l.queue.Batch(now, lim, l.mayPut)
 		if len(batch) == 0 && l.sink.gate.Abstain() {
 			defer l.sink.nudgeAll()
@@ -146,18 +146,20 @@ func (l *lane) mayCall(now time.Time) (may bool, at time.Time) {
 }
 
 // mayPut asks a shard's bucket for room.
-func (l *lane) mayPut(shard int, now time.Time, size int) (bool, time.Time) {
+func (l *lane) mayPut(shard int, now time.Time, records, bytes int) (bool, time.Time) {
 	if len(l.shards.buckets) == 0 {
 		return true, time.Time{}
 	}
-	return l.shards.buckets[shard].take(now, size)
+	return l.shards.buckets[shard].take(now, records, bytes)
 }
 
-// placed compares where a record went, or was throttled, with the prediction.
-func (l *lane) placed(c *chain, id string) {
-	if !l.shards.holds(c.group.shard, id) {
-		l.sink.stream.lookAgain() // the stream was resharded
+// placed says whether a record went where it was predicted.
+func (l *lane) placed(c *chain, id string) bool {
+	if l.shards.holds(c.group.shard, id) {
+		return true
 	}
+	l.sink.stream.lookAgain() // the stream was resharded
+	return false
 }
 
 // throttled slows the shard of a chain down.

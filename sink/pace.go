@@ -44,19 +44,19 @@ func newBucket() *bucket {
 	return &bucket{factor: 1, records: shardRecords * paceBurst, bytes: shardBytes * paceBurst}
 }
 
-// take asks for room for one record. Otherwise it says when to ask again.
-func (b *bucket) take(now time.Time, size int) (ok bool, until time.Time) {
+// take asks for room. Otherwise it says when to ask again.
+func (b *bucket) take(now time.Time, records, size int) (ok bool, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refill(now)
 	// A record above the burst needs a full bucket and leaves it in debt.
 	need := min(float64(size), shardBytes*paceBurst)
-	if b.records >= 1 && b.bytes >= need {
-		b.records--
+	if b.records >= float64(records) && b.bytes >= need {
+		b.records -= float64(records)
 		b.bytes -= float64(size)
 		return true, time.Time{}
 	}
-	wait := max((1-b.records)/(shardRecords*b.factor), (need-b.bytes)/(shardBytes*b.factor))
+	wait := max((float64(records)-b.records)/(shardRecords*b.factor), (need-b.bytes)/(shardBytes*b.factor))
 	// One nanosecond more, or rounding would leave the bucket short of it.
 	return false, now.Add(max(pacePause, time.Duration(wait*float64(time.Second))+1))
 }

@@ -189,7 +189,7 @@ func TestThrottledShardIsSlowedAndRecovers(t *testing.T) {
 	rate := func() int {
 		n := 0
 		for end := now.Add(time.Second); now.Before(end); now = now.Add(time.Millisecond) {
-			for ok, _ := b.take(now, 100); ok; ok, _ = b.take(now, 100) {
+			for ok, _ := b.take(now, 1, 100); ok; ok, _ = b.take(now, 1, 100) {
 				n++
 			}
 		}
@@ -218,14 +218,14 @@ func TestBucketIsReadyWhenItSaysSo(t *testing.T) {
 	for _, size := range []int{1, 100, 10_000, 1 << 20, 10 << 20} {
 		b, now := newBucket(), epoch.Add(time.Hour)
 		for range 1000 {
-			ok, until := b.take(now, size)
+			ok, until := b.take(now, 1, size)
 			if ok {
 				continue
 			}
 			if !until.After(now) {
 				t.Fatalf("size %d: to be asked again at once", size)
 			}
-			if ok, _ = b.take(until, size); !ok {
+			if ok, _ = b.take(until, 1, size); !ok {
 				t.Fatalf("size %d: no room at the time that was named", size)
 			}
 			now = until
@@ -289,7 +289,9 @@ func BenchmarkPacedQueue(b *testing.B) {
 				records[i] = &Record{PartitionKey: keys[i], Data: make([]byte, 600)}
 			}
 			now := time.Now()
-			may := func(shard int, now time.Time, size int) (bool, time.Time) { return buckets[shard].take(now, size) }
+			may := func(shard int, now time.Time, records, bytes int) (bool, time.Time) {
+				return buckets[shard].take(now, records, bytes)
+			}
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {

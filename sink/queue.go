@@ -27,6 +27,8 @@ type entry struct {
 	// share, unless 0, is how many records its request may hold: a request
 	// that the service refused as a whole is halved until the culprit stands alone.
 	share int
+	// alone: no other key goes in its record, which went astray before.
+	alone bool
 }
 
 // chain is everything queued of one key.
@@ -48,6 +50,8 @@ type chain struct {
 type flight struct {
 	*chain
 	head []entry
+	// joins: it goes in one record with the flight before it.
+	joins bool
 }
 
 type chainState int
@@ -69,13 +73,15 @@ type group struct {
 
 // limits bound one request.
 type limits struct {
-	records, bytes int // of a request
-	record         int // of a record, key included
-	aggregate      int // of an aggregate; 0: none are made
+	records, bytes int  // of a request
+	record         int  // of a record, key included
+	aggregate      int  // of an aggregate; 0: none are made
+	share          bool // keys of one shard may share an aggregate
 }
 
-// allow asks whether a shard takes another record now, and if not, from when.
-type allow func(shard int, now time.Time, size int) (ok bool, until time.Time)
+// allow asks whether a shard takes so many more records and bytes now, and if
+// not, from when.
+type allow func(shard int, now time.Time, records, bytes int) (ok bool, until time.Time)
 
 func newQueue(locate func(key string) int) queue {
 	return queue{chains: make(map[string]*chain), groups: make(map[int]*group), locate: locate}
@@ -146,7 +152,9 @@ func (q *queue) Batch(now time.Time, lim limits, may allow) []flight {
 type batch struct {
 	lim     limits
 	flights []flight
+	records int // of the stream; flights that join others make none
 	bytes   int
+	last    aggregate // the last record, which others may join
 }
 
 // drain moves ready chains of a group into the batch, until the group is empty
@@ -160,22 +168,30 @@ func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) 
 			q.promote(c)
 			continue
 		}
-		n, size := c.run(b.lim)
-		limit := b.lim.records
+		n, next := c.run(b.lim)
+		joins := b.last.joinedBy(next, b.lim)
+		records, bytes, limit := 1, next.size, b.lim.records
+		if joins {
+			next = b.last.join(next)
+			records, bytes = 0, next.size-b.last.size
+		}
 		if e.share > 0 {
 			limit = min(limit, e.share)
 		}
-		if len(b.flights) >= limit || (len(b.flights) > 0 && b.bytes+size > b.lim.bytes) {
+		if b.records+records > limit || (b.records > 0 && b.bytes+bytes > b.lim.bytes) {
 			return true
 		}
-		ok, until := may(g.shard, now, size)
+		ok, until := may(g.shard, now, records, bytes)
 		if !ok {
 			g.until = until
 			return false
 		}
-		b.lim.records = limit
-		b.bytes += size
-		b.flights = append(b.flights, c.depart(n))
+		b.lim.records, b.last = limit, next
+		b.records += records
+		b.bytes += bytes
+		f := c.depart(n)
+		f.joins = joins
+		b.flights = append(b.flights, f)
 		g.ready = g.ready[1:]
 	}
 	return false
@@ -234,7 +250,7 @@ func (q *queue) Doomed() []flight {
 // depart takes the first n entries of a chain out.
 func (c *chain) depart(n int) flight {
 	c.state, c.sending = chainSending, n
-	return flight{c, c.entries[:n:n]}
+	return flight{chain: c, head: c.entries[:n:n]}
 }
 
 // Settle removes what is in flight of a chain, and lets the next one follow.

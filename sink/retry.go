@@ -50,6 +50,7 @@ const (
 	retryUnknown   = "unknown-error"
 	retryHeld      = "held"
 	retryHalved    = "halved"
+	retryResharded = "resharded"
 )
 
 // verdicts is the one table of what the service's error codes mean. A code of

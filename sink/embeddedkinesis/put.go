@@ -135,7 +135,7 @@ func (s *Server) put(st *stream, index int, e *putEntry, act *Action) (putResult
 		s.counters[code]++
 		return putResult{ErrorCode: code, ErrorMessage: "Rate exceeded for shard " + sh.id + " in stream " + st.name + " under account " + Account + "."}, nil
 	}
-	rec := Record{SequenceNumber: s.nextSequence(), PartitionKey: e.PartitionKey, Data: e.Data, Arrived: now}
+	rec := Record{ShardID: sh.id, SequenceNumber: s.nextSequence(), PartitionKey: e.PartitionKey, Data: e.Data, Arrived: now}
 	sh.records = append(sh.records, rec)
 	return putResult{ShardId: sh.id, SequenceNumber: rec.SequenceNumber}, nil
 }

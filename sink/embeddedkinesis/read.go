@@ -42,6 +42,18 @@ func (s *Server) History(name string) []Record {
 	return all
 }
 
+// Holds says whether the hash of a key lies in the range of a shard.
+func (s *Server) Holds(name, shard, key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[name]
+	if st == nil {
+		return false
+	}
+	sh := st.shard(shard)
+	return sh != nil && sh.covers(hashOf(key))
+}
+
 type getShardIteratorInput struct {
 	StreamName, StreamARN, ShardId, ShardIteratorType string
 	StartingSequenceNumber                            string

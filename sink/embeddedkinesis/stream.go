@@ -32,6 +32,7 @@ type shard struct {
 
 // Record is one stored record.
 type Record struct {
+	ShardID        string
 	SequenceNumber string
 	PartitionKey   string
 	Data           []byte
@@ -110,10 +111,14 @@ func (sh *shard) covers(hash *big.Int) bool {
 	return sh.from.Cmp(hash) <= 0 && hash.Cmp(sh.to) <= 0
 }
 
+func hashOf(key string) *big.Int {
+	sum := md5.Sum([]byte(key))
+	return new(big.Int).SetBytes(sum[:])
+}
+
 // route finds the open shard of an entry.
 func (s *Server) route(st *stream, key, explicit string) (*shard, error) {
-	sum := md5.Sum([]byte(key))
-	hash := new(big.Int).SetBytes(sum[:])
+	hash := hashOf(key)
 	if explicit != "" {
 		var ok bool
 		if hash, ok = new(big.Int).SetString(explicit, 10); !ok || hash.Sign() < 0 || hash.Cmp(hashSpace) >= 0 {
