@@ -234,19 +234,20 @@ func entries(batch []flight) (n int) {
 }
 
 // pause keeps a whole call back. Its records stay together, or the next call
-// would carry only those whose time has come.
+// would carry only those whose time has come. That the service did not answer
+// is not their fault, so it does not count against their patience.
 func (l *lane) pause(batch []flight, v verdict, now time.Time) {
 	if l.patience == nil {
 		r := l.sink.cfg.Retry
-		r.MaxElapsedTime = 0 // each record's own patience counts that
+		r.MaxElapsedTime = 0
 		l.patience = newPatience(r, now, l.random)
 	}
 	delay, _ := l.patience.Next(now)
 	l.notBefore = now.Add(delay)
 	for _, f := range batch {
-		if _, exhausted := l.lose(f.chain, now); exhausted && l.exhaust(f.chain, now) {
-			continue
-		}
+		f.attempts++
+		f.retry = nil
+		l.relieve(f.chain)
 		l.keep(f.chain, now, v.reason)
 	}
 }

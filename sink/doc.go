@@ -10,6 +10,16 @@
 // anything newer of its key. Each record's Owner hears exactly once: Done when
 // it is at rest, or Withdrawn when it is given back unsent.
 //
+// Aggregation. With aggregation kpl the queued run of a key becomes one record,
+// atomic and in order, and keys of one shard may share a record. Readers drop an
+// aggregate with members that are not of the shard it lies in; so when a shared
+// one went elsewhere than predicted, all of it is sent again, key by key, before
+// anything newer of its keys.
+//
+// Pace. Each shard has a bucket at its limits that throttles lower and time
+// restores. A record that went elsewhere than predicted makes the sink look at
+// the shards again.
+//
 // Hold. What is not a record's fault (access denied, an expired token, a KMS
 // key, a missing stream, an endpoint or a dead-letter topic that cannot be
 // reached) holds the stream: one lane probes with backoff, the others rest,

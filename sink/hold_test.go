@@ -47,7 +47,9 @@ func TestHourLongOutageLosesNothingAndCostsLittle(t *testing.T) {
 				if st := w.sink.Stats(); st.Hold != cause.reason || st.Queued != 100 {
 					t.Errorf("after an hour: %+v", st)
 				}
-				if calls := w.stream.Counters()["PutRecords"] - before; calls > 400 {
+				calls := w.stream.Counters()["PutRecords"] - before
+				t.Logf("%d calls in an hour of outage", calls)
+				if calls > 400 {
 					t.Errorf("%d calls in an hour of outage", calls)
 				}
 				w.stream.SetScript(nil)
@@ -128,4 +130,28 @@ func TestWithoutTheRightToDescribeTheSinkGoesOn(t *testing.T) {
 			t.Errorf("holds reported: %q", got)
 		}
 	})
+}
+
+func TestOutageDeadLettersNothingWhateverTheRetryAllows(t *testing.T) {
+	for what, act := range map[string]embeddedkinesis.Action{
+		"no answers":    {Drop: embeddedkinesis.DropBefore},
+		"server errors": {Code: "InternalFailure"},
+		"access denied": {Code: "AccessDeniedException"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, worldOptions{
+					config:  func(c *Config) { c.Retry.MaxElapsedTime = time.Minute },
+					options: func(o *Options) { o.DeadLetter.OnExhausted = OnExhaustedDeadLetter },
+				})
+				w.put("k", 0).wait()
+				w.stream.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action { return act })
+				w.put("k", 0)
+				<-time.After(10 * time.Minute)
+				w.stream.SetScript(nil)
+				w.oracle.await()
+				w.delivered()
+			})
+		})
+	}
 }

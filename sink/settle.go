@@ -86,8 +86,8 @@ func (l *lane) exhaust(c *chain, now time.Time) bool {
 
 // doom sends what was in flight of a chain to the dead-letter topic.
 func (l *lane) doom(c *chain, now time.Time, reason, message string) {
-	if c.retry == nil {
-		c.attempts++
+	if reason == ReasonRejected {
+		c.attempts++ // lose counts the others
 	}
 	for i := range c.entries[:c.sending] {
 		c.entries[i].dead = &Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}

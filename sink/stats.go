@@ -9,6 +9,7 @@ type Stats struct {
 	QueuedBytes int       `json:"queuedBytes"` // about their memory
 	InFlight    int       `json:"inFlight"`    // of them, in a PutRecords call now
 	DeadLetters int       `json:"deadLetters"` // of them, waiting for the dead-letter topic
+	Shards      int       `json:"shards"`      // open shards known; 0: records are not paced
 	RecordLimit int       `json:"recordLimit"` // bytes a record may have, key included
 	Hold        string    `json:"hold,omitempty"`
 	HeldSince   time.Time `json:"heldSince,omitzero"`
@@ -18,7 +19,7 @@ type Stats struct {
 
 // Stats returns the state of the sink now.
 func (s *Sink) Stats() Stats {
-	st := Stats{Lanes: len(s.lanes), RecordLimit: int(s.stream.recordLimit.Load()), DeadLetters: s.letters.waiting()}
+	st := Stats{Lanes: len(s.lanes), Shards: len(s.stream.shards.Load().ids), RecordLimit: int(s.stream.recordLimit.Load()), DeadLetters: s.letters.waiting()}
 	for _, l := range s.lanes {
 		records, bytes := l.room.used()
 		st.Queued += records
