@@ -1,11 +1,6 @@
 package transform
 
-import (
-	"fmt"
-	"slices"
-
-	"kinesis-destination/schemas"
-)
+import "kinesis-destination/schemas"
 
 // Explanation is the story of one event, for a person. It holds paths, ids of segments and labels, no values.
 type Explanation struct {
@@ -37,7 +32,7 @@ func (p *Plan) Explain(ev schemas.Event, src Source) Explanation {
 		e.Message = err.Error()
 	}
 	for _, problem := range p.rules.CheckPaths(ev.Schema) {
-		if problem.Missing {
+		if problem.Missing && !problem.Label {
 			e.MissingPaths = append(e.MissingPaths, problem.Path)
 		}
 	}
@@ -81,102 +76,4 @@ var ruleTexts = map[int]string{
 	20: "an event needs profileId, segmentMembership and identityMap",
 	26: "a schema violates a policy: as onViolation says",
 	28: "a required consent is missing: the mapped segments as exited, or nothing",
-}
-
-// Problem is a mapped path that a schema does not support.
-type Problem struct {
-	Path    string // the mapped path
-	Key     string // of the configuration: activation.attributes[0]
-	Message string
-	Missing bool // the schema has no such path; else it has one that cannot be exported
-}
-
-// CheckPaths compares the mapped paths with a schema: those that are not there, with the nearest that is, and those that
-// are arrays or maps (rule 19).
-func (r *Rules) CheckPaths(s *schemas.Schema) []Problem {
-	var problems []Problem
-	var known []string
-	for i, path := range r.cfg.Activation.Attributes {
-		problem := Problem{Path: path, Key: fmt.Sprintf("activation.attributes[%d]", i)}
-		kinds := kindsAt(s.Root, path)
-		switch {
-		case kinds == nil:
-			if known == nil {
-				known = pathsOf(s.Root)
-			}
-			problem.Missing = true
-			problem.Message = fmt.Sprintf("%s has no path %s%s", s.Origin, path, didYouMean(path, known))
-		case r.cfg.Activation.AllowCollections:
-			continue
-		case slices.Contains(kinds, schemas.Array), slices.Contains(kinds, schemas.Map):
-			problem.Message = fmt.Sprintf("%s is an array or map in %s: set activation.allowCollections, or map a path that is neither", path, s.Origin)
-		default:
-			continue
-		}
-		problems = append(problems, problem)
-	}
-	return problems
-}
-
-// kindsAt are the kinds that a path can have, null left out; nil when there is no such path.
-func kindsAt(root *schemas.Type, path string) []schemas.Kind {
-	at := attributesOf(root)
-	for rest, name := path, ""; rest != ""; {
-		name, rest = cut(rest)
-		var next []*schemas.Type
-		for _, t := range at {
-			if t.Kind != schemas.Record {
-				continue
-			}
-			if field := t.Field(name); field != nil {
-				next = append(next, field.Type.Alternatives()...)
-			}
-		}
-		at = next
-	}
-	var kinds []schemas.Kind
-	for _, t := range at {
-		kinds = append(kinds, t.Kind)
-	}
-	return kinds
-}
-
-// attributesOf are the records that the attributes of an event can be.
-func attributesOf(root *schemas.Type) []*schemas.Type {
-	var types []*schemas.Type
-	for _, record := range root.Alternatives() {
-		if record.Kind != schemas.Record {
-			continue
-		}
-		if field := record.Field(partAttributes); field != nil {
-			types = append(types, field.Type.Alternatives()...)
-		}
-	}
-	return types
-}
-
-// maxKnownPaths bounds the search for a path that was meant.
-const maxKnownPaths = 10_000
-
-// pathsOf lists the paths below attributes. A recursive type is entered once on each way.
-func pathsOf(root *schemas.Type) []string {
-	var paths []string
-	var list func(t *schemas.Type, path string, within []*schemas.Type)
-	list = func(t *schemas.Type, path string, within []*schemas.Type) {
-		for _, t := range t.Alternatives() {
-			if t.Kind != schemas.Record || slices.Contains(within, t) {
-				continue
-			}
-			for _, field := range t.Fields {
-				if len(paths) < maxKnownPaths {
-					paths = append(paths, join(path, field.Name))
-					list(field.Type, join(path, field.Name), append(within, t))
-				}
-			}
-		}
-	}
-	for _, t := range attributesOf(root) {
-		list(t, "", nil)
-	}
-	return paths
 }
