@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 
 	"github.com/aws/smithy-go"
@@ -18,8 +19,8 @@ func classify(act string, err error) (verdict, error) {
 	var creds *credentialsError
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		status := 0
-		if http, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
-			status = http.HTTPStatusCode()
+		if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+			status = answer.HTTPStatusCode()
 		}
 		v := judgeCall(api.ErrorCode(), status)
 		if errors.As(err, &creds) && v.action != again {
@@ -53,7 +54,8 @@ func unreachable(err error) bool {
 	var cert *tls.CertificateVerificationError
 	var alert tls.AlertError
 	var header tls.RecordHeaderError
-	return errors.As(err, &dial) || errors.As(err, &cert) || errors.As(err, &alert) || errors.As(err, &header)
+	return errors.As(err, &dial) || errors.As(err, &cert) || errors.As(err, &alert) || errors.As(err, &header) ||
+		errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // root is the innermost error: the outer ones repeat the whole request.

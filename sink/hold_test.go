@@ -1,7 +1,13 @@
 package sink
 
 import (
+	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -151,6 +157,37 @@ func TestOutageDeadLettersNothingWhateverTheRetryAllows(t *testing.T) {
 				w.stream.SetScript(nil)
 				w.oracle.await()
 				w.delivered()
+			})
+		})
+	}
+}
+
+func TestEndpointWithoutTrustedTLSHoldsAtOnce(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS()
+	certificates := server.TLS.Certificates
+	server.Close()
+	for what, listen := range map[string]func(net.Listener) net.Listener{
+		"plain HTTP":            func(l net.Listener) net.Listener { return l },
+		"untrusted certificate": func(l net.Listener) net.Listener { return tls.NewListener(l, &tls.Config{Certificates: certificates}) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, worldOptions{config: func(c *Config) { c.Endpoint = "https://localhost:4999" }})
+				listener, err := w.network.Listen("tcp", "localhost:4999")
+				if err != nil {
+					t.Fatal(err)
+				}
+				secure := &http.Server{Handler: w.stream, ErrorLog: log.New(io.Discard, "", 0)}
+				ended := make(chan struct{})
+				go func() { _ = secure.Serve(listen(listener)); close(ended) }()
+				w.put("k", 0)
+				<-time.After(2 * time.Second)
+				if got := w.sink.Stats().Hold; got != HoldUnreachable {
+					t.Errorf("hold %q", got)
+				}
+				_ = secure.Close()
+				<-ended
 			})
 		})
 	}

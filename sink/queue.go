@@ -43,6 +43,8 @@ type chain struct {
 	retry     *patience // of the head, once it failed
 	attempts  int       // of the head
 	exhausted bool      // the head outlived its retry and is held
+
+	only [1]entry // room for entries of the usual key, which has one
 }
 
 // flight is the head of a chain on its way out. Its entries may be read
@@ -93,6 +95,7 @@ func (q *queue) Push(e entry) {
 	c := q.chains[key]
 	if c == nil {
 		c = &chain{key: key, group: q.group(q.locate(key))}
+		c.entries = c.only[:0]
 		q.chains[key] = c
 	}
 	c.entries = append(c.entries, e)
