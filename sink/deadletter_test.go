@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -16,7 +15,9 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -162,16 +163,27 @@ func TestLettersOfAPartitionKeepTheirOrder(t *testing.T) {
 			}
 		}
 		w.oracle.await()
-		last := map[int]int64{0: -1, 1: -1, 2: -1}
-		for _, m := range w.letters() {
-			i := slices.IndexFunc(m.Headers, func(h kafka.Header) bool { return h.Key == headerOffset })
-			offset := int64(binary.BigEndian.Uint64(m.Headers[i].Value))
-			if offset <= last[m.Partition] {
-				t.Fatalf("partition %d: %d after %d", m.Partition, offset, last[m.Partition])
-			}
-			last[m.Partition] = offset
-		}
+		w.lettersInOrder(3000)
 	})
+}
+
+// lettersInOrder checks that the letters of each partition are all there, in
+// the order of their source.
+func (w *world) lettersInOrder(want int) {
+	w.t.Helper()
+	last := map[int]int64{0: -1, 1: -1, 2: -1}
+	all := w.letters()
+	for _, m := range all {
+		i := slices.IndexFunc(m.Headers, func(h kafka.Header) bool { return h.Key == headerOffset })
+		offset := int64(binary.BigEndian.Uint64(m.Headers[i].Value))
+		if offset <= last[m.Partition] {
+			w.t.Fatalf("partition %d: %d after %d", m.Partition, offset, last[m.Partition])
+		}
+		last[m.Partition] = offset
+	}
+	if len(all) != want {
+		w.t.Errorf("%d letters of %d", len(all), want)
+	}
 }
 
 func TestUnwritableDeadLetterTopicHoldsAndLosesNothing(t *testing.T) {
@@ -213,6 +225,52 @@ func TestUnwritableDeadLetterTopicHoldsAndLosesNothing(t *testing.T) {
 		if got := w.reported(); !slices.Equal(got, []string{HoldDeadLetterTopic, ""}) {
 			t.Errorf("holds reported: %q", got)
 		}
+	})
+}
+
+func TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{})
+		reject := func() *tracked {
+			tr := w.oracle.record("", 0, nil)
+			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+				t.Fatal(err)
+			}
+			return tr
+		}
+		for range 3 {
+			reject().wait()
+		}
+		var healed atomic.Bool
+		w.kafka.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			req := r.(*kmsg.ProduceRequest)
+			if healed.Load() || req.Topics[0].Partitions[0].Partition != 1 {
+				return nil, nil, false
+			}
+			res := req.ResponseKind().(*kmsg.ProduceResponse)
+			part := kmsg.NewProduceResponseTopicPartition()
+			part.Partition, part.ErrorCode = 1, kerr.NotEnoughReplicas.Code
+			topic := kmsg.NewProduceResponseTopic()
+			topic.Topic, topic.Partitions = testDLT, append(topic.Partitions, part)
+			res.Topics = append(res.Topics, topic)
+			return res, nil, true
+		})
+		var stuck []*tracked
+		for range 90 {
+			if tr := reject(); tr.rec.Origin.Partition == 1 {
+				stuck = append(stuck, tr)
+			} else {
+				tr.wait()
+			}
+		}
+		<-time.After(10 * time.Minute)
+		if st := w.sink.Stats(); st.Hold != HoldDeadLetterTopic || st.DeadLetters != len(stuck) {
+			t.Errorf("%+v", st)
+		}
+		healed.Store(true)
+		w.oracle.await()
+		w.lettersInOrder(93)
 	})
 }
 
@@ -275,58 +333,5 @@ func TestWithOtherPartitionCountsTheKeyDecides(t *testing.T) {
 	}
 	if p := l(nil, 5).partition(9, 4); p != 1 {
 		t.Errorf("without a key: partition %d", p)
-	}
-}
-
-func TestRecordThatOutlivesItsRetry(t *testing.T) {
-	for _, policy := range []string{OnExhaustedHold, OnExhaustedDeadLetter} {
-		t.Run(policy, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var broken atomic.Bool
-				broken.Store(true)
-				w := newWorld(t, worldOptions{
-					config:  func(c *Config) { c.Retry.MaxElapsedTime = time.Minute },
-					options: func(o *Options) { o.DeadLetter.OnExhausted = policy },
-					kinesis: embeddedkinesis.Options{Script: func(embeddedkinesis.Call) embeddedkinesis.Action {
-						return embeddedkinesis.Action{Entry: func(_ int, key, _ string) string {
-							if key == "bad" && broken.Load() {
-								return "InternalFailure"
-							}
-							return ""
-						}}
-					}},
-				})
-				bad, good := w.put("bad", 0), w.put("good", 0)
-				next := w.put("bad", 0)
-				good.wait()
-				<-time.After(50 * time.Second)
-				if bad.resting() || len(w.reported()) != 0 {
-					t.Fatal("given up before its time")
-				}
-				<-time.After(30 * time.Second)
-				switch policy {
-				case OnExhaustedHold:
-					if got := w.reported(); !slices.Equal(got, []string{HoldExhausted}) || bad.resting() {
-						t.Fatalf("holds %q", got)
-					}
-					broken.Store(false)
-					w.oracle.await()
-					w.delivered()
-					if got := w.reported(); !slices.Equal(got, []string{HoldExhausted, ""}) {
-						t.Errorf("holds %q", got)
-					}
-				case OnExhaustedDeadLetter:
-					bad.wait()
-					if bad.outcome != DeadLettered || bad.reason != ReasonRetriesExhausted {
-						t.Fatalf("%v %q", bad.outcome, bad.reason)
-					}
-					broken.Store(false)
-					next.wait()
-					if next.outcome != Delivered || fmt.Sprint(w.reported()) != "[]" {
-						t.Errorf("the next one: %v, holds %q", next.outcome, w.reported())
-					}
-				}
-			})
-		})
 	}
 }
