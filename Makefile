@@ -17,10 +17,11 @@ RACE      = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 GOTEST   ?= go test
 BENCH    ?= .
 FUZZTIME ?= 10s
+SEEDS    ?= 1000
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo contract bench fuzz image ci clean
+.PHONY: help build test lint format demo sim contract bench fuzz image ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +43,9 @@ format: $(LINT) ## gofumpt and goimports, in place
 
 demo: ## the whole pipeline with nothing else installed
 	go run -ldflags '$(LDFLAGS)' ./cmd/kinesis-destination demo
+
+sim: ## simulate worlds under random faults (SEEDS=how many, SEED=the first)
+	SIM_SEEDS='$(SEEDS)' SIM_SEED='$(SEED)' go test ./cmd/internal/destination -run TestSimulation -v -timeout 2h
 
 contract: ## the contract suites on real Kafka, registry and Kinesis emulator
 	GOTEST='$(GOTEST)' .ci/contract

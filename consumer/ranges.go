@@ -110,10 +110,10 @@ func (h *History) offset(ctx context.Context, tp topicPartition, p Place, absent
 		return absent, nil
 	}
 	request := kafka.FirstOffsetOf(tp.partition)
-	switch {
-	case p.where == Latest:
+	switch p.where {
+	case Latest:
 		request = kafka.LastOffsetOf(tp.partition)
-	case p.where == "":
+	case "":
 		request = kafka.TimeOffsetOf(tp.partition, p.at)
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -12,14 +12,17 @@ import (
 // settled. What has settled above that would be exported again by the next owner
 // of the partition, old state after new. So a commit carries it along, in the
 // metadata that Kafka keeps beside a committed offset: a bitmap of the offsets
-// from the committed one on, compressed. The next owner passes those offsets by.
+// from the committed one on, deflated where it is long (offsets with many gaps).
+// The next owner passes those offsets by.
 
 // span is a run of offsets, from included, to not.
 type span struct{ from, to int64 }
 
 const (
-	// settledPrefix names the format; other metadata is not ours and means nothing.
-	settledPrefix = "settled1:"
+	// The prefixes name the format, a bitmap as it is or deflated; other metadata
+	// is not ours and means nothing.
+	settledPrefix  = "settled1:"
+	deflatedPrefix = "settled1z:"
 	// maxMetadata stays below the broker's offset.metadata.max.bytes (default 4096).
 	maxMetadata = 4000
 	// maxBitmap bounds what a bitmap may cover, in bytes.
@@ -40,7 +43,10 @@ func encodeSettled(next int64, spans []span) string {
 				bitmap[o/8] |= 1 << (o % 8)
 			}
 		}
-		if text := settledPrefix + base64.RawStdEncoding.EncodeToString(deflate(bitmap)); len(text) <= maxMetadata {
+		if text := settledPrefix + base64.RawStdEncoding.EncodeToString(bitmap); len(text) <= maxMetadata {
+			return text
+		}
+		if text := deflatedPrefix + base64.RawStdEncoding.EncodeToString(deflate(bitmap)); len(text) <= maxMetadata {
 			return text
 		}
 	}
@@ -64,15 +70,17 @@ func deflate(b []byte) []byte {
 
 // decodeSettled reads what encodeSettled wrote; anything else is no spans.
 func decodeSettled(next int64, metadata string) []span {
-	text, ok := strings.CutPrefix(metadata, settledPrefix)
-	if !ok {
-		return nil
+	text, plain := strings.CutPrefix(metadata, settledPrefix)
+	if !plain {
+		var ok bool
+		if text, ok = strings.CutPrefix(metadata, deflatedPrefix); !ok {
+			return nil
+		}
 	}
-	packed, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil {
-		return nil
+	bitmap, err := base64.RawStdEncoding.DecodeString(text)
+	if err == nil && !plain {
+		bitmap, err = io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(bitmap)), maxBitmap))
 	}
-	bitmap, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxBitmap))
 	if err != nil {
 		return nil
 	}

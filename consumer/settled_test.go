@@ -55,7 +55,7 @@ func TestForeignOrBrokenMetadataMeansNothingHasSettled(t *testing.T) {
 	if got := decodeSettled(10, good); !slices.Equal(got, []span{{12, 15}, {100, 101}}) {
 		t.Fatalf("%q is read as %v", good, got)
 	}
-	for _, metadata := range []string{"", "someone else's", settledPrefix, settledPrefix + "!!!", good[:len(good)-3], settledPrefix + "AAAA"} {
+	for _, metadata := range []string{"", "someone else's", settledPrefix, settledPrefix + "!!!", deflatedPrefix + good[len(settledPrefix):], settledPrefix + "AAAA"} {
 		if spans := decodeSettled(10, metadata); len(spans) != 0 {
 			t.Errorf("%q is read as %v", metadata, spans)
 		}

@@ -20,8 +20,14 @@ func TestEachRecordIsFreshOnceHoweverItIsRepeated(t *testing.T) {
 		offset    int64
 		fresh     bool
 	}{
-		{"a", 0, 9, true}, {"a", 0, 9, false}, {"b", 0, 10, true}, {"a", 0, 12, true},
-		{"a", 0, 9, false}, {"b", 0, 10, false}, {"a", 0, 12, false}, {"a", 0, 13, true},
+		{"a", 0, 9, true},
+		{"a", 0, 9, false},
+		{"b", 0, 10, true},
+		{"a", 0, 12, true},
+		{"a", 0, 9, false},
+		{"b", 0, 10, false},
+		{"a", 0, 12, false},
+		{"a", 0, 13, true},
 		{"a", 1, 2, true}, // another partition: another profile under the same key
 	} {
 		fresh, err := f.Fresh(step.key, document(step.partition, step.offset))

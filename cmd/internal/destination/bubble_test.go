@@ -77,7 +77,7 @@ func (b *bubble) serve(port int, handler http.Handler) {
 	go func() { done <- server.Serve(listener) }()
 	b.t.Cleanup(func() {
 		_ = server.Close()
-		<-done
+		_ = <-done // that it is closed
 	})
 }
 
@@ -114,29 +114,32 @@ type process struct {
 	ended  sync.Once
 }
 
-// start runs a destination; port is that of its admin endpoints.
-func (b *bubble) start(port int, extra string) *process {
-	b.t.Helper()
+// launch runs a destination in this process until it is stopped, or the test ends.
+func launch(t *testing.T, config Config, o Options) *process {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{cancel: cancel, done: make(chan error, 1)}
 	started := make(chan *Destination, 1)
-	config := b.config(extra + fmt.Sprintf("server: {listen: \"127.0.0.1:%d\"}\n", port))
-	go func() {
-		p.done <- Run(ctx, []Config{config}, Options{
-			Logger: slog.New(slog.NewTextHandler(b.log, nil)), Dial: b.network.DialContext, Listen: b.network.Listen,
-			Started: func(ds []*Destination) { started <- ds[0] },
-		})
-	}()
+	o.Started = func(ds []*Destination) { started <- ds[0] }
+	go func() { p.done <- Run(ctx, []Config{config}, o) }()
 	select {
 	case p.Destination = <-started:
 	case err := <-p.done:
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	b.t.Cleanup(func() { // a failed test must not leave it behind in the bubble
+	t.Cleanup(func() { // a failed test must not leave it behind in the bubble
 		p.cancel()
-		p.ended.Do(func() { <-p.done })
+		p.ended.Do(func() { _ = <-p.done })
 	})
 	return p
+}
+
+// start runs a destination; port is that of its admin endpoints.
+func (b *bubble) start(port int, extra string) *process {
+	b.t.Helper()
+	return launch(b.t, b.config(extra+fmt.Sprintf("server: {listen: \"127.0.0.1:%d\"}\n", port)), Options{
+		Logger: slog.New(slog.NewTextHandler(b.log, nil)), Dial: b.network.DialContext, Listen: b.network.Listen,
+	})
 }
 
 // stop is SIGTERM. The process must end well, and in the time that users are told.

@@ -221,8 +221,10 @@ func troubles() []trouble {
 		{"access denied", "access-denied", refuse("AccessDeniedException"), healthy},
 		{"outage", "", refuse("InternalFailure"), healthy},
 		{"key disabled", "kms-disabled", refuse("KMSDisabledException"), healthy},
-		{"stream missing", "stream-missing", func(b *bubble) { b.kinesis.Delete(testStream) },
-			func(b *bubble) { b.kinesis.Create(embeddedkinesis.Stream{Name: testStream, Shards: 4}) }},
+		{
+			"stream missing", "stream-missing", func(b *bubble) { b.kinesis.Delete(testStream) },
+			func(b *bubble) { b.kinesis.Create(embeddedkinesis.Stream{Name: testStream, Shards: 4}) },
+		},
 	}
 }
 

@@ -165,23 +165,8 @@ func (s *site) start() *process {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	p := &process{cancel: cancel, done: make(chan error, 1)}
-	started := make(chan *Destination, 1)
 	log := slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	go func() {
-		p.done <- Run(ctx, []Config{config}, Options{Logger: log, Started: func(ds []*Destination) { started <- ds[0] }})
-	}()
-	select {
-	case p.Destination = <-started:
-	case err := <-p.done:
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() {
-		p.cancel()
-		p.ended.Do(func() { <-p.done })
-	})
-	return p
+	return launch(s.t, config, Options{Logger: log})
 }
 
 // binary builds the program, once a test, and writes its configuration.
