@@ -16,10 +16,10 @@ func TestVerifierStories(t *testing.T) {
 	datadriven.RunTest(t, "testdata/verify.txt", func(_ *testing.T, d *datadriven.TestData) string {
 		v := newVerifier()
 		topic, stream, _ := strings.Cut(d.Input, "|")
-		for _, document := range strings.FieldsSeq(topic) {
+		for document := range strings.FieldsSeq(topic) {
 			v.expect(document[:1], []byte(document))
 		}
-		for _, document := range strings.FieldsSeq(stream) {
+		for document := range strings.FieldsSeq(stream) {
 			v.stored(document[:1], []byte(document))
 		}
 		r := v.verdict(&Config{Target: Target{Kinesis: Kinesis{Metadata: true}}})
