@@ -112,7 +112,7 @@ func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
 	doomed := l.queue.Doomed()
 	may := false
 	if may, at = l.mayCall(now); may {
-		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate, share: len(l.shards.ids) > 0}
+		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate, share: l.mayShare()}
 		batch = l.queue.Batch(now, lim, l.mayPut)
 		if len(batch) == 0 && l.sink.gate.Abstain() {
 			defer l.sink.nudgeAll()
@@ -158,8 +158,15 @@ func (l *lane) placed(c *chain, id string) bool {
 	if l.shards.holds(c.group.shard, id) {
 		return true
 	}
+	l.sink.stream.doubted.Store(l.shards)
 	l.sink.stream.lookAgain() // the stream was resharded
 	return false
+}
+
+// mayShare says whether keys may share aggregates: not while the shard map is
+// missing or known to be old.
+func (l *lane) mayShare() bool {
+	return len(l.shards.ids) > 0 && l.sink.stream.doubted.Load() != l.shards
 }
 
 // throttled slows the shard of a chain down.

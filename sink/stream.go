@@ -38,8 +38,9 @@ type stream struct {
 	recordLimit atomic.Int64
 	target      atomic.Pointer[string] // name, or ARN once it is known
 	shards      atomic.Pointer[shardMap]
-	warned      bool   // owned by the watching goroutine, as all below
-	unlisted    string // why the shards could not be listed, once told
+	doubted     atomic.Pointer[shardMap] // the one that a record contradicted
+	warned      bool                     // owned by the watching goroutine, as all below
+	unlisted    string                   // why the shards could not be listed, once told
 }
 
 // watch looks at the stream until the context ends: often while it cannot be
