@@ -190,6 +190,34 @@ func TestOrderSurvivesFaultsWithAggregation(t *testing.T) {
 	}
 }
 
+func TestRejectedRecordPartsTheAggregatesOfItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{missing: true, config: func(c *Config) { c.Aggregation = AggregationKPL }})
+		var all []*tracked
+		for i := range 9 {
+			tr := w.oracle.record("k", 0, nil)
+			if i == 4 {
+				if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "transform", Reason: "unexportable"}); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := w.sink.Put(t.Context(), tr.rec); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, tr)
+		}
+		w.stream.Create(embeddedkinesis.Stream{Name: testStream})
+		w.oracle.await()
+		for i, tr := range all {
+			if (i == 4) != (tr.outcome == DeadLettered) || tr.at.Before(all[max(i-1, 0)].at) {
+				t.Errorf("record %d: %v at %v", i, tr.outcome, tr.at)
+			}
+		}
+		if n := len(w.stream.History(testStream)); n != 2 {
+			t.Errorf("%d records", n)
+		}
+	})
+}
+
 func TestRefusedAggregateIsTakenApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{

@@ -99,11 +99,14 @@ func TestBucketsOfAHotStreamUseItsCapacity(t *testing.T) {
 		<-time.After(time.Second)
 		var watch stopwatch
 		began := time.Now()
-		watch.feed(t, w, 6000, 2*time.Second, func(i int) string { return fmt.Sprint("key-", i) })
+		watch.feed(t, w, 9000, 2*time.Second, func(i int) string { return fmt.Sprint("key-", i) })
 		watch.open.Wait()
 		rate := float64(watch.count()) / time.Since(began).Seconds()
+		if watch.count() <= 4000*3 {
+			t.Fatal("the shards' burst took it all: nothing was shown")
+		}
 		throttled := w.stream.Counters()["ProvisionedThroughputExceededException"]
-		t.Logf("offered 6,000/s: %.0f records/s of 4,000 delivered, %d throttled", rate, throttled)
+		t.Logf("offered 9,000/s: %.0f records/s of 4,000 delivered, %d throttled", rate, throttled)
 		if rate < 3700 || throttled > watch.count()/100 {
 			t.Error("the stream's capacity is not used, or throttles are not below 1 %")
 		}
