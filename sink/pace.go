@@ -19,11 +19,14 @@ const (
 	// pacePause is the least that an empty bucket is left alone, so that a shard
 	// at its limit costs few wake-ups and not one a record.
 	pacePause = 20 * time.Millisecond
-	// Throttles lower a shard's rate by a fifth, at most four times a second, as
-	// all lanes and other writers meet them at once; it recovers by a twentieth
-	// of the limit a second (additive increase, multiplicative decrease).
-	paceBackOff  = 0.8
+	// Throttles lower a shard's rate by the share of its records that is refused,
+	// as far as that is above what is tolerated, at most by a fifth and four times
+	// a second; it recovers by a twentieth of the limit a second (additive
+	// increase, multiplicative decrease). By the share and not by the throttle, or
+	// a few scattered refusals would take most of a busy shard's rate.
+	paceBackOff  = 0.2
 	paceEvery    = 250 * time.Millisecond
+	paceTolerate = 0.01
 	paceRecovery = 0.05
 	paceLeast    = 0.02
 )
@@ -32,12 +35,14 @@ const (
 // come at the shard's limits times a factor that follows the throttles. It is
 // safe for concurrent use and takes the time as an argument.
 type bucket struct {
-	mu        sync.Mutex
-	at        time.Time
-	records   float64
-	bytes     float64
-	factor    float64
-	throttled time.Time
+	mu      sync.Mutex
+	at      time.Time
+	records float64
+	bytes   float64
+	factor  float64
+
+	since             time.Time // of the two counts
+	attempts, refused int
 }
 
 func newBucket() *bucket {
@@ -54,6 +59,7 @@ func (b *bucket) take(now time.Time, records, size int) (ok bool, until time.Tim
 	if b.records >= float64(records) && b.bytes >= need {
 		b.records -= float64(records)
 		b.bytes -= float64(size)
+		b.attempts += records
 		return true, time.Time{}
 	}
 	wait := max((float64(records)-b.records)/(shardRecords*b.factor), (need-b.bytes)/(shardBytes*b.factor))
@@ -73,6 +79,19 @@ func (b *bucket) refill(now time.Time) {
 	b.records = min(b.records+passed*shardRecords*b.factor, shardRecords*paceBurst)
 	b.bytes = min(b.bytes+passed*shardBytes*b.factor, shardBytes*paceBurst)
 	b.factor = min(b.factor+passed*paceRecovery, 1)
+	if now.Sub(b.since) >= paceEvery {
+		b.weigh(now)
+	}
+}
+
+// weigh lowers the rate by what was refused since the last time.
+func (b *bucket) weigh(now time.Time) {
+	share := float64(b.refused)/float64(max(b.attempts, b.refused, 1)) - paceTolerate
+	if share > 0 {
+		b.factor = max(b.factor*(1-min(share, paceBackOff)), paceLeast)
+		b.records, b.bytes = min(b.records, 0), min(b.bytes, 0)
+	}
+	b.since, b.attempts, b.refused = now, 0, 0
 }
 
 // throttle notes that the shard refused a record.
@@ -80,10 +99,5 @@ func (b *bucket) throttle(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refill(now)
-	if now.Sub(b.throttled) < paceEvery {
-		return
-	}
-	b.throttled = now
-	b.factor = max(b.factor*paceBackOff, paceLeast)
-	b.records, b.bytes = min(b.records, 0), min(b.bytes, 0)
+	b.refused++
 }

@@ -187,33 +187,45 @@ func TestReshardIsNoticedByTheFirstRecordThatGoesElsewhere(t *testing.T) {
 	})
 }
 
-func TestThrottledShardIsSlowedAndRecovers(t *testing.T) {
-	b, now := newBucket(), epoch.Add(time.Hour)
-	rate := func() int {
-		n := 0
-		for end := now.Add(time.Second); now.Before(end); now = now.Add(time.Millisecond) {
-			for ok, _ := b.take(now, 1, 100); ok; ok, _ = b.take(now, 1, 100) {
-				n++
+// second counts the records that a bucket lets through in a second, of which
+// every n-th is refused; 0: none.
+func (b *bucket) second(now *time.Time, n int) (taken int) {
+	for end := now.Add(time.Second); now.Before(end); *now = now.Add(time.Millisecond) {
+		for ok, _ := b.take(*now, 1, 100); ok; ok, _ = b.take(*now, 1, 100) {
+			if taken++; n > 0 && taken%n == 0 {
+				b.throttle(*now)
 			}
 		}
-		return n
 	}
-	rate()
-	if n := rate(); n < 990 || n > 1010 {
+	return taken
+}
+
+func TestThrottledShardIsSlowedAndRecovers(t *testing.T) {
+	b, now := newBucket(), epoch.Add(time.Hour)
+	b.second(&now, 0)
+	if n := b.second(&now, 0); n < 990 || n > 1010 {
 		t.Errorf("%d records a second at the limit", n)
 	}
-	for range 8 {
-		b.throttle(now) // many at once count once
+	b.second(&now, 2)
+	if n := b.second(&now, 2); n > 500 || n < 100 {
+		t.Errorf("%d records a second while half are refused", n)
 	}
-	slowed := rate()
-	if slowed > 830 || slowed < 700 {
-		t.Errorf("%d records a second after a throttle", slowed)
+	for range 20 {
+		b.second(&now, 0)
 	}
-	for range 10 {
-		rate()
-	}
-	if n := rate(); n < 990 {
+	if n := b.second(&now, 0); n < 990 {
 		t.Errorf("%d records a second after recovery", n)
+	}
+}
+
+func TestScatteredRefusalsTakeLittleOfAShardsRate(t *testing.T) {
+	b, now := newBucket(), epoch.Add(time.Hour)
+	n := 0
+	for range 60 {
+		n += b.second(&now, 50)
+	}
+	if n < 50_000 {
+		t.Errorf("%d records in a minute with one in fifty refused, of 60,000", n)
 	}
 }
 

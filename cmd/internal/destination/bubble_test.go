@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -77,7 +78,9 @@ func (b *bubble) serve(port int, handler http.Handler) {
 	go func() { done <- server.Serve(listener) }()
 	b.t.Cleanup(func() {
 		_ = server.Close()
-		_ = <-done // that it is closed
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			b.t.Errorf("serve: %v", err)
+		}
 	})
 }
 
@@ -129,7 +132,11 @@ func launch(t *testing.T, config Config, o Options) *process {
 	}
 	t.Cleanup(func() { // a failed test must not leave it behind in the bubble
 		p.cancel()
-		p.ended.Do(func() { _ = <-p.done })
+		p.ended.Do(func() {
+			if err := <-p.done; err != nil {
+				t.Logf("run: %v", err)
+			}
+		})
 	})
 	return p
 }
