@@ -57,7 +57,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; dirs=$$(grep -rl --include='*_test.go' --exclude-dir='.*' '^func Fuzz' * | xargs -r -n 1 dirname | sort -u); \
 	[ -n "$$dirs" ] || { echo 'make fuzz: no fuzz target in the tree' >&2; exit 1; }; \
 	for dir in $$dirs; do for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$dir"/*_test.go); do \
-	  echo "./$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "./$$dir"; \
+	  echo "./$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 5x "./$$dir"; \
 	done; done
 
 image: ## the container image (IMAGE=name:tag); needs a container engine

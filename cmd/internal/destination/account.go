@@ -16,9 +16,11 @@ type account struct {
 	consumed  atomic.Int64
 	withdrawn atomic.Int64
 	settled   sync.Map // settlement → *atomic.Int64
+	violating atomic.Int64
 	endToEnd  prometheus.Histogram
 	events    *prometheus.Desc
 	total     *prometheus.Desc
+	schemas   *prometheus.Desc
 }
 
 type settlement struct{ outcome, reason string }
@@ -36,11 +38,16 @@ func newAccount(destination string) *account {
 			"Events at rest, by outcome and reason.", []string{"outcome", "reason"}, labels),
 		total: prometheus.NewDesc("kinesis_destination_events_consumed_total",
 			"Events read from Kafka.", nil, labels),
+		schemas: prometheus.NewDesc("kinesis_destination_violating_schemas_total",
+			"Writer schemas met at run time that a data governance policy objects to; governance.onViolation says what becomes of their events.", nil, labels),
 	}
 }
 
 // Consumed counts an event that was read.
 func (a *account) Consumed() { a.consumed.Add(1) }
+
+// Violating counts a writer schema that a policy objects to.
+func (a *account) Violating() { a.violating.Add(1) }
 
 // Withdrawn counts an event that is given back and will be read again.
 func (a *account) Withdrawn() { a.withdrawn.Add(1) }
@@ -120,6 +127,7 @@ func (a *account) entries() []entry {
 func (a *account) Describe(ch chan<- *prometheus.Desc) {
 	ch <- a.events
 	ch <- a.total
+	ch <- a.schemas
 	a.endToEnd.Describe(ch)
 }
 
@@ -129,5 +137,6 @@ func (a *account) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(a.events, prometheus.CounterValue, float64(e.count), e.outcome, e.reason)
 	}
 	ch <- prometheus.MustNewConstMetric(a.total, prometheus.CounterValue, float64(a.consumed.Load()))
+	ch <- prometheus.MustNewConstMetric(a.schemas, prometheus.CounterValue, float64(a.violating.Load()))
 	a.endToEnd.Collect(ch)
 }

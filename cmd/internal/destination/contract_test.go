@@ -140,7 +140,7 @@ func TestContractSIGTERMUnderLoadDrainsAndExitsZero(t *testing.T) {
 	program, config := s.binary()
 	g, o := newLeads(t, 15, 300), newOracle()
 	s.feed(g, o, 2000)
-	for range 3 {
+	for range s.rounds() {
 		command := exec.Command(program, "run", "-c", config)
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
@@ -169,13 +169,21 @@ func TestContractSIGTERMUnderLoadDrainsAndExitsZero(t *testing.T) {
 	}
 }
 
+// rounds is how often the process is ended and started again.
+func (s *site) rounds() int {
+	if s.real {
+		return 3
+	}
+	return 1
+}
+
 // load is how many events the load story takes: what the embedded Kafka serves
 // in seconds, and what is promised on a real one.
 func (s *site) load() int {
 	if s.real {
 		return 100_000
 	}
-	return 10_000
+	return 5_000
 }
 
 func TestContractLoadIsNeitherLostNorReorderedNorRepeated(t *testing.T) {
@@ -218,8 +226,8 @@ func TestContractMemoryIsBoundedWhileTheStreamStandsStill(t *testing.T) {
 	s := newSite(t, stalled)
 	program, config := s.binary()
 	g, o := newLeads(t, 17, 5000), newOracle()
-	g.Padding = 8000
-	n, stall := 15_000, 8*time.Second
+	s.ballast = 8000
+	n, stall := 12_000, 5*time.Second
 	if s.real {
 		n, stall = 30_000, 60*time.Second
 	}

@@ -232,6 +232,7 @@ func TestWhatIsNobodysFaultIsHeldForAsLongAsItTakes(t *testing.T) {
 	for _, trouble := range troubles() {
 		for _, when := range []string{"at start", "later"} {
 			t.Run(trouble.name+" "+when, func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					b := newBubble(t, 3, embeddedkinesis.Options{})
 					g, o := newLeads(t, 3, 20), newOracle()
@@ -247,7 +248,7 @@ func TestWhatIsNobodysFaultIsHeldForAsLongAsItTakes(t *testing.T) {
 						trouble.begin(b)
 					}
 					b.feed(g, o, 200)
-					pass(15 * time.Minute)
+					pass(10 * time.Minute)
 					code, body := b.get(8080, "/readyz")
 					if code != http.StatusServiceUnavailable || !strings.Contains(body, "held: "+trouble.reason) {
 						t.Errorf("readyz says %d %q", code, body)
@@ -256,7 +257,7 @@ func TestWhatIsNobodysFaultIsHeldForAsLongAsItTakes(t *testing.T) {
 						t.Errorf("healthz says %d", code)
 					}
 					if n := b.log.count("held: retrying"); n > 2 {
-						t.Errorf("the cause was logged %d times in a quarter of an hour:\n%s", n, b.log)
+						t.Errorf("the cause was logged %d times in ten minutes:\n%s", n, b.log)
 					}
 					if trouble.name == "stream missing" {
 						o = newOracle() // what the stream held is gone with it

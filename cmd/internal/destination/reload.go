@@ -62,6 +62,7 @@ func (d *Destination) nextRules(ctx context.Context) (*ruleset, error) {
 	if err != nil || next.Hash == current.Hash {
 		return nil, err
 	}
+	next.violated = d.violated
 	config.warn(d.log)
 	return next, checkRules(ctx, &config, next.rules, d.pipeline.decoder, d.log)
 }

@@ -194,6 +194,12 @@ func TestALabelThatAppearsAtRunTimeDropsTheField(t *testing.T) {
 		if code, body := r.get(8080, "/readyz"); code != http.StatusOK {
 			t.Errorf("readyz says %d %q", code, body)
 		}
+		if _, metrics := r.get(8080, "/metrics"); !strings.Contains(metrics, `kinesis_destination_violating_schemas_total{destination="leads"} 1`) {
+			t.Error("the violating schema is not counted")
+		}
+		if n := r.log.count("a writer schema violates a data governance policy"); n != 1 {
+			t.Errorf("the violation was logged %d times", n)
+		}
 		r.stop(t)
 		if before == 0 || r.emails() != before {
 			t.Errorf("%d records with the field before, %d after", before, r.emails())

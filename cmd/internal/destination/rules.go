@@ -23,6 +23,8 @@ type ruleset struct {
 	rules *transform.Rules
 	plans sync.Map      // *schemas.Schema → *transform.Plan or error
 	ended chan struct{} // closed when another version took over
+	// violated, if set, hears once of each writer schema that a policy objects to.
+	violated func(schema string, why error)
 }
 
 // RulesVersion tells versions of the rules apart, in one process by the number
@@ -79,7 +81,11 @@ func (r *ruleset) plan(schema *schemas.Schema) (*transform.Plan, error) {
 		if err != nil {
 			found, _ = r.plans.LoadOrStore(schema, err)
 		} else {
-			found, _ = r.plans.LoadOrStore(schema, plan)
+			var known bool
+			found, known = r.plans.LoadOrStore(schema, plan)
+			if why := plan.Violation(); why != nil && !known && r.violated != nil {
+				r.violated(schema.Origin, why)
+			}
 		}
 	}
 	switch v := found.(type) {

@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
+	"kinesis-destination/transform"
 )
 
 // Options are what running needs beside the configurations.
@@ -134,6 +136,7 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	if err != nil {
 		return nil, err
 	}
+	rules.violated = d.violated
 	config.warn(log)
 	transport := &http.Transport{DialContext: o.Dial, Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 30 * time.Second}
 	d.atClose(func(context.Context) { transport.CloseIdleConnections() })
@@ -192,6 +195,13 @@ func (d *Destination) close(ctx context.Context) {
 	for _, end := range slices.Backward(d.teardown) {
 		end(ctx)
 	}
+}
+
+// violated tells of a writer schema, met at run time, that a policy objects to.
+func (d *Destination) violated(schema string, why error) {
+	d.account.Violating()
+	d.log.Warn("a writer schema violates a data governance policy",
+		"schema", schema, "onViolation", cmp.Or(d.config.Governance.OnViolation, transform.ViolationRefuse), "violation", why)
 }
 
 func (d *Destination) run(ctx context.Context) error {

@@ -42,6 +42,7 @@ type site struct {
 	kinesis          *kinesis.Client
 	schemaID         int
 	real             bool // Kafka is
+	ballast          int  // bytes of a header that each event carries besides
 }
 
 const sitePartitions = 12
@@ -206,6 +207,7 @@ func (s *site) framed(body []byte) []byte {
 func (s *site) feed(g *leads.Generator, o *oracle, n int) {
 	s.t.Helper()
 	const chunk = 10_000
+	ballast := make([]byte, s.ballast)
 	for n > 0 {
 		messages := make([]kafka.Message, 0, chunk)
 		for range min(n, chunk) {
@@ -214,7 +216,9 @@ func (s *site) feed(g *leads.Generator, o *oracle, n int) {
 				s.t.Fatal(err)
 			}
 			o.add(e)
-			messages = append(messages, kafka.Message{Key: []byte(e.Key), Value: s.framed(e.Body)})
+			messages = append(messages, kafka.Message{
+				Key: []byte(e.Key), Value: s.framed(e.Body), Headers: []kafka.Header{{Key: "ballast", Value: ballast}},
+			})
 		}
 		n -= len(messages)
 		s.produce(messages...)
