@@ -164,7 +164,7 @@ const (
 	DefaultHeartbeatInterval = 3 * time.Second
 	DefaultRebalanceTimeout  = 60 * time.Second
 	DefaultCommitInterval    = time.Second
-	DefaultDrainTimeout      = 6 * time.Second
+	DefaultDrainTimeout      = 5 * time.Second
 
 	requestTimeout    = 10 * time.Second
 	fetchMaxWait      = 500 * time.Millisecond

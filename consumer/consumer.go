@@ -121,7 +121,7 @@ func (c *Consumer) leave(ctx context.Context) error {
 const ordinaryDelay = 10 * time.Second
 
 // leaveTimeout bounds what is only a courtesy to the other members.
-const leaveTimeout = 2 * time.Second
+const leaveTimeout = time.Second
 
 // Lease is until when this member is sure to own what it was assigned.
 func (c *Consumer) Lease() time.Time {

@@ -161,7 +161,7 @@ func (c *Consumer) finish(ctx context.Context, g *generation, why error) {
 
 // lastCommitTimeout bounds the commit at the end of a generation. When it fails
 // the next owner reads again what it would have covered.
-const lastCommitTimeout = 3 * time.Second
+const lastCommitTimeout = 2 * time.Second
 
 // partitionCheck is how often the leader looks for partitions that were added
 // or topics that were made anew.

@@ -19,7 +19,7 @@ const (
 	// letterBatch is below the default max.message.bytes of a broker, 1,048,588.
 	letterBatch = 512 << 10
 	// produceTimeout bounds how long a withdrawal waits for a write.
-	produceTimeout = 15 * time.Second
+	produceTimeout = 7 * time.Second
 	// produceParallel is how many partitions are written at once.
 	produceParallel = 8
 )

@@ -28,8 +28,10 @@ const (
 	// and about one of the largest. A record larger than that has the lane alone.
 	laneRecords = 8 * maxBatchRecords
 	laneBytes   = 12 << 20
-	// requestTimeout is above the service's slowest healthy answers.
-	requestTimeout = 15 * time.Second
+	// requestTimeout is above the service's slowest healthy answers, and lets a
+	// process that is told to end await what is in flight within the 15 s that
+	// it has.
+	requestTimeout = 7 * time.Second
 	// leaseMargin is kept between a request's deadline and the end of the
 	// lease, for what is already on its way.
 	leaseMargin = time.Second

@@ -1,0 +1,128 @@
+package destination
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+// trouble is what can be away, and what it is called then.
+type trouble struct {
+	name, reason string
+	begin, end   func(b *bubble)
+}
+
+func troubles() []trouble {
+	refuse := func(code string) func(*bubble) {
+		return func(b *bubble) {
+			b.kinesis.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action { return embeddedkinesis.Action{Code: code} })
+		}
+	}
+	healthy := func(b *bubble) { b.kinesis.SetScript(nil) }
+	return []trouble{
+		{"registry down", HoldRegistry, func(b *bubble) { b.registry.SetDown(true) }, func(b *bubble) { b.registry.SetDown(false) }},
+		{"registry refuses", HoldRegistry, func(b *bubble) { b.registry.SetStatus(http.StatusUnauthorized) }, func(b *bubble) { b.registry.SetStatus(0) }},
+		{"access denied", "access-denied", refuse("AccessDeniedException"), healthy},
+		{"outage", "", refuse("InternalFailure"), healthy},
+		{"key disabled", "kms-disabled", refuse("KMSDisabledException"), healthy},
+		{
+			"stream missing", "stream-missing", func(b *bubble) { b.kinesis.Delete(testStream) },
+			func(b *bubble) { b.kinesis.Create(embeddedkinesis.Stream{Name: testStream, Shards: 4}) },
+		},
+	}
+}
+
+func TestWhatIsNobodysFaultIsHeldForAsLongAsItTakes(t *testing.T) {
+	for _, trouble := range troubles() {
+		for _, when := range []string{"at start", "later"} {
+			t.Run(trouble.name+" "+when, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					b := newBubble(t, 3, embeddedkinesis.Options{})
+					g, o := newLeads(t, 3, 20), newOracle()
+					if when == "at start" {
+						trouble.begin(b)
+					}
+					p := b.start(8080, "")
+					if when == "later" {
+						if trouble.reason != HoldRegistry { // a schema that is known needs no registry
+							b.feed(g, o, 100)
+							b.settled(o.total, time.Minute, p)
+						}
+						trouble.begin(b)
+					}
+					b.feed(g, o, 200)
+					pass(10 * time.Minute)
+					code, body := b.get(8080, "/readyz")
+					if code != http.StatusServiceUnavailable || !strings.Contains(body, "held: "+trouble.reason) {
+						t.Errorf("readyz says %d %q", code, body)
+					}
+					if code, _ := b.get(8080, "/healthz"); code != http.StatusOK {
+						t.Errorf("healthz says %d", code)
+					}
+					if n := b.log.count("held: retrying"); n > 2 {
+						t.Errorf("the cause was logged %d times in ten minutes:\n%s", n, b.log)
+					}
+					if trouble.name == "stream missing" {
+						o = newOracle() // what the stream held is gone with it
+					}
+					trouble.end(b)
+					pass(2 * time.Minute)
+					if code, body := b.get(8080, "/readyz"); code != http.StatusOK {
+						t.Errorf("two minutes after the trouble ended, readyz says %d %q", code, body)
+					}
+					b.feed(g, o, 50)
+					pass(time.Minute)
+					a := p.Account()
+					p.stop(t)
+					if a.Unaccounted() != 0 || len(a.DeadLettered) != 0 {
+						t.Errorf("account %+v", a)
+					}
+					if v := o.judge(b.kinesis.History(testStream)); v.lost+v.reordered+v.duplicates != 0 {
+						t.Errorf("%+v", v)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestSIGTERMEndsInTimeAlsoWhenTheStreamNeverAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 3, embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "PutRecords" {
+				return embeddedkinesis.Action{Delay: time.Hour}
+			}
+			return embeddedkinesis.Action{}
+		}})
+		g, o := newLeads(t, 21, 50), newOracle()
+		b.feed(g, o, 500)
+		p := b.start(8080, "")
+		pass(10 * time.Second)
+		p.stop(t) // which looks at the time
+		if a := p.Account(); a.Unaccounted() != 0 || a.Delivered != 0 || a.Withdrawn == 0 {
+			t.Errorf("account %+v", a)
+		}
+		pass(2 * time.Hour) // for the embedded stream to wake up
+	})
+}
+
+func TestKafkaAwayAtStartIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 3, embeddedkinesis.Options{})
+		b.kafka.Close()
+		p := b.start(8080, "")
+		pass(10 * time.Minute)
+		if code, body := b.get(8080, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "kafka-unreachable") {
+			t.Errorf("readyz says %d %q", code, body)
+		}
+		if n := b.log.count("held: retrying"); n != 1 {
+			t.Errorf("logged %d times:\n%s", n, b.log)
+		}
+		p.stop(t)
+	})
+}
