@@ -21,7 +21,7 @@ SEEDS    ?= 1000
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo sim contract bench fuzz image ci clean
+.PHONY: help build test lint format demo sim chaos contract bench fuzz image ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ demo: ## the whole pipeline with nothing else installed
 
 sim: ## simulate worlds under random faults (SEEDS=how many, SEED=the first)
 	SIM_SEEDS='$(SEEDS)' SIM_SEED='$(SEED)' go test ./cmd/internal/destination -run TestSimulation -v -timeout 2h
+
+chaos: ## kill and pause real processes amid a load, on a real Kafka (bounded, about 5 minutes)
+	.ci/contract go test -tags chaos -run TestChaos -count=1 -v -timeout 20m ./cmd/internal/destination
 
 contract: ## the contract suites on real Kafka, registry and Kinesis emulator
 	GOTEST='$(GOTEST)' .ci/contract
