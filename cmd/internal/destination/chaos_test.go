@@ -45,14 +45,7 @@ func TestChaosProcessesKilledAndPaused(t *testing.T) {
 		}
 		s.produce(messages...)
 	}
-	launch := func() *exec.Cmd {
-		command := exec.Command(program, "run", "-c", config)
-		if err := command.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
-		return command
-	}
+	launch := func() *exec.Cmd { return s.run(program, config) }
 	signal := func(c *exec.Cmd, sig syscall.Signal) {
 		if err := c.Process.Signal(sig); err != nil {
 			t.Fatal(err)

@@ -141,10 +141,7 @@ func TestContractSIGTERMUnderLoadDrainsAndExitsZero(t *testing.T) {
 	g, o := newLeads(t, 15, 300), newOracle()
 	s.feed(g, o, 2000)
 	for range s.rounds() {
-		command := exec.Command(program, "run", "-c", config)
-		if err := command.Start(); err != nil {
-			t.Fatal(err)
-		}
+		command := s.run(program, config)
 		before := len(s.records())
 		s.feed(g, o, 1000)
 		s.await(60*time.Second, "it delivers", func() bool { return len(s.records()) > before })
@@ -232,11 +229,7 @@ func TestContractMemoryIsBoundedWhileTheStreamStandsStill(t *testing.T) {
 		n, stall = 30_000, 60*time.Second
 	}
 	s.feed(g, o, n)
-	command := exec.Command(program, "run", "-c", config)
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = command.Process.Kill() }()
+	command := s.run(program, config)
 	highest := int64(0)
 	for end := time.Now().Add(stall); time.Now().Before(end); pass(200 * time.Millisecond) {
 		highest = max(highest, resident(t, command.Process.Pid))

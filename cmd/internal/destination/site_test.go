@@ -184,6 +184,22 @@ func (s *site) binary() (program, config string) {
 	return program, config
 }
 
+// run starts the program; the end of the test ends it if nothing else has.
+func (s *site) run(program, config string) *exec.Cmd {
+	s.t.Helper()
+	command := exec.Command(program, "run", "-c", config)
+	if err := command.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if command.ProcessState == nil {
+			_ = command.Process.Kill()
+			_ = command.Wait() // it was killed
+		}
+	})
+	return command
+}
+
 // produce writes messages to the partitions of their keys.
 func (s *site) produce(messages ...kafka.Message) {
 	s.t.Helper()
