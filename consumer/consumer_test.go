@@ -91,6 +91,20 @@ func TestWhatSettledAboveAHeldMessageIsNotHandedOutAgain(t *testing.T) {
 	})
 }
 
+func TestTheLastCommitIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		m := w.member(Options{CommitInterval: time.Hour}, settle)
+		w.produce(0, 0, 10)
+		pass(10 * time.Second)
+		w.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.CoordinatorLoadInProgress, Count: 3})
+		m.stop(t)
+		if got := w.committed(0); got != 10 {
+			t.Errorf("committed %d of 10 that have settled", got)
+		}
+	})
+}
+
 func TestABrokerThatTakesLittleMetadataStillGetsTheOffsets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -63,7 +63,7 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 	c.rest(life, g, &readers, drain)
 	close(stopCommitting)
 	commits.Wait()
-	c.finish(life, g, why)
+	c.finish(life, g, why, drain)
 	return errors.Join(handlerErr, fatal(why))
 }
 
@@ -143,12 +143,14 @@ func (g *generation) revoke() {
 }
 
 // finish commits what has settled, unless this process is no longer a member.
-func (c *Consumer) finish(ctx context.Context, g *generation, why error) {
+func (c *Consumer) finish(ctx context.Context, g *generation, why error, drained bool) {
 	c.forget(why)
 	if why == nil {
-		ctx, cancel := context.WithTimeout(ctx, lastCommitTimeout)
-		defer cancel()
-		if err := c.commit(ctx, g); err != nil {
+		limit := lastCommitTimeout
+		if drained {
+			limit = drainedCommitTimeout
+		}
+		if err := c.lastCommit(ctx, g, limit); err != nil {
 			c.opts.Logger.Warn("last offsets of the assignment could not be committed; what they cover is read again", "error", err)
 			c.forget(err)
 		}
@@ -159,9 +161,31 @@ func (c *Consumer) finish(ctx context.Context, g *generation, why error) {
 	c.opts.Logger.Info("partitions given back", "group", c.cfg.Group, "generation", g.id, "error", why)
 }
 
-// lastCommitTimeout bounds the commit at the end of a generation. When it fails
-// the next owner reads again what it would have covered.
-const lastCommitTimeout = 2 * time.Second
+// lastCommit commits, trying again what settles soon: what is not committed is
+// exported again by the next owner.
+func (c *Consumer) lastCommit(ctx context.Context, g *generation, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	wait := newBackoff()
+	for {
+		err := c.commit(ctx, g)
+		switch {
+		case err == nil, errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration), errors.Is(err, kafka.FencedInstanceID):
+			return err
+		}
+		pause(ctx, wait.NextBackOff())
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// How long the commit at the end of a generation may take: the group waits for
+// this member (within its rebalance timeout), or a process that was told to end does.
+const (
+	lastCommitTimeout    = 20 * time.Second
+	drainedCommitTimeout = 2 * time.Second
+)
 
 // partitionCheck is how often the leader looks for partitions that were added
 // or topics that were made anew.
