@@ -180,7 +180,7 @@ func (s *site) load() int {
 	if s.real {
 		return 100_000
 	}
-	return 5_000
+	return 4_000
 }
 
 func TestContractLoadIsNeitherLostNorReorderedNorRepeated(t *testing.T) {
@@ -224,7 +224,7 @@ func TestContractMemoryIsBoundedWhileTheStreamStandsStill(t *testing.T) {
 	program, config := s.binary()
 	g, o := newLeads(t, 17, 5000), newOracle()
 	s.ballast = 8000
-	n, stall := 12_000, 5*time.Second
+	n, stall := 9_000, 4*time.Second
 	if s.real {
 		n, stall = 30_000, 60*time.Second
 	}

@@ -28,7 +28,7 @@ import (
 // order, repeated where that is not allowed, and does it end. SIM_SEEDS says how
 // many worlds, SIM_SEED the first; `make sim` sets them.
 func TestSimulation(t *testing.T) {
-	count, first := setting(t, "SIM_SEEDS", 16), setting(t, "SIM_SEED", rand.Uint64()>>1)
+	count, first := setting(t, "SIM_SEEDS", 8), setting(t, "SIM_SEED", rand.Uint64()>>1)
 	t.Logf("%d worlds from seed %d", count, first)
 	var mu sync.Mutex
 	total := map[string]int{}
