@@ -4,6 +4,8 @@ package destination
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,9 +26,11 @@ type pipeline struct {
 	sink    *sink.Sink
 	account *account
 	holds   *holds
-	// size is about how large records are, so that a buffer is made once.
-	size atomic.Int64
+	scratch sync.Pool // of *[]byte: where records are written before they are known to leave
 }
+
+// keepScratch is how large a buffer is kept for the next events.
+const keepScratch = 256 << 10
 
 // Handle is the consumer's handler. It blocks while the sink is full, while the
 // registry is away, and while policy forbids the export.
@@ -55,9 +59,6 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 	decision, err := p.judge(ctx, m, event)
 	switch decision.Outcome {
 	case transform.Export:
-		if n := int64(len(decision.Data)); n > p.size.Load() {
-			p.size.Store(n + n/8)
-		}
 		return p.sink.Put(ctx, p.record(m, decision.PartitionKey, decision.Data, string(decision.Reason)))
 	case transform.Filter:
 		p.settle(m, Filtered, string(decision.Reason))
@@ -102,7 +103,7 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 func (p *pipeline) judge(ctx context.Context, m *consumer.Message, event schemas.Event) (transform.Decision, error) {
 	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
 	rules := p.rules.Load()
-	decision, err := rules.judge(make([]byte, 0, p.size.Load()), event, source)
+	decision, err := p.judgeOnce(rules, event, source)
 	if decision.Outcome != transform.Hold {
 		return decision, err
 	}
@@ -116,7 +117,26 @@ func (p *pipeline) judge(ctx context.Context, m *consumer.Message, event schemas
 		case <-rules.ended:
 		}
 		rules = p.rules.Load()
-		decision, err = rules.judge(nil, event, source)
+		decision, err = p.judgeOnce(rules, event, source)
+	}
+	return decision, err
+}
+
+// judgeOnce decides by one version of the rules. A record that leaves is of its
+// own size: the sink keeps it, and the buffer that it was written in serves the
+// next event.
+func (p *pipeline) judgeOnce(rules *ruleset, event schemas.Event, source transform.Source) (transform.Decision, error) {
+	scratch, ok := p.scratch.Get().(*[]byte)
+	if !ok {
+		scratch = new([]byte)
+	}
+	decision, err := rules.judge((*scratch)[:0], event, source)
+	if decision.Outcome == transform.Export {
+		*scratch = decision.Data[:0]
+		decision.Data = slices.Clone(decision.Data)
+	}
+	if cap(*scratch) <= keepScratch {
+		p.scratch.Put(scratch)
 	}
 	return decision, err
 }

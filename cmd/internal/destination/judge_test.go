@@ -1,0 +1,59 @@
+package destination
+
+import (
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+// An event is not to pay for a large one that came before it.
+func TestAnEventCostsNoMoreAfterALargeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 1, embeddedkinesis.Options{})
+		b.kinesis.Create(embeddedkinesis.Stream{Name: testStream, Shards: 1, MaxRecordBytes: 10 << 20})
+		schema, err := schemas.Parse(schemas.SegmentEvaluation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		example, err := os.ReadFile("../../kinesis-destination/testdata/white-paper-lead.event.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		large, err := schema.EncodeJSON([]byte(strings.Replace(string(example), "yourstruly@adobe.con", strings.Repeat("x", 1<<20), 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := b.start(8080, "")
+		b.produce(kafka.Message{Key: []byte("large"), Value: append(schemas.AppendFrame(nil, b.schemaID), large...)})
+		b.settled(1, time.Minute, p)
+		g, o := newLeads(t, 31, 50), newOracle()
+		const events = 500
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		b.feed(g, o, events)
+		b.settled(1+events, time.Minute, p)
+		runtime.ReadMemStats(&after)
+		p.stop(t)
+		// The servers of the bubble and the making up of the events are in it too.
+		if cost := (after.TotalAlloc - before.TotalAlloc) / events; cost > 512<<10 {
+			t.Errorf("an event of less than 1 KB costs %d KiB of memory after one of 1 MiB", cost>>10)
+		} else {
+			t.Logf("an event costs %d KiB, with all that the test does for it", cost>>10)
+		}
+		records := b.kinesis.History(testStream)
+		if len(records[0].Data) < 1<<20 || strings.Count(string(records[0].Data), "x") < 1<<20 {
+			t.Error("a later event wrote over the large record")
+		}
+		if v := o.judge(records[1:]); v != (verdict{}) {
+			t.Errorf("%+v", v)
+		}
+	})
+}
