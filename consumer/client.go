@@ -106,6 +106,12 @@ func settlesSoon(err error) bool {
 	return false
 }
 
+// outOfGroup tells of errors that end a membership: nothing that it had can be
+// committed any more.
+func outOfGroup(err error) bool {
+	return errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.FencedInstanceID)
+}
+
 // holdReason names the cause of err in the closed set of reasons.
 func holdReason(err error) string {
 	var code kafka.Error

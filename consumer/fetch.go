@@ -76,12 +76,16 @@ func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, wait *bac
 
 // leaders groups the claims by the broker that leads their partition.
 func (f *fetcher) leaders(ctx context.Context) (map[int][]*claim, error) {
-	counts, err := metadata(ctx, f.client, f.addr, topicsOf(f.claims))
+	var tps []topicPartition
+	for _, c := range f.claims {
+		tps = append(tps, c.topicPartition)
+	}
+	topics, err := metadata(ctx, f.client, f.addr, topicNames(tps))
 	if err != nil {
 		return nil, err
 	}
 	leader := map[topicPartition]int{}
-	for _, t := range counts {
+	for _, t := range topics {
 		for _, p := range t.Partitions {
 			if p.Error == nil || errors.Is(p.Error, kafka.ReplicaNotAvailable) {
 				leader[topicPartition{t.Name, p.ID}] = p.Leader.ID
@@ -97,18 +101,6 @@ func (f *fetcher) leaders(ctx context.Context) (map[int][]*claim, error) {
 		brokers[id] = append(brokers[id], c)
 	}
 	return brokers, nil
-}
-
-func topicsOf(claims []*claim) []string {
-	seen := map[string]bool{}
-	var topics []string
-	for _, c := range claims {
-		if !seen[c.topic] {
-			seen[c.topic] = true
-			topics = append(topics, c.topic)
-		}
-	}
-	return topics
 }
 
 // loop fetches for the claims of one broker until ctx ends or a leader changed.

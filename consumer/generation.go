@@ -169,8 +169,7 @@ func (c *Consumer) lastCommit(ctx context.Context, g *generation, limit time.Dur
 	wait := newBackoff()
 	for {
 		err := c.commit(ctx, g)
-		switch {
-		case err == nil, errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration), errors.Is(err, kafka.FencedInstanceID):
+		if err == nil || outOfGroup(err) {
 			return err
 		}
 		pause(ctx, wait.NextBackOff())

@@ -192,7 +192,7 @@ func (c *Consumer) heartbeats(ctx context.Context, g *generation, ended chan<- e
 		case errors.Is(err, kafka.RebalanceInProgress):
 			c.extendLease(sent) // the coordinator counts it: the member is there
 			end, err = true, nil
-		case errors.Is(err, kafka.UnknownMemberId), errors.Is(err, kafka.IllegalGeneration), errors.Is(err, kafka.FencedInstanceID):
+		case outOfGroup(err):
 			end = true
 		default:
 			if !failing {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -36,7 +37,7 @@ type position struct {
 // positions reads the group's committed offsets, and decides where to begin
 // where there are none.
 func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[topicPartition]position, error) {
-	committed, err := c.committed(ctx, tps)
+	committed, err := committedOffsets(ctx, c.client, c.addr, c.cfg.Group, tps)
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +72,11 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 	return result, nil
 }
 
-// committed reads the group's offset of every partition of the topics at hand.
-func (c *Consumer) committed(ctx context.Context, tps []topicPartition) (map[topicPartition]position, error) {
+// committedOffsets reads a group's offset of every partition of the topics at hand.
+func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, group string, tps []topicPartition) (map[topicPartition]position, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	all, err := metadata(ctx, c.client, c.addr, topicNames(tps))
+	all, err := metadata(ctx, client, addr, topicNames(tps))
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (c *Consumer) committed(ctx context.Context, tps []topicPartition) (map[top
 			topics[t.Name] = append(topics[t.Name], p.ID)
 		}
 	}
-	res, err := c.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{Addr: c.addr, GroupID: c.cfg.Group, Topics: topics})
+	res, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{Addr: addr, GroupID: group, Topics: topics})
 	if err == nil {
 		err = res.Error
 	}
@@ -106,40 +107,49 @@ func (c *Consumer) committed(ctx context.Context, tps []topicPartition) (map[top
 
 func topicNames(tps []topicPartition) []string {
 	var names []string
-	seen := map[string]bool{}
 	for _, tp := range tps {
-		if !seen[tp.topic] {
-			seen[tp.topic] = true
+		if !slices.Contains(names, tp.topic) {
 			names = append(names, tp.topic)
 		}
 	}
 	return names
 }
 
-// offsetAt asks the leader for the first or the next offset of a partition.
+// offsetAt asks for the first or the next offset of a partition.
 func (c *Consumer) offsetAt(ctx context.Context, tp topicPartition, where string) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	request := kafka.FirstOffsetOf(tp.partition)
 	if where == Latest {
 		request = kafka.LastOffsetOf(tp.partition)
 	}
-	res, err := c.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		Addr: c.addr, Topics: map[string][]kafka.OffsetRequest{tp.topic: {request}},
-	})
+	return listOffset(ctx, c.client, c.addr, tp, request)
+}
+
+// listOffset asks a partition's leader for one offset; -1: none is as new as the
+// time that was asked for.
+func listOffset(ctx context.Context, client *kafka.Client, addr net.Addr, tp topicPartition, request kafka.OffsetRequest) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Addr: addr, Topics: map[string][]kafka.OffsetRequest{tp.topic: {request}}})
+	if err == nil && len(res.Topics[tp.topic]) == 0 {
+		err = kafka.UnknownTopicOrPartition
+	}
+	if err == nil {
+		err = res.Topics[tp.topic][0].Error
+	}
 	if err != nil {
 		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, err)
 	}
-	found := res.Topics[tp.topic]
-	switch {
-	case len(found) == 0:
-		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, kafka.UnknownTopicOrPartition)
-	case found[0].Error != nil:
-		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, found[0].Error)
-	case where == Latest:
-		return found[0].LastOffset, nil
+	p := res.Topics[tp.topic][0]
+	switch request.Timestamp {
+	case kafka.FirstOffset:
+		return p.FirstOffset, nil
+	case kafka.LastOffset:
+		return p.LastOffset, nil
 	}
-	return found[0].FirstOffset, nil
+	for o := range p.Offsets {
+		return o, nil // the one that was asked for
+	}
+	return -1, nil
 }
 
 // ErrOutOfRange is why a partition holds whose committed offset is no longer in the topic.

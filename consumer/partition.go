@@ -196,19 +196,19 @@ func (c *claim) signal() {
 	}
 }
 
-// rest waits until nothing that was handed out is under way. The worker must
-// have ended.
-func (c *claim) rest(ctx context.Context) bool {
+// rest waits until nothing that was handed out is under way, or ctx ends. The
+// worker must have ended.
+func (c *claim) rest(ctx context.Context) {
 	for {
 		c.mu.Lock()
 		pending := c.pending
 		c.mu.Unlock()
 		if pending == 0 {
-			return true
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return
 		case <-c.changed:
 		}
 	}

@@ -43,9 +43,6 @@ func ParsePlace(text string) (Place, error) {
 	return p, nil
 }
 
-// Time is the place as a time, where it is one.
-func (p Place) Time() (time.Time, bool) { return p.at, !p.at.IsZero() }
-
 // Range is a bounded part of a partition: offsets From, included, to To, not.
 type Range struct {
 	Topic     string `json:"topic"`
@@ -84,10 +81,10 @@ func (h *History) Ranges(ctx context.Context, from, to Place) ([]Range, error) {
 		for _, p := range t.Partitions {
 			tp := topicPartition{t.Name, p.ID}
 			r := Range{Topic: t.Name, Partition: p.ID}
-			if r.From, err = h.offset(ctx, tp, from, 0); err != nil {
+			if r.From, err = h.offset(ctx, tp, from); err != nil {
 				return nil, err
 			}
-			if r.To, err = h.offset(ctx, tp, to, 0); err != nil {
+			if r.To, err = h.offset(ctx, tp, to); err != nil {
 				return nil, err
 			}
 			if r.To > r.From {
@@ -101,13 +98,10 @@ func (h *History) Ranges(ctx context.Context, from, to Place) ([]Range, error) {
 	return ranges, nil
 }
 
-// offset is a place in one partition; what offsets does not name is absent.
-func (h *History) offset(ctx context.Context, tp topicPartition, p Place, absent int64) (int64, error) {
+// offset is a place in one partition; 0 where offsets do not name it.
+func (h *History) offset(ctx context.Context, tp topicPartition, p Place) (int64, error) {
 	if p.offsets != nil {
-		if o, ok := p.offsets[tp.partition]; ok {
-			return o, nil
-		}
-		return absent, nil
+		return p.offsets[tp.partition], nil
 	}
 	request := kafka.FirstOffsetOf(tp.partition)
 	switch p.where {
@@ -116,51 +110,20 @@ func (h *History) offset(ctx context.Context, tp topicPartition, p Place, absent
 	case "":
 		request = kafka.TimeOffsetOf(tp.partition, p.at)
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	found, err := h.list(ctx, tp, request)
-	if err != nil || p.where != "" {
-		return found, err
+	found, err := listOffset(ctx, h.client, h.cfg.Addr(), tp, request)
+	if err == nil && found < 0 { // nothing is as new as that
+		return listOffset(ctx, h.client, h.cfg.Addr(), tp, kafka.LastOffsetOf(tp.partition))
 	}
-	if found < 0 { // nothing is as new as that
-		return h.list(ctx, tp, kafka.LastOffsetOf(tp.partition))
-	}
-	return found, nil
-}
-
-func (h *History) list(ctx context.Context, tp topicPartition, request kafka.OffsetRequest) (int64, error) {
-	res, err := h.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{tp.topic: {request}}})
-	if err == nil && len(res.Topics[tp.topic]) == 0 {
-		err = kafka.UnknownTopicOrPartition
-	}
-	if err == nil {
-		err = res.Topics[tp.topic][0].Error
-	}
-	if err != nil {
-		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, err)
-	}
-	p := res.Topics[tp.topic][0]
-	switch request.Timestamp {
-	case kafka.FirstOffset:
-		return p.FirstOffset, nil
-	case kafka.LastOffset:
-		return p.LastOffset, nil
-	}
-	for o := range p.Offsets {
-		return o, nil // the one that was asked for
-	}
-	return -1, nil
+	return found, err
 }
 
 // Committed is how far a group has settled each of the ranges.
 func (h *History) Committed(ctx context.Context, group string, ranges []Range) (map[Range]int64, error) {
-	c := &Consumer{cfg: h.cfg, addr: h.cfg.Addr(), client: h.client}
-	c.cfg.Group = group
 	var tps []topicPartition
 	for _, r := range ranges {
 		tps = append(tps, topicPartition{r.Topic, r.Partition})
 	}
-	found, err := c.committed(ctx, tps)
+	found, err := committedOffsets(ctx, h.client, h.cfg.Addr(), group, tps)
 	if err != nil {
 		return nil, err
 	}
