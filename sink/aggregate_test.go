@@ -295,7 +295,10 @@ func TestAggregateThatWentAstrayIsSentAgainKeyByKey(t *testing.T) {
 			kinesis: embeddedkinesis.Options{Script: slow},
 		})
 		<-time.After(2 * time.Second)
-		w.put("first", 0) // in flight while the others queue up
+		w.put("first", 0) // stored before the split, and in flight while the others queue up
+		for len(w.stream.History(testStream)) == 0 {
+			<-time.After(time.Millisecond)
+		}
 		w.stream.Reshard(testStream, 4)
 		for i := range 200 {
 			w.put(fmt.Sprint("key-", i%20), 0)
