@@ -90,6 +90,9 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 	if err == nil {
 		err = res.Error
 	}
+	if errors.Is(err, kafka.GroupIdNotFound) { // some brokers say so of a group that never committed
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the group's offsets: %w", err)
 	}

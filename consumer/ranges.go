@@ -43,6 +43,12 @@ func ParsePlace(text string) (Place, error) {
 	return p, nil
 }
 
+// Beginning is the earliest message that is still there.
+func Beginning() Place { return Place{where: Earliest} }
+
+// End is behind the latest message.
+func End() Place { return Place{where: Latest} }
+
 // Range is a bounded part of a partition: offsets From, included, to To, not.
 type Range struct {
 	Topic     string `json:"topic"`
@@ -136,6 +142,31 @@ func (h *History) Committed(ctx context.Context, group string, ranges []Range) (
 		}
 	}
 	return result, nil
+}
+
+// Settled tells which messages of the ranges' partitions a group has at rest: what
+// is below its committed offset, and what its commits say has settled above.
+func (h *History) Settled(ctx context.Context, group string, ranges []Range) (func(partition int, offset int64) bool, error) {
+	var tps []topicPartition
+	for _, r := range ranges {
+		tps = append(tps, topicPartition{r.Topic, r.Partition})
+	}
+	if len(tps) == 0 {
+		return func(int, int64) bool { return false }, nil
+	}
+	found, err := committedOffsets(ctx, h.client, h.cfg.Addr(), group, tps)
+	if err != nil {
+		return nil, err
+	}
+	above := make(map[int][]span, len(tps))
+	next := make(map[int]int64, len(tps))
+	for tp, at := range found {
+		next[tp.partition] = at.committed
+		above[tp.partition] = decodeSettled(at.committed, at.metadata)
+	}
+	return func(partition int, offset int64) bool {
+		return offset < next[partition] || slices.ContainsFunc(above[partition], func(s span) bool { return s.from <= offset && offset < s.to })
+	}, nil
 }
 
 // Read hands the messages of a range to each, in order, as the group would get

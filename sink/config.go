@@ -150,9 +150,6 @@ func (c *DeadLetterConfig) Validate(report func(path, message string)) {
 	if c.Topic != "" && (!topicName.MatchString(c.Topic) || c.Topic == "." || c.Topic == "..") {
 		report("deadLetter.topic", "must be 1 to 249 letters, digits, '.', '_' or '-'")
 	}
-	if c.Park {
-		report("deadLetter.park", "is not available in this version: leave it out or false")
-	}
 	switch c.OnExhausted {
 	case "", OnExhaustedHold, OnExhaustedDeadLetter:
 	default:

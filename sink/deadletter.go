@@ -29,13 +29,14 @@ const (
 // letter stays until it can. kafka-go has no idempotent producer, so a letter
 // may repeat after an answer that never came; its origin headers tell.
 type letters struct {
-	opts   Options
-	client *kafka.Client
-	retry  func(now time.Time) *patience
-	holds  *holds
-	direct budget
-	topic  letterTopic // owned by the goroutine
-	wake   chan struct{}
+	opts    Options
+	client  *kafka.Client
+	retry   func(now time.Time) *patience
+	holds   *holds
+	direct  budget
+	parking *Parking
+	topic   letterTopic // owned by the goroutine
+	wake    chan struct{}
 
 	mu      sync.Mutex
 	pending []*letter // guarded by mu, as all below
@@ -43,16 +44,17 @@ type letters struct {
 	closing bool
 }
 
-func newLetters(opts Options, retry func(time.Time) *patience, holds *holds) *letters {
+func newLetters(opts Options, retry func(time.Time) *patience, holds *holds, parking *Parking) *letters {
 	client := newKafkaClient(opts)
 	return &letters{
-		opts:   opts,
-		client: client,
-		retry:  retry,
-		holds:  holds,
-		direct: budget{maxRecords: directRecords, maxBytes: directBytes},
-		topic:  letterTopic{client: client, opts: opts},
-		wake:   make(chan struct{}, 1),
+		opts:    opts,
+		client:  client,
+		retry:   retry,
+		holds:   holds,
+		parking: parking,
+		direct:  budget{maxRecords: directRecords, maxBytes: directBytes},
+		topic:   letterTopic{client: client, opts: opts},
+		wake:    make(chan struct{}, 1),
 	}
 }
 
@@ -123,19 +125,13 @@ func (w *letters) run(ctx context.Context) {
 			return
 		}
 		if first != nil {
-			// The topic is looked up before anything is taken: meanwhile all can
-			// be withdrawn.
-			err := w.topic.ensure(ctx, first.rec.Origin.Topic)
-			if err == nil {
-				err = w.write(ctx, w.takeAll())
-			}
+			reason, err := w.round(ctx, first)
 			now := time.Now()
+			w.holds.Set(fromDeadLetter, reason, err)
 			if err == nil {
 				patience = nil
-				w.holds.Set(fromDeadLetter, "", nil)
 				continue
 			}
-			w.holds.Set(fromDeadLetter, HoldDeadLetterTopic, err)
 			if patience == nil {
 				patience = w.retry(now)
 			}
@@ -151,6 +147,23 @@ func (w *letters) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// round writes what is pending. An error comes with the reason of the hold.
+func (w *letters) round(ctx context.Context, first *letter) (reason string, err error) {
+	// The topic is looked up before anything is taken: meanwhile all can be withdrawn.
+	if err := w.topic.ensure(ctx, first.rec.Origin.Topic); err != nil {
+		return HoldDeadLetterTopic, err
+	}
+	batch := w.takeAll()
+	if w.parking.full(batch) {
+		w.putBack(batch, func(*letter) bool { return true })
+		return HoldParkingFull, errParkingFull
+	}
+	if err := w.write(ctx, batch); err != nil {
+		return HoldDeadLetterTopic, err
+	}
+	return "", nil
 }
 
 // rest waits for the next attempt. It reports false when there is to be none.
@@ -246,10 +259,11 @@ func (w *letters) produce(ctx context.Context, partition int, run []*letter) ([]
 			bytes += run[n].size()
 			n++
 		}
-		err := w.produceOnce(ctx, partition, run[:n], codec)
+		base, err := w.produceOnce(ctx, partition, run[:n], codec)
 		switch {
 		case err == nil:
-			for _, l := range run[:n] {
+			for i, l := range run[:n] {
+				w.parking.letter(l, Place{partition, base + int64(i)})
 				l.done(DeadLettered)
 			}
 			run = run[n:]
@@ -265,13 +279,17 @@ func (w *letters) produce(ctx context.Context, partition int, run []*letter) ([]
 	return nil, nil
 }
 
-func (w *letters) produceOnce(ctx context.Context, partition int, run []*letter, codec compress.Compression) error {
+func (w *letters) produceOnce(ctx context.Context, partition int, run []*letter, codec compress.Compression) (base int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
 	defer cancel()
 	now := time.Now()
 	records := make([]kafka.Record, len(run))
 	for i, l := range run {
 		records[i] = l.message(w.opts.Destination, w.opts.Group, now)
+		if w.parking != nil && l.rec.PartitionKey != "" {
+			key := hashOf(l.rec.PartitionKey)
+			records[i].Headers = append(records[i].Headers, kafka.Header{Key: headerParkedKey, Value: key[:]})
+		}
 	}
 	res, err := w.client.Produce(ctx, &kafka.ProduceRequest{
 		Topic:        w.opts.DeadLetter.Topic,
@@ -281,7 +299,7 @@ func (w *letters) produceOnce(ctx context.Context, partition int, run []*letter,
 		Compression:  codec,
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return res.Error
+	return res.BaseOffset, res.Error
 }

@@ -61,6 +61,9 @@ func (l *lane) push(e entry) error {
 		// Checked under the lock: a later Withdraw would find it otherwise.
 		return ErrRevoked
 	}
+	if e.dead == nil && l.sink.parking.holds(e.rec) {
+		e.dead = follows()
+	}
 	l.queue.Push(e)
 	return nil
 }
@@ -184,6 +187,9 @@ func (l *lane) bury(f flight) {
 	l.sink.letters.add(&letter{rec: e.rec, failure: why, at: time.Now(), done: func(outcome Outcome) {
 		l.mu.Lock()
 		l.leave(f.chain, outcome, why.Reason)
+		if outcome == DeadLettered && l.sink.parking != nil {
+			f.follow(&e.rec.Origin)
+		}
 		l.queue.Settle(f.chain)
 		settled := l.take()
 		l.mu.Unlock()

@@ -31,6 +31,9 @@ const (
 	headerReason      = "x-reason"
 	headerAttempts    = "x-attempts"
 	headerFailedAt    = "x-failed-at"
+	// headerParkedKey is the MD5 of the partition key, with deadLetter.park: what
+	// an identity is known by after a restart.
+	headerParkedKey = "x-parked-key"
 )
 
 // message makes the Kafka record: key, value and headers of the source as they

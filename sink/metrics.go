@@ -46,3 +46,15 @@ func newMetrics(reg prometheus.Registerer, destination string) (*metrics, error)
 	}
 	return m, nil
 }
+
+// parkMetrics shows how many identities are parked.
+func parkMetrics(reg prometheus.Registerer, destination string, p *Parking) error {
+	err := reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kinesis_destination_parked_identities", ConstLabels: prometheus.Labels{"destination": destination},
+		Help: "Identities whose events follow a dead letter to the dead-letter topic (deadLetter.park).",
+	}, func() float64 { return float64(p.Count()) }))
+	if err != nil {
+		return fmt.Errorf("register the sink's metrics: %w", err)
+	}
+	return nil
+}

@@ -256,6 +256,17 @@ func (c *chain) depart(n int) flight {
 	return flight{chain: c, head: c.entries[:n:n]}
 }
 
+// follow sends everything else of the same source partition after the head,
+// which has gone to the dead-letter topic.
+func (c *chain) follow(head *Origin) {
+	for i := c.sending; i < len(c.entries); i++ {
+		e := &c.entries[i]
+		if e.dead == nil && e.rec.Origin.Topic == head.Topic && e.rec.Origin.Partition == head.Partition {
+			e.dead = follows()
+		}
+	}
+}
+
 // Settle removes what is in flight of a chain, and lets the next one follow.
 func (q *queue) Settle(c *chain) {
 	clear(c.entries[:c.sending])

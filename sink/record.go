@@ -81,6 +81,7 @@ const (
 	ReasonInvalidPartitionKey = "invalid-partition-key"
 	ReasonRejected            = "rejected"
 	ReasonRetriesExhausted    = "retries-exhausted"
+	ReasonParked              = "parked" // it follows an earlier dead letter of its identity
 )
 
 // Failure says why a record goes to the dead-letter topic.

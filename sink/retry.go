@@ -38,6 +38,7 @@ const (
 	HoldStreamNotActive = "stream-not-active"
 	HoldKeysIgnored     = "partition-keys-ignored"
 	HoldDeadLetterTopic = "dead-letter-topic"
+	HoldParkingFull     = "parking-full" // no more identities can be parked
 	HoldExhausted       = "retries-exhausted"
 	HoldConfiguration   = "invalid-configuration"
 	HoldUnknown         = "unknown-error"

@@ -20,6 +20,7 @@ type Sink struct {
 	holds   *holds
 	metrics *metrics
 	letters *letters
+	parking *Parking // nil: deadLetter.park is off
 	lanes   []*lane
 
 	aggregate int // the largest aggregate; 0: none are made
@@ -66,7 +67,14 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	s.stream.recordLimit.Store(defaultRecordBytes)
 	s.stream.target.Store(&cfg.Stream)
 	s.stream.shards.Store(unmapped)
-	s.letters = newLetters(opts, s.patience(seed, 3), s.holds)
+	if opts.DeadLetter.Park {
+		s.parking = newParking()
+		if err := parkMetrics(opts.Registerer, opts.Destination, s.parking); err != nil {
+			cancel()
+			return nil, err
+		}
+	}
+	s.letters = newLetters(opts, s.patience(seed, 3), s.holds, s.parking)
 	for i := range opts.Lanes {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
 	}
@@ -141,6 +149,10 @@ func (s *Sink) enqueue(ctx context.Context, e entry) error {
 	l.nudge()
 	return nil
 }
+
+// Parking is what the sink knows of parked identities; nil: deadLetter.park is off.
+// The composition notes the letters of earlier processes there.
+func (s *Sink) Parking() *Parking { return s.parking }
 
 // lane returns the one lane of a key: the one that holds its range of the hash
 // space, so that a lane meets few shards and a shard few lanes.

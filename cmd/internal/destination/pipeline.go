@@ -26,6 +26,7 @@ type pipeline struct {
 	sink    *sink.Sink
 	account *account
 	holds   *holds
+	parking *parking  // nil: deadLetter.park is off
 	scratch sync.Pool // of *[]byte: where records are written before they are known to leave
 }
 
@@ -36,7 +37,13 @@ const keepScratch = 256 << 10
 // registry is away, and while policy forbids the export.
 func (p *pipeline) Handle(ctx context.Context, m *consumer.Message) error {
 	p.account.Consumed()
-	err := p.handle(ctx, m)
+	var err error
+	if p.parking != nil {
+		err = p.parking.Await(ctx, m)
+	}
+	if err == nil {
+		err = p.handle(ctx, m)
+	}
 	if err != nil {
 		p.account.Withdrawn()
 	}
@@ -77,23 +84,34 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 		return event, err
 	}
 	defer p.holds.Set(holdKey{"registry", m.Topic, m.Partition}, "", nil)
-	wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
-		backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
+	wait := newHoldBackoff()
 	for {
-		if ctx.Err() != nil {
-			return event, ctx.Err()
-		}
 		p.holds.Set(holdKey{"registry", m.Topic, m.Partition}, HoldRegistry, err)
-		timer := time.NewTimer(wait.NextBackOff())
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
+		if err := rest(ctx, wait.NextBackOff()); err != nil {
+			return event, err
 		}
-		timer.Stop()
 		event, err = p.decoder.Decode(ctx, m.Value)
 		if err == nil || schemas.IsMessageFault(err) {
 			return event, err
 		}
+	}
+}
+
+// newHoldBackoff paces the attempts during a hold.
+func newHoldBackoff() backoff.BackOff {
+	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
+}
+
+// rest waits; an error says that ctx ended.
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }
 

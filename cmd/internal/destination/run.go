@@ -183,6 +183,12 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	})
 	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds}
 	d.pipeline.rules.Store(rules)
+	if spots := d.sink.Parking(); spots != nil {
+		if d.pipeline.parking, err = newParking(&config, spots, d.holds, o.Dial); err != nil {
+			return nil, err
+		}
+		d.atClose(func(context.Context) { d.pipeline.parking.letters.Close() })
+	}
 	return d, registry.Register(d.account)
 }
 
@@ -205,6 +211,13 @@ func (d *Destination) violated(schema string, why error) {
 }
 
 func (d *Destination) run(ctx context.Context) error {
+	if d.pipeline.parking != nil {
+		releasing, stop := context.WithCancel(ctx)
+		var released sync.WaitGroup
+		released.Go(func() { d.pipeline.parking.Run(releasing) })
+		defer released.Wait()
+		defer stop()
+	}
 	return d.consumer.Run(ctx, d.pipeline.Handle)
 }
 

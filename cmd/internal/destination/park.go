@@ -1,0 +1,153 @@
+package destination
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
+)
+
+// releaseInterval is how often a running process looks whether parked
+// identities were released.
+const releaseInterval = 5 * time.Second
+
+// parking keeps what the sink knows of parked identities in step with the
+// dead-letter topic, which is where that is kept: an identity is parked as long as
+// a letter of it, with the header x-parked-key, has not been settled by the group
+// that redrives and drops letters. So it survives restarts and rebalances.
+type parking struct {
+	spots       *sink.Parking
+	letters     *consumer.History
+	destination string
+	group       string // that settles letters
+	holds       *holds
+
+	turn   chan struct{}                      // of capacity 1: who has put something in owns the fields below
+	read   map[int]int64                      // partition of the topic → where to read on
+	claims map[topicPartition]<-chan struct{} // those for which the topic was read
+}
+
+type topicPartition struct {
+	topic     string
+	partition int
+}
+
+// lettersGroup is the consumer group whose offsets say which dead letters of a
+// destination have been dealt with.
+func (c *Config) lettersGroup() string { return c.Source.Kafka.Group + ".dead-letters" }
+
+func newParking(config *Config, spots *sink.Parking, holds *holds, dial func(context.Context, string, string) (net.Conn, error)) (*parking, error) {
+	letters := config.Source.Kafka
+	letters.Topic, letters.Topics = config.DeadLetter.Topic, nil
+	history, err := consumer.NewHistory(letters, dial)
+	if err != nil {
+		return nil, err
+	}
+	return &parking{
+		spots: spots, letters: history, destination: config.Name, group: config.lettersGroup(), holds: holds,
+		turn: make(chan struct{}, 1), read: map[int]int64{}, claims: map[topicPartition]<-chan struct{}{},
+	}, nil
+}
+
+// Await returns once the letters of all earlier owners of the message's partition
+// are known. Only a claim's first message waits.
+func (p *parking) Await(ctx context.Context, m *consumer.Message) error {
+	tp := topicPartition{m.Topic, m.Partition}
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if p.claims[tp] == m.Revoked() {
+		return nil
+	}
+	key := holdKey{"parking", m.Topic, m.Partition}
+	defer p.holds.Set(key, "", nil)
+	wait := newHoldBackoff()
+	for {
+		err := p.catchUp(ctx)
+		if err == nil {
+			p.claims[tp] = m.Revoked()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		p.holds.Set(key, sink.HoldDeadLetterTopic, err)
+		if err := rest(ctx, wait.NextBackOff()); err != nil {
+			return err
+		}
+	}
+}
+
+// catchUp reads what the dead-letter topic got since the last time.
+func (p *parking) catchUp(ctx context.Context) error {
+	ranges, settled, err := p.look(ctx)
+	if errors.Is(err, kafka.UnknownTopicOrPartition) {
+		return nil // no letter was ever written
+	}
+	if err != nil {
+		return fmt.Errorf("look for parked identities: %w", err)
+	}
+	for _, r := range ranges {
+		r.From = max(r.From, p.read[r.Partition])
+		err := p.letters.Read(ctx, r, func(m *consumer.Message) error {
+			if !settled(m.Partition, m.Offset) {
+				p.note(m)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("look for parked identities: %w", err)
+		}
+		p.read[r.Partition] = r.To
+	}
+	return nil
+}
+
+// look asks what the topic holds, and what of it has been dealt with.
+func (p *parking) look(ctx context.Context) ([]consumer.Range, func(partition int, offset int64) bool, error) {
+	ranges, err := p.letters.Ranges(ctx, consumer.Beginning(), consumer.End())
+	if err != nil {
+		return nil, nil, err
+	}
+	settled, err := p.letters.Settled(ctx, p.group, ranges)
+	return ranges, settled, err
+}
+
+func (p *parking) note(m *consumer.Message) {
+	partition := header(m, letterPartition)
+	if string(header(m, "x-destination")) != p.destination || len(partition) != 4 {
+		return
+	}
+	p.spots.Note(string(header(m, letterTopic)), int(binary.BigEndian.Uint32(partition)), header(m, "x-parked-key"),
+		sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
+}
+
+// Run releases identities whose letters have been dealt with, until ctx ends.
+func (p *parking) Run(ctx context.Context) {
+	tick := time.NewTicker(releaseInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if p.spots.Count() == 0 {
+			continue
+		}
+		// Whoever needs the topic now says what is wrong with it.
+		if _, settled, err := p.look(ctx); err == nil {
+			p.spots.Release(func(at sink.Place) bool { return settled(at.Partition, at.Offset) })
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package sink
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// parkingLimit bounds how many identities are parked at once, to about 20 MB.
+// What lanes and the dead-letter writer hold already may overshoot it.
+const parkingLimit = 100_000
+
+var errParkingFull = errors.New("100,000 identities are parked (deadLetter.park): redrive or drop their dead letters")
+
+// Parking knows the identities that have a dead letter which nobody has dealt
+// with. Their later events follow it to the dead-letter topic, in order, until
+// it is redriven or dropped. An identity is known by the hash of its partition
+// key and by the source partition of its events. It is safe for concurrent use.
+type Parking struct {
+	count atomic.Int64 // len(spots), to be asked without the lock
+
+	mu    sync.Mutex
+	spots map[spot]*Parked
+}
+
+type spot struct {
+	topic     string
+	partition int
+	key       hashKey
+}
+
+// Parked is an identity that is parked, named by its dead letters.
+type Parked struct {
+	Topic     string    `json:"topic"` // of the source
+	Partition int       `json:"partition"`
+	First     Place     `json:"first"`   // its oldest dead letter
+	Newest    Place     `json:"newest"`  // it is released once this one is dealt with
+	Letters   int       `json:"letters"` // that are known
+	Since     time.Time `json:"since"`
+}
+
+// Place is where a letter lies in the dead-letter topic.
+type Place struct {
+	Partition int   `json:"partition"`
+	Offset    int64 `json:"offset"`
+}
+
+func newParking() *Parking { return &Parking{spots: make(map[spot]*Parked)} }
+
+// Note parks the identity of a dead letter: key is the value of its header
+// x-parked-key, topic and partition are those of its source. Other keys, and
+// letters that are known, change nothing.
+func (p *Parking) Note(topic string, partition int, key []byte, at Place, since time.Time) {
+	if len(key) == len(hashKey{}) {
+		p.note(spot{topic, partition, hashKey(key)}, at, since)
+	}
+}
+
+func (p *Parking) note(s spot, at Place, since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.spots[s]
+	switch {
+	case known == nil:
+		p.spots[s] = &Parked{Topic: s.topic, Partition: s.partition, First: at, Newest: at, Letters: 1, Since: since}
+		p.count.Store(int64(len(p.spots)))
+	case known.Newest.Partition != at.Partition || known.Newest.Offset < at.Offset:
+		known.Newest = at
+		known.Letters++
+	}
+}
+
+// Release ends the parking of every identity whose newest letter is dealt with.
+func (p *Parking) Release(dealtWith func(Place) bool) (released int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s, known := range p.spots {
+		if dealtWith(known.Newest) {
+			delete(p.spots, s)
+			released++
+		}
+	}
+	p.count.Store(int64(len(p.spots)))
+	return released
+}
+
+// Count is how many identities are parked.
+func (p *Parking) Count() int { return int(p.count.Load()) }
+
+// List returns those that have been parked for longest.
+func (p *Parking) List(most int) []Parked {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]Parked, 0, len(p.spots))
+	for _, known := range p.spots {
+		list = append(list, *known)
+	}
+	slices.SortFunc(list, func(a, b Parked) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.First.Partition, b.First.Partition), cmp.Compare(a.First.Offset, b.First.Offset))
+	})
+	return list[:min(most, len(list))]
+}
+
+// holds says whether the identity of a record is parked. A nil Parking parks none.
+func (p *Parking) holds(r *Record) bool {
+	if p == nil || p.count.Load() == 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.spots[spotOf(r)]
+	return ok
+}
+
+// full says whether there is no room for the identities of some letters.
+func (p *Parking) full(pending []*letter) bool {
+	if p == nil || p.count.Load() < parkingLimit {
+		return false
+	}
+	return slices.ContainsFunc(pending, func(l *letter) bool { return l.rec.PartitionKey != "" && !p.holds(l.rec) })
+}
+
+// letter parks the identity of a letter that was written.
+func (p *Parking) letter(l *letter, at Place) {
+	if p != nil && l.rec.PartitionKey != "" {
+		p.note(spotOf(l.rec), at, l.at)
+	}
+}
+
+func spotOf(r *Record) spot {
+	return spot{r.Origin.Topic, r.Origin.Partition, hashOf(r.PartitionKey)}
+}
+
+// follows is why a record of a parked identity goes to the dead-letter topic.
+func follows() *Failure {
+	return &Failure{Stage: StageSink, Reason: ReasonParked, Message: "an earlier event of this identity is on the dead-letter topic (deadLetter.park)"}
+}
