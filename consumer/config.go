@@ -4,9 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -23,22 +21,6 @@ type Config struct {
 	ClientRack         string   `yaml:"clientRack"`
 	TLS                TLS      `yaml:"tls"`
 	SASL               SASL     `yaml:"sasl"`
-}
-
-// TLS is the block source.kafka.tls. Files are PEM.
-type TLS struct {
-	Enabled  bool   `yaml:"enabled"`
-	CAFile   string `yaml:"caFile"`
-	CertFile string `yaml:"certFile"`
-	KeyFile  string `yaml:"keyFile"`
-}
-
-// SASL is the block source.kafka.sasl.
-type SASL struct {
-	Mechanism string `yaml:"mechanism"`
-	Username  string `yaml:"username"`
-	Password  string `yaml:"password"`
-	TokenFile string `yaml:"tokenFile"`
 }
 
 // The values of source.kafka.start and source.kafka.onOffsetOutOfRange.
@@ -90,8 +72,9 @@ func (c *Config) Validate(report func(path, message string)) {
 	if c.ClientRack != "" {
 		report("clientRack", "fetching from the nearest replica is not supported yet; remove the key")
 	}
-	c.TLS.validate(report)
-	c.SASL.validate(report)
+	c.TLS.Validate(func(path, message string) { report("tls."+path, message) })
+	c.SASL.validate(func(path, message string) { report("sasl."+path, message) })
+	c.validateIAM(report)
 }
 
 func (c *Config) validateTopics(report func(path, message string)) {
@@ -114,45 +97,6 @@ func (c *Config) validateTopics(report func(path, message string)) {
 			report("topics", "must be names, each given once")
 			break
 		}
-	}
-}
-
-func (t *TLS) validate(report func(path, message string)) {
-	if !t.Enabled {
-		return
-	}
-	for _, f := range []struct{ path, name string }{
-		{"tls.caFile", t.CAFile}, {"tls.certFile", t.CertFile}, {"tls.keyFile", t.KeyFile},
-	} {
-		if f.name == "" {
-			continue
-		}
-		if _, err := os.Stat(f.name); err != nil {
-			report(f.path, "cannot be read: "+err.Error())
-		}
-	}
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		report("tls.certFile", "certFile and keyFile go together")
-	}
-}
-
-func (s *SASL) validate(report func(path, message string)) {
-	switch s.Mechanism {
-	case "":
-		if s.Username != "" || s.Password != "" {
-			report("sasl.mechanism", "is required when a username or password is given")
-		}
-	case "plain", "scram-sha-256", "scram-sha-512":
-		if s.Username == "" {
-			report("sasl.username", "is required with "+s.Mechanism)
-		}
-		if s.Password == "" {
-			report("sasl.password", "is required with "+s.Mechanism)
-		}
-	case "oauthbearer", "aws-msk-iam":
-		report("sasl.mechanism", s.Mechanism+" is not supported yet; use plain, scram-sha-256 or scram-sha-512")
-	default:
-		report("sasl.mechanism", "must be one of "+strings.Join([]string{"plain", "scram-sha-256", "scram-sha-512"}, ", "))
 	}
 }
 

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -36,8 +36,8 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 		config.WithHTTPClient(buildable), // which takes AWS_CA_BUNDLE
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 	}
-	if k := cfg.Credentials; k.AccessKeyID != "" {
-		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(k.AccessKeyID, k.SecretAccessKey, "")))
+	if k := cfg.Credentials; k.AccessKeyID != nil {
+		load = append(load, config.WithCredentialsProvider(aws.NewCredentialsCache(aws.CredentialsProviderFunc(k.retrieve))))
 	}
 	shared, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
@@ -67,6 +67,23 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 		}
 	})
 	return c, nil
+}
+
+// keysLast is how long keys are used before they are looked at again: they may
+// stand in files that are rotated.
+const keysLast = 30 * time.Second
+
+// retrieve implements aws.CredentialsProviderFunc.
+func (c *Credentials) retrieve(context.Context) (aws.Credentials, error) {
+	id, err := c.AccessKeyID()
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("target.kinesis.credentials.accessKeyId: %w", err)
+	}
+	key, err := c.SecretAccessKey()
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("target.kinesis.credentials.secretAccessKey: %w", err)
+	}
+	return aws.Credentials{AccessKeyID: id, SecretAccessKey: key, Source: "target.kinesis.credentials", CanExpire: true, Expires: time.Now().Add(keysLast)}, nil
 }
 
 func (c *client) close() { c.http.CloseIdleConnections() }

@@ -46,7 +46,7 @@ func listen(t *testing.T, cfg Config) (*client, *seen) {
 	}))
 	t.Cleanup(server.Close)
 	cfg.Region, cfg.Endpoint = "us-east-1", server.URL
-	cfg.Credentials.AccessKeyID, cfg.Credentials.SecretAccessKey = "AKID", "SECRET"
+	cfg.Credentials.AccessKeyID, cfg.Credentials.SecretAccessKey = fixed("AKID"), fixed("SECRET")
 	c, err := newClient(t.Context(), cfg, Options{Lanes: 1})
 	if err != nil {
 		t.Fatal(err)

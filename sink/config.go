@@ -24,10 +24,14 @@ type Config struct {
 	Retry Retry `yaml:"retry"`
 }
 
+// Secret gives a value as it is now: one that stands in a file changes with it.
+// A nil one was not given.
+type Secret = func() (string, error)
+
 // Credentials of the account that owns the stream.
 type Credentials struct {
-	AccessKeyID     string `yaml:"accessKeyId"`
-	SecretAccessKey string `yaml:"secretAccessKey"`
+	AccessKeyID     Secret `yaml:"accessKeyId"`
+	SecretAccessKey Secret `yaml:"secretAccessKey"`
 	// RoleARN is assumed on top of the keys or the default chain.
 	RoleARN    string `yaml:"roleArn"`
 	ExternalID string `yaml:"externalId"`
@@ -108,7 +112,7 @@ func (c *Config) Validate(report func(path, message string)) {
 }
 
 func (c *Credentials) validate(at string, report func(path, message string)) {
-	if (c.AccessKeyID == "") != (c.SecretAccessKey == "") {
+	if (c.AccessKeyID == nil) != (c.SecretAccessKey == nil) {
 		report(at+"accessKeyId", "accessKeyId and secretAccessKey go together; leave both out for the AWS default chain")
 	}
 	if c.RoleARN != "" && !roleARN.MatchString(c.RoleARN) {

@@ -16,7 +16,7 @@ import (
 const goodConfig = `
 region: us-east-1
 stream: high-propensity-leads
-credentials: {accessKeyId: a, secretAccessKey: b, roleArn: "arn:aws:iam::123456789012:role/leads", externalId: x}
+credentials: {roleArn: "arn:aws:iam::123456789012:role/leads", externalId: x}
 aggregation: none
 retry: {initialInterval: 100ms, maxInterval: 30s, maxElapsedTime: 0s}
 `
@@ -54,10 +54,11 @@ func TestConfigReportsAllMistakesWithTheirPaths(t *testing.T) {
 region: US East
 stream: "not a name"
 endpoint: localhost
-credentials: {accessKeyId: a, externalId: x}
+credentials: {externalId: x}
 aggregation: zip
 retry: {initialInterval: 1m, maxInterval: 1s, maxElapsedTime: -1s}
 `)
+	c.Credentials.AccessKeyID = fixed("a")
 	d := DeadLetterConfig{Topic: "a b", OnExhausted: "drop"}
 	found := append(mistakes(c.Validate), mistakes(d.Validate)...)
 	var paths []string

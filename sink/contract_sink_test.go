@@ -33,7 +33,7 @@ func TestContractSinkDeliversInOrderPerKey(t *testing.T) {
 	endpoint := aws.ToString(c.Options().BaseEndpoint)
 	s, err := sink.New(sink.Config{
 		Region: "us-east-1", Stream: name, Endpoint: endpoint,
-		Credentials: sink.Credentials{AccessKeyID: "key", SecretAccessKey: "secret"},
+		Credentials: sink.Credentials{AccessKeyID: fixed("key"), SecretAccessKey: fixed("secret")},
 	}, sink.Options{
 		DeadLetter: sink.DeadLetterConfig{Topic: "unused"}, Brokers: []string{"localhost:1"}, Seed: 1,
 		Hold: func(reason string, err error) {
@@ -77,3 +77,5 @@ func TestContractSinkDeliversInOrderPerKey(t *testing.T) {
 		t.Errorf("%d of %d keys", len(next), keys)
 	}
 }
+
+func fixed(value string) sink.Secret { return func() (string, error) { return value, nil } }

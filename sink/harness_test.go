@@ -72,7 +72,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	t.Cleanup(w.broker.CloseIdleConnections)
 	cfg := Config{
 		Region: "us-east-1", Stream: testStream, Endpoint: "http://localhost:4567",
-		Credentials: Credentials{AccessKeyID: "key", SecretAccessKey: "secret"},
+		Credentials: Credentials{AccessKeyID: fixed("key"), SecretAccessKey: fixed("secret")},
 	}
 	if o.config != nil {
 		o.config(&cfg)
@@ -343,3 +343,5 @@ func (w *world) partition(client *kafka.Client, id int) []kafka.Message {
 		all = append(all, kafka.Message{Topic: testDLT, Partition: id, Offset: r.Offset, Key: key, Value: value, Headers: append([]kafka.Header(nil), r.Headers...), Time: r.Time})
 	}
 }
+
+func fixed(value string) Secret { return func() (string, error) { return value, nil } }

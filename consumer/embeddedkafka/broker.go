@@ -4,6 +4,7 @@
 package embeddedkafka
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 
@@ -18,6 +19,16 @@ type Options struct {
 	Ports []int
 	// Topics to begin with, and their partition counts.
 	Topics map[string]int
+	// TLS, where set, is what the listeners speak.
+	TLS *tls.Config
+	// Users are those who may connect, by SASL; none: everyone, without it.
+	Users []User
+}
+
+// User may connect. One without rights may do everything; others only what they name.
+type User struct {
+	Mechanism, Name, Password string // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
+	Rights                    []kfake.ACL
 }
 
 // Cluster is a running cluster. It embeds the fake's own controls: faults,
@@ -36,9 +47,28 @@ func Start(o Options) (*Cluster, error) {
 	for topic, partitions := range o.Topics {
 		opts = append(opts, kfake.SeedTopics(int32(partitions), topic))
 	}
+	if o.TLS != nil {
+		opts = append(opts, kfake.TLS(o.TLS))
+	}
+	opts = append(opts, users(o.Users)...)
 	c, err := kfake.NewCluster(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("start the embedded Kafka: %w", err)
 	}
 	return &Cluster{c}, nil
+}
+
+func users(all []User) []kfake.Opt {
+	if len(all) == 0 {
+		return nil
+	}
+	opts := []kfake.Opt{kfake.EnableSASL(), kfake.EnableACLs()}
+	for _, u := range all {
+		if u.Rights == nil {
+			opts = append(opts, kfake.Superuser(u.Mechanism, u.Name, u.Password))
+		} else {
+			opts = append(opts, kfake.User(u.Mechanism, u.Name, u.Password, u.Rights...))
+		}
+	}
+	return opts
 }

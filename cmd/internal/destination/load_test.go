@@ -62,7 +62,14 @@ func show(t *testing.T, config Config, paths []datadriven.CmdArg) string {
 				t.Fatalf("no key %s", path.Key)
 			}
 		}
-		fmt.Fprintf(&b, "%s: %v\n", path.Key, at.Interface())
+		value := at.Interface()
+		if secret, ok := value.(func() (string, error)); ok {
+			var err error
+			if value, err = secret(); err != nil {
+				value = err
+			}
+		}
+		fmt.Fprintf(&b, "%s: %v\n", path.Key, value)
 	}
 	return b.String()
 }

@@ -115,6 +115,12 @@ func differences(old, now reflect.Value, path string, differs func(path string))
 	if old.Kind() == reflect.Pointer && !old.IsNil() && !now.IsNil() {
 		old, now = old.Elem(), now.Elem()
 	}
+	if old.Type() == secretType {
+		if !sameSecret(old, now) {
+			differs(path)
+		}
+		return
+	}
 	if old.Kind() != reflect.Struct {
 		if !reflect.DeepEqual(old.Interface(), now.Interface()) {
 			differs(path)
@@ -130,4 +136,18 @@ func differences(old, now reflect.Value, path string, differs func(path string))
 			differences(old.Field(i), now.Field(i), below(path, name), differs)
 		}
 	}
+}
+
+// sameSecret compares what two secrets are now: one whose file has changed is
+// still the same key, and is read again where it is used.
+func sameSecret(old, now reflect.Value) bool {
+	if old.IsNil() || now.IsNil() {
+		return old.IsNil() && now.IsNil()
+	}
+	before, err := old.Interface().(func() (string, error))()
+	if err != nil {
+		return false
+	}
+	after, err := now.Interface().(func() (string, error))()
+	return err == nil && before == after
 }

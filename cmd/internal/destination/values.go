@@ -31,8 +31,14 @@ func (l *loader) readScalar(node *yaml.Node, to reflect.Value, path string) {
 		return
 	}
 	value, tag := node.Value, node.Tag
-	expanded, ok := l.expand(node, path)
+	expanded, file, ok := l.expand(node, path)
 	if !ok {
+		return
+	}
+	if to.Type() == secretType {
+		if expanded != "" {
+			to.Set(reflect.ValueOf(secret(expanded, file)))
+		}
 		return
 	}
 	if expanded != value {
@@ -51,8 +57,32 @@ func (l *loader) readScalar(node *yaml.Node, to reflect.Value, path string) {
 	}
 }
 
-// expand puts in what a value takes from the environment or from a file.
-func (l *loader) expand(node *yaml.Node, path string) (value string, ok bool) {
+// secretType is what a key has that may change while the process runs.
+var secretType = reflect.TypeFor[func() (string, error)]()
+
+// secret gives a value as it is now: one of a file is read each time, so that
+// what is rotated on disk needs no restart.
+func secret(value, file string) func() (string, error) {
+	if file == "" {
+		return func() (string, error) { return value, nil }
+	}
+	return func() (string, error) {
+		value, err := readValue(file)
+		if err != nil {
+			return "", errors.New("the file of the value cannot be read: " + plainPathError(err))
+		}
+		return value, nil
+	}
+}
+
+func readValue(file string) (string, error) {
+	content, err := os.ReadFile(file)
+	return strings.TrimRight(string(content), "\r\n"), err
+}
+
+// expand puts in what a value takes from the environment or from a file, which
+// it names.
+func (l *loader) expand(node *yaml.Node, path string) (value, file string, ok bool) {
 	var unset []string
 	value = variable.ReplaceAllStringFunc(node.Value, func(reference string) string {
 		name := variable.FindStringSubmatch(reference)[1]
@@ -65,18 +95,18 @@ func (l *loader) expand(node *yaml.Node, path string) (value string, ok bool) {
 	for _, name := range unset {
 		l.refuse(node.Line, path, "the environment variable "+name+" is not set")
 	}
-	name, isFile := strings.CutPrefix(value, fromFile)
+	file, isFile := strings.CutPrefix(value, fromFile)
 	if len(unset) > 0 || !isFile {
-		return value, len(unset) == 0
+		return value, "", len(unset) == 0
 	}
-	name = l.relative(name)
-	l.reads = append(l.reads, name)
-	content, err := os.ReadFile(name)
+	file = l.relative(file)
+	l.reads = append(l.reads, file)
+	value, err := readValue(file)
 	if err != nil {
 		l.refuse(node.Line, path, "the file of the value cannot be read: "+plainPathError(err))
-		return "", false
+		return "", "", false
 	}
-	return strings.TrimRight(string(content), "\r\n"), true
+	return value, file, true
 }
 
 // relative is a file's name seen from the folder of the configuration.

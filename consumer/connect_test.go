@@ -1,0 +1,298 @@
+package consumer
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/consumer/embeddedkafka"
+)
+
+func fixed(value string) Secret { return func() (string, error) { return value, nil } }
+
+func inFile(file string) Secret {
+	return func() (string, error) {
+		content, err := os.ReadFile(file)
+		return string(content), err
+	}
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// certificates are those of a new authority, in a folder of their own.
+func certificates(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	if err := embeddedkafka.WriteCertificates(folder); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func clientTLS(folder string, mutual bool) TLS {
+	config := TLS{Enabled: true, CAFile: filepath.Join(folder, embeddedkafka.CAFile)}
+	if mutual {
+		config.CertFile, config.KeyFile = filepath.Join(folder, embeddedkafka.ClientCertFile), filepath.Join(folder, embeddedkafka.ClientKeyFile)
+	}
+	return config
+}
+
+// secured starts a Kafka that wants TLS (mutual or not) and users, and returns
+// what to reach it with, but for the secrets.
+func secured(t *testing.T, folder string, mutual bool, users ...embeddedkafka.User) Config {
+	t.Helper()
+	options := embeddedkafka.Options{Topics: map[string]int{"events": 3}, Users: users}
+	if folder != "" {
+		var err error
+		if options.TLS, err = embeddedkafka.ServerTLS(folder, mutual); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cluster, err := embeddedkafka.Start(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return Config{Brokers: cluster.ListenAddrs(), Topic: "events", Group: "g"}
+}
+
+func lookUp(t *testing.T, config Config) error {
+	t.Helper()
+	transport, err := config.Transport(nil)
+	if err != nil {
+		return err
+	}
+	defer transport.CloseIdleConnections()
+	_, err = metadata(t.Context(), &kafka.Client{Transport: transport}, config.Addr(), config.TopicNames())
+	return err
+}
+
+var userOf = map[string]string{Plain: "PLAIN", ScramSHA256: "SCRAM-SHA-256", ScramSHA512: "SCRAM-SHA-512"}
+
+func TestEveryMechanismWorksWithAndWithoutTLS(t *testing.T) {
+	folder := certificates(t)
+	for mechanism, name := range userOf {
+		for _, mutual := range []bool{false, true} {
+			config := secured(t, folder, mutual, embeddedkafka.User{Mechanism: name, Name: "u", Password: "p"})
+			config.TLS = clientTLS(folder, mutual)
+			config.SASL = SASL{Mechanism: mechanism, Username: fixed("u"), Password: fixed("p")}
+			if err := lookUp(t, config); err != nil {
+				t.Errorf("%s, client certificate %v: %v", mechanism, mutual, err)
+			}
+		}
+		config := secured(t, "", false, embeddedkafka.User{Mechanism: name, Name: "u", Password: "p"})
+		config.SASL = SASL{Mechanism: mechanism, Username: fixed("u"), Password: fixed("p")}
+		if err := lookUp(t, config); err != nil {
+			t.Errorf("%s: %v", mechanism, err)
+		}
+	}
+}
+
+func TestWhyAConnectionIsOfNoUseIsToldWithoutTheSecret(t *testing.T) {
+	folder, strange := certificates(t), certificates(t)
+	user := embeddedkafka.User{Mechanism: "SCRAM-SHA-512", Name: "u", Password: "p"}
+	good := SASL{Mechanism: ScramSHA512, Username: fixed("u"), Password: fixed("p")}
+	with := func(mechanism, password string) SASL {
+		return SASL{Mechanism: mechanism, Username: fixed("u"), Password: fixed(password)}
+	}
+	for name, c := range map[string]struct {
+		mutual bool
+		tls    TLS
+		sasl   SASL
+		reason string
+		says   string
+	}{
+		"wrong password":          {false, clientTLS(folder, false), with(ScramSHA512, "hunter-2"), ReasonAuthentication, "authenticate with scram-sha-512 at the broker 127.0.0.1:"},
+		"mechanism not offered":   {false, clientTLS(folder, false), with(Plain, "hunter-2"), ReasonAuthentication, "authenticate with plain at the broker 127.0.0.1:"},
+		"forbidden character":     {false, clientTLS(folder, false), with(ScramSHA512, "hunter-2\x00"), ReasonAuthentication, "SASLprep"},
+		"password's file is gone": {false, clientTLS(folder, false), SASL{Mechanism: Plain, Username: fixed("u"), Password: inFile(filepath.Join(folder, "gone"))}, ReasonAuthentication, "source.kafka.sasl.password: open "},
+		"strange authority":       {false, clientTLS(strange, false), good, ReasonTLS, "certificate signed by unknown authority"},
+		"no client certificate":   {true, clientTLS(folder, false), good, ReasonTLS, "certificate required"},
+		"strange certificate":     {true, TLS{true, filepath.Join(folder, embeddedkafka.CAFile), filepath.Join(strange, embeddedkafka.ClientCertFile), filepath.Join(strange, embeddedkafka.ClientKeyFile)}, good, ReasonTLS, "tls: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := secured(t, folder, c.mutual, user)
+			config.TLS, config.SASL = c.tls, c.sasl
+			err := lookUp(t, config)
+			if err == nil || holdReason(err) != c.reason || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "hunter") {
+				t.Errorf("%s: %v", holdReason(err), err)
+			}
+		})
+	}
+}
+
+func TestTLSWithAListenerThatDoesNotSpeakItIsSaidToBeThat(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	go func() { // what Kafka does with a request that is larger than it takes
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	err = lookUp(t, Config{Brokers: []string{listener.Addr().String()}, Topic: "events", TLS: clientTLS(certificates(t), false)})
+	if err == nil || holdReason(err) != ReasonTLS || !strings.Contains(err.Error(), "TLS handshake with the broker") {
+		t.Errorf("%s: %v", holdReason(err), err)
+	}
+}
+
+// rotating is a TLS listener whose certificates a test changes.
+type rotating struct {
+	net.Listener
+	t      *testing.T
+	folder string
+}
+
+func listenRotating(t *testing.T, folder string) *rotating {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rotating{listener, t, folder}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			config, err := embeddedkafka.ServerTLS(r.folder, true)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			go func() { _, _ = io.Copy(conn, tls.Server(conn, config)) }() // handshake; the copy ends with the connection
+		}
+	}()
+	t.Cleanup(func() { _ = listener.Close(); <-done })
+	return r
+}
+
+func TestWhatIsRotatedOnDiskHoldsForTheNextConnection(t *testing.T) {
+	folder := certificates(t)
+	server := listenRotating(t, folder)
+	c := &connector{dial: (&net.Dialer{}).DialContext, tls: clientTLS(folder, true)}
+	open := func() net.Conn {
+		t.Helper()
+		conn, err := c.connect(t.Context(), "tcp", server.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	first := open().(*tls.Conn).ConnectionState().PeerCertificates[0]
+	if err := embeddedkafka.WriteCertificates(folder); err != nil { // another authority, another client
+		t.Fatal(err)
+	}
+	if second := open().(*tls.Conn).ConnectionState().PeerCertificates[0]; second.Equal(first) {
+		t.Error("the server's certificate was not rotated: the story tells nothing")
+	}
+
+	password := filepath.Join(folder, "password")
+	write(t, password, "old")
+	config := secured(t, "", false, embeddedkafka.User{Mechanism: "PLAIN", Name: "u", Password: "new"})
+	config.SASL = SASL{Mechanism: Plain, Username: fixed("u"), Password: inFile(password)}
+	transport, err := config.Transport(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transport.CloseIdleConnections()
+	if _, err := transport.Dial(t.Context(), "tcp", config.Brokers[0]); holdReason(err) != ReasonAuthentication {
+		t.Errorf("with the old password: %v", err)
+	}
+	write(t, password, "new")
+	conn, err := transport.Dial(t.Context(), "tcp", config.Brokers[0])
+	if err != nil {
+		t.Fatal("with the new password:", err)
+	}
+	_ = conn.Close()
+}
+
+func TestABrokersNameIsLookedUpForEachConnection(t *testing.T) {
+	a, b := secured(t, "", false), secured(t, "", false)
+	where := map[string]string{"kafka.example:9092": a.Brokers[0]}
+	a.Brokers = []string{"kafka.example:9092"}
+	transport, err := a.Transport(func(ctx context.Context, network, address string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, where[address])
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transport.CloseIdleConnections()
+	for _, want := range []string{where["kafka.example:9092"], b.Brokers[0]} {
+		where["kafka.example:9092"] = want
+		conn, err := transport.Dial(t.Context(), "tcp", "kafka.example:9092")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := conn.RemoteAddr().String(); got != want {
+			t.Errorf("connected to %s, the name leads to %s", got, want)
+		}
+		_ = conn.Close()
+	}
+}
+
+func TestATLSConfigurationSaysWhatIsWrongWithItsFiles(t *testing.T) {
+	folder := certificates(t)
+	text := filepath.Join(folder, "text")
+	write(t, text, "no PEM")
+	ca, cert, key := filepath.Join(folder, embeddedkafka.CAFile), filepath.Join(folder, embeddedkafka.ClientCertFile), filepath.Join(folder, embeddedkafka.ClientKeyFile)
+	for _, c := range []struct {
+		tls  TLS
+		path string
+	}{
+		{TLS{true, ca, cert, key}, ""},
+		{TLS{}, ""},
+		{TLS{false, ca, "", ""}, "tls.enabled"},
+		{TLS{true, text, "", ""}, "tls.caFile"},
+		{TLS{true, filepath.Join(folder, "gone"), "", ""}, "tls.caFile"},
+		{TLS{true, ca, cert, ""}, "tls.certFile"},
+		{TLS{true, ca, cert, text}, "tls.certFile"},
+		{TLS{true, ca, ca, key}, "tls.certFile"},
+	} {
+		config := Config{Brokers: []string{"localhost:9093"}, Topic: "events", Group: "g", TLS: c.tls}
+		config.Defaults()
+		path := ""
+		config.Validate(func(at, _ string) { path += at })
+		if path != c.path {
+			t.Errorf("%+v: %q, want %q", c.tls, path, c.path)
+		}
+		if _, err := config.Transport(nil); (err != nil) != (c.path != "" && c.tls.Enabled) {
+			t.Errorf("%+v: %v", c.tls, err)
+		}
+	}
+}
+
+func TestABrokerThatIsAwayIsNoMatterOfTLSOrCredentials(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+	config := Config{Brokers: []string{listener.Addr().String()}, Topic: "events", TLS: clientTLS(certificates(t), false)}
+	if err := lookUp(t, config); err == nil || holdReason(err) != ReasonUnreachable || errors.Is(err, kafka.SASLAuthenticationFailed) {
+		t.Errorf("%s: %v", holdReason(err), err)
+	}
+}
