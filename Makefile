@@ -36,6 +36,7 @@ test: ## every test on embedded servers, with the race detector
 lint: $(LINT) $(VULN) ## golangci-lint, and known vulnerabilities
 	$(LINT) run --allow-parallel-runners ./...
 	$(LINT) run --allow-parallel-runners .ci/gotest.go
+	$(LINT) run --allow-parallel-runners .ci/certificates.go
 	@.ci/vulnerabilities $(VULN) ./...
 
 format: $(LINT) ## gofumpt and goimports, in place

@@ -49,12 +49,18 @@ await() {
   echo "$name ready after $((SECONDS - begin)) s"
 }
 
-# start_kafka JAVA JARS PORT CONTROLLER_PORT DATA runs one node that is broker and controller.
+# start_kafka JAVA JARS PORT CONTROLLER_PORT DATA SECURE_PORT runs one node that is broker and controller. From SECURE_PORT
+# on, four listeners have TLS, TLS with client certificates, SASL, and both; DATA/certificates holds the certificates.
 start_kafka() {
   local command=("$1" "${small_jvm[@]}" -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$2/*")
-  mkdir -p "$5"
-  sed -e "s|@PORT@|$3|g" -e "s|@CONTROLLER@|$4|g" -e "s|@DATA@|$5/log|g" .ci/kafka.properties >"$5/server.properties"
-  "${command[@]}" kafka.tools.StorageTool format -t kinesis-destination-ci -c "$5/server.properties" >"$run/kafka.log" 2>&1
+  mkdir -p "$5/certificates"
+  go run .ci/certificates.go "$5/certificates"
+  # The later of two lines with the same key counts.
+  sed -e "s|@PORT@|$3|g" -e "s|@CONTROLLER@|$4|g" -e "s|@DATA@|$5/log|g" -e "s|@CERTIFICATES@|$5/certificates|g" \
+    -e "s|@TLS@|$6|g" -e "s|@MTLS@|$(($6 + 1))|g" -e "s|@SASL@|$(($6 + 2))|g" -e "s|@SASLTLS@|$(($6 + 3))|g" \
+    .ci/kafka.properties .ci/kafka.security.properties >"$5/server.properties"
+  "${command[@]}" kafka.tools.StorageTool format -t kinesis-destination-ci -c "$5/server.properties" \
+    --add-scram 'SCRAM-SHA-256=[name=scram,password=scram-secret]' --add-scram 'SCRAM-SHA-512=[name=scram,password=scram-secret]' >"$run/kafka.log" 2>&1
   "${command[@]}" kafka.Kafka "$5/server.properties" >>"$run/kafka.log" 2>&1 &
   pids+=($!)
   await kafka $! grep -q 'Kafka Server started' "$run/kafka.log"

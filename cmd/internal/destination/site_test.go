@@ -41,22 +41,32 @@ type site struct {
 	kafka            *kafka.Client
 	kinesis          *kinesis.Client
 	schemaID         int
-	real             bool // Kafka is
-	ballast          int  // bytes of a header that each event carries besides
+	real             bool   // Kafka is
+	source           string // source.kafka, where it is not just the brokers and the topic
+	ballast          int    // bytes of a header that each event carries besides
 }
 
 const sitePartitions = 12
+
+// dialer opens connections to brokers; nil: TCP.
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // newSite prepares a topic, a schema and a stream of their own. A script, where
 // given, needs the embedded stream: real ones have no faults to order.
 func newSite(t *testing.T, script embeddedkinesis.Script) *site {
 	t.Helper()
-	name := fmt.Sprintf("%s-%d", strings.ToLower(strings.TrimPrefix(t.Name(), "TestContract")), time.Now().UnixNano())
+	return newSiteOn(t, script, embeddedkafka.Options{}, nil)
+}
+
+// newSiteOn is newSite where the embedded Kafka is one that lets only this dial in.
+func newSiteOn(t *testing.T, script embeddedkinesis.Script, options embeddedkafka.Options, dial dialer) *site {
+	t.Helper()
+	name := fmt.Sprintf("%s-%d", strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(t.Name(), "TestContract"), "/", "-")), time.Now().UnixNano())
 	s := &site{t: t, name: name, topic: "events-" + name}
 	if brokers := os.Getenv("KAFKA_BROKERS"); brokers != "" {
 		s.brokers, s.real = strings.Split(brokers, ","), true
 	} else {
-		cluster, err := embeddedkafka.Start(embeddedkafka.Options{})
+		cluster, err := embeddedkafka.Start(options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +80,7 @@ func newSite(t *testing.T, script embeddedkinesis.Script) *site {
 		s.embedded = embeddedkinesis.New(embeddedkinesis.Options{Script: script})
 		s.stream = s.serve(s.embedded)
 	}
-	s.transport = &kafka.Transport{MetadataTTL: time.Second, MetadataTopics: []string{s.topic, s.letterTopic()}}
+	s.transport = &kafka.Transport{Dial: dial, MetadataTTL: time.Second, MetadataTopics: []string{s.topic, s.letterTopic()}}
 	t.Cleanup(s.transport.CloseIdleConnections)
 	s.kafka = &kafka.Client{Addr: kafka.TCP(s.brokers...), Transport: s.transport}
 	s.kinesis = kinesis.New(kinesis.Options{
@@ -141,9 +151,13 @@ func (s *site) createStream() {
 
 // configText is an ordinary destination's file.
 func (s *site) configText() string {
+	source := s.source
+	if source == "" {
+		source = fmt.Sprintf(`{brokers: ["%s"], topic: %s}`, strings.Join(s.brokers, `", "`), s.topic)
+	}
 	return fmt.Sprintf(`name: %s
 source:
-  kafka: {brokers: ["%s"], topic: %s}
+  kafka: %s
   schemaRegistry: {url: "%s"}
 target:
   kinesis:
@@ -156,7 +170,7 @@ activation:
   segments: [{id: %s}, {id: %s}]
   attributes: [person.email, loyalty.points]
 server: {listen: "127.0.0.1:0"}
-`, s.name, strings.Join(s.brokers, `", "`), s.topic, s.registry, s.name, s.stream, leads.HighPropensity, leads.Newsletter)
+`, s.name, source, s.registry, s.name, s.stream, leads.HighPropensity, leads.Newsletter)
 }
 
 // start runs a destination in this process.
