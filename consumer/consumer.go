@@ -89,9 +89,10 @@ func (c *Consumer) Run(ctx context.Context, handler Handler) error {
 	return c.leave(ctx)
 }
 
-// holdGroup reports why there is no assignment, once per change.
+// holdGroup reports why there is no assignment, once per change; of rights that
+// lack each time, as they are granted one after the other.
 func (c *Consumer) holdGroup(reason string, err error) {
-	if c.groupHeld != reason {
+	if c.groupHeld != reason || denied(err) {
 		c.groupHeld = reason
 		c.opts.Hold("", -1, reason, err)
 	}

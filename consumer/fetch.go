@@ -224,7 +224,7 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetch.ResponsePartition
 	case code == kafka.NotLeaderForPartition, code == kafka.FencedLeaderEpoch, code == kafka.UnknownLeaderEpoch:
 		return errStale
 	case p.ErrorCode != 0:
-		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, code)
+		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, lacking(code, readTopic, c.topic))
 	}
 	b, err := decodeBatch(c.topicPartition, c.position, p)
 	if err != nil {

@@ -69,7 +69,7 @@ func (c *Consumer) join(ctx context.Context) (*generation, error) {
 	}
 	if err != nil {
 		c.forget(err)
-		return nil, fmt.Errorf("sync group: %w", err)
+		return nil, fmt.Errorf("sync group: %w", lacking(err, readGroup, c.cfg.Group))
 	}
 	c.extendLease(sent)
 	for topic, partitions := range synced.Assignment.AssignedPartitions {
@@ -114,7 +114,7 @@ func (c *Consumer) sendJoin(ctx context.Context) (*kafka.JoinGroupResponse, erro
 			continue
 		}
 		c.forget(err)
-		return nil, fmt.Errorf("join group: %w", err)
+		return nil, fmt.Errorf("join group: %w", lacking(err, readGroup, c.cfg.Group))
 	}
 }
 
@@ -238,7 +238,7 @@ func (c *Consumer) heartbeat(ctx context.Context, g *generation) error {
 	default:
 		g.coordinator = nil // it may have moved
 	}
-	return err
+	return lacking(err, readGroup, c.cfg.Group)
 }
 
 func (c *Consumer) findCoordinator(ctx context.Context) (net.Addr, error) {
@@ -249,7 +249,7 @@ func (c *Consumer) findCoordinator(ctx context.Context) (net.Addr, error) {
 		err = res.Error
 	}
 	if err != nil {
-		return nil, fmt.Errorf("find the group's coordinator: %w", err)
+		return nil, fmt.Errorf("find the group's coordinator: %w", lacking(err, describeGroup, c.cfg.Group))
 	}
 	return kafka.TCP(net.JoinHostPort(res.Coordinator.Host, strconv.Itoa(res.Coordinator.Port))), nil
 }

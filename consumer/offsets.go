@@ -21,7 +21,7 @@ func metadata(ctx context.Context, client *kafka.Client, addr net.Addr, topics [
 	}
 	for _, t := range res.Topics {
 		if t.Error != nil {
-			return nil, fmt.Errorf("look up topic %s: %w", t.Name, t.Error)
+			return nil, fmt.Errorf("look up topic %s: %w", t.Name, lacking(t.Error, describeTopic, t.Name))
 		}
 	}
 	return res.Topics, nil
@@ -94,13 +94,13 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the group's offsets: %w", err)
+		return nil, fmt.Errorf("read the group's offsets: %w", lacking(err, describeGroup, group))
 	}
 	result := map[topicPartition]position{}
 	for topic, partitions := range res.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {
-				return nil, fmt.Errorf("read the group's offset of %s/%d: %w", topic, p.Partition, p.Error)
+				return nil, fmt.Errorf("read the group's offset of %s/%d: %w", topic, p.Partition, lacking(p.Error, describeTopic, topic))
 			}
 			result[topicPartition{topic, p.Partition}] = position{p.CommittedOffset, p.CommittedOffset, p.Metadata}
 		}
@@ -140,7 +140,7 @@ func listOffset(ctx context.Context, client *kafka.Client, addr net.Addr, tp top
 		err = res.Topics[tp.topic][0].Error
 	}
 	if err != nil {
-		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, err)
+		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, lacking(err, describeTopic, tp.topic))
 	}
 	p := res.Topics[tp.topic][0]
 	switch request.Timestamp {
@@ -202,7 +202,7 @@ func (c *Consumer) commit(ctx context.Context, g *generation) error {
 	}
 	for cl, s := range sent {
 		if e := cl.committedTo(s.Offset, s.Metadata, failed[cl.topicPartition]); e != nil {
-			err = fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, e)
+			err = fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, c.lackingToCommit(e, cl.topic))
 		}
 	}
 	return err

@@ -217,7 +217,7 @@ func (c *claim) rest(ctx context.Context) {
 // hold reports why nothing arrives, once per change; an empty reason: it does again.
 func (c *claim) hold(reason string, err error) {
 	c.mu.Lock()
-	changed := c.held != reason
+	changed := c.held != reason || denied(err)
 	c.held = reason
 	c.mu.Unlock()
 	if changed && c.report != nil {

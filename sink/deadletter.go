@@ -301,5 +301,5 @@ func (w *letters) produceOnce(ctx context.Context, partition int, run []*letter,
 	if err != nil {
 		return 0, err
 	}
-	return res.BaseOffset, res.Error
+	return res.BaseOffset, lacking(res.Error, "WRITE", w.opts.DeadLetter.Topic)
 }

@@ -42,7 +42,7 @@ func (h *holds) Set(source int, reason string, err error) {
 			break
 		}
 	}
-	if now.reason == h.shown {
+	if now.reason == h.shown && !denied(now.err) { // rights are granted one after the other
 		return
 	}
 	if h.shown == "" {

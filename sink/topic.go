@@ -81,7 +81,7 @@ func (t *letterTopic) count(ctx context.Context, topic string) (int, error) {
 			continue
 		}
 		if found.Error != nil {
-			return 0, found.Error
+			return 0, lacking(found.Error, "DESCRIBE", topic)
 		}
 		if len(found.Partitions) > 0 {
 			return len(found.Partitions), nil
@@ -117,9 +117,22 @@ func (t *letterTopic) create(ctx context.Context, sources []string, dry bool) (p
 	}
 	err = res.Errors[t.opts.DeadLetter.Topic]
 	if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
-		return 0, fmt.Errorf("create topic %s: %w", t.opts.DeadLetter.Topic, err)
+		return 0, fmt.Errorf("create topic %s: %w", t.opts.DeadLetter.Topic, lacking(err, "CREATE", t.opts.DeadLetter.Topic))
 	}
 	return partitions, nil
+}
+
+// lacking names the right that an answer is about, where it says that the user
+// lacks one: the broker only says which kind of thing is forbidden.
+func lacking(err error, right, topic string) error {
+	if !denied(err) {
+		return err
+	}
+	return fmt.Errorf("the user lacks the right %s on topic %s: %w", right, topic, err)
+}
+
+func denied(err error) bool {
+	return errors.Is(err, kafka.TopicAuthorizationFailed) || errors.Is(err, kafka.ClusterAuthorizationFailed)
 }
 
 // largest returns the largest message that the source topics take. Not being

@@ -2,11 +2,15 @@ package destination
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
@@ -104,13 +108,32 @@ func checkKafka(ctx context.Context, config *Config) []Check {
 	defer c.Close()
 	counts, err := c.Check(ctx)
 	if err != nil {
-		return []Check{{What: "brokers and topics", Note: err.Error()}}
+		checks := []Check{{What: "brokers and topics", Note: err.Error()}}
+		if errors.Is(err, kafka.TopicAuthorizationFailed) { // then other rights may lack, too
+			checks = append(checks, checkRights(ctx, config))
+		}
+		return checks
 	}
-	var checks []Check
+	checks := []Check{checkRights(ctx, config)}
 	for _, topic := range config.Source.Kafka.TopicNames() {
 		checks = append(checks, Check{What: "topic " + topic, OK: true, Note: fmt.Sprintf("%d partitions", counts[topic])})
 	}
 	return checks
+}
+
+// checkRights looks at what the cluster lets the user do.
+func checkRights(ctx context.Context, config *Config) Check {
+	check := Check{What: "rights to read the topics in the group, and to write dead letters"}
+	missing, err := consumer.Lacking(ctx, config.Source.Kafka, nil, config.DeadLetter.Topic)
+	switch {
+	case err != nil:
+		check.Note = err.Error()
+	case len(missing) > 0:
+		check.Note = "the user lacks " + strings.Join(missing, "; ")
+	default:
+		check.OK = true
+	}
+	return check
 }
 
 // checkSchemas looks at what the topics' events are written with: that the

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"kinesis-destination/consumer"
 )
 
 // holds knows what is held and why. A hold is never a record's fault: it lasts
@@ -43,7 +45,10 @@ func (h *holds) Set(key holdKey, reason string, err error) {
 	before, was := h.causes[key]
 	switch {
 	case was && before.Reason == reason: // the words of the cause may differ by now
-		if err != nil {
+		if err != nil && before.Cause != err.Error() {
+			if reason == consumer.ReasonAccessDenied && !h.heldBecause(err.Error()) {
+				h.log.Error("still held: another right lacks", "topic", key.topic, "error", err)
+			}
 			before.Cause = err.Error()
 			h.causes[key] = before
 		}
@@ -66,6 +71,15 @@ func (h *holds) Set(key holdKey, reason string, err error) {
 		held.Cause = err.Error()
 	}
 	h.causes[key] = held
+}
+
+func (h *holds) heldBecause(cause string) bool {
+	for _, held := range h.causes {
+		if held.Cause == cause {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *holds) heldFor(reason string) bool {
