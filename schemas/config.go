@@ -3,6 +3,7 @@ package schemas
 import (
 	"net/url"
 	"os"
+	"strings"
 )
 
 // Config says how messages are framed: the part of a destination's source that is about schemas.
@@ -11,11 +12,19 @@ type Config struct {
 	SchemaFile string          `yaml:"schemaFile"` // of raw Avro messages; beside a registry it only tells the labels
 }
 
-// RegistryConfig is where the schema registry is.
+// Secret gives a value as it is now: one that stands in a file changes with it. A nil one was not given.
+type Secret = func() (string, error)
+
+// RegistryConfig is where the schema registry is, and how it is reached.
 type RegistryConfig struct {
+	// URL may be several, separated by commas, of registries that have the same schemas: the next one is asked when one
+	// is away.
 	URL      string `yaml:"url"`
-	Username string `yaml:"username"`
-	Password string `yaml:"password"`
+	Username Secret `yaml:"username"`
+	Password Secret `yaml:"password"`
+	// BearerToken is sent in place of a username and password.
+	BearerToken Secret      `yaml:"bearerToken"`
+	TLS         RegistryTLS `yaml:"tls"`
 }
 
 // Validate reports every mistake, with the path of its key below source.
@@ -36,18 +45,49 @@ func (c *Config) Validate(report func(path, message string)) {
 }
 
 func (r *RegistryConfig) validate(report func(path, message string)) {
-	base, err := url.Parse(r.URL)
-	switch {
-	case r.URL == "":
-		report("schemaRegistry.url", "required")
-	case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
-		report("schemaRegistry.url", "must be an http or https URL, like http://localhost:8081")
-	case base.User != nil:
-		report("schemaRegistry.url", "must not hold credentials: set schemaRegistry.username and schemaRegistry.password")
-	case base.RawQuery != "" || base.Fragment != "":
-		report("schemaRegistry.url", "must not hold a query or fragment")
+	secure := false
+	for _, text := range r.urls() {
+		base, err := url.Parse(text)
+		said := ""
+		switch {
+		case r.URL == "":
+			said = "required"
+		case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
+			said = "must be an http or https URL, like http://localhost:8081; several are separated by commas"
+		case base.User != nil:
+			said = "must not hold credentials: set schemaRegistry.username and schemaRegistry.password"
+		case base.RawQuery != "" || base.Fragment != "":
+			said = "must not hold a query or fragment"
+		default:
+			secure = secure || base.Scheme == "https"
+		}
+		if said != "" {
+			report("schemaRegistry.url", said)
+			return
+		}
 	}
-	if r.Password != "" && r.Username == "" {
+	if r.Password != nil && r.Username == nil {
 		report("schemaRegistry.username", "required with schemaRegistry.password")
 	}
+	if r.BearerToken != nil && (r.Username != nil || r.Password != nil) {
+		report("schemaRegistry.bearerToken", "takes the place of username and password: give only one of them")
+	}
+	if r.TLS.empty() {
+		return
+	}
+	if !secure {
+		report("schemaRegistry.tls", "is used with https only")
+	} else if _, err := r.TLS.client(); err != nil {
+		path, message, _ := strings.Cut(err.Error(), ": ")
+		report(path, message)
+	}
+}
+
+// urls are the addresses, without what is between them.
+func (r *RegistryConfig) urls() []string {
+	var all []string
+	for text := range strings.SplitSeq(r.URL, ",") {
+		all = append(all, strings.TrimRight(strings.TrimSpace(text), "/"))
+	}
+	return all
 }

@@ -12,6 +12,8 @@ import (
 const (
 	frameMagic  = 0x00
 	frameLength = 5
+	// glueMagic begins AWS Glue's frames, which name a schema version by a UUID.
+	glueMagic = 0x03
 )
 
 // Decoder finds out what a message was written with: by the schema id in its frame when there is a registry, else by
@@ -53,6 +55,9 @@ func (d *Decoder) Decode(ctx context.Context, value []byte) (Event, error) {
 	}
 	if len(value) < frameLength {
 		return Event{}, fmt.Errorf("%w: %d bytes are too few for the frame of a schema registry", ErrMalformed, len(value))
+	}
+	if value[0] == glueMagic {
+		return Event{}, fmt.Errorf("%w: the first byte is %#02x, which begins the frame of the AWS Glue Schema Registry; only frames of Confluent-compatible registries are read", ErrMalformed, value[0])
 	}
 	if value[0] != frameMagic {
 		return Event{}, fmt.Errorf("%w: the first byte is %#02x, not the 0x00 of a schema registry's frame", ErrMalformed, value[0])

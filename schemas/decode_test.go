@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -63,6 +64,19 @@ func TestFramesThatAreNoneAreMalformed(t *testing.T) {
 	}
 }
 
+func fixed(value string) Secret { return func() (string, error) { return value, nil } }
+
+func TestAFrameOfGlueIsSaidToBeThat(t *testing.T) {
+	d, err := NewDecoder(Config{Registry: &RegistryConfig{URL: "http://localhost:1"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Decode(context.Background(), append([]byte{3, 0}, make([]byte, 20)...))
+	if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "AWS Glue") {
+		t.Error(err)
+	}
+}
+
 func TestFrameIsConfluents(t *testing.T) {
 	if got := AppendFrame([]byte("x"), 0x01020304); string(got) != "x\x00\x01\x02\x03\x04" {
 		t.Errorf("%x", got)
@@ -78,11 +92,19 @@ func TestConfigurationMistakesAreReportedTogether(t *testing.T) {
 		{Config{SchemaFile: "nowhere.avsc"}, []string{"schemaFile"}},
 		{Config{SchemaFile: "decode.go"}, []string{"schemaFile"}},
 		{Config{SchemaFile: "segment-evaluation.avsc"}, nil},
-		{Config{Registry: &RegistryConfig{Password: "p"}}, []string{"schemaRegistry.url", "schemaRegistry.username"}},
+		{Config{Registry: &RegistryConfig{URL: "http://host", Password: fixed("p")}}, []string{"schemaRegistry.username"}},
+		{Config{Registry: &RegistryConfig{URL: "http://host", Username: fixed("u")}}, nil},
+		{Config{Registry: &RegistryConfig{URL: "http://host", Username: fixed("u"), Password: fixed("p"), BearerToken: fixed("t")}}, []string{"schemaRegistry.bearerToken"}},
+		{Config{Registry: &RegistryConfig{}}, []string{"schemaRegistry.url"}},
+		{Config{Registry: &RegistryConfig{URL: "http://a, http://b:1/x/"}}, nil},
+		{Config{Registry: &RegistryConfig{URL: "http://a,,http://b"}}, []string{"schemaRegistry.url"}},
+		{Config{Registry: &RegistryConfig{URL: "http://a", TLS: RegistryTLS{CAFile: "ca.pem"}}}, []string{"schemaRegistry.tls"}},
+		{Config{Registry: &RegistryConfig{URL: "https://a", TLS: RegistryTLS{CAFile: "gone.pem"}}}, []string{"schemaRegistry.tls.caFile"}},
+		{Config{Registry: &RegistryConfig{URL: "https://a", TLS: RegistryTLS{CertFile: "decode.go"}}}, []string{"schemaRegistry.tls.certFile"}},
 		{Config{Registry: &RegistryConfig{URL: "ftp://host"}}, []string{"schemaRegistry.url"}},
 		{Config{Registry: &RegistryConfig{URL: "http://u:p@host"}}, []string{"schemaRegistry.url"}},
 		{Config{Registry: &RegistryConfig{URL: "http://host/?a=b"}}, []string{"schemaRegistry.url"}},
-		{Config{Registry: &RegistryConfig{URL: "http://host/apis/ccompat/v7", Username: "u", Password: "p"}}, nil},
+		{Config{Registry: &RegistryConfig{URL: "http://host/apis/ccompat/v7", Username: fixed("u"), Password: fixed("p")}}, nil},
 	} {
 		var got []string
 		c.config.Validate(func(path, _ string) { got = append(got, path) })

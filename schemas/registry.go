@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +15,7 @@ import (
 )
 
 const (
-	// requestTimeout bounds one request to the registry.
+	// requestTimeout bounds one question to the registry, all of its addresses together.
 	requestTimeout = 10 * time.Second
 
 	// unknownFor is how long the registry's answer that it has no such id is taken as true: short enough that a schema
@@ -30,10 +29,11 @@ const (
 // Registry is a client of a Confluent-compatible schema registry. A schema never changes under its id, so each is asked
 // for once in the life of the process, by one request at a time. It may be used by many goroutines at once.
 type Registry struct {
-	base               string
-	username, password string
-	client             *http.Client
-	flight             singleflight.Group
+	cfg    RegistryConfig
+	bases  []string     // the same schemas at each
+	base   atomic.Int32 // the one that answered last
+	client *http.Client
+	flight singleflight.Group
 
 	// known is by id. It is replaced as a whole, so that the hot path reads it without a lock or an allocation.
 	known atomic.Pointer[map[int]*Schema]
@@ -59,13 +59,11 @@ func NewRegistry(cfg RegistryConfig, client *http.Client) (*Registry, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	if client == nil {
-		client = http.DefaultClient
+	client, err := cfg.TLS.over(client)
+	if err != nil {
+		return nil, err
 	}
-	r := &Registry{
-		base: strings.TrimRight(cfg.URL, "/"), username: cfg.Username, password: cfg.Password,
-		client: client, unknown: map[int]refusal{},
-	}
+	r := &Registry{cfg: cfg, bases: cfg.urls(), client: client, unknown: map[int]refusal{}}
 	r.known.Store(&map[int]*Schema{})
 	return r, nil
 }

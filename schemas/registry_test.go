@@ -248,7 +248,7 @@ func TestRegistryBelowAPathWithCredentials(t *testing.T) {
 	id := server.Register("topic/with slash-value", recordText)
 	server.SetCredentials("u", "p")
 	r := registryAt(t, http.StripPrefix("/apis/ccompat/v7", server),
-		schemas.RegistryConfig{URL: "http://registry/apis/ccompat/v7/", Username: "u", Password: "p"})
+		schemas.RegistryConfig{URL: "http://registry/apis/ccompat/v7/", Username: fixed("u"), Password: fixed("p")})
 	if _, err := r.ByID(t.Context(), id); err != nil {
 		t.Error(err)
 	}

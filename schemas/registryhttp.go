@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 const (
@@ -39,23 +40,81 @@ type reference struct {
 	Version int    `json:"version"`
 }
 
+// awayError is that an address gives no answer, where another one may.
+type awayError struct{ err error }
+
+func (e *awayError) Error() string { return e.err.Error() }
+func (e *awayError) Unwrap() error { return e.err }
+
+func away(format string, args ...any) error { return &awayError{fmt.Errorf(format, args...)} }
+
+// get asks the address that answered last, and when it is away the others.
 func (r *Registry) get(ctx context.Context, path string) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+path, http.NoBody)
+	var failed error
+	first, n := int(r.base.Load()), len(r.bases)
+	for i := range n {
+		at := (first + i) % n
+		a, err := r.ask(ctx, r.bases[at]+path)
+		if _, gone := errors.AsType[*awayError](err); !gone {
+			r.base.Store(int32(at))
+			return a, err
+		}
+		if failed == nil {
+			failed = err
+		} else {
+			failed = fmt.Errorf("%w; %w", failed, err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return answer{}, failed
+}
+
+// authorize reads the credentials as they are now.
+func (r *Registry) authorize(request *http.Request) error {
+	if r.cfg.BearerToken != nil {
+		token, err := r.cfg.BearerToken()
+		if err != nil {
+			return fmt.Errorf("schemaRegistry.bearerToken: %w", err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	if r.cfg.Username != nil {
+		username, err := r.cfg.Username()
+		if err != nil {
+			return fmt.Errorf("schemaRegistry.username: %w", err)
+		}
+		password := ""
+		if r.cfg.Password != nil {
+			if password, err = r.cfg.Password(); err != nil {
+				return fmt.Errorf("schemaRegistry.password: %w", err)
+			}
+		}
+		request.SetBasicAuth(username, password)
+	}
+	return nil
+}
+
+func (r *Registry) ask(ctx context.Context, url string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout/time.Duration(len(r.bases)))
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return answer{}, fmt.Errorf("ask the schema registry: %w", err)
 	}
 	request.Header.Set("Accept", "application/vnd.schemaregistry.v1+json, application/json")
-	if r.username != "" {
-		request.SetBasicAuth(r.username, r.password)
+	if err := r.authorize(request); err != nil {
+		return answer{}, fmt.Errorf("ask the schema registry: %w", err)
 	}
 	response, err := r.client.Do(request)
 	if err != nil {
-		return answer{}, fmt.Errorf("ask the schema registry: %w", err)
+		return answer{}, away("ask the schema registry: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return answer{}, fmt.Errorf("read the schema registry's answer: %w", err)
+		return answer{}, away("read the schema registry's answer: %w", err)
 	}
 	switch {
 	case response.StatusCode == http.StatusNotFound && notFound(body):
@@ -63,13 +122,13 @@ func (r *Registry) get(ctx context.Context, path string) (answer, error) {
 	case response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden:
 		return answer{}, fmt.Errorf("the schema registry refuses the credentials (%s)", response.Status)
 	case response.StatusCode != http.StatusOK:
-		return answer{}, fmt.Errorf("the schema registry answers %s", response.Status)
+		return answer{}, away("the schema registry answers %s", response.Status)
 	case len(body) > maxAnswer:
 		return answer{}, fmt.Errorf("%w: its answer is larger than %d bytes", ErrInvalidSchema, maxAnswer)
 	}
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil || a.Schema == "" {
-		return answer{}, errors.New("the schema registry's answer holds no schema: is the address that of a registry?")
+		return answer{}, away("the schema registry's answer holds no schema: is the address that of a registry?")
 	}
 	return a, nil
 }

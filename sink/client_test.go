@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -233,4 +234,26 @@ func TestRoleIsAssumedWithItsExternalID(t *testing.T) {
 			t.Errorf("%s is missing in %s", want, form)
 		}
 	}
+}
+
+func TestKeysThatAreRotatedAreUsedWithinHalfAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := "old"
+		current := func() (string, error) { return key, nil }
+		keys := Credentials{AccessKeyID: current, SecretAccessKey: current}
+		cache := aws.NewCredentialsCache(aws.CredentialsProviderFunc(keys.retrieve))
+		for _, want := range []string{"old", "new"} {
+			c, err := cache.Retrieve(t.Context())
+			if err != nil || c.AccessKeyID != want || c.SecretAccessKey != want {
+				t.Errorf("key %s, %v, want %s", c.AccessKeyID, err, want)
+			}
+			key = "new"
+			<-time.After(keysLast)
+		}
+		keys.SecretAccessKey = func() (string, error) { return "", os.ErrNotExist }
+		<-time.After(keysLast)
+		if _, err := cache.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "target.kinesis.credentials.secretAccessKey") {
+			t.Error(err)
+		}
+	})
 }

@@ -263,7 +263,7 @@ func TestContractAMissingRightIsNamedUntilItIsGranted(t *testing.T) {
 	if said := l.lacks(); said != "" {
 		t.Errorf("validate --live still says:\n%s", said)
 	}
-	l.process.stop(t)
+	l.stop(t)
 	if v := o.judge(l.final()); v != (verdict{}) {
 		t.Errorf("%+v", v)
 	}

@@ -1,0 +1,86 @@
+package schemas
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+)
+
+// RegistryTLS is the block schemaRegistry.tls, for https addresses. Files are PEM.
+type RegistryTLS struct {
+	CAFile   string `yaml:"caFile"`
+	CertFile string `yaml:"certFile"`
+	KeyFile  string `yaml:"keyFile"`
+}
+
+func (t *RegistryTLS) empty() bool { return *t == RegistryTLS{} }
+
+// client is what connections are made by, from the files as they are now.
+func (t *RegistryTLS) client() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("schemaRegistry.tls.caFile: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("schemaRegistry.tls.caFile: %s holds no PEM certificate", t.CAFile)
+		}
+	}
+	switch {
+	case t.CertFile == "" && t.KeyFile == "":
+		return config, nil
+	case t.CertFile == "" || t.KeyFile == "":
+		return nil, errors.New("schemaRegistry.tls.certFile: certFile and keyFile go together")
+	}
+	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("schemaRegistry.tls.certFile: %w", err)
+	}
+	config.Certificates = []tls.Certificate{pair}
+	return config, nil
+}
+
+// freshTLS makes a connection for each request, with the files as they are then:
+// what was rotated on disk holds at once. A schema is asked for once in the life
+// of the process, so connections are no matter of speed.
+type freshTLS struct {
+	base *http.Transport
+	tls  RegistryTLS
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t freshTLS) RoundTrip(request *http.Request) (*http.Response, error) {
+	config, err := t.tls.client()
+	if err != nil {
+		return nil, err
+	}
+	transport := t.base.Clone()
+	transport.TLSClientConfig, transport.DisableKeepAlives = config, true
+	return transport.RoundTrip(request)
+}
+
+// over is a client that makes its connections by the block, where there is one.
+func (t *RegistryTLS) over(client *http.Client) (*http.Client, error) {
+	if client == nil {
+		client = http.DefaultClient
+	}
+	if t.empty() {
+		return client, nil
+	}
+	given := client.Transport
+	if given == nil {
+		given = http.DefaultTransport
+	}
+	base, ok := given.(*http.Transport)
+	if !ok {
+		return nil, fmt.Errorf("schemaRegistry.tls: needs a client of net/http's own transport, not %T", given)
+	}
+	own := *client
+	own.Transport = freshTLS{base, *t}
+	return &own, nil
+}
