@@ -21,10 +21,10 @@ SEEDS    ?= 1000
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo sim chaos contract bench fuzz image ci clean
+.PHONY: help build test lint format demo sim chaos contract deployments bench fuzz image image-binary ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## bin/kinesis-destination, with version and commit
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kinesis-destination ./cmd/kinesis-destination
@@ -37,6 +37,7 @@ lint: $(LINT) $(VULN) ## golangci-lint, and known vulnerabilities
 	$(LINT) run --allow-parallel-runners ./...
 	$(LINT) run --allow-parallel-runners .ci/gotest.go
 	$(LINT) run --allow-parallel-runners .ci/certificates.go
+	cd .ci/deployments && $(LINT) run --allow-parallel-runners ./...
 	@.ci/vulnerabilities $(VULN) ./...
 
 format: $(LINT) ## gofumpt and goimports, in place
@@ -54,6 +55,9 @@ chaos: ## kill and pause real processes amid a load, on a real Kafka (bounded, a
 contract: ## the contract suites on real Kafka, registry and Kinesis emulator
 	GOTEST='$(GOTEST)' .ci/contract
 
+deployments: ## check chart, alerts, dashboard, compose, Dockerfile and Terraform
+	@.ci/check-deployments
+
 bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
@@ -68,7 +72,11 @@ image: ## the container image (IMAGE=name:tag); needs a container engine
 	@docker version >/dev/null 2>&1 || { echo "make image: no container engine answers (docker version fails)" >&2; exit 1; }
 	docker build --build-arg LDFLAGS='$(LDFLAGS)' -f deployments/Dockerfile -t '$(IMAGE)' .
 
-ci: ## what CI runs: lint, test, contract, and the count of tests
+# What deployments/Dockerfile builds, for the checks that need no engine.
+image-binary:
+	@CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '-s -w $(LDFLAGS)' -o '$(OUT)' ./cmd/kinesis-destination
+
+ci: ## what CI runs: lint, test, contract, deployments, and the count of tests
 	.ci/run
 
 clean: ## remove what the targets made, tools and servers included

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+)
+
+// kinds are what the chart may make. A key that the kind's own Go type does not
+// have, given twice or of another type is a mistake.
+var kinds = map[string]func() any{
+	"v1/ConfigMap": func() any { return new(core.ConfigMap) }, "v1/Service": func() any { return new(core.Service) },
+	"v1/ServiceAccount": func() any { return new(core.ServiceAccount) }, "apps/v1/Deployment": func() any { return new(apps.Deployment) },
+	"policy/v1/PodDisruptionBudget":           func() any { return new(policy.PodDisruptionBudget) },
+	"networking.k8s.io/v1/NetworkPolicy":      func() any { return new(networking.NetworkPolicy) },
+	"monitoring.coreos.com/v1/ServiceMonitor": func() any { return new(monitoring.ServiceMonitor) },
+	"keda.sh/v1alpha1/ScaledObject":           func() any { return new(keda.ScaledObject) },
+}
+
+// builtIn are the kinds whose schema a cluster has of itself.
+var builtIn = []string{"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1"}
+
+// checkChart reads rendered manifests (args[0]) strictly, writes the built-in
+// kinds to args[1] for a check by schema, and the ConfigMap's files to the folder
+// args[2]. Further arguments are the kinds that must be there.
+func checkChart(args []string) (string, []error) {
+	if len(args) < 3 {
+		return "", []error{errors.New("chart RENDERED BUILT-IN FOLDER KIND…")}
+	}
+	text, err := os.ReadFile(args[0])
+	if err != nil {
+		return "", []error{err}
+	}
+	var problems []error
+	var seen []string
+	var native bytes.Buffer
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	for {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", append(problems, err)
+		}
+		var head struct{ APIVersion, Kind string }
+		if err := yaml.Unmarshal(document, &head); err != nil {
+			return "", append(problems, err)
+		}
+		if head.Kind == "" {
+			continue
+		}
+		seen = append(seen, head.Kind)
+		if slices.Contains(builtIn, head.APIVersion) {
+			fmt.Fprintf(&native, "---\n%s", document)
+		}
+		if err := checkManifest(head.APIVersion+"/"+head.Kind, document, args[2]); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", head.Kind, err))
+		}
+	}
+	for _, kind := range args[3:] {
+		if !slices.Contains(seen, kind) {
+			problems = append(problems, fmt.Errorf("no %s was rendered", kind))
+		}
+	}
+	if err := os.WriteFile(args[1], native.Bytes(), 0o644); err != nil {
+		problems = append(problems, err)
+	}
+	return fmt.Sprintf("%d manifests fit their types", len(seen)), problems
+}
+
+func checkManifest(kind string, document []byte, folder string) error {
+	empty := kinds[kind]
+	if empty == nil {
+		return fmt.Errorf("%s is not known to this check", kind)
+	}
+	manifest := empty()
+	if err := yaml.UnmarshalStrict(document, manifest); err != nil {
+		return err
+	}
+	switch m := manifest.(type) {
+	case *core.ConfigMap:
+		for name, text := range m.Data {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+				return err
+			}
+		}
+	case *apps.Deployment:
+		return checkPod(m.Spec.Template.Spec)
+	}
+	return nil
+}
+
+// checkPod looks that a pod meets the restricted Pod Security Standard, reads its
+// configuration where it is mounted, and holds no secret in clear.
+func checkPod(pod core.PodSpec) error {
+	var problems []error
+	require := func(ok bool, what string) {
+		if !ok {
+			problems = append(problems, errors.New(what))
+		}
+	}
+	s, c := pod.SecurityContext, pod.Containers[0]
+	require(s != nil && *s.RunAsNonRoot && *s.RunAsUser == 65532 && s.SeccompProfile.Type == core.SeccompProfileTypeRuntimeDefault, "the pod must run as 65532 with the runtime's seccomp profile")
+	require(c.SecurityContext != nil && *c.SecurityContext.ReadOnlyRootFilesystem && !*c.SecurityContext.AllowPrivilegeEscalation &&
+		slices.Equal(c.SecurityContext.Capabilities.Drop, []core.Capability{"ALL"}), "the container must have a read-only root and no capability")
+	require(pod.AutomountServiceAccountToken != nil && !*pod.AutomountServiceAccountToken, "the pod needs no token of the cluster")
+	require(c.StartupProbe != nil && c.LivenessProbe != nil && c.ReadinessProbe != nil && c.ReadinessProbe.HTTPGet.Path == "/readyz", "all three probes are needed")
+	require(*pod.TerminationGracePeriodSeconds > 15, "draining takes up to 15 s")
+	for _, m := range c.VolumeMounts {
+		require(m.ReadOnly, m.Name+" must be mounted read-only")
+	}
+	for _, e := range c.Env {
+		require(e.Value == "" || e.ValueFrom == nil, e.Name+" has two values")
+	}
+	return errors.Join(problems...)
+}
