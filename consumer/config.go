@@ -6,6 +6,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config is the block source.kafka of a destination.
@@ -137,6 +139,8 @@ type Options struct {
 
 	SessionTimeout, HeartbeatInterval, RebalanceTimeout time.Duration
 	CommitInterval, DrainTimeout                        time.Duration
+	// Tracer gets a span for each batch that a fetch brought; nil: none.
+	Tracer trace.Tracer
 	// Budget in bytes that are fetched and not yet at rest.
 	Budget int64
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/fetch"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // fetcher brings messages to the claims of one generation: one loop and one
@@ -23,6 +24,8 @@ type fetcher struct {
 	claims    []*claim
 	budget    *budget
 	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
+	tracer    trace.Tracer                                                // nil: nothing is traced
+	group     string
 }
 
 const readCommitted = 1
@@ -162,6 +165,7 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 
 // fetch asks one broker once and passes on what came.
 func (f *fetcher) fetch(ctx context.Context, claims []*claim) error {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
 	defer cancel()
 	response, err := f.transport.RoundTrip(ctx, f.addr, fetchRequest(claims))
@@ -184,7 +188,7 @@ func (f *fetcher) fetch(ctx context.Context, claims []*claim) error {
 			if c == nil {
 				continue
 			}
-			switch err := f.take(ctx, c, p); {
+			switch err := f.take(ctx, c, p, began); {
 			case errors.Is(err, errStale):
 				stale = err
 			case err != nil: // this partition's own trouble: the others go on
@@ -217,7 +221,7 @@ func fetchRequest(claims []*claim) *fetch.Request {
 }
 
 // take hands one partition's part of a response to its claim, whose queue has room.
-func (f *fetcher) take(ctx context.Context, c *claim, p *fetch.ResponsePartition) error {
+func (f *fetcher) take(ctx context.Context, c *claim, p *fetch.ResponsePartition, began time.Time) error {
 	switch code := kafka.Error(p.ErrorCode); {
 	case code == kafka.OffsetOutOfRange:
 		return f.outOfRange(ctx, c)
@@ -241,6 +245,7 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetch.ResponsePartition
 		return nil
 	}
 	c.position = b.next
+	f.trace(ctx, c, &b, began)
 	f.budget.take(b.bytes)
 	c.batches <- b // there is room: only this loop sends
 	return nil

@@ -35,7 +35,10 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 	reading, stopReading := context.WithCancel(life)
 	defer stopReading()
 	failed := make(chan error, len(g.claims))
-	f := &fetcher{transport: c.fetch, client: c.client, addr: c.addr, claims: g.claims, budget: newBudget(c.opts.Budget), reset: c.resetOffset}
+	f := &fetcher{
+		transport: c.fetch, client: c.client, addr: c.addr, claims: g.claims,
+		budget: newBudget(c.opts.Budget), reset: c.resetOffset, tracer: c.opts.Tracer, group: c.cfg.Group,
+	}
 	for _, cl := range g.claims {
 		cl.budget = f.budget
 		readers.Go(func() {

@@ -1,6 +1,10 @@
 package consumer
 
-import "time"
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
 
 // Message arrived from Kafka. Key, Value and Headers are valid until it is at rest.
 type Message struct {
@@ -11,6 +15,8 @@ type Message struct {
 	Value     []byte // nil: a tombstone
 	Headers   []Header
 	Time      time.Time
+	// Fetch is the span of the fetch that brought the message; nil: it is not traced.
+	Fetch *trace.SpanContext
 
 	claim *claim
 	seq   uint64

@@ -29,6 +29,7 @@ func (l *lane) deliver(batch []flight) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, timeout)
 	defer cancel()
+	ctx = l.startSpan(ctx, batch)
 	l.inFlight.Store(int64(entries(batch)))
 	out, err := s.client.putRecords(ctx, l.body)
 	l.inFlight.Store(0)
@@ -75,12 +76,13 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 	s := l.sink
 	l.patience, l.notBefore = nil, time.Time{}
 	var held verdict
-	failed := 0
+	failed, why := 0, ""
 	l.mu.Lock()
 	for rest := batch; len(rest) > 0; results = results[1:] {
 		n := parcel(rest)
 		if v := l.result(rest[:n], now, results[0]); v != (verdict{}) {
 			failed++
+			why = v.reason
 			if v.action == hold {
 				held = v
 			}
@@ -91,11 +93,12 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 	settled := l.take()
 	l.mu.Unlock()
 	l.tell(settled)
-	if failed == 0 {
-		s.metrics.putRecords.WithLabelValues(putOK).Inc()
-	} else {
-		s.metrics.putRecords.WithLabelValues(putPartial).Inc()
+	result := putOK
+	if failed > 0 {
+		result = putPartial
 	}
+	s.metrics.putRecords.WithLabelValues(result).Inc()
+	l.endSpan(result, why, failed)
 	if held.action == hold {
 		s.held(now, held.reason, errEntryHeld)
 		return
@@ -161,6 +164,7 @@ func (l *lane) failed(batch []flight, now time.Time, err error) {
 		result = putNoAnswer
 	}
 	s.metrics.putRecords.WithLabelValues(result).Inc()
+	l.endSpan(result, v.reason, parcels(batch))
 	if v.action == refuse {
 		if len(batch) == 1 && !s.accepted.Load() {
 			v = verdict{hold, HoldConfiguration, true} // it is not this record: none was ever taken

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // lane delivers the keys of its range of the hash space: one goroutine, one
@@ -29,6 +31,7 @@ type lane struct {
 	notBefore time.Time
 	body      []byte
 	packed    []byte
+	span      trace.Span // of the call that is made; nil: it is not traced
 	random    *rand.Rand
 }
 

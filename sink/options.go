@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Limits of the service that no stream can raise.
@@ -69,6 +70,8 @@ type Options struct {
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	// Tracer gets a span for each PutRecords call; nil: none.
+	Tracer trace.Tracer
 	// Lanes is how many requests may be in flight; 0: DefaultLanes.
 	Lanes int
 	// Seed makes the jitter repeatable; 0: random.

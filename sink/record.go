@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // ErrClosed says that the sink takes no more records.
@@ -25,6 +26,8 @@ type Record struct {
 	Revoked <-chan struct{}
 	// Owner hears what became of the record.
 	Owner Owner
+	// Links are the spans that the record comes from; nil when nothing is traced.
+	Links []trace.Link
 }
 
 // Origin is the message that a record came from.

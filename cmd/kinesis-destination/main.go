@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -97,23 +99,31 @@ func wrongUse(cmd *cobra.Command, err error) error {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version, commit and build time", Args: usageArgs(cobra.NoArgs),
+		Use: "version", Short: "Print the version, commit, build time, Go version and platform", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, c, d := version, commit, date
-			if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-				v = info.Main.Version
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "kinesis-destination %s commit %s built %s\n", orUnknown(v), orUnknown(c), orUnknown(d))
+			v, c, d := buildInfo()
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "kinesis-destination %s commit %s built %s with %s for %s/%s\n",
+				v, c, d, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}
 }
 
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
+// buildInfo is what the linker was told, or else what Go knows of the build.
+func buildInfo() (v, c, d string) {
+	v, c, d = version, commit, date
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v = cmp.Or(v, info.Main.Version)
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				c = cmp.Or(c, s.Value)
+			case "vcs.time":
+				d = cmp.Or(d, s.Value)
+			}
+		}
 	}
-	return s
+	return cmp.Or(v, "unknown"), cmp.Or(c, "unknown"), cmp.Or(d, "unknown")
 }
 
 var errNoConfig = usageError{errors.New("give the destination's configuration with -c destination.yaml")}

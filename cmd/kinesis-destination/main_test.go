@@ -53,6 +53,11 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 			t.Errorf("%s: a mistake is told on standard output: %s", c.args, got.stdout)
 		}
 	}
+	t.Setenv("OTEL_TRACES_EXPORTER", "otpl")
+	if got := command(t, "", "run", "-c", s.configFile); got.code != exitUsage || !strings.Contains(got.stderr, "OTEL_") {
+		t.Errorf("an exporter that there is not: %+v", got)
+	}
+	t.Setenv("OTEL_TRACES_EXPORTER", "")
 	s.write(s.changed(s.admin, "203.0.113.1:8080")) // an address of nobody's
 	if got := command(t, "", "run", "-c", s.configFile); got.code != exitFailed || !strings.Contains(got.stderr, "kinesis-destination: listen on server.listen 203.0.113.1:8080: ") {
 		t.Errorf("an address that cannot be listened on: %+v", got)

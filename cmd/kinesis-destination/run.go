@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 
 	"kinesis-destination/cmd/internal/destination"
 )
@@ -24,6 +28,10 @@ What is nobody's record's fault (Kafka, registry or stream away, access denied,
 throttling) is held and retried for as long as it takes; see /readyz and /status
 on server.listen.
 
+OpenTelemetry traces, a span for each fetched batch and each PutRecords call, go
+where the standard environment variables say (OTEL_EXPORTER_OTLP_ENDPOINT,
+OTEL_TRACES_EXPORTER, OTEL_TRACES_SAMPLER and so on); with none of them, nowhere.
+
 SIGHUP, or a change of the file, has the configuration read again. Activation and
 governance change between two events; a change of any other key is refused and
 needs a restart, and a file with a mistake changes nothing.`,
@@ -37,6 +45,11 @@ needs a restart, and a file with a mistake changes nothing.`,
 			if err != nil {
 				return err
 			}
+			tracing, stopTracing, err := tracer(cmd.Context(), log)
+			if err != nil {
+				return err
+			}
+			defer stopTracing()
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
 			hangup := make(chan os.Signal, 1)
@@ -44,11 +57,35 @@ needs a restart, and a file with a mistake changes nothing.`,
 			defer signal.Stop(hangup)
 			reload, stopped := destination.Watch(ctx, configs, hangup, log)
 			defer func() { cancel(); <-stopped }()
-			return destination.Run(ctx, configs, destination.Options{Logger: log, Reload: reload})
+			return destination.Run(ctx, configs, destination.Options{Logger: log, Reload: reload, Tracing: tracing})
 		},
 	}
 	cmd.Flags().StringArrayVarP(&files, "config", "c", nil, "destination's configuration file; may be repeated")
 	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
+}
+
+// flushTimeout bounds the wait for the last spans. It comes after the drain, so
+// that both fit into the time that users are told.
+const flushTimeout = time.Second
+
+// tracer sets tracing up as the environment has it; it is nil where that is off.
+func tracer(ctx context.Context, log *slog.Logger) (provider trace.TracerProvider, stop func(), err error) {
+	v, _, _ := buildInfo()
+	sdk, err := destination.Tracing(ctx, v)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	if sdk == nil {
+		return nil, func() {}, nil
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("spans are lost", "error", err) }))
+	return sdk, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+		defer cancel()
+		if err := sdk.Shutdown(ctx); err != nil {
+			log.Warn("the last spans are lost", "error", err)
+		}
+	}, nil
 }

@@ -27,6 +27,7 @@ type pipeline struct {
 	account *account
 	holds   *holds
 	parking *parking  // nil: deadLetter.park is off
+	traced  bool      // records carry the spans that they come from
 	scratch sync.Pool // of *[]byte: where records are written before they are known to leave
 }
 
@@ -66,7 +67,7 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 	decision, err := p.judge(ctx, m, event)
 	switch decision.Outcome {
 	case transform.Export:
-		return p.sink.Put(ctx, p.record(m, decision.PartitionKey, decision.Data, string(decision.Reason)))
+		return p.sink.Put(ctx, p.record(ctx, m, decision.PartitionKey, decision.Data, string(decision.Reason)))
 	case transform.Filter:
 		p.settle(m, Filtered, string(decision.Reason))
 		return nil
@@ -163,7 +164,7 @@ func (p *pipeline) judgeOnce(rules *ruleset, event schemas.Event, source transfo
 func (p *pipeline) change(next *ruleset) { close(p.rules.Swap(next).ended) }
 
 func (p *pipeline) reject(ctx context.Context, m *consumer.Message, key string, f sink.Failure) error {
-	return p.sink.Reject(ctx, p.record(m, key, nil, ""), f)
+	return p.sink.Reject(ctx, p.record(ctx, m, key, nil, ""), f)
 }
 
 func (p *pipeline) settle(m *consumer.Message, outcome, reason string) {
@@ -171,7 +172,7 @@ func (p *pipeline) settle(m *consumer.Message, outcome, reason string) {
 	m.Settle()
 }
 
-func (p *pipeline) record(m *consumer.Message, key string, data []byte, reason string) *sink.Record {
+func (p *pipeline) record(ctx context.Context, m *consumer.Message, key string, data []byte, reason string) *sink.Record {
 	return &sink.Record{
 		PartitionKey: key,
 		Data:         data,
@@ -181,6 +182,7 @@ func (p *pipeline) record(m *consumer.Message, key string, data []byte, reason s
 		},
 		Revoked: m.Revoked(),
 		Owner:   &delivery{p, m, reason},
+		Links:   p.links(ctx, m),
 	}
 }
 

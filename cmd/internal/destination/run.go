@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
@@ -30,6 +31,8 @@ type Options struct {
 	Lanes int
 	// Reload asks, each time, to read the configurations again; nil: never.
 	Reload <-chan struct{}
+	// Tracing is where spans of fetches and of PutRecords calls go; nil: nowhere.
+	Tracing trace.TracerProvider
 	// Started is called once all destinations run.
 	Started func([]*Destination)
 }
@@ -154,7 +157,7 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	letters.MetadataTopics = slices.Concat(config.Source.Kafka.TopicNames(), []string{config.DeadLetter.Topic})
 	d.atClose(func(context.Context) { letters.CloseIdleConnections() })
 	d.consumer, err = consumer.New(config.Source.Kafka, consumer.Options{
-		Dial: o.Dial, Logger: log,
+		Dial: o.Dial, Logger: log, Tracer: o.tracer(),
 		OnRevoke: func() { d.sink.Withdraw() },
 		Hold: func(topic string, partition int, reason string, err error) {
 			d.holds.Set(holdKey{"kafka", topic, partition}, reason, err)
@@ -168,7 +171,7 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: letters,
 		SourceTopics: config.Source.Kafka.TopicNames(),
 		Dial:         o.Dial, Lease: d.consumer.Lease, Lanes: o.Lanes, Logger: log,
-		Registerer: registry,
+		Registerer: registry, Tracer: o.tracer(),
 		Hold: func(reason string, err error) {
 			d.holds.Set(holdKey{"sink", "", -1}, reason, err)
 		},
@@ -181,7 +184,7 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 			log.Warn("the sink did not close in time", "error", err)
 		}
 	})
-	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds}
+	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds, traced: o.Tracing != nil}
 	d.pipeline.rules.Store(rules)
 	if spots := d.sink.Parking(); spots != nil {
 		if d.pipeline.parking, err = newParking(&config, spots, d.holds, o.Dial); err != nil {
