@@ -115,7 +115,7 @@ func (l *lane) result(flights []flight, now time.Time, r types.PutRecordsResultE
 		return verdict{}
 	}
 	v := judgeEntry(code)
-	l.sink.noteFailure(v.reason, now)
+	l.sink.trouble.failed(v.reason, now)
 	if v.reason == retryThrottled {
 		l.throttled(flights[0].chain, now)
 	}
@@ -158,7 +158,7 @@ func (l *lane) failed(batch []flight, now time.Time, err error) {
 	if s.ctx.Err() != nil {
 		v = verdict{again, retryTimeout, false} // Close did not wait any longer
 	}
-	s.noteFailure(v.reason, now)
+	s.trouble.failed(v.reason, now)
 	result := putRefused
 	if !v.reached {
 		result = putNoAnswer

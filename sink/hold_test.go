@@ -118,6 +118,9 @@ func TestStreamThatBeginsToIgnoreKeysHolds(t *testing.T) {
 		if n := len(w.stream.History(testStream)); n != 0 || w.sink.Stats().Hold != HoldKeysIgnored {
 			t.Errorf("%d stored, hold %q", n, w.sink.Stats().Hold)
 		}
+		if last := w.sink.Stats().LastErrors; len(last) != 1 || last[0].Reason != HoldKeysIgnored {
+			t.Errorf("last errors %+v", last)
+		}
 	})
 }
 

@@ -46,7 +46,7 @@ func (l *lane) retry(c *chain, v verdict, now time.Time) {
 	if exhausted && l.exhaust(c, now) {
 		return
 	}
-	l.sink.metrics.retries.WithLabelValues(v.reason).Inc()
+	l.sink.again(v.reason)
 	l.putBack(c, now, now.Add(delay))
 }
 
@@ -57,7 +57,7 @@ func (l *lane) keep(c *chain, now time.Time, reason string) {
 		l.relieve(c)
 		c.retry = nil
 	}
-	l.sink.metrics.retries.WithLabelValues(reason).Inc()
+	l.sink.again(reason)
 	l.putBack(c, now, now)
 }
 

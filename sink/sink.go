@@ -32,8 +32,8 @@ type Sink struct {
 	others  sync.WaitGroup // the goroutines that are not lanes
 	stopped context.CancelFunc
 
-	accepted    atomic.Bool // the stream has taken a record
-	lastFailure atomic.Pointer[lastFailure]
+	accepted atomic.Bool // the stream has taken a record
+	trouble  *trouble
 
 	exhaustedMu sync.Mutex
 	exhausted   int // records that outlived their retry; guarded by exhaustedMu
@@ -48,7 +48,7 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	cfg.Retry = cfg.Retry.withDefaults()
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background()) // ends in Close
-	s := &Sink{cfg: cfg, opts: opts, ctx: ctx, cancel: cancel, closing: make(chan struct{}), holds: &holds{report: opts.Hold}}
+	s := &Sink{cfg: cfg, opts: opts, ctx: ctx, cancel: cancel, closing: make(chan struct{}), holds: &holds{report: opts.Hold}, trouble: newTrouble()}
 	var err error
 	if s.client, err = newClient(ctx, cfg, opts); err != nil {
 		cancel()
@@ -63,7 +63,7 @@ func New(cfg Config, opts Options) (*Sink, error) {
 		seed = rand.Uint64()
 	}
 	s.gate = &gate{retry: s.patience(seed, 1)}
-	s.stream = &stream{client: s.client, retry: s.patience(seed, 2), holds: s.holds, logger: opts.Logger, changed: s.nudgeAll, look: make(chan struct{}, 1)}
+	s.stream = &stream{client: s.client, retry: s.patience(seed, 2), holds: s.holds, trouble: s.trouble, logger: opts.Logger, changed: s.nudgeAll, look: make(chan struct{}, 1)}
 	s.stream.recordLimit.Store(defaultRecordBytes)
 	s.stream.target.Store(&cfg.Stream)
 	s.stream.shards.Store(unmapped)

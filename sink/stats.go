@@ -1,32 +1,53 @@
 package sink
 
-import "time"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
 
 // Stats is the state of a sink, for /status.
 type Stats struct {
-	Lanes       int       `json:"lanes"`
-	Queued      int       `json:"queued"`            // records taken and not at rest
-	QueuedBytes int       `json:"queuedBytes"`       // about their memory
-	InFlight    int       `json:"inFlight"`          // of them, in a PutRecords call now
-	DeadLetters int       `json:"deadLetters"`       // of them, waiting for the dead-letter topic
-	Parked      int       `json:"parked"`            // identities whose events go to the dead-letter topic
-	Parking     []Parked  `json:"parking,omitempty"` // the first of them
-	Shards      int       `json:"shards"`            // open shards known; 0: records are not paced
-	RecordLimit int       `json:"recordLimit"`       // bytes a record may have, key included
-	Hold        string    `json:"hold,omitempty"`
-	HeldSince   time.Time `json:"heldSince,omitzero"`
-	LastError   string    `json:"lastError,omitempty"` // reason word of the last failure
-	LastErrorAt time.Time `json:"lastErrorAt,omitzero"`
+	Queued      int              `json:"queued"`            // records taken and not at rest
+	QueuedBytes int              `json:"queuedBytes"`       // about their memory
+	InFlight    int              `json:"inFlight"`          // of them, in a PutRecords call now
+	DeadLetters int              `json:"deadLetters"`       // of them, waiting for the dead-letter topic
+	Parked      int              `json:"parked"`            // identities whose events go to the dead-letter topic
+	Parking     []Parked         `json:"parking,omitempty"` // those parked for longest
+	Shards      int              `json:"shards"`            // open shards known; 0: records are not paced
+	RecordLimit int              `json:"recordLimit"`       // bytes a record may have, key included
+	Hold        string           `json:"hold,omitempty"`
+	HeldSince   time.Time        `json:"heldSince,omitzero"`
+	Retries     map[string]int64 `json:"retries"`    // records sent again so far, by reason
+	LastErrors  []LastError      `json:"lastErrors"` // the last failure of each reason, the newest first
+	Lanes       []LaneStats      `json:"lanes"`
+}
+
+// LaneStats is the state of one lane: one that is full alone has a hot key.
+type LaneStats struct {
+	Queued      int `json:"queued"`
+	QueuedBytes int `json:"queuedBytes"`
+	InFlight    int `json:"inFlight"`
+}
+
+// LastError is the last failure of a reason.
+type LastError struct {
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 // Stats returns the state of the sink now.
 func (s *Sink) Stats() Stats {
-	st := Stats{Lanes: len(s.lanes), Shards: len(s.stream.shards.Load().ids), RecordLimit: int(s.stream.recordLimit.Load()), DeadLetters: s.letters.waiting()}
+	st := Stats{Shards: len(s.stream.shards.Load().ids), RecordLimit: int(s.stream.recordLimit.Load()), DeadLetters: s.letters.waiting()}
 	for _, l := range s.lanes {
 		records, bytes := l.room.used()
-		st.Queued += records
-		st.QueuedBytes += bytes
-		st.InFlight += int(l.inFlight.Load())
+		lane := LaneStats{Queued: records, QueuedBytes: bytes, InFlight: int(l.inFlight.Load())}
+		st.Queued += lane.Queued
+		st.QueuedBytes += lane.QueuedBytes
+		st.InFlight += lane.InFlight
+		st.Lanes = append(st.Lanes, lane)
 	}
 	records, bytes := s.letters.direct.used()
 	st.Queued += records
@@ -35,20 +56,45 @@ func (s *Sink) Stats() Stats {
 		st.Parked, st.Parking = s.parking.Count(), s.parking.List(parkingShown)
 	}
 	st.Hold, st.HeldSince = s.holds.Current()
-	if last := s.lastFailure.Load(); last != nil {
-		st.LastError, st.LastErrorAt = last.reason, last.at
-	}
+	st.Retries, st.LastErrors = s.trouble.list()
 	return st
 }
 
 // parkingShown is how many parked identities /status lists.
 const parkingShown = 100
 
-type lastFailure struct {
-	reason string
-	at     time.Time
+// trouble is what went wrong so far, by reason words, of which there are few.
+type trouble struct {
+	mu      sync.Mutex
+	retries map[string]int64
+	last    map[string]time.Time
 }
 
-func (s *Sink) noteFailure(reason string, at time.Time) {
-	s.lastFailure.Store(&lastFailure{reason, at})
+func newTrouble() *trouble {
+	return &trouble{retries: map[string]int64{}, last: map[string]time.Time{}}
+}
+
+func (t *trouble) failed(reason string, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last[reason] = at
+}
+
+func (t *trouble) list() (retries map[string]int64, last []LastError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last = make([]LastError, 0, len(t.last))
+	for reason, at := range t.last {
+		last = append(last, LastError{reason, at})
+	}
+	slices.SortFunc(last, func(a, b LastError) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Reason, b.Reason)) })
+	return maps.Clone(t.retries), last
+}
+
+// again counts a record that is sent again.
+func (s *Sink) again(reason string) {
+	s.metrics.retries.WithLabelValues(reason).Inc()
+	s.trouble.mu.Lock()
+	defer s.trouble.mu.Unlock()
+	s.trouble.retries[reason]++
 }

@@ -30,6 +30,7 @@ type stream struct {
 	client  *client
 	retry   func(now time.Time) *patience
 	holds   *holds
+	trouble *trouble
 	logger  *slog.Logger
 	changed func() // wakes the lanes
 	look    chan struct{}
@@ -65,6 +66,7 @@ func (st *stream) watch(ctx context.Context) {
 				patience, failing = st.retry(now), now
 			}
 			wait, _ = patience.Next(now)
+			st.trouble.failed(v.reason, now)
 			st.doubt(v, err, now.Sub(failing))
 		}
 		if !st.rest(ctx, timer, wait) {

@@ -57,7 +57,8 @@ needs a restart, and a file with a mistake changes nothing.`,
 			defer signal.Stop(hangup)
 			reload, stopped := destination.Watch(ctx, configs, hangup, log)
 			defer func() { cancel(); <-stopped }()
-			return destination.Run(ctx, configs, destination.Options{Logger: log, Reload: reload, Tracing: tracing})
+			v, _, _ := buildInfo()
+			return destination.Run(ctx, configs, destination.Options{Logger: log, Version: v, Reload: reload, Tracing: tracing})
 		},
 	}
 	cmd.Flags().StringArrayVarP(&files, "config", "c", nil, "destination's configuration file; may be repeated")

@@ -20,7 +20,7 @@ import (
 	"kinesis-destination/sink"
 )
 
-// admin serves /healthz, /readyz, /metrics and /status.
+// admin serves /healthz, /readyz, /metrics, /status and, to this machine alone, /debug/pprof.
 type admin struct {
 	servers []*http.Server
 	serving sync.WaitGroup
@@ -48,7 +48,7 @@ func startAdmin(destinations []*Destination, registry *prometheus.Registry, o Op
 			a.close(context.Background())
 			return nil, fmt.Errorf("listen on server.listen %s: %w", address, err)
 		}
-		server := &http.Server{Handler: adminHandler(destinations, registry), ReadHeaderTimeout: 5 * time.Second}
+		server := &http.Server{Handler: adminHandler(destinations, registry, o.Version), ReadHeaderTimeout: 5 * time.Second}
 		a.servers = append(a.servers, server)
 		a.serving.Go(func() {
 			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -71,8 +71,9 @@ func (a *admin) close(ctx context.Context) {
 	a.serving.Wait()
 }
 
-func adminHandler(destinations []*Destination, registry *prometheus.Registry) http.Handler {
+func adminHandler(destinations []*Destination, registry *prometheus.Registry, version string) http.Handler {
 	mux := http.NewServeMux()
+	profiling(mux)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -89,7 +90,7 @@ func adminHandler(destinations []*Destination, registry *prometheus.Registry) ht
 		_, _ = fmt.Fprintln(w, "ready")
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		overview := Overview{Destinations: []Status{}}
+		overview := Overview{Version: version, Destinations: []Status{}}
 		for _, d := range destinations {
 			overview.Destinations = append(overview.Destinations, d.status())
 		}
@@ -103,6 +104,7 @@ func adminHandler(destinations []*Destination, registry *prometheus.Registry) ht
 
 // Overview is the body of /status.
 type Overview struct {
+	Version      string   `json:"version"`
 	Destinations []Status `json:"destinations"`
 }
 
@@ -116,6 +118,7 @@ type Status struct {
 	Generation int               `json:"generation"`
 	Stream     string            `json:"stream"`
 	Rules      RulesVersion      `json:"rules"`
+	Schemas    []SchemaStatus    `json:"schemas"`
 	Refused    *RefusedReload    `json:"refusedReload,omitempty"`
 	Holds      []Held            `json:"holds"`
 	Partitions []PartitionStatus `json:"partitions"`
@@ -132,7 +135,9 @@ type PartitionStatus struct {
 	Lag        *int64  `json:"lag"`       // null: not known yet
 	LagSeconds float64 `json:"lagSeconds"`
 	Open       int     `json:"open"` // handed out and not passed by the watermark
-	Held       string  `json:"held,omitempty"`
+	// Held is why it does not go on, for a cause of its own or of the whole destination's.
+	Held      string    `json:"held,omitempty"`
+	HeldSince time.Time `json:"heldSince,omitzero"`
 }
 
 func (d *Destination) status() Status {
@@ -144,16 +149,25 @@ func (d *Destination) status() Status {
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()
+	s.Schemas = d.pipeline.rules.Load().schemas()
 	for _, p := range stats.Partitions {
-		s.Partitions = append(s.Partitions, partitionStatus(p))
+		s.Partitions = append(s.Partitions, partitionStatus(p, s.Holds))
 	}
 	return s
 }
 
-func partitionStatus(p consumer.PartitionStats) PartitionStatus {
+// partitionStatus shows of the holds, which come the oldest first, the first
+// that is the partition's.
+func partitionStatus(p consumer.PartitionStats, holds []Held) PartitionStatus {
 	s := PartitionStatus{
 		Topic: p.Topic, Partition: p.Partition, Committed: p.Committed, End: p.End,
 		LagSeconds: ageOf(p).Seconds(), Open: p.Open, Held: p.Held,
+	}
+	for _, h := range holds {
+		if h.Topic == "" || h.Topic == p.Topic && h.Partition == p.Partition {
+			s.Held, s.HeldSince = h.Reason, h.Since
+			break
+		}
 	}
 	if lag, ok := lagOf(p); ok {
 		s.Lag = &lag

@@ -2,8 +2,10 @@ package destination
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,6 +91,26 @@ func (h *holds) heldFor(reason string) bool {
 		}
 	}
 	return false
+}
+
+// reasons are the reason words of holds, each once, and what is held for them.
+func reasons(held []Held) string {
+	var words []string
+	partitions := map[string][]string{}
+	for _, h := range held {
+		if !slices.Contains(words, h.Reason) {
+			words = append(words, h.Reason)
+		}
+		if h.Topic != "" {
+			partitions[h.Reason] = append(partitions[h.Reason], fmt.Sprintf("%s/%d", h.Topic, h.Partition))
+		}
+	}
+	for i, word := range words {
+		if of := partitions[word]; len(of) > 0 {
+			words[i] = word + " (" + strings.Join(of, ", ") + ")"
+		}
+	}
+	return strings.Join(words, "; ")
 }
 
 // List returns the holds, the oldest first.

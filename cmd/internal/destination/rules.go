@@ -1,10 +1,12 @@
 package destination
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,6 +96,33 @@ func (r *ruleset) plan(schema *schemas.Schema) (*transform.Plan, error) {
 	default:
 		return nil, v.(error)
 	}
+}
+
+// SchemaStatus is a writer schema that came up, as /status shows it.
+type SchemaStatus struct {
+	Origin    string `json:"origin"`              // "schema id 7", "schemaFile events.avsc"
+	Violation string `json:"violation,omitempty"` // what a policy objects to
+	Refused   string `json:"refused,omitempty"`   // why no plan can be made for it
+}
+
+// schemas are the writer schemas that have a plan under these rules.
+func (r *ruleset) schemas() []SchemaStatus {
+	list := []SchemaStatus{}
+	r.plans.Range(func(key, found any) bool {
+		s := SchemaStatus{Origin: key.(*schemas.Schema).Origin}
+		switch v := found.(type) {
+		case *transform.Plan:
+			if why := v.Violation(); why != nil {
+				s.Violation = why.Error()
+			}
+		case error:
+			s.Refused = v.Error()
+		}
+		list = append(list, s)
+		return true
+	})
+	slices.SortFunc(list, func(a, b SchemaStatus) int { return cmp.Compare(a.Origin, b.Origin) })
+	return list
 }
 
 // judge decides about one event; its record is appended to dst.

@@ -24,6 +24,8 @@ import (
 // Options are what running needs beside the configurations.
 type Options struct {
 	Logger *slog.Logger // must not be nil
+	// Version is this program's, for /status.
+	Version string
 	// Dial opens every outgoing connection and Listen the admin endpoint; nil: TCP.
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	Listen func(network, address string) (net.Listener, error)
@@ -237,7 +239,7 @@ func (d *Destination) Holds() []Held { return d.holds.List() }
 // else why not.
 func (d *Destination) Ready() (bool, string) {
 	if held := d.holds.List(); len(held) > 0 {
-		return false, "held: " + held[0].Reason
+		return false, "held: " + reasons(held)
 	}
 	// Between two generations the member keeps its lease, and is ready.
 	if !d.consumer.Stats().Assigned && time.Until(d.consumer.Lease()) <= 0 {
