@@ -1,4 +1,4 @@
-# Needs Go and make; `make contract` also Java 17+, Maven, node with npm, and python3 with pip for the read-back.
+# Needs Go and make; `make contract` also a JDK 17+, Maven, node with npm, and python3 with pip for the read-backs.
 SHELL := /bin/bash
 
 GOLANGCI_LINT_VERSION := v2.15.0

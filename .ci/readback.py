@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Reads a whole Kinesis stream with an AWS client that shares nothing with ours.
 
-readback.py STREAM   one JSON line a record: {shard, sequenceNumber, partitionKey, data}, data in base64;
-                     parents come before the shards that followed them, each shard in its own order.
+readback.py [--user-records] STREAM
+    one JSON line a record: {shard, sequenceNumber, partitionKey, data}, data in base64;
+    parents come before the shards that followed them, each shard in its own order.
+    With --user-records aggregates are taken apart by aws-kinesis-agg.
 Address and region come from KINESIS_ENDPOINT and AWS_REGION.
 """
 
@@ -63,22 +65,43 @@ def records(kinesis, stream, shard):
         iterator = page.get("NextShardIterator")
 
 
+def line(shard, record):
+    return {
+        "shard": shard,
+        "sequenceNumber": record["SequenceNumber"],
+        "partitionKey": record["PartitionKey"],
+        "data": base64.b64encode(record["Data"]).decode(),
+    }
+
+
+def user_records(record):
+    """The lines of what a record, taken apart, is made of."""
+    from aws_kinesis_agg.deaggregator import iter_deaggregate_records  # noqa: PLC0415 - not needed otherwise
+
+    wrapped = dict(record, kinesisSchemaVersion="1.0", approximateArrivalTimestamp=0)
+    for part in iter_deaggregate_records([{"kinesis": wrapped}]):
+        data = part["kinesis"]["data"]
+        yield dict(
+            record,
+            partitionKey=part["kinesis"]["partitionKey"],
+            data=data.decode() if isinstance(data, bytes) else data,
+        )
+
+
 def main():
-    if len(sys.argv) != 2 or "KINESIS_ENDPOINT" not in os.environ:
-        print("usage: KINESIS_ENDPOINT=http://HOST:PORT readback.py STREAM", file=sys.stderr)
+    arguments = sys.argv[1:]
+    apart = arguments[:1] == ["--user-records"]
+    if len(arguments) != 1 + apart or "KINESIS_ENDPOINT" not in os.environ:
+        print("usage: KINESIS_ENDPOINT=http://HOST:PORT readback.py [--user-records] STREAM", file=sys.stderr)
         return 2
-    stream = sys.argv[1]
+    stream = arguments[-1]
     try:
         kinesis = client()
         for shard in shards(kinesis, stream):
             for record in records(kinesis, stream, shard):
-                line = {
-                    "shard": shard,
-                    "sequenceNumber": record["SequenceNumber"],
-                    "partitionKey": record["PartitionKey"],
-                    "data": base64.b64encode(record["Data"]).decode(),
-                }
-                print(json.dumps(line))
+                whole = line(shard, record)
+                for part in user_records(whole) if apart else [whole]:
+                    print(json.dumps(part))
     except (BotoCoreError, ClientError) as problem:
         print(f"read {stream} back: {problem}", file=sys.stderr)
         return 1

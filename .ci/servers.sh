@@ -75,6 +75,13 @@ start_kinesis() {
   await kinesis-mock $! listening "$2"
 }
 
+# start_moto PACKAGES PORT serves the DynamoDB and CloudWatch that the Kinesis Client Library keeps its leases and metrics in.
+start_moto() {
+  PYTHONPATH=$1 PYTHONDONTWRITEBYTECODE=1 python3 -m moto.server -H 127.0.0.1 -p "$2" >"$run/moto.log" 2>&1 &
+  pids+=($!)
+  await moto $! listening "$2"
+}
+
 # start_registry JAVA FOLDER PORT MANAGEMENT_PORT keeps its schemas in memory.
 start_registry() {
   (cd "$2" && exec "$1" "${small_jvm[@]}" -Dquarkus.http.host=127.0.0.1 "-Dquarkus.http.port=$3" \
