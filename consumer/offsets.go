@@ -86,9 +86,19 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 			topics[t.Name] = append(topics[t.Name], p.ID)
 		}
 	}
-	res, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{Addr: addr, GroupID: group, Topics: topics})
-	if err == nil {
-		err = res.Error
+	var res *kafka.OffsetFetchResponse
+	for wait := newBackoff(); ; pause(ctx, wait.NextBackOff()) {
+		res, err = client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{Addr: addr, GroupID: group, Topics: topics})
+		if err == nil {
+			err = res.Error
+		}
+		if !settlesSoon(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	result := map[topicPartition]position{}
+	if errors.Is(err, kafka.GroupIdNotFound) {
+		return result, nil // it has not begun yet
 	}
 	if errors.Is(err, kafka.GroupIdNotFound) { // some brokers say so of a group that never committed
 		return nil, nil
@@ -96,7 +106,6 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 	if err != nil {
 		return nil, fmt.Errorf("read the group's offsets: %w", lacking(err, describeGroup, group))
 	}
-	result := map[topicPartition]position{}
 	for topic, partitions := range res.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {

@@ -141,7 +141,7 @@ type PartitionStatus struct {
 }
 
 func (d *Destination) status() Status {
-	stats := d.consumer.Stats()
+	stats := d.Stats()
 	s := Status{
 		Name: d.config.Name, Group: stats.Group, Member: stats.MemberID, Generation: stats.Generation,
 		Stream: d.config.Target.Kinesis.Stream, Holds: d.holds.List(), Partitions: []PartitionStatus{},

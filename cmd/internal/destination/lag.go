@@ -12,8 +12,8 @@ import (
 // lagCollector shows how far behind each assigned partition is, exactly: the
 // process knows what has settled and when the oldest event that has not was written.
 type lagCollector struct {
-	destinations       []*Destination
-	lag, seconds, held *prometheus.Desc
+	destinations                 []*Destination
+	lag, workable, seconds, held *prometheus.Desc
 }
 
 func newLagCollector(destinations []*Destination) *lagCollector {
@@ -21,6 +21,8 @@ func newLagCollector(destinations []*Destination) *lagCollector {
 		destinations: destinations,
 		lag: prometheus.NewDesc("kafka_consumergroup_lag",
 			"Events after the committed offset, up to the last that may be read.", []string{"consumergroup", "topic", "partition"}, nil),
+		workable: prometheus.NewDesc("kinesis_destination_workable_lag",
+			"The lag that more processes could work off: 0 while the partition is held.", []string{"destination", "topic", "partition"}, nil),
 		seconds: prometheus.NewDesc("kinesis_destination_lag_seconds",
 			"Age of the oldest event not yet settled; 0 when there is none.", []string{"destination", "topic", "partition"}, nil),
 		held: prometheus.NewDesc("kinesis_destination_held_partitions",
@@ -32,6 +34,7 @@ func newLagCollector(destinations []*Destination) *lagCollector {
 // Describe implements prometheus.Collector.
 func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.lag
+	ch <- c.workable
 	ch <- c.seconds
 	ch <- c.held
 }
@@ -44,13 +47,26 @@ func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (c *lagCollector) collect(ch chan<- prometheus.Metric, destination string, s consumer.Stats, holds []Held) {
+	held := heldPartitions(s, holds)
 	for _, p := range s.Partitions {
 		partition := strconv.Itoa(p.Partition)
 		if events, ok := lagOf(p); ok {
 			ch <- prometheus.MustNewConstMetric(c.lag, prometheus.GaugeValue, float64(events), s.Group, p.Topic, partition)
+			if isHeld(held, p) {
+				events = 0
+			}
+			ch <- prometheus.MustNewConstMetric(c.workable, prometheus.GaugeValue, float64(events), destination, p.Topic, partition)
 		}
 		ch <- prometheus.MustNewConstMetric(c.seconds, prometheus.GaugeValue, ageOf(p).Seconds(), destination, p.Topic, partition)
 	}
+	for reason, partitions := range held {
+		ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(max(1, len(partitions))), destination, reason)
+	}
+}
+
+// heldPartitions are the partitions that are held, by reason; a cause that
+// holds the whole destination holds all of them.
+func heldPartitions(s consumer.Stats, holds []Held) map[string]map[holdKey]bool {
 	held := map[string]map[holdKey]bool{}
 	for _, h := range holds {
 		if held[h.Reason] == nil {
@@ -64,9 +80,16 @@ func (c *lagCollector) collect(ch chan<- prometheus.Metric, destination string, 
 			held[h.Reason][holdKey{topic: p.Topic, partition: p.Partition}] = true
 		}
 	}
-	for reason, partitions := range held {
-		ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(max(1, len(partitions))), destination, reason)
+	return held
+}
+
+func isHeld(held map[string]map[holdKey]bool, p consumer.PartitionStats) bool {
+	for _, partitions := range held {
+		if partitions[holdKey{topic: p.Topic, partition: p.Partition}] {
+			return true
+		}
 	}
+	return false
 }
 
 // lagOf is how many events lie after the committed offset; false: not known yet.

@@ -120,6 +120,7 @@ type Destination struct {
 	holds    *holds
 	sink     *sink.Sink
 	consumer *consumer.Consumer
+	probe    *lagProbe
 	pipeline *pipeline
 	log      *slog.Logger
 	teardown []func(context.Context) // what was started, closed in the reverse order
@@ -166,6 +167,9 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 		},
 	})
 	if err != nil {
+		return nil, err
+	}
+	if d.probe, err = newLagProbe(&config, o); err != nil {
 		return nil, err
 	}
 	d.sink, err = sink.New(config.Target.Kinesis.Config, sink.Options{
@@ -216,13 +220,14 @@ func (d *Destination) violated(schema string, why error) {
 }
 
 func (d *Destination) run(ctx context.Context) error {
+	background, stop := context.WithCancel(ctx)
+	var others sync.WaitGroup
+	others.Go(func() { d.probe.run(background, d.consumer.Stats) })
 	if d.pipeline.parking != nil {
-		releasing, stop := context.WithCancel(ctx)
-		var released sync.WaitGroup
-		released.Go(func() { d.pipeline.parking.Run(releasing) })
-		defer released.Wait()
-		defer stop()
+		others.Go(func() { d.pipeline.parking.Run(background) })
 	}
+	defer others.Wait()
+	defer stop()
 	return d.consumer.Run(ctx, d.pipeline.Handle)
 }
 
@@ -230,7 +235,7 @@ func (d *Destination) run(ctx context.Context) error {
 func (d *Destination) Account() Account { return d.account.Snapshot() }
 
 // Stats is how far the destination's partitions are.
-func (d *Destination) Stats() consumer.Stats { return d.consumer.Stats() }
+func (d *Destination) Stats() consumer.Stats { return d.probe.complete(d.consumer.Stats()) }
 
 // Holds is what is held, and why.
 func (d *Destination) Holds() []Held { return d.holds.List() }

@@ -1,0 +1,110 @@
+package destination
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+// metric is the value of one time series of partition p.
+func metric(t *testing.T, metrics, name string, p int) float64 {
+	t.Helper()
+	found := regexp.MustCompile(fmt.Sprintf(`(?m)^%s\{.*partition="%d".*\} (\S+)$`, name, p)).FindStringSubmatch(metrics)
+	if found == nil {
+		t.Fatalf("no %s of partition %d", name, p)
+	}
+	value, err := strconv.ParseFloat(found[1], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// While a held partition has filled the memory, another one's events wait
+// unfetched; their lag counts all the same.
+func TestLagIsExactOfWhatIsNotFetched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 2, embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "PutRecords" {
+				return embeddedkinesis.Action{Code: "AccessDeniedException"}
+			}
+			return embeddedkinesis.Action{}
+		}})
+		g := newLeads(t, 31, 50)
+		full, waiting := 0, 0
+		write := func(partition int, ballast int) {
+			t.Helper()
+			e, err := g.Next()
+			for err == nil && (e.Filtered != "" || (kafka.Murmur2Balancer{}).Balance(kafka.Message{Key: []byte(e.Key)}, 0, 1) != partition) {
+				e, err = g.Next()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := b.message(e)
+			m.Headers = []kafka.Header{{Key: "ballast", Value: make([]byte, ballast)}}
+			b.produce(m)
+		}
+		for ; full < 90; full++ {
+			write(0, 900_000)
+		}
+		p := b.start(8080, "")
+		pass(time.Minute)
+		if fetched := p.consumer.Stats().Partitions[0].Open; fetched >= full {
+			t.Fatalf("%d messages are fetched: the memory is not full", fetched)
+		}
+		for ; waiting < 3; waiting++ {
+			write(1, 0)
+			pass(20 * time.Second)
+		}
+		_, metrics := b.get(8080, "/metrics")
+		if n := metric(t, metrics, "kafka_consumergroup_lag", 0); int(n) != full {
+			t.Errorf("lag of the full partition: %v", n)
+		}
+		if n := metric(t, metrics, "kafka_consumergroup_lag", 1); int(n) != waiting {
+			t.Errorf("lag of the waiting partition: %v", n)
+		}
+		if n := metric(t, metrics, "kinesis_destination_lag_seconds", 1); n < 60 || n > 61 {
+			t.Errorf("the oldest waiting event is %v s old", n)
+		}
+		for partition := range 2 {
+			if n := metric(t, metrics, "kinesis_destination_workable_lag", partition); n != 0 {
+				t.Errorf("workable lag of held partition %d: %v", partition, n)
+			}
+		}
+		b.kinesis.SetScript(nil)
+		p.stop(t)
+	})
+}
+
+func TestWorkableLagLeavesOutHeldPartitionsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 2, embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "PutRecords" {
+				return embeddedkinesis.Action{Delay: time.Hour} // not answered yet, and so not held yet
+			}
+			return embeddedkinesis.Action{}
+		}})
+		g, o := newLeads(t, 32, 50), newOracle()
+		b.feed(g, o, 100)
+		p := b.start(8080, "")
+		pass(5 * time.Second)
+		p.holds.Set(holdKey{"kafka", testTopic, 1}, "topic-missing", nil)
+		_, metrics := b.get(8080, "/metrics")
+		if lag, workable := metric(t, metrics, "kafka_consumergroup_lag", 0), metric(t, metrics, "kinesis_destination_workable_lag", 0); lag == 0 || workable != lag {
+			t.Errorf("a partition that works: lag %v, workable %v", lag, workable)
+		}
+		if lag, workable := metric(t, metrics, "kafka_consumergroup_lag", 1), metric(t, metrics, "kinesis_destination_workable_lag", 1); lag == 0 || workable != 0 {
+			t.Errorf("a held partition: lag %v, workable %v", lag, workable)
+		}
+		p.stop(t)
+		pass(2 * time.Hour) // for the embedded stream to wake up
+	})
+}

@@ -1,0 +1,74 @@
+package destination
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"kinesis-destination/consumer"
+)
+
+// probeInterval is how old the answer about what was not fetched may be.
+const probeInterval = 5 * time.Second
+
+// lagProbe looks at what the consumer has not fetched: while the sink stands
+// still, nothing may be fetched of a partition whose events wait all the same.
+type lagProbe struct {
+	history *consumer.History
+
+	mu    sync.Mutex
+	found map[holdKey]consumer.Progress // by topic and partition
+}
+
+func newLagProbe(config *Config, o Options) (*lagProbe, error) {
+	history, err := consumer.NewHistory(config.Source.Kafka, o.Dial)
+	if err != nil {
+		return nil, err
+	}
+	return &lagProbe{history: history, found: map[holdKey]consumer.Progress{}}, nil
+}
+
+// run looks again and again until ctx ends. While Kafka does not answer, what
+// was found last stands; the consumer reports the outage.
+func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
+	defer l.history.Close()
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var all []consumer.Progress
+		for _, p := range stats().Partitions {
+			all = append(all, consumer.Progress{Topic: p.Topic, Partition: p.Partition, Next: p.Settled, Oldest: p.Oldest})
+		}
+		if len(all) == 0 || l.history.Outlook(ctx, all) != nil {
+			continue
+		}
+		l.mu.Lock()
+		for _, p := range all {
+			l.found[holdKey{topic: p.Topic, partition: p.Partition}] = p
+		}
+		l.mu.Unlock()
+	}
+}
+
+// complete adds what was found to what the consumer knows.
+func (l *lagProbe) complete(s consumer.Stats) consumer.Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range s.Partitions {
+		p := &s.Partitions[i]
+		found, ok := l.found[holdKey{topic: p.Topic, partition: p.Partition}]
+		if !ok {
+			continue
+		}
+		p.End = max(p.End, found.End)
+		if p.Oldest.IsZero() && found.Next == p.Settled {
+			p.Oldest = found.Oldest
+		}
+	}
+	return s
+}

@@ -1,0 +1,57 @@
+package lag
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// speed is how fast a partition moved between two samples, in events a second.
+type speed struct {
+	known   bool
+	settled float64 // by which the group went on
+	drained float64 // by which the lag fell
+}
+
+// never is the time that a lag takes which does not fall.
+const never = time.Duration(math.MaxInt64)
+
+// speedOf compares the newest sample with the oldest, in which the row has the
+// same place unless the topic has grown.
+func speedOf(samples []Sample, row int) speed {
+	then, now := samples[0], samples[len(samples)-1]
+	seconds := now.At.Sub(then.At).Seconds()
+	if seconds <= 0 || len(then.Rows) != len(now.Rows) {
+		return speed{}
+	}
+	a, b := then.Rows[row], now.Rows[row]
+	return speed{
+		known:   true,
+		settled: max(0, float64((b.End-b.Lag)-(a.End-a.Lag))/seconds),
+		drained: float64(a.Lag-b.Lag) / seconds,
+	}
+}
+
+func (s speed) plus(t speed) speed {
+	return speed{s.known && t.known, s.settled + t.settled, s.drained + t.drained}
+}
+
+// eta is when the lag will be gone at this speed.
+func (s speed) eta(lag int64) time.Duration {
+	switch seconds := float64(lag) / s.drained; {
+	case lag == 0:
+		return 0
+	case s.drained <= 0 || seconds > never.Seconds()/2:
+		return never
+	default:
+		return time.Duration(seconds * float64(time.Second))
+	}
+}
+
+// String is the rate as the table has it.
+func (s speed) String() string {
+	if !s.known {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f/s", s.settled)
+}

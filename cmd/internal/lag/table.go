@@ -1,0 +1,114 @@
+package lag
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+)
+
+// Write prints the newest of the samples as tables, one for each destination
+// and topic; from the oldest of them on it tells rates.
+func Write(w io.Writer, samples []Sample) error {
+	now := samples[len(samples)-1]
+	for begin := 0; begin < len(now.Rows); {
+		end := begin
+		for end < len(now.Rows) && now.Rows[end].Destination == now.Rows[begin].Destination && now.Rows[end].Topic == now.Rows[begin].Topic {
+			end++
+		}
+		if err := writeTable(w, samples, now.Rows[begin:end], begin); err != nil {
+			return fmt.Errorf("print the table: %w", err)
+		}
+		begin = end
+	}
+	return nil
+}
+
+const (
+	head = "%-9s %13s %13s %11s %12s %10s %9s  %s\n"
+	line = "%-9s %13s %13s %11d %12s %10s %9s  %s\n"
+)
+
+func writeTable(w io.Writer, samples []Sample, rows []Row, begin int) error {
+	first := rows[0]
+	if _, err := fmt.Fprintf(w, "destination %s, group %s, topic %s\n"+head, first.Destination, first.Group, first.Topic,
+		"PARTITION", "COMMITTED", "END", "BEHIND", "TIME BEHIND", "RATE", "ETA", "HELD"); err != nil {
+		return err
+	}
+	total, sum, held := Row{}, speed{known: true}, tally{}
+	slowest := time.Duration(0)
+	for i, r := range rows {
+		s := speedOf(samples, begin+i)
+		sum = sum.plus(s)
+		slowest = max(slowest, s.eta(r.Lag))
+		total.Lag += r.Lag
+		total.LagSeconds = max(total.LagSeconds, r.LagSeconds)
+		held.add(r.Held)
+		if _, err := fmt.Fprintf(w, line, strconv.Itoa(r.Partition), offset(r.Committed), strconv.FormatInt(r.End, 10),
+			r.Lag, age(r.LagSeconds), s, etaText(s.known, s.eta(r.Lag)), heldText(r.Held)); err != nil {
+			return err
+		}
+	}
+	// All are there when the slowest is.
+	_, err := fmt.Fprintf(w, line, "total", "", "", total.Lag, age(total.LagSeconds), sum, etaText(sum.known, slowest), held)
+	return err
+}
+
+// tally counts what is held, and what nobody knows of.
+type tally struct{ held, unknown int }
+
+func (t *tally) add(held *string) {
+	switch {
+	case held == nil:
+		t.unknown++
+	case *held != "":
+		t.held++
+	}
+}
+
+// String is the tally as the line of totals has it.
+func (t tally) String() string {
+	if t.unknown > 0 {
+		return fmt.Sprintf("%d held, %d unknown", t.held, t.unknown)
+	}
+	return fmt.Sprintf("%d held", t.held)
+}
+
+func offset(n int64) string {
+	if n < 0 {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func heldText(held *string) string {
+	switch {
+	case held == nil:
+		return "unknown"
+	case *held == "":
+		return "no"
+	}
+	return *held
+}
+
+// age is a time as people read it: finer the shorter it is.
+func age(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d == 0:
+		return "0s"
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+func etaText(known bool, d time.Duration) string {
+	switch {
+	case !known:
+		return "-"
+	case d == never:
+		return "never"
+	}
+	return age(d.Seconds())
+}

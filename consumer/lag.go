@@ -1,0 +1,142 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+)
+
+// Progress is how far a group is in one partition.
+type Progress struct {
+	Topic     string
+	Partition int
+	Committed int64     // -1: the group has committed nothing
+	Next      int64     // where the group goes on, or would begin
+	End       int64     // the last stable offset: after the last message that may be read
+	Oldest    time.Time // when the first message from Next on was written; zero: there is none
+}
+
+// Lag is how many offsets lie between where the group goes on and the end, as
+// kafka-consumer-groups counts them: markers of transactions and what was
+// compacted away included.
+func (p *Progress) Lag() int64 { return max(0, p.End-p.Next) }
+
+// Progress tells how far a group is in every partition, whether it runs or not.
+func (h *History) Progress(ctx context.Context, group string) ([]Progress, error) {
+	topics, err := metadata(ctx, h.client, h.cfg.Addr(), h.cfg.TopicNames())
+	if err != nil {
+		return nil, err
+	}
+	var tps []topicPartition
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			tps = append(tps, topicPartition{t.Name, p.ID})
+		}
+	}
+	slices.SortFunc(tps, compareTopicPartitions)
+	committed, err := committedOffsets(ctx, h.client, h.cfg.Addr(), group, tps)
+	if err != nil {
+		return nil, err
+	}
+	first, err := h.ends(ctx, tps, kafka.FirstOffsetOf)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{} // topics that the group has been reading
+	for tp, at := range committed {
+		known[tp.topic] = known[tp.topic] || at.committed >= 0
+	}
+	all := make([]Progress, 0, len(tps))
+	for _, tp := range tps {
+		p := Progress{Topic: tp.topic, Partition: tp.partition, Committed: -1, Next: first[tp]}
+		if at, ok := committed[tp]; ok && at.committed >= 0 {
+			p.Committed, p.Next = at.committed, at.committed
+		} else if h.cfg.Start == Latest && !known[tp.topic] {
+			p.Next = -1 // the end, once that is known
+		}
+		all = append(all, p)
+	}
+	return all, h.outlook(ctx, all, first)
+}
+
+// Outlook looks from Next on: it fills in End, and Oldest where that is zero.
+func (h *History) Outlook(ctx context.Context, all []Progress) error {
+	return h.outlook(ctx, all, nil)
+}
+
+// peekParallel bounds the fetches for one message each that are under way.
+const peekParallel = 8
+
+func (h *History) outlook(ctx context.Context, all []Progress, first map[topicPartition]int64) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+2*requestTimeout)
+	defer cancel()
+	var tps []topicPartition
+	for _, p := range all {
+		tps = append(tps, topicPartition{p.Topic, p.Partition})
+	}
+	last, err := h.ends(ctx, tps, kafka.LastOffsetOf)
+	if err != nil {
+		return err
+	}
+	peeks, ctx := errgroup.WithContext(ctx)
+	peeks.SetLimit(peekParallel)
+	for i := range all {
+		p := &all[i]
+		if p.End = last[tps[i]]; p.Next < 0 {
+			p.Next = p.End
+		}
+		if from := max(p.Next, first[tps[i]]); from < p.End && p.Oldest.IsZero() {
+			peeks.Go(func() (err error) {
+				p.Oldest, err = h.firstTime(ctx, Range{p.Topic, p.Partition, from, p.End})
+				return err
+			})
+		}
+	}
+	return peeks.Wait()
+}
+
+var errFound = errors.New("found")
+
+// firstTime is when the first message of a range was written; zero: it holds none.
+func (h *History) firstTime(ctx context.Context, r Range) (time.Time, error) {
+	var at time.Time
+	err := h.Read(ctx, r, func(m *Message) error {
+		at = m.Time
+		return errFound
+	})
+	if errors.Is(err, errFound) || errors.Is(err, kafka.OffsetOutOfRange) {
+		return at, nil // out of range: the topic has let go of it since
+	}
+	return at, err
+}
+
+// ends asks for one offset of each partition, the last being the last stable one.
+func (h *History) ends(ctx context.Context, tps []topicPartition, of func(partition int) kafka.OffsetRequest) (map[topicPartition]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request := &kafka.ListOffsetsRequest{
+		Addr: h.cfg.Addr(), Topics: map[string][]kafka.OffsetRequest{}, IsolationLevel: kafka.ReadCommitted,
+	}
+	for _, tp := range tps {
+		request.Topics[tp.topic] = append(request.Topics[tp.topic], of(tp.partition))
+	}
+	res, err := h.client.ListOffsets(ctx, request)
+	if err != nil {
+		return nil, fmt.Errorf("list offsets: %w", err)
+	}
+	found := make(map[topicPartition]int64, len(tps))
+	for topic, partitions := range res.Topics {
+		for _, p := range partitions {
+			if p.Error != nil {
+				return nil, fmt.Errorf("list offsets of %s/%d: %w", topic, p.Partition, p.Error)
+			}
+			found[topicPartition{topic, p.Partition}] = max(p.FirstOffset, p.LastOffset)
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,107 @@
+package consumer
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// progress asks for the group's progress in partition 0.
+func (w *world) progress(config Config) Progress {
+	w.t.Helper()
+	h, err := NewHistory(config, w.network.DialContext)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer h.Close()
+	all, err := h.Progress(context.Background(), config.Group)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all[0]
+}
+
+func (w *world) commit(partition int, offset int64) {
+	w.t.Helper()
+	transport, err := w.config.Transport(w.network.DialContext)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: w.config.Addr(), Transport: transport}
+	res, err := client.OffsetCommit(context.Background(), &kafka.OffsetCommitRequest{
+		GroupID: w.config.Group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{"events": {{Partition: partition, Offset: offset}}},
+	})
+	if err != nil || res.Topics["events"][0].Error != nil {
+		w.t.Fatal(err, res)
+	}
+}
+
+func TestProgressIsToldWithoutTheGroupRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		written := map[int]time.Time{}
+		for n := range 5 {
+			pass(time.Minute)
+			written[n] = time.Now().Truncate(time.Millisecond)
+			w.produce(0, n, n+1)
+		}
+		if p := w.progress(w.config); p.Committed != -1 || p.Next != 0 || p.Lag() != 5 || !p.Oldest.Equal(written[0]) {
+			t.Errorf("a group that would begin at the earliest: %+v", p)
+		}
+		latest := w.config
+		latest.Start = Latest
+		if p := w.progress(latest); p.Committed != -1 || p.Lag() != 0 || !p.Oldest.IsZero() {
+			t.Errorf("a group that would begin at the latest: %+v", p)
+		}
+		w.commit(0, 3)
+		if p := w.progress(w.config); p.Committed != 3 || p.End != 5 || p.Lag() != 2 || !p.Oldest.Equal(written[3]) {
+			t.Errorf("a group that has settled three: %+v", p)
+		}
+		w.commit(0, 5)
+		if p := w.progress(w.config); p.Lag() != 0 || !p.Oldest.IsZero() {
+			t.Errorf("a group that has settled all: %+v", p)
+		}
+	})
+}
+
+func TestProgressCountsNoFurtherThanWhatMayBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		ctx := context.Background()
+		tx := w.producer(kgo.TransactionalID("tx"))
+		defer tx.Close()
+		write := func() {
+			t.Helper()
+			if err := tx.BeginTransaction(); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.ProduceSync(ctx, &kgo.Record{Topic: "events", Value: []byte("x")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write()
+		if p := w.progress(w.config); p.End != 0 || p.Lag() != 0 || !p.Oldest.IsZero() {
+			t.Errorf("a transaction that is still open is no lag: %+v", p)
+		}
+		if err := tx.EndTransaction(ctx, kgo.TryAbort); err != nil {
+			t.Fatal(err)
+		}
+		if p := w.progress(w.config); p.Lag() != 2 || !p.Oldest.IsZero() {
+			t.Errorf("an aborted record and its marker are offsets, and no events: %+v", p)
+		}
+		pass(time.Hour)
+		now := time.Now().Truncate(time.Millisecond)
+		write()
+		if err := tx.EndTransaction(ctx, kgo.TryCommit); err != nil {
+			t.Fatal(err)
+		}
+		if p := w.progress(w.config); p.Lag() != 4 || !p.Oldest.Equal(now) {
+			t.Errorf("the oldest event is the first committed one: %+v, written %v", p, now)
+		}
+	})
+}
