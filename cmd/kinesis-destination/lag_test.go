@@ -16,7 +16,7 @@ func (s *servers) lagRows(stdout string) (partition1 map[string]any) {
 	if err := json.Unmarshal([]byte(stdout), &rows); err != nil || len(rows) != 2 {
 		s.t.Fatalf("%v: %s", err, stdout)
 	}
-	for _, key := range strings.Fields("destination group topic partition committed end lag lagSeconds held") {
+	for key := range strings.FieldsSeq("destination group topic partition committed end lag lagSeconds held") {
 		if _, ok := rows[1][key]; !ok {
 			s.t.Errorf("no %s in %s", key, stdout)
 		}
