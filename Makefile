@@ -47,7 +47,7 @@ demo: ## the whole pipeline with nothing else installed
 	go run -ldflags '$(LDFLAGS)' ./cmd/kinesis-destination demo
 
 sim: ## simulate worlds under random faults (SEEDS=how many, SEED=the first)
-	SIM_SEEDS='$(SEEDS)' SIM_SEED='$(SEED)' go test ./cmd/internal/destination -run TestSimulation -v -timeout 2h
+	GOGC=400 SIM_SEEDS='$(SEEDS)' SIM_SEED='$(SEED)' go test ./cmd/internal/destination -run TestSimulation -v -timeout 2h
 
 chaos: ## kill and pause real processes amid a load, on a real Kafka (bounded, about 5 minutes)
 	.ci/contract go test -tags chaos -run TestChaos -count=1 -v -timeout 20m ./cmd/internal/destination
