@@ -1,7 +1,6 @@
 package destination
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"os"
@@ -15,7 +14,6 @@ import (
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/consumer/embeddedkafka"
-	"kinesis-destination/sink"
 )
 
 // listener is one way to reach the site's Kafka: the keys of source.kafka that
@@ -161,113 +159,4 @@ func TestContractEveryListenerEndToEnd(t *testing.T) {
 			t.Error("after a clean end, not every offset is committed")
 		}
 	})
-}
-
-// limited is a destination whose user is given one right after the other.
-type limited struct {
-	*site
-	*process
-}
-
-func startLimited(t *testing.T) *limited {
-	t.Helper()
-	if certificates := os.Getenv("KAFKA_CERTIFICATES"); certificates != "" {
-		s := newSite(t, nil)
-		s.behind(listener{"limited", os.Getenv("KAFKA_SASL_BROKERS"), limitedKeys}, "")
-		return &limited{site: s}
-	}
-	certificates, options, dial := embeddedSecurity(t)
-	s := newSiteOn(t, nil, options, dial)
-	s.behind(listener{"limited", s.brokers[0], mutualKeys + ", " + limitedKeys}, secrets(t, certificates))
-	return &limited{site: s}
-}
-
-func (l *limited) grant(kind kafka.ResourceType, name string, right kafka.ACLOperationType) {
-	l.t.Helper()
-	res, err := l.kafka.CreateACLs(context.Background(), &kafka.CreateACLsRequest{ACLs: []kafka.ACLEntry{{
-		ResourceType: kind, ResourceName: name, ResourcePatternType: kafka.PatternTypeLiteral,
-		Principal: "User:limited", Host: "*", Operation: right, PermissionType: kafka.ACLPermissionTypeAllow,
-	}}})
-	if err != nil || res.Errors[0] != nil {
-		l.t.Fatal("grant a right:", err, res)
-	}
-}
-
-// held waits until a hold says this.
-func (l *limited) held(reason, says string) {
-	l.t.Helper()
-	l.await(30*time.Second, "held for "+says, func() bool {
-		for _, h := range l.Holds() {
-			if h.Reason == reason && strings.Contains(h.Cause, says) {
-				return true
-			}
-		}
-		return false
-	})
-	if ready, why := l.Ready(); ready {
-		l.t.Errorf("ready, while held for %s (%q)", says, why)
-	}
-}
-
-// lacks tells what validate --live says that the user lacks.
-func (l *limited) lacks() string {
-	l.t.Helper()
-	config, err := Parse("site.yaml", []byte(l.configText()))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	checks, _, err := Live(context.Background(), &config)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	said := ""
-	for _, c := range checks {
-		if !c.OK {
-			said += c.What + ": " + c.Note + "\n"
-		}
-	}
-	return said
-}
-
-func TestContractAMissingRightIsNamedUntilItIsGranted(t *testing.T) {
-	l := startLimited(t)
-	g, o := newLeads(t, 32, 50), newOracle()
-	l.feed(g, o, 200)
-	l.produce(kafka.Message{Key: []byte("poison"), Value: []byte("no Avro")})
-	for _, want := range []string{"READ on topic " + l.topic, "WRITE on topic " + l.letterTopic(), "READ on group " + l.name} {
-		if said := l.lacks(); !strings.Contains(said, want) {
-			t.Errorf("validate --live does not say %q:\n%s", want, said)
-		}
-	}
-	l.process = l.start()
-	l.held(consumer.ReasonAccessDenied, "the user lacks the right DESCRIBE (which READ includes) on topic "+l.topic)
-	l.grant(kafka.ResourceTypeTopic, l.topic, kafka.ACLOperationTypeDescribe)
-	l.held(consumer.ReasonAccessDenied, "the user lacks the right READ on group "+l.name)
-	l.grant(kafka.ResourceTypeGroup, l.name, kafka.ACLOperationTypeRead)
-	l.held(consumer.ReasonAccessDenied, "the user lacks the right READ on topic "+l.topic)
-	l.grant(kafka.ResourceTypeTopic, l.topic, kafka.ACLOperationTypeRead)
-	l.held(sink.HoldDeadLetterTopic, "the user lacks the right DESCRIBE on topic "+l.letterTopic())
-	l.grant(kafka.ResourceTypeTopic, l.letterTopic(), kafka.ACLOperationTypeDescribe)
-	l.held(sink.HoldDeadLetterTopic, "the user lacks the right CREATE on topic "+l.letterTopic())
-	if said := l.lacks(); !strings.Contains(said, "the user lacks the right CREATE on topic "+l.letterTopic()) {
-		t.Errorf("validate --live says:\n%s", said)
-	}
-	l.grant(kafka.ResourceTypeTopic, l.letterTopic(), kafka.ACLOperationTypeCreate)
-	l.held(sink.HoldDeadLetterTopic, "the user lacks the right WRITE on topic "+l.letterTopic())
-	if said := l.lacks(); !strings.Contains(said, "lacks WRITE on topic "+l.letterTopic()+"\n") {
-		t.Errorf("validate --live says:\n%s", said)
-	}
-	l.grant(kafka.ResourceTypeTopic, l.letterTopic(), kafka.ACLOperationTypeWrite)
-	l.await(60*time.Second, "all events at rest", func() bool { return atRest(l.process) >= o.total+1 })
-	l.await(30*time.Second, "nothing is held", func() bool { ready, _ := l.Ready(); return ready })
-	if said := l.lacks(); said != "" {
-		t.Errorf("validate --live still says:\n%s", said)
-	}
-	l.stop(t)
-	if v := o.judge(l.final()); v != (verdict{}) {
-		t.Errorf("%+v", v)
-	}
-	if !l.committed() {
-		t.Error("after a clean end, not every offset is committed")
-	}
 }

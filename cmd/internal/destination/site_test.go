@@ -116,6 +116,10 @@ func (s *site) createTopic() {
 	if err != nil || res.Errors[s.topic] != nil {
 		s.t.Fatal("create the topic:", err, res)
 	}
+	s.await(30*time.Second, "the topic is known", func() bool { // a broker says so before it knows it
+		m, err := s.kafka.Metadata(context.Background(), &kafka.MetadataRequest{Topics: []string{s.topic}})
+		return err == nil && m.Topics[0].Error == nil && len(m.Topics[0].Partitions) == sitePartitions
+	})
 }
 
 func (s *site) register(subject, schema string) int {
