@@ -23,6 +23,7 @@ type fetcher struct {
 	addr      net.Addr
 	claims    []*claim
 	budget    *budget
+	waits     map[int]*backoff.ExponentialBackOff // by broker, from round to round; run's own
 	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
 	tracer    trace.Tracer                                                // nil: nothing is traced
 	group     string
@@ -52,6 +53,7 @@ func pause(ctx context.Context, d time.Duration) {
 // run fetches until ctx ends.
 func (f *fetcher) run(ctx context.Context) {
 	wait := newBackoff()
+	f.waits = map[int]*backoff.ExponentialBackOff{}
 	for ctx.Err() == nil {
 		brokers, err := f.leaders(ctx)
 		if err != nil {
@@ -59,19 +61,25 @@ func (f *fetcher) run(ctx context.Context) {
 			pause(ctx, wait.NextBackOff())
 			continue
 		}
-		f.round(ctx, brokers, wait)
+		wait.Reset()
+		f.round(ctx, brokers)
 	}
 }
 
 // round runs a loop per broker until one finds that a leader changed.
-func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, wait *backoff.ExponentialBackOff) {
+func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var loops sync.WaitGroup
-	for _, claims := range brokers {
+	for id, claims := range brokers {
+		wait := f.waits[id]
+		if wait == nil {
+			wait = newBackoff()
+			f.waits[id] = wait
+		}
 		loops.Go(func() {
 			defer cancel()
-			f.loop(ctx, claims, wait.Reset)
+			f.loop(ctx, claims, wait)
 		})
 	}
 	loops.Wait()
@@ -107,8 +115,7 @@ func (f *fetcher) leaders(ctx context.Context) (map[int][]*claim, error) {
 }
 
 // loop fetches for the claims of one broker until ctx ends or a leader changed.
-func (f *fetcher) loop(ctx context.Context, claims []*claim, worked func()) {
-	wait := newBackoff()
+func (f *fetcher) loop(ctx context.Context, claims []*claim, wait *backoff.ExponentialBackOff) {
 	for ctx.Err() == nil {
 		ready := f.await(ctx, claims)
 		if len(ready) == 0 {
@@ -118,7 +125,6 @@ func (f *fetcher) loop(ctx context.Context, claims []*claim, worked func()) {
 		switch {
 		case err == nil:
 			wait.Reset()
-			worked()
 		case ctx.Err() != nil:
 			return
 		default:
