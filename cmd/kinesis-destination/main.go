@@ -78,7 +78,8 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(wrongUse)
-	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), verifyCommand(), lagCommand(), versionCommand())
+	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), verifyCommand(), lagCommand(), versionCommand(), docsCommand())
+	completeFlags(root)
 	return root
 }
 

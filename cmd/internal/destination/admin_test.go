@@ -81,13 +81,22 @@ func TestStatusTellsWhatIsHeldWhyAndSinceWhen(t *testing.T) {
 
 func TestReadinessNamesEveryReasonAndWhatItHolds(t *testing.T) {
 	now := time.Now()
-	for want, held := range map[string][]Held{
-		"throttled":                                {{Reason: "throttled", Partition: -1}},
-		"topic-missing (a/0, b/2)":                 {{Reason: "topic-missing", Topic: "a", Since: now}, {Reason: "topic-missing", Topic: "b", Partition: 2, Since: now}},
-		"kms-disabled; schema-registry (events/1)": {{Reason: "kms-disabled", Partition: -1}, {Reason: "schema-registry", Topic: "events", Partition: 1}},
+	for _, c := range []struct {
+		want string
+		held []Held
+	}{
+		{"throttled", []Held{{Reason: "throttled", Partition: -1}}},
+		{"topic-missing (a/0, b/2)", []Held{
+			{Reason: "topic-missing", Topic: "a", Since: now},
+			{Reason: "topic-missing", Topic: "b", Partition: 2, Since: now},
+		}},
+		{"kms-disabled; schema-registry (events/1)", []Held{
+			{Reason: "kms-disabled", Partition: -1},
+			{Reason: "schema-registry", Topic: "events", Partition: 1},
+		}},
 	} {
-		if got := reasons(held); got != want {
-			t.Errorf("%q instead of %q", got, want)
+		if got := reasons(c.held); got != c.want {
+			t.Errorf("%q instead of %q", got, c.want)
 		}
 	}
 }
