@@ -11,6 +11,13 @@ func TestTheRunbookKnowsEveryHoldAndReason(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	alerts, err := os.ReadFile("../deployments/prometheus/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `reason=~"` + retryThrottled + "|" + retryKMS + `"`; !strings.Contains(string(alerts), want) {
+		t.Errorf("no alert looks at %s", want)
+	}
 	words := []string{
 		HoldUnreachable, HoldUnavailable, HoldCredentials, HoldStreamMissing, HoldStreamNotActive, HoldKeysIgnored,
 		HoldDeadLetterTopic, HoldExhausted, HoldConfiguration, HoldUnknown,
