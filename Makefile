@@ -21,10 +21,10 @@ SEEDS    ?= 1000
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo sim chaos contract deployments bench fuzz image image-binary ci clean
+.PHONY: help build test lint format demo sim chaos contract deployments bench fuzz image image-binary release reproducible docs ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## bin/kinesis-destination, with version and commit
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kinesis-destination ./cmd/kinesis-destination
@@ -72,11 +72,23 @@ image: ## the container image (IMAGE=name:tag); needs a container engine
 	@docker version >/dev/null 2>&1 || { echo "make image: no container engine answers (docker version fails)" >&2; exit 1; }
 	docker build --build-arg LDFLAGS='$(LDFLAGS)' -f deployments/Dockerfile -t '$(IMAGE)' .
 
+RELEASE := VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' EPOCH='$(or $(shell git log -1 --format=%ct 2>/dev/null),0)'
+
+release: ## dist/: archives and SBOMs for linux and darwin, amd64 and arm64
+	@$(RELEASE) .ci/release
+
+reproducible: ## build the release twice, and compare (PLATFORMS="linux/amd64 …")
+	@$(RELEASE) .ci/release check
+
+docs: build ## dist/docs: man pages, Markdown and completions from the commands
+	@rm -rf dist/docs
+	@bin/kinesis-destination docs dist/docs
+
 # What deployments/Dockerfile builds, for the checks that need no engine.
 image-binary:
 	@CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '-s -w $(LDFLAGS)' -o '$(OUT)' ./cmd/kinesis-destination
 
-ci: ## what CI runs: lint, test, contract, deployments, and the count of tests
+ci: ## what CI runs: lint, test, contract, deployments, reproducible, and the count of tests
 	.ci/run
 
 clean: ## remove what the targets made, tools and servers included
