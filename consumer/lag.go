@@ -16,6 +16,7 @@ type Progress struct {
 	Topic     string
 	Partition int
 	Committed int64     // -1: the group has committed nothing
+	Start     int64     // the first offset that the partition still has
 	Next      int64     // where the group goes on, or would begin
 	End       int64     // the last stable offset: after the last message that may be read
 	Oldest    time.Time // when the first message from Next on was written; zero: there is none
@@ -43,54 +44,65 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 	if err != nil {
 		return nil, err
 	}
-	first, err := h.ends(ctx, tps, kafka.FirstOffsetOf)
-	if err != nil {
-		return nil, err
-	}
 	known := map[string]bool{} // topics that the group has been reading
 	for tp, at := range committed {
 		known[tp.topic] = known[tp.topic] || at.committed >= 0
 	}
-	all := make([]Progress, 0, len(tps))
-	for _, tp := range tps {
-		p := Progress{Topic: tp.topic, Partition: tp.partition, Committed: -1, Next: first[tp]}
+	all := make([]Progress, len(tps))
+	for i, tp := range tps {
+		all[i] = Progress{Topic: tp.topic, Partition: tp.partition, Committed: -1}
+	}
+	if err := h.Bounds(ctx, all); err != nil {
+		return nil, err
+	}
+	for i, tp := range tps {
+		p := &all[i]
 		if at, ok := committed[tp]; ok && at.committed >= 0 {
 			p.Committed, p.Next = at.committed, at.committed
-		} else if h.cfg.Start == Latest && !known[tp.topic] {
-			p.Next = -1 // the end, once that is known
+		} else if p.Next = p.Start; h.cfg.Start == Latest && !known[tp.topic] {
+			p.Next = p.End
 		}
-		all = append(all, p)
 	}
-	return all, h.outlook(ctx, all, first)
+	return all, h.oldest(ctx, all)
 }
 
-// Outlook looks from Next on: it fills in End, and Oldest where that is zero.
+// Outlook looks from Next on: it fills in what Bounds does, and Oldest where
+// that is zero.
 func (h *History) Outlook(ctx context.Context, all []Progress) error {
-	return h.outlook(ctx, all, nil)
+	if err := h.Bounds(ctx, all); err != nil {
+		return err
+	}
+	return h.oldest(ctx, all)
+}
+
+// Bounds fills in Start and End.
+func (h *History) Bounds(ctx context.Context, all []Progress) error {
+	first, err := h.ends(ctx, all, kafka.FirstOffsetOf)
+	if err != nil {
+		return err
+	}
+	last, err := h.ends(ctx, all, kafka.LastOffsetOf)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		tp := topicPartition{all[i].Topic, all[i].Partition}
+		all[i].Start, all[i].End = first[tp], last[tp]
+	}
+	return nil
 }
 
 // peekParallel bounds the fetches for one message each that are under way.
 const peekParallel = 8
 
-func (h *History) outlook(ctx context.Context, all []Progress, first map[topicPartition]int64) error {
-	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+2*requestTimeout)
+func (h *History) oldest(ctx context.Context, all []Progress) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
 	defer cancel()
-	var tps []topicPartition
-	for _, p := range all {
-		tps = append(tps, topicPartition{p.Topic, p.Partition})
-	}
-	last, err := h.ends(ctx, tps, kafka.LastOffsetOf)
-	if err != nil {
-		return err
-	}
 	peeks, ctx := errgroup.WithContext(ctx)
 	peeks.SetLimit(peekParallel)
 	for i := range all {
 		p := &all[i]
-		if p.End = last[tps[i]]; p.Next < 0 {
-			p.Next = p.End
-		}
-		if from := max(p.Next, first[tps[i]]); from < p.End && p.Oldest.IsZero() {
+		if from := max(p.Next, p.Start); from < p.End && p.Oldest.IsZero() {
 			peeks.Go(func() (err error) {
 				p.Oldest, err = h.firstTime(ctx, Range{p.Topic, p.Partition, from, p.End})
 				return err
@@ -116,20 +128,20 @@ func (h *History) firstTime(ctx context.Context, r Range) (time.Time, error) {
 }
 
 // ends asks for one offset of each partition, the last being the last stable one.
-func (h *History) ends(ctx context.Context, tps []topicPartition, of func(partition int) kafka.OffsetRequest) (map[topicPartition]int64, error) {
+func (h *History) ends(ctx context.Context, all []Progress, of func(partition int) kafka.OffsetRequest) (map[topicPartition]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	request := &kafka.ListOffsetsRequest{
 		Addr: h.cfg.Addr(), Topics: map[string][]kafka.OffsetRequest{}, IsolationLevel: kafka.ReadCommitted,
 	}
-	for _, tp := range tps {
-		request.Topics[tp.topic] = append(request.Topics[tp.topic], of(tp.partition))
+	for _, p := range all {
+		request.Topics[p.Topic] = append(request.Topics[p.Topic], of(p.Partition))
 	}
 	res, err := h.client.ListOffsets(ctx, request)
 	if err != nil {
 		return nil, fmt.Errorf("list offsets: %w", err)
 	}
-	found := make(map[topicPartition]int64, len(tps))
+	found := make(map[topicPartition]int64, len(all))
 	for topic, partitions := range res.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {

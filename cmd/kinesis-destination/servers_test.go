@@ -15,6 +15,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/consumer"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
 	"kinesis-destination/schemas/embeddedregistry"
@@ -202,4 +203,17 @@ func (s *servers) run(args ...string) running {
 	s.t.Cleanup(func() { r.stop() })
 	eventually(s.t, "run is up", func() bool { return strings.Contains(r.stderr.String(), "partitions assigned") })
 	return r
+}
+
+// truncate lets a topic forget what is before an offset, as its retention does.
+func (s *servers) truncate(topic string, partition int, before int64) {
+	s.t.Helper()
+	history, err := consumer.NewHistory(consumer.Config{Brokers: s.kafka.ListenAddrs(), Topic: topic}, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer history.Close()
+	if err := history.Erase(s.t.Context(), topic, partition, before); err != nil {
+		s.t.Fatal(err)
+	}
 }

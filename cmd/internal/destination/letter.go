@@ -1,0 +1,101 @@
+package destination
+
+import (
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"time"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/transform"
+)
+
+// The headers that a dead letter ends with, beside those in explain.go. sink
+// writes them.
+const (
+	letterTime        = "kafka_dlt-original-timestamp"
+	letterMessage     = "kafka_dlt-exception-message"
+	letterDestination = "x-destination"
+	letterStage       = "x-stage"
+	letterReason      = "x-reason"
+	letterAttempts    = "x-attempts"
+	letterFailedAt    = "x-failed-at"
+	// letterRedrives counts how often a letter was redriven and failed again. It
+	// stands between the source's headers and those that say what happened.
+	letterRedrives = "x-redrives"
+)
+
+// Letter is one dead letter.
+type Letter struct {
+	Partition int               `json:"partition"` // of the dead-letter topic, as offset
+	Offset    int64             `json:"offset"`
+	Stage     string            `json:"stage"`
+	Reason    string            `json:"reason"`
+	FailedAt  time.Time         `json:"failedAt"`
+	Attempts  int               `json:"attempts"`
+	Redrives  int               `json:"redrives"`
+	Message   string            `json:"message"`
+	Origin    transform.Source  `json:"origin"`
+	Written   time.Time         `json:"written"` // the source message's time
+	headers   []consumer.Header // the source message's own
+	message   *consumer.Message
+}
+
+// parseLetter reads a message of the dead-letter topic. Anything but a letter of
+// this destination is none.
+func parseLetter(m *consumer.Message, destination string) (*Letter, bool) {
+	if string(header(m, letterDestination)) != destination || header(m, letterReason) == nil || len(header(m, letterOffset)) != 8 {
+		return nil, false
+	}
+	l := &Letter{
+		Partition: m.Partition, Offset: m.Offset, Stage: string(header(m, letterStage)), Reason: string(header(m, letterReason)),
+		Message: string(header(m, letterMessage)), Origin: sourceOf(m), FailedAt: m.Time, Written: m.Time, message: m,
+	}
+	l.Attempts, _ = strconv.Atoi(string(header(m, letterAttempts))) // 0 where it does not say
+	if at, err := time.Parse(time.RFC3339, string(header(m, letterFailedAt))); err == nil {
+		l.FailedAt = at
+	}
+	if at := header(m, letterTime); len(at) == 8 {
+		l.Written = time.UnixMilli(int64(binary.BigEndian.Uint64(at)))
+	}
+	own := slices.IndexFunc(m.Headers, func(h consumer.Header) bool { return h.Key == letterTopic })
+	for i := own + 1; i < len(m.Headers); i++ { // the source may be a dead letter of someone else
+		if m.Headers[i].Key == letterTopic {
+			own = i
+		}
+	}
+	l.headers = m.Headers[:own]
+	if n := len(l.headers); n > 0 && l.headers[n-1].Key == letterRedrives {
+		l.Redrives, _ = strconv.Atoi(string(l.headers[n-1].Value)) // 0 for another's header
+		l.headers = l.headers[:n-1]
+	}
+	return l, true
+}
+
+// LetterFilter chooses dead letters; its zero value chooses all.
+type LetterFilter struct {
+	Stages, Reasons []string
+	Since, Until    time.Time // when they failed: from, included, to, not
+	Identity        string    // partition key, profile id or Kafka key
+	Partition       int       // of the dead-letter topic; with Offset
+	Offset          int64     // the one letter there; see One
+	One             bool
+}
+
+// Empty tells whether it chooses all.
+func (f *LetterFilter) Empty() bool {
+	return len(f.Stages)+len(f.Reasons) == 0 && f.Since.IsZero() && f.Until.IsZero() && f.Identity == "" && !f.One
+}
+
+// chooses judges by the headers alone; who it is about is another question.
+func (f *LetterFilter) chooses(l *Letter) bool {
+	switch {
+	case f.One && (l.Partition != f.Partition || l.Offset != f.Offset),
+		len(f.Stages) > 0 && !slices.Contains(f.Stages, l.Stage),
+		len(f.Reasons) > 0 && !slices.Contains(f.Reasons, l.Reason),
+		l.FailedAt.Before(f.Since),
+		!f.Until.IsZero() && !l.FailedAt.Before(f.Until):
+		return false
+	}
+	return true
+}

@@ -1,0 +1,145 @@
+package destination
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/transform"
+)
+
+// letterbook is the dead-letter topic of a destination, up to where it ended
+// when it was opened, with what has been settled of it.
+type letterbook struct {
+	config  *Config
+	history *consumer.History
+	ranges  []consumer.Range
+	ledger  *consumer.Ledger
+	decoder *schemas.Decoder
+	rules   *ruleset
+	foreign map[int]int64 // per partition, the first message that is not this destination's letter
+}
+
+// openLetters opens the topic; close it. Without a topic there are no letters.
+// What is settled is remembered under the source's group, ".dead-letters", and
+// the id where there is one.
+func openLetters(ctx context.Context, config *Config, id string) (_ *letterbook, err error) {
+	topic := config.Source.Kafka
+	topic.Topic, topic.Topics = config.DeadLetter.Topic, nil
+	b := &letterbook{config: config, foreign: map[int]int64{}}
+	if b.decoder, err = schemas.NewDecoder(config.Source.Config, nil); err != nil {
+		return nil, err
+	}
+	if b.rules, err = newRuleset(config, 1); err != nil {
+		return nil, err
+	}
+	if b.history, err = consumer.NewHistory(topic, nil); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	b.ranges, err = b.history.Ranges(ctx, place(consumer.Earliest), place(consumer.Latest))
+	if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
+		return nil, fmt.Errorf("look at the dead-letter topic: %w", err)
+	}
+	if b.ledger, err = b.history.Ledger(ctx, letterGroup(config, id), b.ranges); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func letterGroup(config *Config, id string) string {
+	group := config.Source.Kafka.Group + ".dead-letters"
+	if id != "" {
+		group += "." + id
+	}
+	return group
+}
+
+func place(where string) consumer.Place {
+	p, err := consumer.ParsePlace(where)
+	if err != nil {
+		panic(err) // a constant
+	}
+	return p
+}
+
+func (b *letterbook) close() { b.history.Close() }
+
+// first reads all letters in order, notes them in the ledger, and hands out
+// those that are not settled.
+func (b *letterbook) first(ctx context.Context, each func(*Letter) error) error {
+	return b.read(ctx, func(m *consumer.Message, l *Letter) error {
+		if l == nil {
+			if _, ok := b.foreign[m.Partition]; !ok {
+				b.foreign[m.Partition] = m.Offset
+			}
+		}
+		if !b.ledger.Note(m, l == nil) {
+			return nil
+		}
+		return each(l)
+	})
+}
+
+// read reads everything in order; what is no letter of ours comes without one.
+func (b *letterbook) read(ctx context.Context, each func(*consumer.Message, *Letter) error) error {
+	for _, r := range b.ranges {
+		if err := b.history.Read(ctx, r, func(m *consumer.Message) error {
+			l, _ := parseLetter(m, b.config.Name)
+			return each(m, l)
+		}); err != nil {
+			return fmt.Errorf("read the dead-letter topic: %w", err)
+		}
+	}
+	return nil
+}
+
+// judgment is what today's rules make of a message.
+type judgment struct {
+	transform.Decision
+	event schemas.Event // without a schema where it could not be decoded
+	why   error         // of a rejected or held one
+}
+
+// judge decides as run does. The error is the registry's, which cannot answer now.
+func (b *letterbook) judge(ctx context.Context, m *consumer.Message, source transform.Source) (judgment, error) {
+	if m.Value == nil {
+		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}}, nil
+	}
+	event, err := b.decoder.Decode(ctx, m.Value)
+	if err != nil {
+		failure, own := decodeFailure(err)
+		if !own {
+			return judgment{}, err
+		}
+		return judgment{Decision: transform.Decision{
+			Outcome: transform.Reject, Stage: transform.StageDecode, Reason: transform.Reason(failure.Reason),
+		}, why: err}, nil
+	}
+	decision, why := b.rules.judge(nil, event, source)
+	return judgment{decision, event, why}, nil
+}
+
+// selected tells whether a filter chooses a letter, which it decodes where the
+// identity matters.
+func (b *letterbook) selected(ctx context.Context, f *LetterFilter, l *Letter) (bool, error) {
+	if !f.chooses(l) {
+		return false, nil
+	}
+	if f.Identity == "" || string(l.message.Key) == f.Identity {
+		return true, nil
+	}
+	j, err := b.judge(ctx, l.message, l.Origin)
+	if err != nil {
+		return false, err
+	}
+	return j.PartitionKey == f.Identity || profileID(j.event) == f.Identity, nil
+}

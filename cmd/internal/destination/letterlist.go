@@ -1,0 +1,136 @@
+package destination
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// LetterList is what lies on the dead-letter topic and is neither redriven nor dropped.
+type LetterList struct {
+	Topic   string         `json:"topic"`
+	Open    int64          `json:"open"`    // of those that were asked for
+	Causes  []LetterCause  `json:"causes"`  // the most frequent first
+	Times   []LetterPeriod `json:"times"`   // when they failed
+	Letters []Letter       `json:"letters"` // the newest, in order
+}
+
+// LetterCause is how many letters have a stage and reason.
+type LetterCause struct {
+	Stage  string    `json:"stage"`
+	Reason string    `json:"reason"`
+	Count  int64     `json:"count"`
+	First  time.Time `json:"first"`
+	Last   time.Time `json:"last"`
+}
+
+// LetterPeriod is one bar of the histogram.
+type LetterPeriod struct {
+	From  time.Time     `json:"from"`
+	Long  time.Duration `json:"-"`
+	Count int64         `json:"count"`
+}
+
+// ListLetters lists the open letters that a filter chooses, at most newest of
+// them one by one.
+func ListLetters(ctx context.Context, config *Config, id string, filter LetterFilter, newest int) (*LetterList, error) {
+	b, err := openLetters(ctx, config, id)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	list := &LetterList{Topic: config.DeadLetter.Topic, Causes: []LetterCause{}, Times: []LetterPeriod{}, Letters: []Letter{}}
+	causes := map[[2]string]*LetterCause{}
+	minutes := map[int64]int64{}
+	err = b.first(ctx, func(l *Letter) error {
+		if ok, err := b.selected(ctx, &filter, l); err != nil || !ok {
+			return err
+		}
+		list.Open++
+		minutes[l.FailedAt.Unix()/60]++
+		c := causes[[2]string{l.Stage, l.Reason}]
+		if c == nil {
+			c = &LetterCause{Stage: l.Stage, Reason: l.Reason, First: l.FailedAt, Last: l.FailedAt}
+			causes[[2]string{l.Stage, l.Reason}] = c
+		}
+		c.add(l.FailedAt)
+		if newest > 0 {
+			one := *l
+			one.headers, one.message = nil, nil // not to keep what was fetched with it
+			list.Letters = append(list.Letters, one)
+			if len(list.Letters) >= 2*newest+keepLetters {
+				list.Letters = newestOf(list.Letters, newest)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	list.Letters = newestOf(list.Letters, newest)
+	for _, c := range causes {
+		list.Causes = append(list.Causes, *c)
+	}
+	slices.SortFunc(list.Causes, func(a, b LetterCause) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Stage, b.Stage), cmp.Compare(a.Reason, b.Reason))
+	})
+	list.Times = histogram(minutes)
+	return list, nil
+}
+
+// keepLetters is how many letters more than asked for are kept before the older go.
+const keepLetters = 1000
+
+func newestOf(letters []Letter, n int) []Letter {
+	slices.SortStableFunc(letters, func(a, b Letter) int { return a.FailedAt.Compare(b.FailedAt) })
+	return slices.Clone(letters[max(0, len(letters)-n):])
+}
+
+func (c *LetterCause) add(at time.Time) {
+	c.Count++
+	if at.Before(c.First) {
+		c.First = at
+	}
+	if at.After(c.Last) {
+		c.Last = at
+	}
+}
+
+// periods are the widths that a histogram's bars may have.
+var periods = []time.Duration{
+	time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 28 * 24 * time.Hour,
+}
+
+// maxPeriods is how many bars fit a screen.
+const maxPeriods = 24
+
+// histogram counts letters, given by the minute, in the finest bars that fit.
+// Bars without letters are there too: a pause tells as much.
+func histogram(minutes map[int64]int64) []LetterPeriod {
+	bars := []LetterPeriod{}
+	if len(minutes) == 0 {
+		return bars
+	}
+	first, last := int64(1<<62), int64(-1<<62)
+	for m := range minutes {
+		first, last = min(first, m), max(last, m)
+	}
+	width := periods[len(periods)-1]
+	for _, p := range periods {
+		if n := int64(p / time.Minute); last/n-first/n < maxPeriods {
+			width = p
+			break
+		}
+	}
+	n := int64(width / time.Minute)
+	for bar := max(first/n, last/n-10*maxPeriods); bar <= last/n; bar++ {
+		bars = append(bars, LetterPeriod{From: time.Unix(bar*n*60, 0).UTC(), Long: width})
+	}
+	for m, count := range minutes {
+		if i := m/n - bars[0].From.Unix()/60/n; i >= 0 {
+			bars[i].Count += count
+		}
+	}
+	return bars
+}

@@ -1,0 +1,307 @@
+package destination
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
+)
+
+// RedriveOptions are what a redrive is asked for.
+type RedriveOptions struct {
+	Filter        LetterFilter
+	ID            string // under which it is remembered what is settled; empty: the usual one
+	DryRun        bool
+	MaxRedrives   int  // a letter that failed again as often is left
+	PastRetention bool // also letters whose later events the source topic may have let go of
+	Logger        *slog.Logger
+	Progress      func(done, selected int64) // called every now and then; nil: nobody
+}
+
+// Redriven is the account of a redrive: every selected letter is in one of its
+// other counts, but for CaughtUp.
+type Redriven struct {
+	Selected     int64            `json:"selected"`
+	Delivered    int64            `json:"delivered"`
+	Filtered     map[string]int64 `json:"filtered"`
+	DeadLettered map[string]int64 `json:"deadLettered"` // again
+	Superseded   int64            `json:"superseded"`   // a newer event of the identity leaves, or has left
+	Left         map[string]int64 `json:"left"`         // still on the topic, untouched
+	CaughtUp     int64            `json:"caughtUp"`     // newer events that came meanwhile, put once more
+	DryRun       bool             `json:"dryRun"`
+	Seconds      float64          `json:"seconds"`
+}
+
+// Done is how many of the selected letters are accounted for.
+func (a *Redriven) Done() int64 {
+	done := a.Delivered + a.Superseded
+	for _, m := range []map[string]int64{a.Filtered, a.DeadLettered, a.Left} {
+		for _, n := range m {
+			done += n
+		}
+	}
+	return done
+}
+
+// Why a letter is left where it is.
+const (
+	LeftRedriveLimit = "redrive-limit"
+	LeftHistoryGone  = "history-gone"     // the source topic no longer has all that came after it
+	LeftViolation    = "policy-violation" // governance.onViolation: refuse
+	LeftInterrupted  = "interrupted"
+)
+
+// redriveRound is how many letters are under way before what has settled is
+// committed; a kill repeats at most as many.
+const redriveRound = 2000
+
+// redrive is one redrive under way. A goroutine of the sink tells it what
+// settled; all else is one goroutine's.
+type redrive struct {
+	*letterbook
+	o     RedriveOptions
+	sink  *sink.Sink // nil in a dry run
+	later *later
+
+	underway sync.WaitGroup
+	round    []putEvent // what was put in this round
+
+	mu      sync.Mutex
+	account Redriven
+	settled []*Letter // since the last commit
+}
+
+// putEvent is a record that was put: its identity, and which event it is.
+type putEvent struct {
+	identity identity
+	offset   int64
+}
+
+// Redrive takes dead letters through today's rules and consents. Of each
+// identity they go in order, and none after a newer event of it has left. A
+// letter that fails again becomes a new one. What is settled is remembered, so
+// that the same call goes on where an earlier one ended, however that ended.
+func Redrive(ctx context.Context, config *Config, o RedriveOptions) (*Redriven, error) {
+	began := time.Now()
+	b, err := openLetters(ctx, config, o.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	if err := checkRules(ctx, config, b.rules.rules, b.decoder, o.Logger); err != nil {
+		return nil, err
+	}
+	r := &redrive{letterbook: b, o: o, account: Redriven{
+		Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Left: map[string]int64{}, DryRun: o.DryRun,
+	}}
+	if r.later, err = newLater(b); err != nil {
+		return nil, err
+	}
+	defer r.later.close()
+	chosen := map[int]map[int64]bool{}
+	if err := r.first(ctx, func(l *Letter) error { return r.survey(ctx, l, chosen) }); err != nil {
+		return nil, err
+	}
+	if err := b.ledger.Fits(func(_ string, p int, o int64) bool { return chosen[p][o] }); err != nil {
+		return nil, err
+	}
+	if err := r.later.begin(ctx); err != nil {
+		return nil, err
+	}
+	err = r.run(ctx, chosen)
+	if rest := r.account.Selected - r.account.Done(); rest > 0 { // it ended early
+		r.account.Left[LeftInterrupted] += rest
+	}
+	r.account.Seconds = time.Since(began).Seconds()
+	return &r.account, err
+}
+
+// survey looks at an open letter before anything is sent.
+func (r *redrive) survey(ctx context.Context, l *Letter, chosen map[int]map[int64]bool) error {
+	r.later.letter(l)
+	ok, err := r.selected(ctx, &r.o.Filter, l)
+	if err != nil || !ok {
+		return err
+	}
+	if chosen[l.Partition] == nil {
+		chosen[l.Partition] = map[int64]bool{}
+	}
+	chosen[l.Partition][l.Offset] = true
+	r.account.Selected++
+	j, err := r.judge(ctx, l.message, l.Origin)
+	if err == nil && j.Outcome == transform.Export {
+		r.later.want(l, j.PartitionKey)
+	}
+	return err
+}
+
+// run sends the chosen letters, in rounds.
+func (r *redrive) run(ctx context.Context, chosen map[int]map[int64]bool) error {
+	if !r.o.DryRun {
+		end, err := r.openSink(ctx)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	inRound := 0
+	err := r.read(ctx, func(_ *consumer.Message, l *Letter) error {
+		if l == nil || !chosen[l.Partition][l.Offset] {
+			return nil
+		}
+		if err := r.send(ctx, l); err != nil {
+			return err
+		}
+		if inRound++; inRound < redriveRound {
+			return nil
+		}
+		inRound = 0
+		return r.endRound(ctx)
+	})
+	if err == nil {
+		err = r.endRound(ctx)
+	}
+	if err == nil || r.o.DryRun {
+		return err
+	}
+	// What is in flight comes to rest, or is given back; what has settled is kept.
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout+produceGrace)
+	defer cancel()
+	closed := r.sink.Close(stopping)
+	r.underway.Wait()
+	return errors.Join(err, closed, r.commit(stopping))
+}
+
+// produceGrace is how long a dead letter that is being written may take beyond the sink's own.
+const produceGrace = 8 * time.Second
+
+func (r *redrive) openSink(ctx context.Context) (end func(), err error) {
+	config := r.config
+	transport, err := config.Source.Kafka.Transport(nil)
+	if err != nil {
+		return nil, err
+	}
+	transport.MetadataTopics = slices.Concat(config.Source.Kafka.TopicNames(), []string{config.DeadLetter.Topic})
+	r.sink, err = sink.New(config.Target.Kinesis.Config, sink.Options{
+		Destination: config.Name, Group: config.Source.Kafka.Group,
+		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: transport,
+		SourceTopics: config.Source.Kafka.TopicNames(), Logger: r.o.Logger,
+		Hold: func(reason string, err error) {
+			if reason != "" {
+				r.o.Logger.Warn("held: retrying until the cause is gone", "reason", reason, "error", err)
+			}
+		},
+	})
+	return func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		_ = r.sink.Close(closing) // everything is at rest by now
+		transport.CloseIdleConnections()
+	}, err
+}
+
+// send decides about a letter by today's rules, and puts, rejects or settles it.
+func (r *redrive) send(ctx context.Context, l *Letter) error {
+	if l.Redrives >= r.o.MaxRedrives {
+		return r.leave(LeftRedriveLimit)
+	}
+	j, err := r.judge(ctx, l.message, l.Origin)
+	if err != nil {
+		return fmt.Errorf("judge letter %d of partition %d: %w", l.Offset, l.Partition, err)
+	}
+	switch j.Outcome {
+	case transform.Filter:
+		r.settle(l, func(a *Redriven) { a.Filtered[string(j.Reason)]++ })
+		return nil
+	case transform.Hold:
+		return r.leave(LeftViolation)
+	case transform.Reject:
+		if r.o.DryRun {
+			r.settle(l, func(a *Redriven) { a.DeadLettered[string(j.Reason)]++ })
+			return nil
+		}
+		r.underway.Add(1)
+		return r.taken(r.sink.Reject(ctx, r.record(l, j), rejection(j.Decision, j.why)))
+	}
+	id := identityOf(l.Origin, j.PartitionKey)
+	switch r.later.judge(id, l.Origin.Offset, r.o.PastRetention) {
+	case superseded:
+		r.settle(l, func(a *Redriven) { a.Superseded++ })
+		return nil
+	case historyGone:
+		return r.leave(LeftHistoryGone)
+	}
+	r.later.sent(id, l.Origin.Offset)
+	if r.o.DryRun {
+		r.settle(l, func(a *Redriven) { a.Delivered++ })
+		return nil
+	}
+	r.round = append(r.round, putEvent{id, l.Origin.Offset})
+	r.underway.Add(1)
+	return r.taken(r.sink.Put(ctx, r.record(l, j)))
+}
+
+// taken takes back what the sink did not take.
+func (r *redrive) taken(err error) error {
+	if err != nil {
+		r.underway.Done()
+	}
+	return err
+}
+
+func (r *redrive) leave(why string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.account.Left[why]++
+	return nil
+}
+
+func (r *redrive) settle(l *Letter, count func(*Redriven)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count(&r.account)
+	r.settled = append(r.settled, &Letter{Partition: l.Partition, Offset: l.Offset})
+}
+
+// record is a letter as the message that it was. Should it fail again, it keeps
+// where that stood, and counts.
+func (r *redrive) record(l *Letter, j judgment) *sink.Record {
+	own := append(slices.Clone(l.headers), consumer.Header{Key: letterRedrives, Value: strconv.AppendInt(nil, int64(l.Redrives)+1, 10)})
+	return &sink.Record{
+		PartitionKey: j.PartitionKey, Data: j.Data,
+		Origin: sink.Origin{
+			Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset, Time: l.Written,
+			Key: l.message.Key, Value: l.message.Value, Headers: headers(own),
+		},
+		Owner: &redriven{r, l},
+	}
+}
+
+// redriven hears what became of a letter that the sink took.
+type redriven struct {
+	redrive *redrive
+	letter  *Letter
+}
+
+// Done settles the letter: it is delivered, or a new letter stands for it.
+func (d *redriven) Done(outcome sink.Outcome, reason string) {
+	d.redrive.settle(d.letter, func(a *Redriven) {
+		if outcome == sink.Delivered {
+			a.Delivered++
+		} else {
+			a.DeadLettered[reason]++
+		}
+	})
+	d.redrive.underway.Done()
+}
+
+// Withdrawn leaves the letter for the next time.
+func (d *redriven) Withdrawn() { _ = d.redrive.leave(LeftInterrupted); d.redrive.underway.Done() }

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kinesis-destination/cmd/internal/destination"
+)
+
+// redriveID is part of a group's name.
+var redriveID = regexp.MustCompile(`^[a-zA-Z0-9._-]{0,100}$`)
+
+func redriveCommand() *cobra.Command {
+	var f letterFlags
+	var o destination.RedriveOptions
+	var format, level string
+	cmd := &cobra.Command{
+		Use:   "redrive -c destination.yaml [FILTER…]",
+		Short: "Send dead letters through today's rules",
+		Long: `Takes open letters through today's rules and consents and delivers what they export,
+in order per identity. A letter is superseded, and not sent, when a newer event of
+its identity leaves or has left: the source topic is read up to its end for that, and
+again after each round. What is no longer in the source topic cannot be known: such a
+letter is left unless --past-retention says that it may go.
+
+A letter that fails again becomes a new one, with its original topic, partition and
+offset; after --max-redrives failures (header x-redrives) it is left.
+
+Settled letters are remembered, so that the same command goes on where an earlier one
+was ended; after a kill at most 2,000 letters are sent once more. Another --id knows
+nothing of what is settled under others. Exit 1 when it was interrupted.
+
+With -o json: {selected, delivered, filtered, deadLettered, superseded, left,
+caughtUp, dryRun, seconds}.`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := f.config()
+			if err != nil {
+				return err
+			}
+			if !redriveID.MatchString(o.ID) || o.MaxRedrives < 1 {
+				return wrongUse(cmd, fmt.Errorf("--id must be letters, digits, '.', '_' or '-', and --max-redrives at least 1"))
+			}
+			if o.Logger, err = logger(cmd.ErrOrStderr(), format, level); err != nil {
+				return err
+			}
+			o.Filter, o.Progress = f.filter, redriveProgress(cmd.ErrOrStderr())
+			account, err := destination.Redrive(cmd.Context(), config, o)
+			if account == nil {
+				return err
+			}
+			if printed := writeRedriven(cmd.OutOrStdout(), account, f.output); err == nil {
+				err = printed
+			}
+			if err != nil {
+				err = fmt.Errorf("ended early; the same command goes on from here: %w", err)
+			}
+			return err
+		},
+	}
+	f.bindFilter(cmd)
+	cmd.Flags().StringVar(&o.ID, "id", "", "remember under this id what is settled")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "only count what would become of the letters")
+	cmd.Flags().IntVar(&o.MaxRedrives, "max-redrives", 3, "leave letters that failed again as often")
+	cmd.Flags().BoolVar(&o.PastRetention, "past-retention", false, "also send letters whose later events may be gone from the source topic")
+	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
+	cmd.Flags().StringVar(&level, "log-level", "warn", "debug, info, warn or error")
+	return cmd
+}
+
+// progressInterval is how often a line tells how far it is.
+const progressInterval = 2 * time.Second
+
+func redriveProgress(w io.Writer) func(done, selected int64) {
+	began, last := time.Now(), time.Now()
+	return func(done, selected int64) {
+		now := time.Now()
+		if now.Sub(last) < progressInterval {
+			return
+		}
+		last = now
+		fmt.Fprintf(w, "%d of %d letters, %.0f/s\n", done, selected, float64(done)/now.Sub(began).Seconds())
+	}
+}
+
+func writeRedriven(w io.Writer, a *destination.Redriven, output string) error {
+	if output == outputJSON {
+		return writeIndented(w, a)
+	}
+	if _, err := fmt.Fprintf(w, "%s%-36s %9d\n", dryNote(a.DryRun), "selected", a.Selected); err != nil {
+		return fmt.Errorf("print the account: %w", err)
+	}
+	type line struct {
+		what string
+		n    int64
+	}
+	lines := []line{{"= delivered", a.Delivered}}
+	for _, counts := range []struct {
+		what string
+		n    map[string]int64
+	}{{"+ filtered", a.Filtered}, {"+ dead-lettered again", a.DeadLettered}, {"+ left", a.Left}} {
+		for _, reason := range slices.Sorted(maps.Keys(counts.n)) {
+			lines = append(lines, line{counts.what + ": " + reason, counts.n[reason]})
+		}
+	}
+	lines = append(lines, line{"+ superseded", a.Superseded}, line{"newer events put once more", a.CaughtUp})
+	for _, l := range lines {
+		if _, err := fmt.Fprintf(w, "%-36s %9d\n", l.what, l.n); err != nil {
+			return fmt.Errorf("print the account: %w", err)
+		}
+	}
+	_, err := fmt.Fprintf(w, "in %.1f s\n", a.Seconds)
+	return err
+}
