@@ -23,6 +23,9 @@ type Config struct {
 	ClientRack         string   `yaml:"clientRack"`
 	TLS                TLS      `yaml:"tls"`
 	SASL               SASL     `yaml:"sasl"`
+
+	// DeadLetterTopic is the destination's own; no pattern matches it.
+	DeadLetterTopic string `yaml:"-"`
 }
 
 // The values of source.kafka.start and source.kafka.onOffsetOutOfRange.
@@ -40,14 +43,6 @@ func (c *Config) Defaults() {
 	if c.OnOffsetOutOfRange == "" {
 		c.OnOffsetOutOfRange = Hold
 	}
-}
-
-// TopicNames are the topics to read.
-func (c *Config) TopicNames() []string {
-	if c.Topic != "" {
-		return []string{c.Topic}
-	}
-	return c.Topics
 }
 
 // Validate reports every mistake with its path below source.kafka.
@@ -88,11 +83,13 @@ func (c *Config) validateTopics(report func(path, message string)) {
 	}
 	switch {
 	case given == 0:
-		report("topic", "is required: topic, or topics")
+		report("topic", "is required: topic, topics or topicPattern")
 	case given > 1:
 		report("topic", "give only one of topic, topics and topicPattern")
 	case c.TopicPattern != "":
-		report("topicPattern", "is not supported yet; list the topics in topics")
+		if _, err := compilePattern(c.TopicPattern); err != nil {
+			report("topicPattern", "must be a regular expression of topic names (RE2): "+err.Error())
+		}
 	}
 	for i, name := range c.Topics {
 		if name == "" || slices.Contains(c.Topics[:i], name) {

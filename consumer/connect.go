@@ -33,7 +33,7 @@ func (c *Config) Transport(dial func(ctx context.Context, network, address strin
 		Dial:           connector.connect,
 		ClientID:       clientID,
 		MetadataTTL:    5 * time.Second,
-		MetadataTopics: c.TopicNames(),
+		MetadataTopics: c.MetadataTopics(),
 	}, nil
 }
 

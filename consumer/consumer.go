@@ -166,7 +166,7 @@ func (c *Consumer) Stats() Stats {
 
 // Check tells whether the brokers answer and the topics are there.
 func (c *Consumer) Check(ctx context.Context) (partitions map[string]int, err error) {
-	topics, err := metadata(ctx, c.client, c.addr, c.cfg.TopicNames())
+	topics, err := c.cfg.lookUp(ctx, c.client, c.addr)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -193,8 +194,8 @@ const (
 // or topics that were made anew.
 const partitionCheck = 15 * time.Second
 
-// watchPartitions ends the generation when a topic has other partitions than
-// were assigned: only the leader can assign them, after a join.
+// watchPartitions ends the generation when there are other topics or partitions
+// than were assigned: only the leader can assign them, after a join.
 func (c *Consumer) watchPartitions(ctx context.Context, g *generation, ended chan<- error) {
 	tick := time.NewTicker(partitionCheck)
 	defer tick.Stop()
@@ -204,16 +205,29 @@ func (c *Consumer) watchPartitions(ctx context.Context, g *generation, ended cha
 			return
 		case <-tick.C:
 		}
-		topics, err := metadata(ctx, c.client, c.addr, c.cfg.TopicNames())
+		topics, err := c.cfg.lookUp(ctx, c.client, c.addr)
 		if err != nil {
 			continue // the fetch loops report what is wrong
 		}
-		for _, t := range topics {
-			if len(t.Partitions) != g.counts[t.Name] {
-				c.opts.Logger.Info("partitions of the topic changed, assigning anew", "topic", t.Name, "partitions", len(t.Partitions))
-				ended <- nil
-				return
-			}
+		if counts := partitionCounts(topics); !maps.Equal(counts, g.counts) {
+			c.opts.Logger.Info("topics or their partitions changed, assigning anew", "topics", len(counts), "partitions", sum(counts))
+			ended <- nil
+			return
 		}
 	}
+}
+
+func partitionCounts(topics []kafka.Topic) map[string]int {
+	counts := make(map[string]int, len(topics))
+	for _, t := range topics {
+		counts[t.Name] = len(t.Partitions)
+	}
+	return counts
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
 }

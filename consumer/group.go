@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,21 +35,22 @@ type generation struct {
 
 // join makes this process a member and returns what it was assigned.
 func (c *Consumer) join(ctx context.Context) (*generation, error) {
-	topics, err := metadata(ctx, c.client, c.addr, c.cfg.TopicNames())
+	topics, err := c.cfg.lookUp(ctx, c.client, c.addr)
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.sendJoin(ctx)
+	counts := partitionCounts(topics)
+	names := slices.Sorted(maps.Keys(counts))
+	res, err := c.sendJoin(ctx, names)
 	if err != nil {
 		return nil, err
 	}
 	g := &generation{
 		id: res.GenerationID, memberID: res.MemberID, leader: res.LeaderID == res.MemberID,
-		counts: map[string]int{},
+		counts: counts,
 	}
 	var all []topicPartition
 	for _, t := range topics {
-		g.counts[t.Name] = len(t.Partitions)
 		for _, p := range t.Partitions {
 			all = append(all, topicPartition{t.Name, p.ID})
 		}
@@ -58,7 +60,7 @@ func (c *Consumer) join(ctx context.Context) (*generation, error) {
 		GroupInstanceID: c.cfg.GroupInstanceID, ProtocolType: protocolType, ProtocolName: protocolName,
 	}
 	if g.leader {
-		request.Assignments = assignments(assign(members(res.Members), all))
+		request.Assignments = assignments(assign(c.members(res.Members, names), all))
 	}
 	syncCtx, cancel := context.WithTimeout(ctx, c.opts.RebalanceTimeout+requestTimeout)
 	defer cancel()
@@ -83,7 +85,7 @@ func (c *Consumer) join(ctx context.Context) (*generation, error) {
 
 // sendJoin joins, a second time under the member id that a first-time join is
 // answered with (KIP-394).
-func (c *Consumer) sendJoin(ctx context.Context) (*kafka.JoinGroupResponse, error) {
+func (c *Consumer) sendJoin(ctx context.Context, topics []string) (*kafka.JoinGroupResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.RebalanceTimeout+requestTimeout)
 	defer cancel()
 	for {
@@ -96,7 +98,7 @@ func (c *Consumer) sendJoin(ctx context.Context) (*kafka.JoinGroupResponse, erro
 			SessionTimeout: c.opts.SessionTimeout, RebalanceTimeout: c.opts.RebalanceTimeout,
 			ProtocolType: protocolType,
 			Protocols: []kafka.GroupProtocol{{Name: protocolName, Metadata: kafka.GroupProtocolSubscription{
-				Topics: c.cfg.TopicNames(), OwnedPartitions: owned,
+				Topics: topics, UserData: c.userData(), OwnedPartitions: owned,
 			}}},
 		})
 		if err == nil {
@@ -138,10 +140,24 @@ func (c *Consumer) forget(err error) {
 	}
 }
 
-func members(joined []kafka.JoinGroupResponseMember) []groupMember {
+// userData tells the leader of this member's pattern.
+func (c *Consumer) userData() []byte {
+	if c.cfg.TopicPattern == "" {
+		return nil
+	}
+	return []byte("topicPattern:" + c.cfg.TopicPattern)
+}
+
+// members reads what the members said of themselves. One with the leader's own
+// pattern takes the topics that the leader sees: it may not have seen a new one
+// yet, which would else go to the others alone.
+func (c *Consumer) members(joined []kafka.JoinGroupResponseMember, topics []string) []groupMember {
 	result := make([]groupMember, 0, len(joined))
 	for _, m := range joined {
 		gm := groupMember{id: m.ID, topics: m.Metadata.Topics}
+		if own := c.userData(); own != nil && bytes.Equal(m.Metadata.UserData, own) {
+			gm.topics = topics
+		}
 		for topic, partitions := range m.Metadata.OwnedPartitions {
 			for _, p := range partitions {
 				gm.owned = append(gm.owned, topicPartition{topic, p})

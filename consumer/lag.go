@@ -29,7 +29,7 @@ func (p *Progress) Lag() int64 { return max(0, p.End-p.Next) }
 
 // Progress tells how far a group is in every partition, whether it runs or not.
 func (h *History) Progress(ctx context.Context, group string) ([]Progress, error) {
-	topics, err := metadata(ctx, h.client, h.cfg.Addr(), h.cfg.TopicNames())
+	topics, err := h.cfg.lookUp(ctx, h.client, h.cfg.Addr())
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,10 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 			known[tp.topic] = true
 		}
 	}
+	begun, err := c.patternBegun(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, tp := range tps {
 		if at, ok := committed[tp]; ok && at.committed >= 0 {
 			result[tp] = at
@@ -58,9 +62,10 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 	}
 	for _, tp := range fresh {
 		// A partition without an offset in a topic that the group has been reading
-		// was added later: what it holds is new, so it is read from its beginning.
+		// was added later, and so was a topic of a pattern by which the group has
+		// been reading: what it holds is new, so it is read from its beginning.
 		start := c.cfg.Start
-		if known[tp.topic] {
+		if known[tp.topic] || begun {
 			start = Earliest
 		}
 		next, err := c.offsetAt(ctx, tp, start)
@@ -70,6 +75,29 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 		result[tp] = position{next: next, committed: -1}
 	}
 	return result, nil
+}
+
+// patternBegun tells whether the group has an offset of any topic that the
+// pattern matches. Only start: latest makes a difference of it.
+func (c *Consumer) patternBegun(ctx context.Context) (bool, error) {
+	if c.cfg.TopicPattern == "" || c.cfg.Start != Latest {
+		return false, nil
+	}
+	topics, err := c.cfg.lookUp(ctx, c.client, c.addr)
+	if err != nil {
+		return false, err
+	}
+	var tps []topicPartition
+	for _, t := range topics {
+		tps = append(tps, topicPartition{topic: t.Name})
+	}
+	committed, err := committedOffsets(ctx, c.client, c.addr, c.cfg.Group, tps)
+	for _, at := range committed {
+		if at.committed >= 0 {
+			return true, err
+		}
+	}
+	return false, err
 }
 
 // committedOffsets reads a group's offset of every partition of the topics at hand.

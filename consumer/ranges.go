@@ -78,7 +78,7 @@ func (h *History) Close() { h.transport.CloseIdleConnections() }
 
 // Ranges finds the offsets between two places in every partition of the topics.
 func (h *History) Ranges(ctx context.Context, from, to Place) ([]Range, error) {
-	topics, err := metadata(ctx, h.client, h.cfg.Addr(), h.cfg.TopicNames())
+	topics, err := h.cfg.lookUp(ctx, h.client, h.cfg.Addr())
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -81,7 +82,7 @@ func Live(ctx context.Context, config *Config) ([]Check, []transform.Evaluation,
 		return nil, nil, err
 	}
 	defer letters.CloseIdleConnections()
-	letters.MetadataTopics = slices.Concat(config.Source.Kafka.TopicNames(), []string{config.DeadLetter.Topic})
+	letters.MetadataTopics = config.Source.Kafka.MetadataTopics(config.DeadLetter.Topic)
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	failures := sink.Check(ctx, config.Target.Kinesis.Config, sink.Options{
@@ -115,7 +116,7 @@ func checkKafka(ctx context.Context, config *Config) []Check {
 		return checks
 	}
 	checks := []Check{checkRights(ctx, config)}
-	for _, topic := range config.Source.Kafka.TopicNames() {
+	for _, topic := range slices.Sorted(maps.Keys(counts)) {
 		checks = append(checks, Check{What: "topic " + topic, OK: true, Note: fmt.Sprintf("%d partitions", counts[topic])})
 	}
 	return checks

@@ -63,9 +63,15 @@ func (c *Config) defaults() {
 	if k.Group == "" {
 		k.Group = c.Name
 	}
-	if names := k.TopicNames(); c.DeadLetter.Topic == "" && destinationName.MatchString(c.Name) && len(names) > 0 {
-		c.DeadLetter.Topic = strings.Join(names[:1], "") + "." + c.Name + ".dlt"
+	if c.DeadLetter.Topic == "" && destinationName.MatchString(c.Name) {
+		// Of several topics the first one names it; a pattern names none.
+		if names := k.TopicNames(); len(names) > 0 {
+			c.DeadLetter.Topic = names[0] + "." + c.Name + ".dlt"
+		} else if k.TopicPattern != "" {
+			c.DeadLetter.Topic = c.Name + ".dlt"
+		}
 	}
+	k.DeadLetterTopic = c.DeadLetter.Topic
 	if c.Server.Listen == "" {
 		c.Server.Listen = DefaultListen
 	}

@@ -38,7 +38,10 @@ func Explain(ctx context.Context, config *Config, schemaFile, name string, text 
 	if err != nil {
 		return Explanation{}, err
 	}
-	source := transform.Source{Topic: config.Source.Kafka.TopicNames()[0]}
+	var source transform.Source
+	if names := config.Source.Kafka.TopicNames(); len(names) > 0 {
+		source.Topic = names[0]
+	}
 	return rules.explain(schemas.Event{Schema: schema, Body: body}, source)
 }
 
@@ -164,13 +167,17 @@ func explainSchema(ctx context.Context, config *Config, file string) (*schemas.S
 	if config.Source.SchemaFile != "" {
 		return schemas.ReadFile(config.Source.SchemaFile)
 	}
+	names := config.Source.Kafka.TopicNames()
+	if len(names) == 0 {
+		return nil, errors.New("source.kafka.topicPattern names no one topic whose schema to look up: give one with --schema")
+	}
 	decoder, err := schemas.NewDecoder(config.Source.Config, nil)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLookup)
 	defer cancel()
-	schema, err := decoder.Registry().Latest(ctx, config.Source.Kafka.TopicNames()[0]+"-value")
+	schema, err := decoder.Registry().Latest(ctx, names[0]+"-value")
 	if err != nil {
 		return nil, fmt.Errorf("look up the event's schema (or give one with --schema): %w", err)
 	}

@@ -80,7 +80,7 @@ func (l *later) want(d *Letter, key string) {
 func (l *later) begin(ctx context.Context) error {
 	var at []consumer.Progress
 	for p := range l.from {
-		if !slices.Contains(l.book.config.Source.Kafka.TopicNames(), p.topic) {
+		if !l.book.config.Source.Kafka.Reads(p.topic) {
 			delete(l.from, p)
 			l.first[p] = math.MaxInt64
 			continue

@@ -28,8 +28,6 @@ type letterbook struct {
 // What is settled is remembered under the source's group, ".dead-letters", and
 // the id where there is one.
 func openLetters(ctx context.Context, config *Config, id string) (_ *letterbook, err error) {
-	topic := config.Source.Kafka
-	topic.Topic, topic.Topics = config.DeadLetter.Topic, nil
 	b := &letterbook{config: config, foreign: map[int]int64{}}
 	if b.decoder, err = schemas.NewDecoder(config.Source.Config, nil); err != nil {
 		return nil, err
@@ -37,7 +35,7 @@ func openLetters(ctx context.Context, config *Config, id string) (_ *letterbook,
 	if b.rules, err = newRuleset(config, 1); err != nil {
 		return nil, err
 	}
-	if b.history, err = consumer.NewHistory(topic, nil); err != nil {
+	if b.history, err = consumer.NewHistory(config.letterTopic(), nil); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -45,7 +43,7 @@ func openLetters(ctx context.Context, config *Config, id string) (_ *letterbook,
 			b.close()
 		}
 	}()
-	b.ranges, err = b.history.Ranges(ctx, place(consumer.Earliest), place(consumer.Latest))
+	b.ranges, err = b.history.Ranges(ctx, consumer.Beginning(), consumer.End())
 	if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
 		return nil, fmt.Errorf("look at the dead-letter topic: %w", err)
 	}
@@ -55,20 +53,20 @@ func openLetters(ctx context.Context, config *Config, id string) (_ *letterbook,
 	return b, nil
 }
 
+// letterTopic is what reads the dead-letter topic, as the source is read.
+func (c *Config) letterTopic() consumer.Config {
+	topic := c.Source.Kafka
+	topic.Topic, topic.Topics, topic.TopicPattern = c.DeadLetter.Topic, nil, ""
+	return topic
+}
+
+// letterGroup is the group that says which dead letters have been dealt with.
 func letterGroup(config *Config, id string) string {
 	group := config.Source.Kafka.Group + ".dead-letters"
 	if id != "" {
 		group += "." + id
 	}
 	return group
-}
-
-func place(where string) consumer.Place {
-	p, err := consumer.ParsePlace(where)
-	if err != nil {
-		panic(err) // a constant
-	}
-	return p
 }
 
 func (b *letterbook) close() { b.history.Close() }

@@ -39,19 +39,13 @@ type topicPartition struct {
 	partition int
 }
 
-// lettersGroup is the consumer group whose offsets say which dead letters of a
-// destination have been dealt with.
-func (c *Config) lettersGroup() string { return c.Source.Kafka.Group + ".dead-letters" }
-
 func newParking(config *Config, spots *sink.Parking, holds *holds, dial func(context.Context, string, string) (net.Conn, error)) (*parking, error) {
-	letters := config.Source.Kafka
-	letters.Topic, letters.Topics = config.DeadLetter.Topic, nil
-	history, err := consumer.NewHistory(letters, dial)
+	history, err := consumer.NewHistory(config.letterTopic(), dial)
 	if err != nil {
 		return nil, err
 	}
 	return &parking{
-		spots: spots, letters: history, destination: config.Name, group: config.lettersGroup(), holds: holds,
+		spots: spots, letters: history, destination: config.Name, group: letterGroup(config, ""), holds: holds,
 		turn: make(chan struct{}, 1), read: map[int]int64{}, claims: map[topicPartition]<-chan struct{}{},
 	}, nil
 }

@@ -24,8 +24,8 @@ import (
 // settles them in the group that says so.
 func (b *bubble) settleLetters(config Config) {
 	b.t.Helper()
-	letters := config.Source.Kafka
-	letters.Topic, letters.Group = config.DeadLetter.Topic, config.lettersGroup()
+	letters := config.letterTopic()
+	letters.Group = letterGroup(&config, "")
 	c, err := consumer.New(letters, consumer.Options{Dial: b.network.DialContext, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.t.Fatal(err)

@@ -189,7 +189,7 @@ func (r *redrive) openSink(ctx context.Context) (end func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	transport.MetadataTopics = slices.Concat(config.Source.Kafka.TopicNames(), []string{config.DeadLetter.Topic})
+	transport.MetadataTopics = config.Source.Kafka.MetadataTopics(config.DeadLetter.Topic)
 	r.sink, err = sink.New(config.Target.Kinesis.Config, sink.Options{
 		Destination: config.Name, Group: config.Source.Kafka.Group,
 		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: transport,

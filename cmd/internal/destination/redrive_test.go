@@ -35,7 +35,7 @@ func (s *site) loseToLetters(choose func(*consumer.Message) bool) int {
 		s.t.Fatal(err)
 	}
 	defer history.Close()
-	ranges, err := history.Ranges(ctx, place(consumer.Earliest), place(consumer.Latest))
+	ranges, err := history.Ranges(ctx, consumer.Beginning(), consumer.End())
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -157,7 +157,7 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	if err != nil {
 		return nil, err
 	}
-	letters.MetadataTopics = slices.Concat(config.Source.Kafka.TopicNames(), []string{config.DeadLetter.Topic})
+	letters.MetadataTopics = config.Source.Kafka.MetadataTopics(config.DeadLetter.Topic)
 	d.atClose(func(context.Context) { letters.CloseIdleConnections() })
 	d.consumer, err = consumer.New(config.Source.Kafka, consumer.Options{
 		Dial: o.Dial, Logger: log, Tracer: o.tracer(),

@@ -1,0 +1,82 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// TopicNames are the topics to read by name; none where a pattern names them.
+func (c *Config) TopicNames() []string {
+	if c.Topic != "" {
+		return []string{c.Topic}
+	}
+	return c.Topics
+}
+
+// MetadataTopics are the topics that a connection's metadata must tell of: those
+// to read, and more; nil, which is all, where a pattern names them.
+func (c *Config) MetadataTopics(more ...string) []string {
+	if c.TopicPattern != "" {
+		return nil
+	}
+	return slices.Concat(c.TopicNames(), more)
+}
+
+// lookUp finds the topics to read. None yet is an error like a topic that is not
+// there yet: it is waited for.
+func (c *Config) lookUp(ctx context.Context, client *kafka.Client, addr net.Addr) ([]kafka.Topic, error) {
+	if c.TopicPattern == "" {
+		return metadata(ctx, client, addr, c.TopicNames())
+	}
+	pattern, err := compilePattern(c.TopicPattern)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := client.Metadata(ctx, &kafka.MetadataRequest{Addr: addr})
+	if err != nil {
+		return nil, fmt.Errorf("look up topics: %w", err)
+	}
+	matching := slices.DeleteFunc(slices.Clone(res.Topics), func(t kafka.Topic) bool {
+		return t.Internal || !c.matches(pattern, t.Name)
+	})
+	for _, t := range matching {
+		if t.Error != nil {
+			return nil, fmt.Errorf("look up topic %s: %w", t.Name, t.Error)
+		}
+	}
+	if len(matching) == 0 {
+		return nil, fmt.Errorf("no topic that may be read matches source.kafka.topicPattern %q yet: %w", c.TopicPattern, kafka.UnknownTopicOrPartition)
+	}
+	return matching, nil
+}
+
+// Reads tells whether a topic is one of those to read.
+func (c *Config) Reads(topic string) bool {
+	if c.TopicPattern == "" {
+		return slices.Contains(c.TopicNames(), topic)
+	}
+	pattern, err := compilePattern(c.TopicPattern)
+	return err == nil && c.matches(pattern, topic)
+}
+
+// matches tells whether a pattern means a topic. Names with the prefix are
+// Kafka's own, also those that a broker does not mark.
+func (c *Config) matches(pattern *regexp.Regexp, topic string) bool {
+	return pattern.MatchString(topic) && !strings.HasPrefix(topic, "__") && topic != c.DeadLetterTopic
+}
+
+// compilePattern makes a pattern match whole names, as Kafka's own clients do.
+func compilePattern(pattern string) (*regexp.Regexp, error) {
+	if _, err := regexp.Compile(pattern); err != nil { // of what the user wrote
+		return nil, err
+	}
+	return regexp.Compile("^(?:" + pattern + ")$")
+}
