@@ -23,7 +23,7 @@ type fetcher struct {
 	addr      net.Addr
 	claims    []*claim
 	budget    *budget
-	waits     map[int]*backoff.ExponentialBackOff // by broker, from round to round; run's own
+	waits     map[int]*backoff.ExponentialBackOff                         // by broker, from round to round; run's own
 	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
 	tracer    trace.Tracer                                                // nil: nothing is traced
 	group     string

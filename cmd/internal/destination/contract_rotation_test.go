@@ -13,16 +13,16 @@ import (
 
 // guarded is a site whose Kafka is reached by a listener, and the folder that
 // the listener's keys name files in.
-func guarded(t *testing.T, real listener, embedded string) (s *site, folder string) {
+func guarded(t *testing.T, outside listener, embedded string) (s *site, folder string) {
 	t.Helper()
 	if certificates := os.Getenv("KAFKA_CERTIFICATES"); certificates != "" {
 		s, folder = newSite(t, nil), secrets(t, certificates)
-		s.behind(real, folder)
+		s.behind(outside, folder)
 		return s, folder
 	}
 	certificates, options, dial := embeddedSecurity(t)
 	s, folder = newSiteOn(t, nil, options, dial), secrets(t, certificates)
-	s.behind(listener{real.name, s.brokers[0], embedded}, folder)
+	s.behind(listener{outside.name, s.brokers[0], embedded}, folder)
 	return s, folder
 }
 
@@ -60,15 +60,18 @@ func rotations() []rotation {
 	sasl := os.Getenv("KAFKA_SASL_BROKERS")
 	return []rotation{
 		{
-			listener{"password", sasl, passwordKeys}, mutualKeys + ", " + passwordKeys, "password",
+			listener{"password", sasl, passwordKeys},
+			mutualKeys + ", " + passwordKeys, "password",
 			text("hunter-2\n"), text("plain-secret\n"), consumer.ReasonAuthentication, "Invalid username or password",
 		},
 		{
-			listener{"authority", os.Getenv("KAFKA_MTLS_BROKERS"), mutualKeys}, mutualKeys + ", " + plainKeys, embeddedkafka.CAFile,
+			listener{"authority", os.Getenv("KAFKA_MTLS_BROKERS"), mutualKeys},
+			mutualKeys + ", " + plainKeys, embeddedkafka.CAFile,
 			another, authority, consumer.ReasonTLS, "certificate signed by unknown authority",
 		},
 		{
-			listener{"token", sasl, bearerKeys}, "", "token",
+			listener{"token", sasl, bearerKeys},
+			"", "token",
 			text(token("bearer", -time.Hour)), text(token("bearer", time.Hour)), consumer.ReasonAuthentication, "authenticate with oauthbearer",
 		},
 	}

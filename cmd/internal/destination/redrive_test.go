@@ -197,4 +197,3 @@ func TestContractRedriveBesideLiveTrafficLeavesNoOldStateAsTheLast(t *testing.T)
 		t.Errorf("%d identities have an old state as their last", left)
 	}
 }
-
