@@ -21,7 +21,7 @@ SEEDS    ?= 1000
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo sim chaos contract deployments bench fuzz image image-binary release reproducible docs ci clean
+.PHONY: help build test lint format demo sim mutations chaos contract deployments bench fuzz image image-binary release reproducible docs ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,7 @@ lint: $(LINT) $(VULN) ## golangci-lint, and known vulnerabilities
 	$(LINT) run --allow-parallel-runners .ci/gotest.go
 	$(LINT) run --allow-parallel-runners .ci/certificates.go
 	cd .ci/deployments && $(LINT) run --allow-parallel-runners ./...
+	$(LINT) run --allow-parallel-runners ./.ci/mutations
 	@.ci/vulnerabilities $(VULN) ./...
 
 format: $(LINT) ## gofumpt and goimports, in place
@@ -49,7 +50,10 @@ demo: ## the whole pipeline with nothing else installed
 sim: ## simulate worlds under random faults (SEEDS=how many, SEED=the first)
 	GOGC=400 SIM_SEEDS='$(SEEDS)' SIM_SEED='$(SEED)' go test ./cmd/internal/destination -run TestSimulation -v -timeout 2h
 
-chaos: ## kill and pause real processes amid a load, on a real Kafka (bounded, about 5 minutes)
+mutations: ## break one invariant after another on purpose; a test must catch each (ONLY=regexp)
+	go run ./.ci/mutations -only '$(ONLY)'
+
+chaos: ## kill, pause and restart real processes amid a load: members, broker, stream (bounded, about 6 minutes)
 	.ci/contract go test -tags chaos -run TestChaos -count=1 -v -timeout 20m ./cmd/internal/destination
 
 contract: ## the contract suites on real Kafka, registry and Kinesis emulator

@@ -61,3 +61,32 @@ func TestForeignOrBrokenMetadataMeansNothingHasSettled(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAnEarlierOwnerSettledStaysInTheCommitUntilItIsPassed(t *testing.T) {
+	metadata := encodeSettled(5, []span{{7, 9}, {20, 21}})
+	c := newClaim(t.Context(), topicPartition{"events", 0}, position{next: 5, committed: 5, metadata: metadata})
+	c.budget = newBudget(1)
+	take := func(offset int64) *Message {
+		m := &Message{Topic: "events", Offset: offset}
+		if !c.open(m) {
+			t.Fatal("the claim has stopped")
+		}
+		if c.before(m) {
+			c.settle(m)
+		}
+		return m
+	}
+	five, six := take(5), take(6)
+	six.Settle()
+	next, beside, changed := c.progress()
+	if got := decodeSettled(next, beside); next != 5 || !changed || !slices.Equal(got, []span{{6, 9}, {20, 21}}) {
+		t.Errorf("commits %d and %v, changed: %v", next, got, changed)
+	}
+	five.Settle()
+	take(7)
+	take(8)
+	next, beside, _ = c.progress()
+	if got := decodeSettled(next, beside); next != 9 || !slices.Equal(got, []span{{20, 21}}) {
+		t.Errorf("commits %d and %v", next, got)
+	}
+}

@@ -1,0 +1,242 @@
+package main
+
+// mutation breaks one invariant once: in file, old (which stands there exactly
+// once) becomes new. The test named by run must fail then.
+type mutation struct {
+	invariant      string
+	file, old, new string
+	pkg, run       string
+}
+
+const (
+	consumerPkg    = "./consumer"
+	sinkPkg        = "./sink"
+	transformPkg   = "./transform"
+	destinationPkg = "./cmd/internal/destination"
+
+	simulation = "TestSimulation"
+)
+
+var mutations = []mutation{
+	// What is committed.
+	{
+		"the watermark stops at what has not settled", "consumer/watermark.go",
+		"for w.head < len(w.slots) && w.slots[w.head].settled {", "for w.head < len(w.slots) {", consumerPkg, "TestWatermarkAgreesWithASimpleModelInAnySettleOrder",
+	},
+	{
+		"a message settles once", "consumer/watermark.go",
+		"if seq < w.first || i >= len(w.slots) || w.slots[i].settled {", "if seq < w.first || i >= len(w.slots) {", consumerPkg, "TestWatermark",
+	},
+	{
+		"a gap is passed only when what is below it has settled", "consumer/watermark.go",
+		"if w.head < len(w.slots) {\n\t\tlast", "if false {\n\t\tlast", consumerPkg, "TestWatermarkNeverPassesAnUnsettledMessageAcrossGaps",
+	},
+	{
+		"what has settled above the watermark is committed with it", "consumer/partition.go",
+		"append(c.mark.Above(), c.settled...)", "nil", consumerPkg, "TestWhatSettledAboveAHeldMessageIsNotHandedOutAgain",
+	},
+	{
+		"what an earlier owner settled stays in the commit", "consumer/partition.go",
+		"append(c.mark.Above(), c.settled...)", "c.mark.Above()", consumerPkg, "TestWhatAnEarlierOwnerSettledStaysInTheCommit",
+	},
+	{
+		"what an earlier owner settled is passed by", "consumer/partition.go",
+		"if c.before(m) {", "if c.before(m) && false {", consumerPkg, "TestACleanHandOverRepeatsNothing|TestWhatSettledAboveAHeldMessage",
+	},
+	{
+		"a commit under way is awaited before the last one", "consumer/generation.go",
+		"\tcommits.Wait()\n", "", consumerPkg, "TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack",
+	},
+	{
+		"the last commit is tried again", "consumer/generation.go",
+		"if err == nil || outOfGroup(err) {", "if true {", consumerPkg, "TestTheLastCommitIsTriedAgain",
+	},
+	{
+		"there is a last commit", "consumer/generation.go",
+		"if why == nil {\n\t\tlimit", "if false {\n\t\tlimit", destinationPkg, simulation,
+	},
+
+	// What is handed out.
+	{
+		"aborted records are dropped", "consumer/batch.go",
+		"if aborted || record.Offset < d.position {", "if record.Offset < d.position {", consumerPkg, "TestAbortedRecordsAreNeverHandedOut",
+	},
+	{
+		"an abort marker ends the transaction", "consumer/batch.go",
+		"if control.Type == abortMarker {", "if control.Type != abortMarker {", consumerPkg, "TestAbortedRecordsAreNeverHandedOut",
+	},
+	{
+		"a fetch from within a batch begins at its offset", "consumer/batch.go",
+		"if aborted || record.Offset < d.position {", "if aborted {", consumerPkg, "TestWhatLiesBeforeThePositionIsNotHandedOut",
+	},
+	{
+		"an offset out of range is the user's to decide", "consumer/offsets.go",
+		"if c.cfg.OnOffsetOutOfRange == Hold {", "if false {", consumerPkg, "TestAnOffsetOutOfRangeHoldsUnlessToldOtherwise",
+	},
+	{
+		"new partitions are noticed", "consumer/generation.go",
+		"if len(t.Partitions) != g.counts[t.Name] {", "if false {", consumerPkg, "TestPartitionsAddedWhileRunningAreRead",
+	},
+	{
+		"the assignment is even", "consumer/assign.go",
+		"len(result[from])-len(result[to]) > 1", "len(result[from])-len(result[to]) > 2", consumerPkg, "TestAssign",
+	},
+
+	// Hand-over: withdraw, await, commit, leave.
+	{
+		"what is in flight is awaited", "consumer/generation.go",
+		"\t\tcl.rest(ctx)\n\t\tcl.hold", "\t\tcl.hold", destinationPkg, simulation,
+	},
+	{
+		"withdrawn is not settled", "cmd/internal/destination/pipeline.go",
+		"d.message.Withdraw()", "d.message.Settle()", destinationPkg, simulation,
+	},
+	{
+		"the unsent is withdrawn", "sink/sink.go",
+		"l.withdrawIf((*Record).revoked)", "", sinkPkg, "TestWithdrawn|TestWithdrawLeaves",
+	},
+	{
+		"a failed record of an ended claim is withdrawn", "sink/settle.go",
+		"l.stale = l.stale || e.rec.revoked()", "_ = e", sinkPkg, "TestFailedRecordOfAnEndedClaimIsNotSentAgain",
+	},
+
+	// The lease.
+	{
+		"the lease counts from the sending of the heartbeat that was answered", "consumer/group.go",
+		"\tsent := time.Now()\n\t\terr := c.heartbeat(ctx, g)", "\tsent := time.Now().Add(c.opts.SessionTimeout)\n\t\terr := c.heartbeat(ctx, g)", consumerPkg, "TestLease",
+	},
+	{
+		"a refused heartbeat does not renew the lease", "consumer/group.go",
+		"end := false\n", "end := false\n\t\tc.extendLease(sent)\n", consumerPkg, "TestLease",
+	},
+	{
+		"a call ends before the lease", "sink/deliver.go",
+		"timeout = left - leaseMargin", "_ = left", sinkPkg, "TestLeaseBoundsEveryCall|TestNothingIsWrittenAfterTheDeadline",
+	},
+	{
+		"no call begins without a lease", "sink/lane.go",
+		"left < leaseMargin+minLease", "left < -1", sinkPkg, "TestLeaseBoundsEveryCall",
+	},
+	{
+		"the sink knows the lease", "cmd/internal/destination/run.go",
+		"Lease: d.consumer.Lease, ", "", destinationPkg, simulation,
+	},
+
+	// Order per key, and retries.
+	{
+		"a key is in one place", "sink/queue.go",
+		"if len(c.entries) == 1 {", "if len(c.entries) >= 1 {", sinkPkg, "TestQueue",
+	},
+	{
+		"an answer belongs to the entry at its place", "sink/deliver.go",
+		"l.result(rest[:n], now, results[0])", "l.result(rest[:n], now, results[len(results)-1])", sinkPkg, "TestOnlyTheFailedEntryIsSentAgain",
+	},
+	{
+		"a failed entry is sent again", "sink/deliver.go",
+		"l.retry(f.chain, v, now)", "l.leave(f.chain, Delivered, \"\")\n\t\t\tl.queue.Settle(f.chain)", sinkPkg, "TestOnlyTheFailedEntryIsSentAgain",
+	},
+	{
+		"the same, in the simulation", "sink/deliver.go",
+		"l.retry(f.chain, v, now)", "l.leave(f.chain, Delivered, \"\")\n\t\t\tl.queue.Settle(f.chain)", destinationPkg, simulation,
+	},
+	{
+		"only the failed entries are sent again", "sink/deliver.go",
+		"if code == \"\" {\n", "if code == \"\" && l.random.IntN(2) == 0 {\n\t\tl.keep(flights[0].chain, now, retryHeld)\n\t\treturn verdict{}\n\t}\n\tif code == \"\" {\n", sinkPkg, "TestOnlyTheFailedEntryIsSentAgain|TestRecordsArriveInOrder",
+	},
+	{
+		"what got no answer is sent again", "sink/deliver.go",
+		"l.keep(f.chain, now, v.reason)", "l.leave(f.chain, Delivered, \"\")\n\t\tl.queue.Settle(f.chain)", sinkPkg, "TestOrderSurvives|TestHourLongOutage",
+	},
+	{
+		"the same, in the simulation", "sink/deliver.go",
+		"l.keep(f.chain, now, v.reason)", "l.leave(f.chain, Delivered, \"\")\n\t\tl.queue.Settle(f.chain)", destinationPkg, simulation,
+	},
+	{
+		"what waits for its retry stays the head of its key", "sink/queue.go",
+		"c.state, c.due = chainWaiting, due\n\theap.Push(&q.waiting, c)", "e := c.entries[0]\n\tcopy(c.entries, c.entries[1:])\n\tc.entries[len(c.entries)-1] = e\n\tc.state, c.due = chainWaiting, due\n\theap.Push(&q.waiting, c)", destinationPkg, simulation,
+	},
+	{
+		"aggregates that went astray are sent again", "sink/deliver.go",
+		"&& len(flights) > 1", "&& false", sinkPkg, "TestAggregateThatWentAstray",
+	},
+	{
+		"an aggregate is of the size that was promised", "sink/aggregate.go",
+		"2 + fieldSize(len(r.Data))) }", "1 + fieldSize(len(r.Data))) }", sinkPkg, "TestAggregateIsOfTheSize|TestKeysOfOneShard",
+	},
+
+	// Holds and dead letters.
+	{
+		"a refused call is nobody's fault", "sink/retry.go",
+		"\"AccessDeniedException\":               {hold, \"access-denied\", true}", "\"AccessDeniedException\": {refuse, ReasonRejected, true}", sinkPkg, "TestHourLongOutage|TestOutageDeadLettersNothing",
+	},
+	{
+		"a held stream is probed with backoff", "sink/gate.go",
+		"g.until = now.Add(delay)", "g.until = now.Add(delay / 8)", sinkPkg, "TestHourLongOutage",
+	},
+	{
+		"a letter is written before its record settles", "sink/deadletter.go",
+		"case err == nil:\n\t\t\tfor", "case err == nil || !errors.Is(err, kafka.MessageSizeTooLarge):\n\t\t\tfor", sinkPkg, "TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder",
+	},
+	{
+		"a letter keeps its place among its key", "sink/sink.go",
+		"if r.PartitionKey != \"\" {", "if false {", sinkPkg, "TestRejectedRecordKeepsItsPlaceAmongItsKey",
+	},
+	{
+		"onExhausted decides", "sink/settle.go",
+		"OnExhausted == OnExhaustedDeadLetter", "OnExhausted != OnExhaustedDeadLetter", sinkPkg, "TestRecordThatOutlivesItsRetry",
+	},
+	{
+		"requests keep the service's limits", "sink/queue.go",
+		"b.records+records > limit", "b.records+records > limit+1", sinkPkg, "TestQueue",
+	},
+	{
+		"a partition key has 1 to 256 characters", "sink/queue.go",
+		"n < 1 || n > maxKeyRunes", "n < 1 || n > 2*maxKeyRunes", sinkPkg, "TestRecordTheStreamCannotTake",
+	},
+	{
+		"throttles slow their shard", "sink/pace.go",
+		"max(b.factor*(1-min(share, paceBackOff)), paceLeast)", "1", sinkPkg, "TestThrottledShardIsSlowedAndRecovers",
+	},
+	{
+		"what is queued is bounded", "sink/budget.go",
+		"b.records < b.maxRecords && b.bytes+bytes <= b.maxBytes", "true", sinkPkg, "TestMemoryIsBoundedAndPutBlocks",
+	},
+
+	// What is exported.
+	{
+		"a violated policy holds the export", "transform/governance.go",
+		"\tdefault:\n\t\tp.bar = &bar{Hold, err}", "\tdefault:", destinationPkg, "TestALabelThatAppearsAtRunTimeHolds",
+	},
+	{
+		"C12 is never exported", "transform/governance.go",
+		"return v, len(v.Carriers) > 0", "return v, false", transformPkg, "TestRule",
+	},
+	{
+		"fields that a policy forbids are dropped", "transform/governance.go",
+		"dropped[slices.Index(r.paths, carrier.Mapped)] = true", "", destinationPkg, "TestALabelThatAppearsAtRunTimeDropsTheField",
+	},
+	{
+		"without consent nothing but an exit leaves", "transform/transform.go",
+		"if j.consents() {", "if true {", transformPkg, "TestRule",
+	},
+	{
+		"no to all marketing overrides a channel's yes", "transform/consent.go",
+		"case all.says(consentNo):", "case false:", transformPkg, "TestRule|TestPlanAgreesWithModel",
+	},
+	{
+		"the event's bytes are checked to their end", "transform/transform.go",
+		"if !j.c.Done() {", "if j.c.Done() && false {", transformPkg, "TestEveryTruncation|TestBadInput",
+	},
+	{
+		"only mapped segments trigger", "transform/activation.go",
+		"return TriggerNone, 3, ReasonUnmappedSegment", "return TriggerNone, 3, \"\"", transformPkg, "TestRule",
+	},
+	{
+		"a registry that is away is awaited", "cmd/internal/destination/pipeline.go",
+		"if err == nil || schemas.IsMessageFault(err) {\n\t\treturn event, err\n\t}\n\tdefer", "if true {\n\t\treturn event, err\n\t}\n\tdefer", destinationPkg, "TestWhatIsNobodysFaultIsHeld",
+	},
+	{
+		"a filtered event settles", "cmd/internal/destination/pipeline.go",
+		"p.settle(m, Filtered, string(decision.Reason))\n", "", destinationPkg, "TestTheContractsMetricsAreThere",
+	},
+}
