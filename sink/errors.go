@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -23,6 +24,9 @@ func classify(act string, err error) (verdict, error) {
 			status = answer.HTTPStatusCode()
 		}
 		v := judgeCall(api.ErrorCode(), status)
+		if v.reason == HoldCredentials && clockSkew(api.ErrorMessage()) {
+			v.reason = HoldClockSkew
+		}
 		if errors.As(err, &creds) && v.action != again {
 			return verdict{hold, HoldCredentials, true}, fmt.Errorf("%s: get credentials: %s: %s", act, api.ErrorCode(), api.ErrorMessage())
 		}
@@ -41,6 +45,12 @@ func classify(act string, err error) (verdict, error) {
 		return verdict{again, retryTimeout, false}, fmt.Errorf("%s: no answer in time", act)
 	}
 	return verdict{again, retryNetwork, false}, fmt.Errorf("%s: %w", act, root(err))
+}
+
+// clockSkew tells a signature of another time from one with a wrong secret: the
+// service has one code for both.
+func clockSkew(message string) bool {
+	return strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current")
 }
 
 func timedOut(err error) bool {

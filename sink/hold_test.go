@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -9,9 +10,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -21,15 +25,19 @@ func TestHourLongOutageLosesNothingAndCostsLittle(t *testing.T) {
 		act    embeddedkinesis.Action
 		reason string
 	}{
-		"access denied":  {embeddedkinesis.Action{Code: "AccessDeniedException"}, "access-denied"},
-		"expired token":  {embeddedkinesis.Action{Code: "ExpiredTokenException"}, "expired-token"},
-		"kms disabled":   {embeddedkinesis.Action{Code: "KMSDisabledException"}, "kms-disabled"},
-		"stream missing": {embeddedkinesis.Action{Code: "ResourceNotFoundException"}, "stream-missing"},
-		"server errors":  {embeddedkinesis.Action{Code: "InternalFailure"}, "service-unavailable"},
-		"no answers":     {embeddedkinesis.Action{Drop: embeddedkinesis.DropBefore}, "service-unavailable"},
-		"lost answers":   {embeddedkinesis.Action{Drop: embeddedkinesis.DropAfter}, "service-unavailable"},
-		"hanging":        {embeddedkinesis.Action{Delay: 10 * time.Minute}, "service-unavailable"},
-		"unknown code":   {embeddedkinesis.Action{Code: "SomethingNewException"}, "unknown-error"},
+		"access denied":   {embeddedkinesis.Action{Code: "AccessDeniedException"}, "access-denied"},
+		"expired token":   {embeddedkinesis.Action{Code: "ExpiredTokenException"}, "expired-token"},
+		"kms disabled":    {embeddedkinesis.Action{Code: "KMSDisabledException"}, "kms-disabled"},
+		"stream missing":  {embeddedkinesis.Action{Code: "ResourceNotFoundException"}, "stream-missing"},
+		"server errors":   {embeddedkinesis.Action{Code: "InternalFailure"}, "service-unavailable"},
+		"no answers":      {embeddedkinesis.Action{Drop: embeddedkinesis.DropBefore}, "service-unavailable"},
+		"lost answers":    {embeddedkinesis.Action{Drop: embeddedkinesis.DropAfter}, "service-unavailable"},
+		"hanging":         {embeddedkinesis.Action{Delay: 10 * time.Minute}, "service-unavailable"},
+		"request expired": {embeddedkinesis.Action{Code: "RequestExpired"}, "clock-skew"},
+		"late clock":      {embeddedkinesis.Action{Code: "InvalidSignatureException", Message: "Signature expired: 20000101T000000Z is now earlier than 20000101T001000Z (20000101T001500Z - 5 min.)"}, "clock-skew"},
+		"early clock":     {embeddedkinesis.Action{Code: "InvalidSignatureException", Message: "Signature not yet current: 20000101T002000Z is still later than 20000101T001000Z (20000101T000500Z + 5 min.)"}, "clock-skew"},
+		"wrong secret":    {embeddedkinesis.Action{Code: "InvalidSignatureException", Message: "The request signature we calculated does not match the signature you provided."}, HoldCredentials},
+		"unknown code":    {embeddedkinesis.Action{Code: "SomethingNewException"}, "unknown-error"},
 	}
 	for name, cause := range causes {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +91,33 @@ func TestUnreachableEndpointHolds(t *testing.T) {
 		w.delivered()
 		if got := w.reported(); !slices.Equal(got, []string{"endpoint-unreachable", ""}) {
 			t.Errorf("holds reported: %q", got)
+		}
+	})
+}
+
+func TestEndpointWhoseNameDoesNotResolveHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var resolves atomic.Bool
+		var network *kfake.VirtualNetwork
+		w := newWorld(t, worldOptions{options: func(o *Options) {
+			o.Dial = func(ctx context.Context, n, address string) (net.Conn, error) {
+				if !resolves.Load() {
+					return nil, &net.OpError{Op: "dial", Net: n, Err: &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}}
+				}
+				return network.DialContext(ctx, n, address)
+			}
+		}})
+		network = w.network
+		w.put("k", 0)
+		<-time.After(time.Hour)
+		if got := w.reported(); !slices.Equal(got, []string{HoldUnreachable}) {
+			t.Fatalf("holds reported: %q", got)
+		}
+		resolves.Store(true)
+		w.oracle.await()
+		w.delivered()
+		if w.check() != 0 {
+			t.Error("duplicates")
 		}
 	})
 }

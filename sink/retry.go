@@ -42,6 +42,7 @@ const (
 	HoldExhausted       = "retries-exhausted"
 	HoldConfiguration   = "invalid-configuration"
 	HoldUnknown         = "unknown-error"
+	HoldClockSkew       = "clock-skew"
 
 	retryThrottled = "throttled"
 	retryKMS       = "kms-throttled"
@@ -93,9 +94,9 @@ var verdicts = map[string]verdict{
 	"MissingAuthenticationToken":          {hold, HoldCredentials, true},
 	"MissingAuthenticationTokenException": {hold, HoldCredentials, true},
 	"NotAuthorized":                       {hold, HoldCredentials, true},
-	"RequestExpired":                      {hold, "clock-skew", true},
-	"RequestTimeTooSkewed":                {hold, "clock-skew", true},
-	"RequestInTheFuture":                  {hold, "clock-skew", true},
+	"RequestExpired":                      {hold, HoldClockSkew, true},
+	"RequestTimeTooSkewed":                {hold, HoldClockSkew, true},
+	"RequestInTheFuture":                  {hold, HoldClockSkew, true},
 	"KMSAccessDeniedException":            {hold, "kms-access-denied", true},
 	"KMSDisabledException":                {hold, "kms-disabled", true},
 	"KMSInvalidStateException":            {hold, "kms-invalid-state", true},

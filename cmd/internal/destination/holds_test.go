@@ -7,6 +7,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -25,13 +30,14 @@ func troubles() []trouble {
 	healthy := func(b *bubble) { b.kinesis.SetScript(nil) }
 	return []trouble{
 		{"registry down", HoldRegistry, func(b *bubble) { b.registry.SetDown(true) }, func(b *bubble) { b.registry.SetDown(false) }},
+		{"registry fails", HoldRegistry, func(b *bubble) { b.registry.SetStatus(http.StatusInternalServerError) }, func(b *bubble) { b.registry.SetStatus(0) }},
 		{"registry refuses", HoldRegistry, func(b *bubble) { b.registry.SetStatus(http.StatusUnauthorized) }, func(b *bubble) { b.registry.SetStatus(0) }},
 		{"access denied", "access-denied", refuse("AccessDeniedException"), healthy},
 		{"outage", "", refuse("InternalFailure"), healthy},
 		{"key disabled", "kms-disabled", refuse("KMSDisabledException"), healthy},
 		{
-			"stream missing", "stream-missing", func(b *bubble) { b.kinesis.Delete(testStream) },
-			func(b *bubble) { b.kinesis.Create(embeddedkinesis.Stream{Name: testStream, Shards: 4}) },
+			"stream deleted and made anew", "stream-missing", func(b *bubble) { b.kinesis.Delete(testStream) },
+			func(b *bubble) { b.kinesis.Create(embeddedkinesis.Stream{Name: testStream, Shards: 7}) },
 		},
 	}
 }
@@ -56,7 +62,7 @@ func TestWhatIsNobodysFaultIsHeldForAsLongAsItTakes(t *testing.T) {
 						trouble.begin(b)
 					}
 					b.feed(g, o, 200)
-					pass(10 * time.Minute)
+					pass(time.Hour)
 					code, body := b.get(8080, "/readyz")
 					if code != http.StatusServiceUnavailable || !strings.Contains(body, "held: "+trouble.reason) {
 						t.Errorf("readyz says %d %q", code, body)
@@ -65,9 +71,9 @@ func TestWhatIsNobodysFaultIsHeldForAsLongAsItTakes(t *testing.T) {
 						t.Errorf("healthz says %d", code)
 					}
 					if n := b.log.count("held: retrying"); n > 2 {
-						t.Errorf("the cause was logged %d times in ten minutes:\n%s", n, b.log)
+						t.Errorf("the cause was logged %d times in an hour:\n%s", n, b.log)
 					}
-					if trouble.name == "stream missing" {
+					if trouble.reason == "stream-missing" {
 						o = newOracle() // what the stream held is gone with it
 					}
 					trouble.end(b)
@@ -124,5 +130,52 @@ func TestKafkaAwayAtStartIsAwaited(t *testing.T) {
 			t.Errorf("logged %d times:\n%s", n, b.log)
 		}
 		p.stop(t)
+	})
+}
+
+// A broker whose disk is full refuses what is written to it, offsets too, with
+// KAFKA_STORAGE_ERROR, and still answers reads.
+func TestABrokerWithAFullDiskIsHeldAndLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 3, embeddedkinesis.Options{})
+		g, o := newLeads(t, 41, 20), newOracle()
+		p := b.start(8080, "")
+		b.feed(g, o, 100)
+		b.settled(o.total, time.Minute, p)
+		full := b.kafka.Fault( // the test itself goes on writing events
+			kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: testLetter, Err: kerr.KafkaStorageError, Count: -1},
+			kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.KafkaStorageError, Count: -1},
+		)
+		longKey := simulatedEvent(t, strings.Repeat("x", 257), 1) // the stream takes no such partition key
+		b.produce(kafka.Message{Key: []byte("poison"), Value: []byte("no frame")}, b.message(longKey))
+		b.feed(g, o, 200)
+		pass(time.Hour)
+		code, body := b.get(8080, "/readyz")
+		if code != http.StatusServiceUnavailable || !strings.Contains(body, "held: dead-letter-topic") {
+			t.Errorf("readyz says %d %q", code, body)
+		}
+		a := p.Account()
+		if len(a.DeadLettered) != 0 || a.Delivered+sum(a.Filtered) != o.total {
+			t.Errorf("with a full disk: %+v, of %d that are no poison", a, o.total)
+		}
+		full.Remove()
+		pass(2 * time.Minute)
+		if code, body := b.get(8080, "/readyz"); code != http.StatusOK {
+			t.Errorf("with room again, readyz says %d %q", code, body)
+		}
+		a = p.Account()
+		p.stop(t)
+		if a.Unaccounted() != 0 || a.DeadLettered[ReasonMalformed] != 1 || a.DeadLettered["invalid-partition-key"] != 1 || len(b.letters()) != 2 {
+			t.Errorf("account %+v, %d letters", a, len(b.letters()))
+		}
+		if v := o.judge(b.kinesis.History(testStream)); v != (verdict{}) {
+			t.Errorf("%+v", v)
+		}
+		next := b.start(8090, "") // what settled while the disk was full is committed by now
+		pass(time.Minute)
+		if n := next.Account().Consumed; n != 0 {
+			t.Errorf("%d messages are read again", n)
+		}
+		next.stop(t)
 	})
 }
