@@ -76,6 +76,13 @@ resource "aws_iam_role" "this" {
   name               = "kinesis-destination-${var.stream_name}"
   assume_role_policy = data.aws_iam_policy_document.assume[0].json
   tags               = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = length(var.service_accounts) > 0
+      error_message = "Name the service_accounts that may assume the role."
+    }
+  }
 }
 
 resource "aws_iam_role_policy_attachment" "put" {
