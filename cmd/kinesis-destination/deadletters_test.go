@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/schemas"
+	"kinesis-destination/sink/embeddedkinesis"
 )
 
 // letters has run dead-letter what cannot be decoded: events written with a
@@ -232,5 +234,33 @@ func TestDeadLettersRefuseWrongUse(t *testing.T) {
 		if out := command(t, "", append([]string{"dead-letters"}, fields...)...); out.code != exitUsage || out.stderr == "" {
 			t.Errorf("%s: %s", args, fmt.Sprint(out))
 		}
+	}
+}
+
+func TestAnInterruptedRedriveGoesOnWhereItEnded(t *testing.T) {
+	s := startServers(t)
+	s.letters(3, 1)()
+	s.kinesis.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action {
+		return embeddedkinesis.Action{Code: "AccessDeniedException"}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stdout, stderr buffer
+	done := make(chan int, 1)
+	go func() {
+		done <- execute(ctx, []string{"dead-letters", "redrive", "-c", s.configFile, "-o", "json"}, strings.NewReader(""), &stdout, &stderr)
+	}()
+	eventually(t, "it says why it is held", func() bool { return strings.Contains(stderr.String(), "reason=access-denied") })
+	cancel()
+	var a redriveAccount
+	if code := <-done; code != exitFailed || !strings.Contains(stderr.String(), "goes on from here") {
+		t.Errorf("exit %d, %s", code, &stderr)
+	}
+	if err := json.Unmarshal([]byte(stdout.String()), &a); err != nil || a.Selected != 4 || a.Left["interrupted"] != 3+1-a.DeadLettered["malformed"] {
+		t.Errorf("%v: %+v", err, a)
+	}
+	s.kinesis.SetScript(nil)
+	if a := s.redrive("--reason", "unknown-schema"); a.Selected != 3 || a.Delivered != 3 {
+		t.Errorf("%+v", a)
 	}
 }

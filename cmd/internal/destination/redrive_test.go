@@ -77,7 +77,8 @@ func (s *site) letter(m *consumer.Message) kafka.Message {
 }
 
 // redriveAlone runs the command in a process of its own until it ends, or until
-// the stream has so many records; then it is killed.
+// the stream has so many records; then the stream stands still, so that much is
+// under way, and the process is killed.
 func (s *site) redriveAlone(program, config string, killAt int) (account Redriven) {
 	s.t.Helper()
 	command := exec.Command(program, "dead-letters", "redrive", "-c", config, "-o", "json")
@@ -88,6 +89,9 @@ func (s *site) redriveAlone(program, config string, killAt int) (account Redrive
 	}
 	if killAt > 0 {
 		s.await(2*time.Minute, "so much is redriven", func() bool { return len(s.embedded.History(s.name)) >= killAt })
+		s.embedded.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action { return embeddedkinesis.Action{Code: "InternalFailure"} })
+		pass(time.Second)
+		defer s.embedded.SetScript(nil)
 		if err := command.Process.Kill(); err != nil {
 			s.t.Fatal(err)
 		}
@@ -112,7 +116,7 @@ func TestContractRedriveWithAKillInTheMiddleLosesNothing(t *testing.T) {
 	program, config := s.binary()
 	exported := int(o.total - sum(o.filtered))
 	began := time.Now()
-	s.redriveAlone(program, config, exported/2)
+	s.redriveAlone(program, config, 3*exported/5)
 	killed := len(s.embedded.History(s.name))
 	a := s.redriveAlone(program, config, 0)
 	took := time.Since(began)
