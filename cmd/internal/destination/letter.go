@@ -20,6 +20,7 @@ const (
 	letterReason      = "x-reason"
 	letterAttempts    = "x-attempts"
 	letterFailedAt    = "x-failed-at"
+	letterParkedKey   = "x-parked-key" // with deadLetter.park
 	// letterRedrives counts how often a letter was redriven and failed again. It
 	// stands between the source's headers and those that say what happened.
 	letterRedrives = "x-redrives"
@@ -37,6 +38,7 @@ type Letter struct {
 	Message   string            `json:"message"`
 	Origin    transform.Source  `json:"origin"`
 	Written   time.Time         `json:"written"` // the source message's time
+	parked    bool              // later events of its identity follow it to the topic
 	headers   []consumer.Header // the source message's own
 	message   *consumer.Message
 }
@@ -51,6 +53,7 @@ func parseLetter(m *consumer.Message, destination string) (*Letter, bool) {
 		Partition: m.Partition, Offset: m.Offset, Stage: string(header(m, letterStage)), Reason: string(header(m, letterReason)),
 		Message: string(header(m, letterMessage)), Origin: sourceOf(m), FailedAt: m.Time, Written: m.Time, message: m,
 	}
+	l.parked = header(m, letterParkedKey) != nil
 	l.Attempts, _ = strconv.Atoi(string(header(m, letterAttempts))) // 0 where it does not say
 	if at, err := time.Parse(time.RFC3339, string(header(m, letterFailedAt))); err == nil {
 		l.FailedAt = at

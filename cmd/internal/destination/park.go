@@ -119,10 +119,10 @@ func (p *parking) look(ctx context.Context) ([]consumer.Range, func(partition in
 
 func (p *parking) note(m *consumer.Message) {
 	partition := header(m, letterPartition)
-	if string(header(m, "x-destination")) != p.destination || len(partition) != 4 {
+	if string(header(m, letterDestination)) != p.destination || len(partition) != 4 {
 		return
 	}
-	p.spots.Note(string(header(m, letterTopic)), int(binary.BigEndian.Uint32(partition)), header(m, "x-parked-key"),
+	p.spots.Note(string(header(m, letterTopic)), int(binary.BigEndian.Uint32(partition)), header(m, letterParkedKey),
 		sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
 }
 

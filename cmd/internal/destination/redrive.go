@@ -244,7 +244,9 @@ func (r *redrive) send(ctx context.Context, l *Letter) error {
 		r.settle(l, func(a *Redriven) { a.Delivered++ })
 		return nil
 	}
-	r.round = append(r.round, putEvent{id, l.Origin.Offset})
+	if !l.parked { // else the live pipeline sends nothing newer of it before it is settled
+		r.round = append(r.round, putEvent{id, l.Origin.Offset})
+	}
 	r.underway.Add(1)
 	return r.taken(r.sink.Put(ctx, r.record(l, j)))
 }

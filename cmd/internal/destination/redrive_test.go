@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,7 +90,9 @@ func (s *site) redriveAlone(program, config string, killAt int) (account Redrive
 	}
 	if killAt > 0 {
 		s.await(2*time.Minute, "so much is redriven", func() bool { return len(s.embedded.History(s.name)) >= killAt })
-		s.embedded.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action { return embeddedkinesis.Action{Code: "InternalFailure"} })
+		s.embedded.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action {
+			return embeddedkinesis.Action{Code: "InternalFailure"}
+		})
 		pass(time.Second)
 		defer s.embedded.SetScript(nil)
 		if err := command.Process.Kill(); err != nil {
@@ -196,6 +199,77 @@ func TestContractRedriveBesideLiveTrafficLeavesNoOldStateAsTheLast(t *testing.T)
 	t.Logf("%+v", total)
 	if total.Delivered == 0 || total.Superseded == 0 {
 		t.Errorf("the story tells nothing: %+v", total)
+	}
+	if left := o.lastStates(s.embedded.History(s.name)); left != 0 {
+		t.Errorf("%d identities have an old state as their last", left)
+	}
+}
+
+// Parked identities leave in order with a redrive beside the live pipeline,
+// which goes on with them only then.
+func TestContractARedriveReleasesParkedIdentitiesInOrder(t *testing.T) {
+	var refusing atomic.Bool
+	s := newSite(t, func(embeddedkinesis.Call) embeddedkinesis.Action {
+		return embeddedkinesis.Action{Entry: func(_ int, key, _ string) string {
+			if refusing.Load() && strings.HasSuffix(key, "3") {
+				return "ValidationException"
+			}
+			return ""
+		}}
+	})
+	text := s.configText() + "deadLetter: {park: true}\n"
+	config, err := Parse("site.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, config, Options{Logger: slog.New(slog.DiscardHandler)})
+	g, o := newLeads(t, 21, 40), newOracle()
+	atRestSoon := func() { s.await(time.Minute, "all events at rest", func() bool { return atRest(p) >= o.total }) }
+	s.feed(g, o, 200)
+	atRestSoon()
+	refusing.Store(true)
+	s.feed(g, o, 200)
+	atRestSoon()
+	refusing.Store(false)
+	s.feed(g, o, 200) // the stream would take them now
+	atRestSoon()
+	parked := p.sink.Parking().Count()
+	if v := o.judge(s.embedded.History(s.name)); parked == 0 || v.lost == 0 {
+		t.Fatalf("the story tells nothing: %d parked, %+v", parked, v)
+	}
+	var feeding sync.WaitGroup
+	feeding.Go(func() {
+		for range 20 {
+			s.feed(g, o, 20)
+			pass(50 * time.Millisecond)
+		}
+	})
+	total := Redriven{}
+	s.await(time.Minute, "all are released", func() bool {
+		a, err := Redrive(t.Context(), &config, RedriveOptions{MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		total.Delivered += a.Delivered
+		total.Superseded += a.Superseded
+		return p.sink.Parking().Count() == 0
+	})
+	feeding.Wait()
+	s.feed(g, o, 100)
+	s.await(time.Minute, "nothing is parked", func() bool {
+		if atRest(p) < o.total {
+			return false
+		}
+		if _, err := Redrive(t.Context(), &config, RedriveOptions{MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+			t.Fatal(err)
+		}
+		return p.sink.Parking().Count() == 0
+	})
+	p.stop(t)
+	v := o.judge(s.embedded.History(s.name))
+	t.Logf("%d identities were parked; %+v; %+v", parked, total, v)
+	if v.reordered+v.duplicates+v.unexpected != 0 || int64(v.lost) > total.Superseded {
+		t.Errorf("%+v", v)
 	}
 	if left := o.lastStates(s.embedded.History(s.name)); left != 0 {
 		t.Errorf("%d identities have an old state as their last", left)
