@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/fetch"
 )
 
 // batch is what one fetch brought for one partition.
@@ -14,6 +15,7 @@ type batch struct {
 	messages []Message
 	next     int64 // offset to go on from; nothing to hand out lies between the last message and it
 	bytes    int64
+	restart  bool // next was set anew, for the offsets before it are gone
 }
 
 // abortMarker is the type of the control record that ends an aborted
@@ -24,23 +26,27 @@ const abortMarker = 0
 // response. kafka-go's readers hand out aborted and control records; here they
 // are left out: a batch of a producer whose aborted transaction has begun is
 // dropped until that producer's abort marker. The response lists the aborted
-// transactions of its range, so no state is carried between fetches.
-func decodeBatch(tp topicPartition, position int64, p *fetch.ResponsePartition) (batch, error) {
+// transactions of its range, so no state is carried between fetches. With an
+// error, what came before the batch that cannot be read is good.
+func decodeBatch(tp topicPartition, position int64, p *fetchedPartition) (batch, error) {
 	b := batch{next: position}
-	stream, ok := p.RecordSet.Records.(*protocol.RecordStream)
-	if !ok {
-		return b, nil
-	}
-	d := decoder{tp: tp, position: position, batch: &b, aborted: map[int64]bool{}, pending: p.AbortedTransactions}
-	for _, r := range stream.Records {
-		if err := d.read(r); err != nil {
+	d := decoder{tp: tp, position: position, batch: &b, aborted: map[int64]bool{}, pending: slices.Clone(p.aborted)}
+	for rest := p.records; len(rest) > 0; {
+		raw, ok, err := nextBatch(rest)
+		if !ok && len(rest) == len(p.records) {
+			err = fmt.Errorf("%w: the broker sent %d bytes of it only", errCorrupt, len(rest))
+		}
+		if err == nil && ok {
+			err = d.readBatch(raw)
+		}
+		if err != nil {
 			return b, fmt.Errorf("read records of %s/%d: %w", tp.topic, tp.partition, err)
 		}
-	}
-	if b.next == position && len(stream.Records) > 0 {
-		// Log cleaning may leave a batch without records; the offset asked for
-		// lies in it, so nothing is there.
-		b.next++
+		if !ok {
+			break // cut short; it comes with the next fetch
+		}
+		b.next = max(b.next, raw.last+1)
+		rest = rest[len(raw.raw):]
 	}
 	return b, nil
 }
@@ -49,12 +55,33 @@ type decoder struct {
 	tp       topicPartition
 	position int64
 	batch    *batch
+	at       time.Time      // of the batch at hand, where the broker's time counts
 	aborted  map[int64]bool // producers inside an aborted transaction
-	pending  []fetch.ResponseTransaction
+	pending  []abortedTransaction
 	arena    arena
 }
 
-func (d *decoder) read(r protocol.RecordReader) error {
+// readBatch takes all records of a batch or, with an error, none.
+func (d *decoder) readBatch(raw recordBatch) error {
+	records, err := raw.records()
+	if err != nil {
+		return err
+	}
+	d.at = raw.at
+	had, bytes := len(d.batch.messages), d.batch.bytes
+	n, err := d.read(records)
+	if err == nil && raw.count >= 0 && n != raw.count {
+		err = fmt.Errorf("%d of %d records: %w", n, raw.count, io.ErrUnexpectedEOF)
+	}
+	if err != nil {
+		d.batch.messages, d.batch.bytes = d.batch.messages[:had], bytes
+		return fmt.Errorf("%w at offset %d: %w", errCorrupt, raw.base, err)
+	}
+	return nil
+}
+
+// read returns how many records there were, whether taken or not.
+func (d *decoder) read(r protocol.RecordReader) (int, error) {
 	switch r := r.(type) {
 	case *protocol.ControlBatch:
 		return d.readControl(r)
@@ -67,32 +94,30 @@ func (d *decoder) read(r protocol.RecordReader) error {
 
 // inAborted tells whether a batch of producer at offset belongs to an aborted transaction.
 func (d *decoder) inAborted(producer, offset int64) bool {
-	for i := 0; i < len(d.pending); {
-		if t := d.pending[i]; t.ProducerID == producer && t.FirstOffset <= offset {
+	d.pending = slices.DeleteFunc(d.pending, func(t abortedTransaction) bool {
+		begun := t.producer == producer && t.firstOffset <= offset
+		if begun {
 			d.aborted[producer] = true
-			d.pending = append(d.pending[:i:i], d.pending[i+1:]...)
-			continue
 		}
-		i++
-	}
+		return begun
+	})
 	return d.aborted[producer]
 }
 
-func (d *decoder) readControl(r *protocol.ControlBatch) error {
+func (d *decoder) readControl(r *protocol.ControlBatch) (n int, err error) {
 	// A control record may end a transaction that had no batch in this range.
 	d.inAborted(r.ProducerID, r.BaseOffset)
-	for {
+	for ; ; n++ {
 		record, err := r.Records.ReadRecord()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return n, nil
 		}
 		if err != nil {
-			return err
+			return n, err
 		}
-		d.batch.next = max(d.batch.next, record.Offset+1)
 		control, err := protocol.ReadControlRecord(record)
 		if err != nil {
-			return err
+			return n, err
 		}
 		if control.Type == abortMarker {
 			delete(d.aborted, r.ProducerID)
@@ -100,22 +125,21 @@ func (d *decoder) readControl(r *protocol.ControlBatch) error {
 	}
 }
 
-func (d *decoder) readRecords(r protocol.RecordReader, aborted bool) error {
-	for {
+func (d *decoder) readRecords(r protocol.RecordReader, aborted bool) (n int, err error) {
+	for ; ; n++ {
 		record, err := r.ReadRecord()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return n, nil
 		}
 		if err != nil {
-			return err
+			return n, err
 		}
-		d.batch.next = max(d.batch.next, record.Offset+1)
 		if aborted || record.Offset < d.position {
 			release(record)
 			continue
 		}
 		if err := d.add(record); err != nil {
-			return err
+			return n, err
 		}
 	}
 }
@@ -132,6 +156,9 @@ func (d *decoder) add(record *protocol.Record) error {
 	defer release(record)
 	m := Message{
 		Topic: d.tp.topic, Partition: d.tp.partition, Offset: record.Offset, Time: record.Time,
+	}
+	if !d.at.IsZero() {
+		m.Time = d.at
 	}
 	var err error
 	if m.Key, err = d.arena.copy(record.Key); err != nil {

@@ -1,27 +1,144 @@
 package consumer
 
 import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"slices"
 	"testing"
+	"time"
 
-	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/fetch"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
+
+// testBatch is an uncompressed batch of values at consecutive offsets; change
+// may alter its header before its checksum is made.
+func testBatch(base int64, values []string, change func(*kmsg.RecordBatch)) []byte {
+	b := kmsg.RecordBatch{
+		FirstOffset: base, Magic: 2, LastOffsetDelta: int32(max(len(values)-1, 0)), NumRecords: int32(len(values)),
+		FirstTimestamp: 1_000, MaxTimestamp: 5_000, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
+	}
+	for i, v := range values {
+		r := kmsg.Record{OffsetDelta: int32(i), Value: []byte(v)}
+		r.Length = int32(len(r.AppendTo(nil)) - 1) // its own length is one byte here
+		b.Records = r.AppendTo(b.Records)
+	}
+	if change != nil {
+		change(&b)
+	}
+	raw := b.AppendTo(nil)
+	binary.BigEndian.PutUint32(raw[batchLength:], uint32(len(raw)-batchLengthEnd))
+	binary.BigEndian.PutUint32(raw[batchCRC:], crc32.Checksum(raw[batchAttributes:], castagnoli))
+	return raw
+}
+
+func decodeTest(t *testing.T, position int64, set []byte) (values []string, b batch, err error) {
+	t.Helper()
+	b, err = decodeBatch(topicPartition{"events", 0}, position, &fetchedPartition{records: set})
+	for _, m := range b.messages {
+		values = append(values, string(m.Value))
+	}
+	return values, b, err
+}
 
 // A broker answers with whole batches, also when the offset asked for lies
 // within one.
 func TestWhatLiesBeforeThePositionIsNotHandedOut(t *testing.T) {
-	var records []protocol.Record
-	for offset := range int64(10) {
-		records = append(records, protocol.Record{Offset: offset, Value: protocol.NewBytes([]byte{byte(offset)})})
+	got, b, err := decodeTest(t, 4, testBatch(0, []string{"0", "1", "2", "3", "4", "5", "6"}, nil))
+	if err != nil || b.next != 7 || !slices.Equal(got, []string{"4", "5", "6"}) || b.messages[0].Offset != 4 {
+		t.Errorf("handed out %v, goes on at %d: %v", got, b.next, err)
 	}
-	stream := &protocol.RecordStream{Records: []protocol.RecordReader{&protocol.RecordBatch{Records: protocol.NewRecordReader(records...)}}}
-	b, err := decodeBatch(topicPartition{"events", 0}, 4, &fetch.ResponsePartition{RecordSet: protocol.RecordSet{Records: stream}})
-	if err != nil || b.next != 10 || len(b.messages) != 6 {
-		t.Fatalf("%d messages, next %d: %v", len(b.messages), b.next, err)
+}
+
+func TestWhatComesBeforeABatchThatCannotBeReadIsHandedOut(t *testing.T) {
+	good, next := testBatch(0, []string{"a", "b"}, nil), testBatch(2, []string{"c"}, nil)
+	for name, breakIt := range map[string]func(b []byte) []byte{
+		"a wrong checksum": func(b []byte) []byte { b[len(b)-2] ^= 1; return b },
+		"an unknown magic": func(b []byte) []byte { b[batchMagic] = 3; return b },
+		"an unknown codec": func([]byte) []byte {
+			return testBatch(2, []string{"c"}, func(b *kmsg.RecordBatch) { b.Attributes = 7 })
+		},
+		"no such compression": func([]byte) []byte {
+			return testBatch(2, []string{"c"}, func(b *kmsg.RecordBatch) { b.Attributes = 1 })
+		},
+		"too few records": func([]byte) []byte {
+			return testBatch(2, []string{"c"}, func(b *kmsg.RecordBatch) { b.NumRecords, b.LastOffsetDelta = 2, 1 })
+		},
+		"a negative count": func([]byte) []byte { return testBatch(2, nil, func(b *kmsg.RecordBatch) { b.NumRecords = -1 }) },
+		"more than fits":   func([]byte) []byte { return testBatch(2, nil, func(b *kmsg.RecordBatch) { b.NumRecords = 9 }) },
+		"a length of none": func(b []byte) []byte { binary.BigEndian.PutUint32(b[batchLength:], 6); return b },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := breakIt(slices.Clone(next))
+			got, b, err := decodeTest(t, 0, slices.Concat(good, bad, testBatch(3, []string{"d"}, nil)))
+			if !errors.Is(err, errCorrupt) || holdReason(err) != ReasonCorrupt {
+				t.Errorf("error %v", err)
+			}
+			if !slices.Equal(got, []string{"a", "b"}) || b.next != 2 {
+				t.Errorf("handed out %v, goes on at %d", got, b.next)
+			}
+			if _, b, err = decodeTest(t, 2, bad); err == nil || b.next != 2 {
+				t.Errorf("alone: goes on at %d, error %v", b.next, err)
+			}
+		})
 	}
-	for i, m := range b.messages {
-		if want := int64(4 + i); m.Offset != want || m.Value[0] != byte(want) {
-			t.Errorf("message %d: offset %d, value %v", i, m.Offset, m.Value)
+}
+
+func TestABatchCutShortComesAgainUnlessItIsTheFirst(t *testing.T) {
+	first, second := testBatch(0, []string{"a"}, nil), testBatch(1, []string{"b"}, nil)
+	for cut := 1; cut < len(second); cut++ {
+		if got, b, err := decodeTest(t, 0, slices.Concat(first, second[:cut])); err != nil || b.next != 1 || len(got) != 1 {
+			t.Fatalf("%d bytes of the second: %v, goes on at %d, error %v", cut, got, b.next, err)
+		}
+		if _, b, err := decodeTest(t, 1, second[:cut]); !errors.Is(err, errCorrupt) || b.next != 1 {
+			t.Fatalf("%d bytes of the first: goes on at %d, error %v", cut, b.next, err)
 		}
 	}
+}
+
+func TestWhatLogCleaningEmptiedIsPassedInOneStep(t *testing.T) {
+	emptied := testBatch(10, nil, func(b *kmsg.RecordBatch) { b.LastOffsetDelta = 499 })
+	gaps := testBatch(510, []string{"x"}, func(b *kmsg.RecordBatch) { b.LastOffsetDelta = 9 })
+	got, b, err := decodeTest(t, 10, slices.Concat(emptied, gaps))
+	if err != nil || !slices.Equal(got, []string{"x"}) || b.next != 520 {
+		t.Errorf("handed out %v, goes on at %d, error %v", got, b.next, err)
+	}
+	if _, b, err = decodeTest(t, 200, emptied); err != nil || b.next != 510 {
+		t.Errorf("from its middle: goes on at %d, error %v", b.next, err)
+	}
+}
+
+func TestTheTimeIsThatOfTheAppendWhereTheTopicSaysSo(t *testing.T) {
+	for attributes, want := range map[int16]int64{0: 1_000, appendTimeBit: 5_000} {
+		_, b, err := decodeTest(t, 0, testBatch(0, []string{"a"}, func(b *kmsg.RecordBatch) { b.Attributes = attributes }))
+		if err != nil || !b.messages[0].Time.Equal(time.UnixMilli(want)) {
+			t.Errorf("attributes %d: %v, error %v", attributes, b.messages[0].Time, err)
+		}
+	}
+}
+
+// FuzzFetchResponse: no answer of a broker is trusted.
+func FuzzFetchResponse(f *testing.F) {
+	var answer []byte
+	answer = append(answer, make([]byte, 10)...)
+	answer = append(answer, 0, 0, 0, 1, 0, 1, 'e', 0, 0, 0, 1)
+	answer = append(answer, make([]byte, 30)...)
+	answer = append(answer, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	batch := testBatch(0, []string{"a", "b"}, nil)
+	answer = binary.BigEndian.AppendUint32(answer, uint32(len(batch)))
+	f.Add(append(answer, batch...), int64(0))
+	f.Fuzz(func(t *testing.T, answer []byte, position int64) {
+		w := wire{rest: answer}
+		res, err := w.response(fetchRackVersion)
+		if err != nil {
+			return
+		}
+		for i := range res.partitions {
+			p := &res.partitions[i]
+			b, _ := decodeBatch(p.topicPartition, position, p)
+			if b.next < position {
+				t.Errorf("goes back from %d to %d", position, b.next)
+			}
+		}
+	})
 }

@@ -1,11 +1,8 @@
 package consumer
 
 import (
-	"context"
 	"errors"
-	"io"
 	"net"
-	"strings"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -57,13 +54,7 @@ func holdReason(err error) string {
 	}
 	var code kafka.Error
 	if !errors.As(err, &code) {
-		var netErr net.Error
-		switch {
-		case errors.As(err, &netErr), errors.Is(err, context.DeadlineExceeded),
-			errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
-			return ReasonUnreachable
-		case strings.Contains(err.Error(), "crc32"), strings.Contains(err.Error(), "unsupported message version"),
-			strings.Contains(err.Error(), "unsupported compression"):
+		if errors.Is(err, errCorrupt) {
 			return ReasonCorrupt
 		}
 		return ReasonUnreachable

@@ -66,9 +66,6 @@ func (c *Config) Validate(report func(path, message string)) {
 	if !slices.Contains([]string{Hold, Earliest, Latest}, c.OnOffsetOutOfRange) {
 		report("onOffsetOutOfRange", "must be hold, earliest or latest")
 	}
-	if c.ClientRack != "" {
-		report("clientRack", "fetching from the nearest replica is not supported yet; remove the key")
-	}
 	c.TLS.Validate(func(path, message string) { report("tls."+path, message) })
 	c.SASL.validate(func(path, message string) { report("sasl."+path, message) })
 	c.validateIAM(report)

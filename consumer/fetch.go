@@ -5,19 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol/fetch"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // fetcher brings messages to the claims of one generation: one loop and one
-// request under way per broker, several partitions in a request. It is built on
-// the raw fetch call because only that one carries the aborted transactions.
+// request under way per broker, several partitions in a request.
 type fetcher struct {
+	rack      string
 	transport *kafka.Transport
 	client    *kafka.Client
 	addr      net.Addr
@@ -79,7 +79,7 @@ func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim) {
 		}
 		loops.Go(func() {
 			defer cancel()
-			f.loop(ctx, claims, wait)
+			f.loop(ctx, id, claims, wait)
 		})
 	}
 	loops.Wait()
@@ -95,39 +95,46 @@ func (f *fetcher) leaders(ctx context.Context) (map[int][]*claim, error) {
 	if err != nil {
 		return nil, err
 	}
-	leader := map[topicPartition]int{}
+	found := map[topicPartition]kafka.Partition{}
 	for _, t := range topics {
 		for _, p := range t.Partitions {
 			if p.Error == nil || errors.Is(p.Error, kafka.ReplicaNotAvailable) {
-				leader[topicPartition{t.Name, p.ID}] = p.Leader.ID
+				found[topicPartition{t.Name, p.ID}] = p
 			}
 		}
 	}
 	brokers := map[int][]*claim{}
 	for _, c := range f.claims {
-		id, ok := leader[c.topicPartition]
+		p, ok := found[c.topicPartition]
 		if !ok {
 			return nil, fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, kafka.LeaderNotAvailable)
 		}
+		id := c.source(p, time.Now())
 		brokers[id] = append(brokers[id], c)
 	}
 	return brokers, nil
 }
 
 // loop fetches for the claims of one broker until ctx ends or a leader changed.
-func (f *fetcher) loop(ctx context.Context, claims []*claim, wait *backoff.ExponentialBackOff) {
-	for ctx.Err() == nil {
+func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *backoff.ExponentialBackOff) {
+	for turn := 0; ctx.Err() == nil; turn++ {
 		ready := f.await(ctx, claims)
-		if len(ready) == 0 {
+		if len(ready) == 0 || followedLongEnough(claims, time.Now()) {
 			return
 		}
-		err := f.fetch(ctx, ready)
+		// Only the first partition that has something may exceed a request's
+		// limits: each must be the first now and then.
+		first := turn % len(ready)
+		err := f.fetch(ctx, node, slices.Concat(ready[first:], ready[:first]))
 		switch {
 		case err == nil:
 			wait.Reset()
 		case ctx.Err() != nil:
 			return
 		default:
+			if f.leaveFollowers(node, claims) {
+				return
+			}
 			f.holdAll(claims, err)
 			pause(ctx, wait.NextBackOff())
 			return // look the leaders up again: the broker may be gone for good
@@ -170,91 +177,95 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 }
 
 // fetch asks one broker once and passes on what came.
-func (f *fetcher) fetch(ctx context.Context, claims []*claim) error {
+func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
-	defer cancel()
-	response, err := f.transport.RoundTrip(ctx, f.addr, fetchRequest(claims))
+	res, err := roundTrip(ctx, f.transport, f.addr, f.request(node, claims))
 	if err != nil {
-		return fmt.Errorf("fetch: %w", err)
+		return err
 	}
-	var stale error
 	byName := make(map[topicPartition]*claim, len(claims))
 	for _, c := range claims {
 		byName[c.topicPartition] = c
 	}
-	res := response.(*fetch.Response)
-	if res.ErrorCode != 0 {
-		return fmt.Errorf("fetch: %w", kafka.Error(res.ErrorCode))
-	}
-	for i := range res.Topics {
-		for j := range res.Topics[i].Partitions {
-			p := &res.Topics[i].Partitions[j]
-			c := byName[topicPartition{res.Topics[i].Topic, int(p.Partition)}]
-			if c == nil {
-				continue
-			}
-			switch err := f.take(ctx, c, p, began); {
-			case errors.Is(err, errStale):
-				stale = err
-			case err != nil: // this partition's own trouble: the others go on
-				c.hold(holdReason(err), err)
-				c.notBefore = time.Now().Add(c.wait.NextBackOff())
-			default:
-				c.wait.Reset()
-			}
+	var stale error
+	for i := range res.partitions {
+		p := &res.partitions[i]
+		c := byName[p.topicPartition]
+		if c == nil {
+			continue
+		}
+		switch err := f.take(ctx, c, p, began); {
+		case errors.Is(err, errStale):
+			stale = err
+		case err != nil: // this partition's own trouble: the others go on
+			c.hold(holdReason(err), err)
+			c.notBefore = time.Now().Add(c.wait.NextBackOff())
+		default:
+			c.wait.Reset()
 		}
 	}
 	return stale
 }
 
-func fetchRequest(claims []*claim) *fetch.Request {
-	topics := map[string][]fetch.RequestPartition{}
+func roundTrip(ctx context.Context, transport *kafka.Transport, addr net.Addr, call *fetchCall) (*fetchResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
+	defer cancel()
+	answer, err := transport.RoundTrip(ctx, addr, call)
+	if err != nil {
+		return nil, fmt.Errorf("fetch: %w", err)
+	}
+	res := answer.(*fetchResponse)
+	if res.code != 0 {
+		return nil, fmt.Errorf("fetch: %w", kafka.Error(res.code))
+	}
+	return res, nil
+}
+
+func (f *fetcher) request(node int, claims []*claim) *fetchCall {
+	rack := f.rack
 	for _, c := range claims {
-		topics[c.topic] = append(topics[c.topic], fetch.RequestPartition{
-			Partition: int32(c.partition), CurrentLeaderEpoch: -1, LogStartOffset: -1,
-			FetchOffset: c.position, PartitionMaxBytes: partitionMaxBytes,
-		})
+		if time.Now().Before(c.leaderUntil) {
+			rack = "" // a leader that knows the rack may send its reader away
+		}
 	}
-	request := &fetch.Request{
-		ReplicaID: -1, MaxWaitTime: int32(fetchMaxWait.Milliseconds()), MinBytes: 1, MaxBytes: fetchMaxBytes,
-		IsolationLevel: readCommitted, SessionID: -1, SessionEpoch: -1,
-	}
-	for topic, partitions := range topics {
-		request.Topics = append(request.Topics, fetch.RequestTopic{Topic: topic, Partitions: partitions})
-	}
-	return request
+	call := newFetchCall(node, claims)
+	call.RackID = rack
+	return call
 }
 
 // take hands one partition's part of a response to its claim, whose queue has room.
-func (f *fetcher) take(ctx context.Context, c *claim, p *fetch.ResponsePartition, began time.Time) error {
-	switch code := kafka.Error(p.ErrorCode); {
+func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, began time.Time) error {
+	switch code := kafka.Error(p.code); {
+	case p.code != 0 && c.follower >= 0:
+		// Behind the leader, or no replica any more: only the leader's word counts.
+		c.unfollow()
+		return errStale
 	case code == kafka.OffsetOutOfRange:
 		return f.outOfRange(ctx, c)
 	case code == kafka.NotLeaderForPartition, code == kafka.FencedLeaderEpoch, code == kafka.UnknownLeaderEpoch:
 		return errStale
-	case p.ErrorCode != 0:
+	case p.code != 0:
 		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, lacking(code, readTopic, c.topic))
+	case p.replica >= 0 && f.rack != "" && c.follow(int(p.replica), time.Now()):
+		return errStale
 	}
-	b, err := decodeBatch(c.topicPartition, c.position, p)
-	if err != nil {
-		return err
-	}
-	c.hold("", nil)
+	b, broken := decodeBatch(c.topicPartition, c.position, p)
 	c.mu.Lock()
-	c.end = p.HighWatermark
-	if p.LastStableOffset >= 0 {
-		c.end = p.LastStableOffset
+	c.end = p.highWatermark
+	if p.lastStable >= 0 {
+		c.end = p.lastStable
 	}
 	c.mu.Unlock()
-	if b.next == c.position {
-		return nil
+	if b.next > c.position {
+		c.position = b.next
+		f.trace(ctx, c, &b, began)
+		f.budget.take(b.bytes)
+		c.batches <- b // there is room: only this loop sends
 	}
-	c.position = b.next
-	f.trace(ctx, c, &b, began)
-	f.budget.take(b.bytes)
-	c.batches <- b // there is room: only this loop sends
-	return nil
+	if broken == nil {
+		c.hold("", nil)
+	}
+	return broken
 }
 
 // outOfRange goes where the configuration says. By default that is nowhere: the
@@ -265,6 +276,7 @@ func (f *fetcher) outOfRange(ctx context.Context, c *claim) error {
 		return err
 	}
 	c.position = next
+	c.batches <- batch{next: next, restart: true} // there is room: only this loop sends
 	return nil
 }
 

@@ -37,6 +37,7 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 	defer stopReading()
 	failed := make(chan error, len(g.claims))
 	f := &fetcher{
+		rack:      c.cfg.ClientRack,
 		transport: c.fetch, client: c.client, addr: c.addr, claims: g.claims,
 		budget: newBudget(c.opts.Budget), reset: c.resetOffset, tracer: c.opts.Tracer, group: c.cfg.Group,
 	}

@@ -27,12 +27,15 @@ type world struct {
 	config  Config
 }
 
-func newWorld(t *testing.T, partitions int) *world {
+func newWorld(t *testing.T, partitions int, ports ...int) *world {
 	t.Helper()
+	if len(ports) == 0 {
+		ports = []int{9092}
+	}
 	w := &world{t: t, network: new(kfake.VirtualNetwork)}
 	var err error
 	w.kafka, err = embeddedkafka.Start(embeddedkafka.Options{
-		Listen: w.network.Listen, Ports: []int{9092}, Topics: map[string]int{"events": partitions},
+		Listen: w.network.Listen, Ports: ports, Topics: map[string]int{"events": partitions},
 	})
 	if err != nil {
 		t.Fatal(err)

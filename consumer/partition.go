@@ -36,6 +36,10 @@ type claim struct {
 	notBefore time.Time                   // when to try again after an error of this partition
 	wait      *backoff.ExponentialBackOff // how long that takes
 
+	follower    int       // the replica that is fetched from; -1: the leader
+	followUntil time.Time // when the leader is asked again
+	leaderUntil time.Time // only the leader serves until then
+
 	mu        sync.Mutex
 	mark      watermark
 	pending   int           // handed out, neither settled nor withdrawn
@@ -60,6 +64,7 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 		metadata:       at.metadata,
 		settled:        decodeSettled(at.committed, at.metadata),
 		end:            -1,
+		follower:       -1,
 		changed:        make(chan struct{}, 1),
 	}
 	c.ctx, c.revoke = context.WithCancel(ctx)
@@ -92,6 +97,10 @@ func (c *claim) work(handler Handler) error {
 					}
 					return err
 				}
+			}
+			if b.restart {
+				c.restart(b.next)
+				continue
 			}
 			c.advance(b.next)
 		}
@@ -166,6 +175,15 @@ func (c *claim) advance(next int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mark.Advance(next)
+}
+
+// restart goes on from where the configuration said, backwards too; what an
+// earlier owner had settled is of the offsets that are gone.
+func (c *claim) restart(next int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mark.Restart(next)
+	c.settled = nil
 }
 
 func (c *claim) settle(m *Message) {

@@ -7,7 +7,6 @@ import (
 	"net"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol/fetch"
 )
 
 // ErrNoMessage is wrapped by what says why an offset holds no message to read.
@@ -35,13 +34,13 @@ func Peek(ctx context.Context, cfg Config, dial func(ctx context.Context, networ
 	switch {
 	case errors.Is(err, kafka.OffsetOutOfRange):
 		return nil, fmt.Errorf("offset %d: %w: the partition has %s", offset, ErrNoMessage, p.span(ctx))
-	case err != nil:
-		return nil, err
 	case holds(b, offset):
 		return &b.messages[0], nil
-	case at.LastStableOffset >= 0 && offset >= at.LastStableOffset && offset < at.HighWatermark:
+	case err != nil:
+		return nil, err
+	case at.lastStable >= 0 && offset >= at.lastStable && offset < at.highWatermark:
 		return nil, fmt.Errorf("offset %d: %w: a transaction that is still open holds it back", offset, ErrNoMessage)
-	case offset >= at.HighWatermark:
+	case offset >= at.highWatermark:
 		return nil, fmt.Errorf("offset %d: %w yet: the partition has %s", offset, ErrNoMessage, p.span(ctx))
 	}
 	if _, b, err = p.fetch(ctx, offset, readUncommitted); err == nil && holds(b, offset) {
@@ -74,28 +73,39 @@ func (p *peek) lookUp(ctx context.Context) error {
 	return nil
 }
 
-func (p *peek) fetch(ctx context.Context, offset int64, isolation int8) (*fetch.ResponsePartition, batch, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
-	defer cancel()
-	request := fetchRequest([]*claim{{topicPartition: p.topicPartition, position: offset}})
-	request.IsolationLevel = isolation
-	answer, err := p.transport.RoundTrip(ctx, p.addr, request)
+func (p *peek) fetch(ctx context.Context, offset int64, isolation int8) (*fetchedPartition, batch, error) {
+	leader, err := p.leader(ctx)
 	if err != nil {
-		return nil, batch{}, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, err)
+		return nil, batch{}, err
 	}
-	res := answer.(*fetch.Response)
-	if res.ErrorCode != 0 {
-		return nil, batch{}, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, kafka.Error(res.ErrorCode))
+	call := newFetchCall(leader, []*claim{{topicPartition: p.topicPartition, position: offset}})
+	call.IsolationLevel = isolation
+	res, err := roundTrip(ctx, p.transport, p.addr, call)
+	if err != nil {
+		return nil, batch{}, err
 	}
-	if len(res.Topics) != 1 || len(res.Topics[0].Partitions) != 1 {
+	if len(res.partitions) != 1 {
 		return nil, batch{}, fmt.Errorf("fetch %s/%d: the answer is not about it", p.topic, p.partition)
 	}
-	at := &res.Topics[0].Partitions[0]
-	if at.ErrorCode != 0 {
-		return at, batch{}, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, kafka.Error(at.ErrorCode))
+	at := &res.partitions[0]
+	if at.code != 0 {
+		return at, batch{}, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, kafka.Error(at.code))
 	}
 	b, err := decodeBatch(p.topicPartition, offset, at)
 	return at, b, err
+}
+
+func (p *peek) leader(ctx context.Context) (int, error) {
+	topics, err := metadata(ctx, p.client(), p.addr, []string{p.topic})
+	if err != nil {
+		return 0, err
+	}
+	for _, found := range topics[0].Partitions {
+		if found.ID == p.partition {
+			return found.Leader.ID, found.Error
+		}
+	}
+	return 0, fmt.Errorf("find the leader of %s/%d: %w", p.topic, p.partition, kafka.LeaderNotAvailable)
 }
 
 // span says which offsets the partition has.

@@ -181,6 +181,9 @@ func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) 
 			return ctx.Err()
 		case errors.Is(err, kafka.OffsetOutOfRange):
 			return fmt.Errorf("read %s/%d from offset %d: %w", r.Topic, r.Partition, at, err)
+		case errors.Is(err, errCorrupt) && b.next > at: // what came before it is good
+		case errors.Is(err, errCorrupt):
+			return err
 		case err != nil:
 			pause(ctx, wait.NextBackOff())
 			continue
@@ -194,7 +197,7 @@ func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) 
 				return err
 			}
 		}
-		if b.next == at && answer.LastStableOffset >= 0 && at >= answer.LastStableOffset {
+		if b.next == at && answer.lastStable >= 0 && at >= answer.lastStable {
 			return nil // a transaction that is still open holds the rest back
 		}
 		at = b.next

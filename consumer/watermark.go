@@ -57,6 +57,16 @@ func (w *watermark) Advance(next int64) {
 	w.next = max(w.next, next)
 }
 
+// Restart notes that what follows begins at next, be it before what was opened
+// last: the topic was made anew.
+func (w *watermark) Restart(next int64) {
+	if w.head < len(w.slots) {
+		w.slots[len(w.slots)-1].next = next
+		return
+	}
+	w.next = next
+}
+
 // Next is the offset to commit.
 func (w *watermark) Next() int64 { return w.next }
 
