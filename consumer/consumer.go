@@ -21,9 +21,9 @@ type Consumer struct {
 	group  *kafka.Client // join, sync, heartbeat, commit, leave: on connections of its own
 
 	groupTransport *kafka.Transport
-	groupHeld      string // last reported reason; Run's own
 
 	mu         sync.Mutex
+	groupHeld  string // last reported reason
 	memberID   string
 	lease      time.Time   // until when this process is sure to be a member
 	generation *generation // the last one
@@ -89,11 +89,14 @@ func (c *Consumer) Run(ctx context.Context, handler Handler) error {
 	return c.leave(ctx)
 }
 
-// holdGroup reports why there is no assignment, once per change; of rights that
+// holdGroup reports why there is no assignment, or none that lasts, once per change; of rights that
 // lack each time, as they are granted one after the other.
 func (c *Consumer) holdGroup(reason string, err error) {
-	if c.groupHeld != reason || denied(err) {
-		c.groupHeld = reason
+	c.mu.Lock()
+	changed := c.groupHeld != reason || denied(err)
+	c.groupHeld = reason
+	c.mu.Unlock()
+	if changed {
 		c.opts.Hold("", -1, reason, err)
 	}
 }

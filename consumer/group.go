@@ -188,8 +188,8 @@ func assignments(assigned map[string][]topicPartition) []kafka.SyncGroupRequestA
 func (c *Consumer) heartbeats(ctx context.Context, g *generation, ended chan<- error) {
 	tick := time.NewTicker(c.opts.HeartbeatInterval)
 	defer tick.Stop()
-	told := false
-	failing := false
+	told, held := false, false
+	failing := time.Time{} // since when; zero: it does not
 	for {
 		select {
 		case <-ctx.Done():
@@ -211,11 +211,22 @@ func (c *Consumer) heartbeats(ctx context.Context, g *generation, ended chan<- e
 		case outOfGroup(err):
 			end = true
 		default:
-			if !failing {
+			if failing.IsZero() {
+				failing = sent
 				c.opts.Logger.Warn("heartbeat failed, trying again", "error", err)
 			}
+			if time.Since(failing) > ordinaryDelay { // nothing is sent once the lease is over
+				held = true
+				c.holdGroup(holdReason(err), err)
+			}
 		}
-		failing = err != nil
+		if err == nil {
+			failing = time.Time{}
+			if held {
+				held = false
+				c.holdGroup("", nil)
+			}
+		}
 		if end && !told {
 			told = true
 			ended <- err

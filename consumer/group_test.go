@@ -177,3 +177,23 @@ func TestPartitionsAddedWhileRunningAreRead(t *testing.T) {
 		}
 	})
 }
+
+func TestAMemberWhoseHeartbeatsFailSaysSoBeforeItsLeaseIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		m := w.member(Options{}, settle)
+		pass(10 * time.Second)
+		before := len(m.reasons())
+		faults := w.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.GroupAuthorizationFailed, Count: -1})
+		pass(20 * time.Second)
+		if got := m.reasons()[before:]; len(got) == 0 || got[0] != ReasonAccessDenied || time.Until(m.Lease()) <= 0 {
+			t.Errorf("holds %v, the lease lasts for %v", got, time.Until(m.Lease()))
+		}
+		faults.Remove()
+		pass(20 * time.Second)
+		if got := m.reasons(); got[len(got)-1] != "" {
+			t.Errorf("still held: %v", got)
+		}
+		m.stop(t)
+	})
+}
