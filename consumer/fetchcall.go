@@ -178,7 +178,7 @@ func (w *wire) response(version int16) (*fetchResponse, error) {
 
 func (w *wire) partition(version int16) fetchedPartition {
 	p := fetchedPartition{replica: -1}
-	p.topicPartition.partition = int(w.int32())
+	p.partition = int(w.int32())
 	p.code = w.int16()
 	p.highWatermark = w.int64()
 	p.lastStable = w.int64()
