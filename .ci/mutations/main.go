@@ -22,7 +22,7 @@ import (
 )
 
 // limit bounds one mutant's test: a mutation may make it wait for ever.
-const limit = time.Minute
+const limit = 2 * time.Minute
 
 func main() {
 	only := flag.String("only", "", "run the mutations whose invariant, file or test matches")
@@ -49,7 +49,7 @@ func run(only string, seed int) error {
 		return errors.New("-only matches no mutation")
 	}
 	began := time.Now()
-	t := tester{env: append(os.Environ(), "SIM_SEEDS=100", fmt.Sprintf("SIM_SEED=%d", seed))}
+	t := tester{env: append(os.Environ(), "SIM_SEEDS=400", "GOGC=400", fmt.Sprintf("SIM_SEED=%d", seed))}
 	if err := t.sound(chosen); err != nil {
 		return err
 	}
