@@ -61,8 +61,11 @@ start_kafka() {
     .ci/kafka.properties .ci/kafka.security.properties >"$5/server.properties"
   "${command[@]}" kafka.tools.StorageTool format -t kinesis-destination-ci -c "$5/server.properties" \
     --add-scram 'SCRAM-SHA-256=[name=scram,password=scram-secret]' --add-scram 'SCRAM-SHA-512=[name=scram,password=scram-secret]' >"$run/kafka.log" 2>&1
-  "${command[@]}" kafka.Kafka "$5/server.properties" >>"$run/kafka.log" 2>&1 &
-  pids+=($!)
+  # A script of its own and a file with the process's number: `make chaos` ends the broker and starts it again.
+  printf '#!/usr/bin/env bash\nexec %s >>%q 2>&1\n' "${command[*]@Q} kafka.Kafka ${5@Q}/server.properties" "$run/kafka.log" >"$run/kafka-start"
+  chmod +x "$run/kafka-start"
+  "$run/kafka-start" &
+  echo $! >"$run/kafka.pid"
   await kafka $! grep -q 'Kafka Server started' "$run/kafka.log"
 }
 
@@ -102,6 +105,7 @@ registry_answers() {
 # stop_servers ends what was started here: asked first, after 15 s by force.
 stop_servers() {
   local pid begin=$SECONDS
+  [ ! -f "$run/kafka.pid" ] || pids+=("$(<"$run/kafka.pid")")
   [ ${#pids[@]} -gt 0 ] || return 0
   kill "${pids[@]}" 2>/dev/null || true
   for pid in "${pids[@]}"; do

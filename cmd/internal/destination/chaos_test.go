@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -13,91 +14,179 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink/embeddedkinesis"
 )
 
-// TestChaosProcessesKilledAndPaused has real processes killed (kill -9), paused
-// for longer than their session and woken up again (SIGSTOP, SIGCONT), and the
-// stream taken away, amid a load. By the oracle of the simulation nothing is
-// lost and nothing out of order; repetitions are allowed. `make chaos` runs it
-// on a real Kafka.
+// chaos is a site of real processes: members, a broker and a stream, each of
+// which can be killed.
+type chaos struct {
+	*site
+	rnd             *rand.Rand
+	program, config string
+	members         []*exec.Cmd
+	broker          *broker
+	emulator        *emulator
+	verifier        *verifier
+	serials         map[string]int64
+	faults          map[string]int
+}
+
+// TestChaosProcessesKilledAndPaused has two, three and five members killed
+// (kill -9), told to leave (SIGTERM), joined and paused for longer than their
+// session, the broker and the stream killed and started again, and the stream
+// hung, in a seeded order amid a load. By the oracle of the simulation nothing
+// is lost and nothing out of order; repetitions are allowed. `make chaos` runs it.
 func TestChaosProcessesKilledAndPaused(t *testing.T) {
 	seed := setting(t, "SIM_SEED", rand.Uint64()>>1)
 	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 5))
-	random := embeddedkinesis.Random(seed, embeddedkinesis.Rates{Throttle: .02, CallFails: .01, LostAfter: .01})
-	s := newSite(t, func(c embeddedkinesis.Call) embeddedkinesis.Action {
-		action := random(c)
-		action.DelayAnswer = 20 * time.Millisecond
-		return action
-	})
-	program, config := s.binary()
-	v := newVerifier()
-	serials := map[string]int64{}
-	feed := func(n int) {
-		var messages []kafka.Message
-		for range n {
-			key := fmt.Sprintf("profile-%d", rnd.IntN(50))
-			serials[key]++
-			e := simulatedEvent(t, key, serials[key])
-			v.expect(key, simulatedRecord(e.Serial))
-			messages = append(messages, kafka.Message{Key: []byte(key), Value: s.framed(e.Body)})
+	e := startEmulator(t, seed)
+	t.Setenv("KINESIS_ENDPOINT", e.url)
+	c := &chaos{
+		site: newSite(t, nil), rnd: rand.New(rand.NewPCG(seed, 5)), broker: findBroker(t), emulator: e,
+		verifier: newVerifier(), serials: map[string]int64{}, faults: map[string]int{},
+	}
+	e.streamName = c.name
+	c.program, c.config = c.binary()
+	began := time.Now()
+	for _, round := range []struct {
+		members int
+		faults  []func()
+	}{
+		{2, []func(){c.pauseMember, c.killEmulator}},
+		{3, []func(){func() { c.restartBroker(syscall.SIGKILL) }, c.hangEmulator}},
+		{5, []func(){func() { c.restartBroker(syscall.SIGTERM) }, c.killEmulator}},
+	} {
+		for len(c.members) < round.members {
+			c.join()
 		}
-		s.produce(messages...)
-	}
-	launch := func() *exec.Cmd { return s.run(program, config) }
-	signal := func(c *exec.Cmd, sig syscall.Signal) {
-		if err := c.Process.Signal(sig); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stored := func() int { return len(s.embedded.History(s.name)) }
-	moves := func() { // somebody delivers
-		before := stored()
-		feed(200)
-		s.await(3*time.Minute, "records arrive", func() bool { return stored() > before+20 })
-	}
-
-	members := []*exec.Cmd{launch(), launch()}
-	moves()
-	for round := range 2 {
-		// Paused amid the load, for longer than the session: a successor takes
-		// over, and the sleeper wakes up in the middle of what it was doing.
-		feed(3000)
-		signal(members[0], syscall.SIGSTOP)
-		pass(consumer.DefaultSessionTimeout + 10*time.Second)
-		moves()
-		signal(members[0], syscall.SIGCONT)
-		moves()
-
-		feed(3000)
-		signal(members[1], syscall.SIGKILL)
-		_ = members[1].Wait()
-		members[1] = launch()
-		moves()
-
-		s.embedded.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action {
-			return embeddedkinesis.Action{Code: "InternalFailure"}
-		})
-		feed(500)
-		pass(10 * time.Second)
-		s.embedded.SetScript(random)
-		moves()
-		t.Logf("round %d: %d records", round, stored())
-	}
-	s.await(5*time.Minute, "all offsets committed", s.committed)
-	for _, m := range members {
-		signal(m, syscall.SIGTERM)
-		if err := m.Wait(); err != nil {
-			t.Errorf("exit after SIGTERM: %v", err)
+		c.moves()
+		happens := append(round.faults, c.killMember, c.leave, c.join)
+		c.rnd.Shuffle(len(happens), func(i, j int) { happens[i], happens[j] = happens[j], happens[i] })
+		for _, fault := range happens {
+			c.feed(400)
+			fault()
+			c.moves()
+			t.Logf("%4v: %d members, %d records, %v", time.Since(began).Round(time.Second), len(c.members), c.emulator.stored(), c.faults)
 		}
 	}
-	for _, r := range s.embedded.History(s.name) {
-		v.stored(r.PartitionKey, r.Data)
+	c.await(5*time.Minute, "all offsets committed", c.committed)
+	for len(c.members) > 0 {
+		c.end(0)
 	}
-	result := v.verdict(&Config{})
-	t.Logf("lost %d, reordered %d, repetitions %d of %d records; 2 pauses, 2 kills, 2 outages, %v", result.Missing, result.Reordered, result.Duplicates, result.Expected, s.embedded.Counters())
+	for _, r := range e.journal(t) {
+		c.verifier.stored(r.PartitionKey, r.Data)
+	}
+	result := c.verifier.verdict(&Config{})
+	t.Logf("lost %d, reordered %d, repetitions %d of %d records in %v; %v; the stream's: %v", result.Missing, result.Reordered,
+		result.Duplicates, result.Expected, time.Since(began).Round(time.Second), c.faults, e.counters)
 	if !result.OK() || result.Unknown > 0 {
 		t.Errorf("seed %d: %+v", seed, *result)
 	}
+}
+
+// feed writes events of a few identities, and expects their records.
+func (c *chaos) feed(n int) {
+	c.t.Helper()
+	var messages []kafka.Message
+	for range n {
+		key := fmt.Sprintf("profile-%d", c.rnd.IntN(50))
+		c.serials[key]++
+		e := simulatedEvent(c.t, key, c.serials[key])
+		c.verifier.expect(key, simulatedRecord(e.Serial))
+		messages = append(messages, kafka.Message{Key: []byte(key), Value: c.framed(e.Body)})
+	}
+	c.produce(messages...)
+}
+
+// moves waits until somebody delivers what is written now.
+func (c *chaos) moves() {
+	c.t.Helper()
+	before := c.emulator.stored()
+	c.feed(200)
+	c.await(3*time.Minute, "records arrive", func() bool { return c.emulator.stored() > before+20 })
+}
+
+func (c *chaos) count(fault string) { c.faults[fault]++ }
+
+func (c *chaos) join() {
+	c.members = append(c.members, c.run(c.program, c.config))
+	c.count("joined")
+}
+
+// pick chooses a member that may go; one stays.
+func (c *chaos) pick() int {
+	if len(c.members) == 1 {
+		c.join()
+	}
+	return c.rnd.IntN(len(c.members))
+}
+
+func (c *chaos) leave() {
+	c.end(c.pick())
+	c.count("left")
+}
+
+// end tells a member to leave, and awaits that.
+func (c *chaos) end(i int) {
+	c.t.Helper()
+	m := c.members[i]
+	c.members = slices.Delete(c.members, i, i+1)
+	send(c.t, m.Process, syscall.SIGTERM)
+	if err := m.Wait(); err != nil {
+		c.t.Errorf("exit after SIGTERM: %v", err)
+	}
+}
+
+func (c *chaos) killMember() {
+	i := c.pick()
+	m := c.members[i]
+	c.members = slices.Delete(c.members, i, i+1)
+	send(c.t, m.Process, syscall.SIGKILL)
+	_ = m.Wait() // it was killed
+	c.count("member killed")
+}
+
+// pauseMember lets a member sleep for longer than its session: a successor takes
+// over, and the sleeper wakes up in the middle of what it was doing.
+func (c *chaos) pauseMember() {
+	m := c.members[c.pick()]
+	c.feed(3000)
+	send(c.t, m.Process, syscall.SIGSTOP)
+	pass(consumer.DefaultSessionTimeout + 10*time.Second)
+	c.moves()
+	send(c.t, m.Process, syscall.SIGCONT)
+	c.count("member paused")
+}
+
+func (c *chaos) restartBroker(sig syscall.Signal) {
+	c.feed(2000)
+	c.broker.restart(c.t, sig)
+	c.await(2*time.Minute, "the broker is back", c.writable)
+	c.count("broker " + sig.String())
+}
+
+// writable tells whether the broker leads every partition again. Metadata do not
+// tell: the client keeps some for a while.
+func (c *chaos) writable() bool {
+	ends := map[string][]kafka.OffsetRequest{}
+	for p := range sitePartitions {
+		ends[c.topic] = append(ends[c.topic], kafka.LastOffsetOf(p))
+	}
+	res, err := c.kafka.ListOffsets(c.t.Context(), &kafka.ListOffsetsRequest{Topics: ends})
+	return err == nil && len(res.Topics[c.topic]) == sitePartitions &&
+		!slices.ContainsFunc(res.Topics[c.topic], func(p kafka.PartitionOffsets) bool { return p.Error != nil })
+}
+
+func (c *chaos) killEmulator() {
+	c.feed(2000)
+	c.emulator.restart(c.t)
+	c.count("stream killed")
+}
+
+// hangEmulator keeps every answer back for longer than a request may take.
+func (c *chaos) hangEmulator() {
+	c.feed(2000)
+	send(c.t, c.emulator.process, syscall.SIGSTOP)
+	pass(12 * time.Second)
+	send(c.t, c.emulator.process, syscall.SIGCONT)
+	c.count("stream hung")
 }
