@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/segmentio/kafka-go"
 
-	"kinesis-destination/consumer"
 	"kinesis-destination/sink/embeddedkinesis"
 	"kinesis-destination/transform"
 )
@@ -134,16 +133,35 @@ func TestEveryAlertLeadsToItsPlaceInTheRunbook(t *testing.T) {
 			t.Errorf("the runbook has no %s", link[1])
 		}
 	}
-	for _, reason := range []string{
-		HoldRegistry, HoldViolation, consumer.ReasonUnreachable, consumer.ReasonAccessDenied, consumer.ReasonTopicMissing,
-		consumer.ReasonOutOfRange, consumer.ReasonGroupProtocol, consumer.ReasonCorrupt, consumer.ReasonKafka,
-		ReasonMalformed, ReasonUnknownSchema, ReasonInvalidSchema,
-	} {
-		if !strings.Contains(string(runbook), "`"+reason+"`") {
+	for _, reason := range slices.Concat(declaredReasons(t, "../../../consumer"), declaredReasons(t, "../../../sink"), declaredReasons(t, ".")) {
+		if reason != ReasonTombstone && !strings.Contains(string(runbook), "`"+reason+"`") {
 			t.Errorf("the runbook does not know %s", reason)
 		}
 	}
 	if want := `reason="` + string(transform.ReasonConsent) + `"`; !strings.Contains(string(alerts), want) {
 		t.Errorf("no alert looks at %s", want)
 	}
+}
+
+// declaredReasons are the reason words of holds and dead letters that a package declares.
+func declaredReasons(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reasons []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\t(?:Reason|Hold)[A-Z]\w* += "([a-z-]+)"`).FindAllStringSubmatch(string(text), -1) {
+			reasons = append(reasons, m[1])
+		}
+	}
+	if len(reasons) < 3 {
+		t.Errorf("%s declares only %v", dir, reasons)
+	}
+	return reasons
 }
