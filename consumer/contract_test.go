@@ -21,26 +21,60 @@ import (
 // Kafka that the environment names, else on the embedded one.
 func realOrEmbedded(t *testing.T) Config {
 	t.Helper()
+	c, _ := realOrEmbeddedTopic(t, kafka.TopicConfig{NumPartitions: 4})
+	return c
+}
+
+// realOrEmbeddedTopic is one for a new topic of the given kind; the cluster is
+// nil where it is a real one.
+func realOrEmbeddedTopic(t *testing.T, topic kafka.TopicConfig) (Config, *embeddedkafka.Cluster) {
+	t.Helper()
 	var brokers []string
+	var cluster *embeddedkafka.Cluster
 	if named := os.Getenv("KAFKA_BROKERS"); named != "" {
 		brokers = strings.Split(named, ",")
 	} else {
-		cluster, err := embeddedkafka.Start(embeddedkafka.Options{})
-		if err != nil {
+		var err error
+		if cluster, err = embeddedkafka.Start(embeddedkafka.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(cluster.Close)
 		brokers = cluster.ListenAddrs()
 	}
-	name := fmt.Sprintf("consumer-%d", time.Now().UnixNano())
-	client := kafka.Client{Addr: kafka.TCP(brokers...), Transport: &kafka.Transport{MetadataTopics: []string{name}}}
-	res, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: name, NumPartitions: 4, ReplicationFactor: 1}}})
-	if err != nil || res.Errors[name] != nil {
+	topic.Topic, topic.ReplicationFactor = fmt.Sprintf("consumer-%d", time.Now().UnixNano()), max(topic.ReplicationFactor, 1)
+	createTopic(t, brokers, topic)
+	c := Config{Brokers: brokers, Topic: topic.Topic, Group: topic.Topic}
+	c.Defaults()
+	return c, cluster
+}
+
+func createTopic(t *testing.T, brokers []string, topic kafka.TopicConfig) {
+	t.Helper()
+	transport := &kafka.Transport{MetadataTopics: []string{topic.Topic}}
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}
+	res, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{topic}})
+	if err != nil || res.Errors[topic.Topic] != nil {
 		t.Fatal("create the topic:", err, res)
 	}
-	c := Config{Brokers: brokers, Topic: name, Group: name}
-	c.Defaults()
-	return c
+}
+
+// testProducer writes to the partitions that the records name.
+func testProducer(t *testing.T, config Config, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	producer, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(config.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(producer.Close)
+	return producer
+}
+
+func produceAll(t *testing.T, producer *kgo.Client, records ...*kgo.Record) {
+	t.Helper()
+	if err := producer.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // collector runs a member that settles what it gets.
@@ -48,8 +82,9 @@ type collector struct {
 	*Consumer
 	stop func()
 
-	mu   sync.Mutex
-	seen []string
+	mu    sync.Mutex
+	seen  []string
+	holds []string
 }
 
 func collect(t *testing.T, config Config) *collector {
@@ -57,7 +92,12 @@ func collect(t *testing.T, config Config) *collector {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &collector{}
 	var err error
-	if c.Consumer, err = New(config, Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}); err != nil {
+	hold := func(_ string, _ int, reason string, _ error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.holds = append(c.holds, reason)
+	}
+	if c.Consumer, err = New(config, Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Hold: hold}); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
@@ -84,6 +124,12 @@ func (c *collector) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.seen)
+}
+
+func (c *collector) held(reason string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.holds) > 0 && c.holds[len(c.holds)-1] == reason
 }
 
 func within(t *testing.T, limit time.Duration, what string, done func() bool) {
