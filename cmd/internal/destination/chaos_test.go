@@ -91,7 +91,7 @@ func (c *chaos) feed(n int) {
 		key := fmt.Sprintf("profile-%d", c.rnd.IntN(50))
 		c.serials[key]++
 		e := simulatedEvent(c.t, key, c.serials[key])
-		c.verifier.expect(key, simulatedRecord(e.Serial))
+		c.verifier.expect(key, simulatedRecord(e.Serial), "")
 		messages = append(messages, kafka.Message{Key: []byte(key), Value: c.framed(e.Body)})
 	}
 	c.produce(messages...)

@@ -285,7 +285,7 @@ func (s *simulation) produce() {
 		s.produced++
 		m := s.message(simulatedEvent(s.t, key, int64(s.serials[key])))
 		messages = append(messages, m)
-		s.verifier.expect(key, simulatedRecord(int64(s.serials[key])))
+		s.verifier.expect(key, simulatedRecord(int64(s.serials[key])), "")
 	}
 	if len(messages) > 0 {
 		s.bubble.produce(messages...)

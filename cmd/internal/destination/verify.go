@@ -19,7 +19,7 @@ type Verification struct {
 	Consumed     int64            `json:"consumed"` // events of the range
 	Expected     int64            `json:"expected"` // records that they make by the configuration
 	Filtered     map[string]int64 `json:"filtered"`
-	DeadLettered map[string]int64 `json:"deadLettered"` // by the configuration; not looked for
+	DeadLettered map[string]int64 `json:"deadLettered"` // by the configuration, or found on the dead-letter topic in place of a record
 	Found        int64            `json:"found"`
 	Missing      int64            `json:"missing"`
 	Reordered    int64            `json:"reordered"`  // stand only after a newer record of their key, or leave an old state as the last
@@ -57,6 +57,9 @@ func Verify(ctx context.Context, config *Config, from, to consumer.Place) (*Veri
 	if late > 0 {
 		v.result.Undecided = append(v.result.Undecided, fmt.Sprintf("%d offsets of the range are not committed yet: they are not judged", late))
 	}
+	if err := v.readLetters(ctx, config); err != nil {
+		return nil, err
+	}
 	if err := v.readTopic(ctx, config, history, ranges); err != nil {
 		return nil, err
 	}
@@ -79,15 +82,17 @@ type verifier struct {
 	result   Verification
 	seed     maphash.Seed
 	expected map[string]*sequence
-	oldest   time.Time // of the range's events, less the slack
+	oldest   time.Time                   // of the range's events, less the slack
+	dead     map[transform.Source]string // reasons of the letters that are on the dead-letter topic
 }
 
 // sequence is what is expected of one key, and how much of it has been found.
 type sequence struct {
 	documents []uint64
 	found     []bool
-	next      int // behind the newest that was found
-	last      int // where the latest record of the key in the stream belongs
+	dead      []string // why a letter stands for it; empty: none does
+	next      int      // behind the newest that was found
+	last      int      // where the latest record of the key in the stream belongs
 }
 
 func newVerifier() *verifier {
@@ -95,6 +100,22 @@ func newVerifier() *verifier {
 		seed: maphash.MakeSeed(), expected: map[string]*sequence{},
 		result: Verification{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Undecided: []string{}},
 	}
+}
+
+// readLetters notes which events have a dead letter, settled or not.
+func (v *verifier) readLetters(ctx context.Context, config *Config) error {
+	letters, err := openLetters(ctx, config, "")
+	if err != nil {
+		return err
+	}
+	defer letters.close()
+	v.dead = map[transform.Source]string{}
+	return letters.read(ctx, func(_ *consumer.Message, l *Letter) error {
+		if l != nil {
+			v.dead[l.Origin] = l.Reason
+		}
+		return nil
+	})
 }
 
 func (v *verifier) readTopic(ctx context.Context, config *Config, history *consumer.History, ranges []consumer.Range) error {
@@ -138,7 +159,7 @@ func (v *verifier) event(ctx context.Context, decoder *schemas.Decoder, rules *r
 	case transform.Filter:
 		v.result.Filtered[string(decision.Reason)]++
 	case transform.Export:
-		v.expect(decision.PartitionKey, decision.Data)
+		v.expect(decision.PartitionKey, decision.Data, v.dead[transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}])
 	case transform.Hold:
 		return fmt.Errorf("offset %d of %s/%d is held: %w", m.Offset, m.Topic, m.Partition, err)
 	default:
@@ -147,7 +168,9 @@ func (v *verifier) event(ctx context.Context, decoder *schemas.Decoder, rules *r
 	return nil
 }
 
-func (v *verifier) expect(key string, document []byte) {
+// expect notes a record that must stand in the stream, unless a letter, dead for
+// the reason, stands for it.
+func (v *verifier) expect(key string, document []byte, dead string) {
 	s := v.expected[key]
 	if s == nil {
 		s = &sequence{}
@@ -155,6 +178,7 @@ func (v *verifier) expect(key string, document []byte) {
 	}
 	s.documents = append(s.documents, maphash.Bytes(v.seed, document))
 	s.found = append(s.found, false)
+	s.dead = append(s.dead, dead)
 	v.result.Expected++
 }
 
@@ -192,8 +216,13 @@ func (v *verifier) stored(key string, document []byte) {
 
 func (v *verifier) verdict(config *Config) *Verification {
 	for _, s := range v.expected {
-		for _, found := range s.found {
-			if !found {
+		for i, found := range s.found {
+			switch {
+			case found:
+			case s.dead[i] != "":
+				v.result.Expected--
+				v.result.DeadLettered[s.dead[i]]++
+			default:
 				v.result.Missing++
 			}
 		}
@@ -211,7 +240,7 @@ func (v *verifier) verdict(config *Config) *Verification {
 	}
 	if v.result.Missing > 0 {
 		v.result.Undecided = append(v.result.Undecided,
-			"a missing record may have been exported under earlier rules, be on the dead-letter topic, or be past the stream's retention")
+			"a missing record may have been exported under earlier rules, or be past the retention of the stream or of the dead-letter topic")
 	}
 	return &v.result
 }

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/datadriven"
 
 	"kinesis-destination/consumer"
+	"kinesis-destination/sink/embeddedkinesis"
 )
 
 func TestVerifierStories(t *testing.T) {
@@ -17,7 +19,7 @@ func TestVerifierStories(t *testing.T) {
 		v := newVerifier()
 		topic, stream, _ := strings.Cut(d.Input, "|")
 		for document := range strings.FieldsSeq(topic) {
-			v.expect(document[:1], []byte(document))
+			v.expect(document[:1], []byte(document), "")
 		}
 		for document := range strings.FieldsSeq(stream) {
 			v.stored(document[:1], []byte(document))
@@ -38,7 +40,7 @@ func TestVerifierFindsEveryBreach(t *testing.T) {
 		var stream []string
 		for i := range n {
 			document := fmt.Sprint("document ", i)
-			v.expect("a", []byte(document))
+			v.expect("a", []byte(document), "")
 			stream = append(stream, document)
 		}
 		breach := rnd.IntN(3)
@@ -60,6 +62,20 @@ func TestVerifierFindsEveryBreach(t *testing.T) {
 	}
 }
 
+// whole verifies the whole topic.
+func (s *site) whole() *Verification {
+	s.t.Helper()
+	config, err := Parse("site.yaml", []byte(s.configText()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	v, err := Verify(s.t.Context(), &config, consumer.Beginning(), consumer.End())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return v
+}
+
 func TestContractVerifyTellsThatTheStreamHoldsWhatTheTopicMakes(t *testing.T) {
 	s := newSite(t, nil)
 	g, o := newLeads(t, 18, 50), newOracle()
@@ -67,33 +83,34 @@ func TestContractVerifyTellsThatTheStreamHoldsWhatTheTopicMakes(t *testing.T) {
 	p := s.start()
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) == o.total })
 	p.stop(t)
-	config, err := Parse("site.yaml", []byte(s.configText()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	verify := func() *Verification {
-		t.Helper()
-		from, err := consumer.ParsePlace("earliest")
-		if err != nil {
-			t.Fatal(err)
-		}
-		to, err := consumer.ParsePlace("latest")
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := Verify(t.Context(), &config, from, to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	v := verify()
+	v := s.whole()
 	if !v.OK() || v.Consumed != o.total || v.Found != o.total-sum(o.filtered) || v.Duplicates+v.Unknown != 0 || sum(v.Filtered) != sum(o.filtered) {
 		t.Errorf("%+v", v)
 	}
 	// What the group has not come to yet is not said to be missing.
 	s.feed(g, o, 100)
-	if v := verify(); !v.OK() || len(v.Undecided) < 2 {
+	if v := s.whole(); !v.OK() || len(v.Undecided) < 2 {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestContractVerifyFindsALetterInPlaceOfARecord(t *testing.T) {
+	var refused atomic.Int64
+	s := newSite(t, func(embeddedkinesis.Call) embeddedkinesis.Action {
+		return embeddedkinesis.Action{Entry: func(_ int, key, _ string) string {
+			if strings.HasSuffix(key, "7") && refused.Add(1) <= 3 {
+				return "ValidationException"
+			}
+			return ""
+		}}
+	})
+	g, o := newLeads(t, 18, 50), newOracle()
+	s.feed(g, o, 500)
+	p := s.start()
+	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) == o.total })
+	p.stop(t)
+	v := s.whole()
+	if !v.OK() || v.DeadLettered["rejected"] != 3 || v.Found != v.Expected || v.Found != o.total-sum(o.filtered)-3 {
 		t.Errorf("%+v", v)
 	}
 }
