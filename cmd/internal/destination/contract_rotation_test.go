@@ -133,7 +133,7 @@ func TestContractAMechanismThatIsNotOfferedIsSaidBeforeTheStart(t *testing.T) {
 // ends with the token. Whoever does not authenticate again loses the connection.
 func TestContractSessionsThatEndAreRenewedUnnoticed(t *testing.T) {
 	sasl := os.Getenv("KAFKA_SASL_BROKERS")
-	const life = 4 * time.Second
+	const life = 8 * time.Second
 	for _, l := range []listener{{"plain", sasl, plainKeys}, {"oauthbearer", sasl, bearerKeys}} {
 		if l.broker == "" && l.name != "plain" {
 			continue // the embedded Kafka does not know the mechanism
@@ -146,7 +146,7 @@ func TestContractSessionsThatEndAreRenewedUnnoticed(t *testing.T) {
 			p := s.start()
 			rounds := 1
 			if s.real {
-				rounds = 12 // of a second: three lives
+				rounds = 16 // of a second: two lives
 			}
 			s.await(60*time.Second, "an assignment", func() bool { return len(p.Stats().Partitions) > 0 })
 			for range rounds {

@@ -73,7 +73,11 @@ func secrets(t *testing.T, certificates string) string {
 
 func put(t *testing.T, file, content string) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+	err := os.WriteFile(file+".new", []byte(content), 0o600)
+	if err == nil { // whoever reads meanwhile gets the old file or the new one, as of a rotated secret
+		err = os.Rename(file+".new", file)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
