@@ -22,7 +22,10 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 
 	ended := make(chan error, 2)
 	background.Go(func() { c.heartbeats(life, g, ended) })
-	if g.leader {
+	// A static leader that was restarted is not told that it leads: the coordinator
+	// spares the group an assignment. A member that does not lead and looks joins
+	// again without moving anything.
+	if g.leader || c.cfg.GroupInstanceID != "" {
 		background.Go(func() { c.watchPartitions(life, g, ended) })
 	}
 	begun, why := c.begin(ctx, g, ended)

@@ -90,22 +90,21 @@ func TestContractTimesAreOfCreationOrOfAppendAsTheTopicSays(t *testing.T) {
 func TestContractCleanedTransactionsAreReadAsCommitted(t *testing.T) {
 	config, embedded := realOrEmbeddedTopic(t, kafka.TopicConfig{NumPartitions: 1, ConfigEntries: []kafka.ConfigEntry{
 		{ConfigName: "cleanup.policy", ConfigValue: "compact"}, {ConfigName: "min.cleanable.dirty.ratio", ConfigValue: "0.01"},
-		{ConfigName: "segment.ms", ConfigValue: "1000"}, {ConfigName: "retention.ms", ConfigValue: "-1"},
+		{ConfigName: "segment.ms", ConfigValue: "100"}, {ConfigName: "retention.ms", ConfigValue: "-1"},
 	}})
 	producer := testProducer(t, config, kgo.TransactionalID(config.Topic))
-	at := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC) // an hour a record: each begins a segment
 	const keys, rounds = 5, 6
 	latest := map[string]string{}
 	var want []string
 	for round := range rounds {
+		pass(150 * time.Millisecond) // each begins a segment: only those before the last one are cleaned
 		if err := producer.BeginTransaction(); err != nil {
 			t.Fatal(err)
 		}
 		commit := kgo.TransactionEndTry(round%2 == 0)
 		for key := range keys {
-			at = at.Add(time.Hour)
 			k, v := fmt.Sprint(key), fmt.Sprintf("%d/%d", round, key)
-			produceAll(t, producer, &kgo.Record{Topic: config.Topic, Key: []byte(k), Value: []byte(v), Timestamp: at})
+			produceAll(t, producer, &kgo.Record{Topic: config.Topic, Key: []byte(k), Value: []byte(v)})
 			if commit {
 				latest[k], want = v, append(want, v)
 			}
@@ -114,6 +113,16 @@ func TestContractCleanedTransactionsAreReadAsCommitted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	pass(150 * time.Millisecond)
+	// What follows ends the last segment that is cleaned.
+	if err := producer.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	produceAll(t, producer, &kgo.Record{Topic: config.Topic, Key: []byte("end"), Value: []byte("end")})
+	if err := producer.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+		t.Fatal(err)
+	}
+	latest["end"], want = "end", append(want, "end")
 	check := func() (n int) {
 		var got []string
 		held := map[string]string{}
