@@ -89,8 +89,10 @@ func TestContractTimesAreOfCreationOrOfAppendAsTheTopicSays(t *testing.T) {
 // before and after log cleaning.
 func TestContractCleanedTransactionsAreReadAsCommitted(t *testing.T) {
 	config, embedded := realOrEmbeddedTopic(t, kafka.TopicConfig{NumPartitions: 1, ConfigEntries: []kafka.ConfigEntry{
-		{ConfigName: "cleanup.policy", ConfigValue: "compact"}, {ConfigName: "min.cleanable.dirty.ratio", ConfigValue: "0.01"},
-		{ConfigName: "segment.ms", ConfigValue: "100"}, {ConfigName: "retention.ms", ConfigValue: "-1"},
+		{ConfigName: "cleanup.policy", ConfigValue: "compact"},
+		{ConfigName: "min.cleanable.dirty.ratio", ConfigValue: "0.01"},
+		{ConfigName: "segment.ms", ConfigValue: "100"},
+		{ConfigName: "retention.ms", ConfigValue: "-1"},
 	}})
 	producer := testProducer(t, config, kgo.TransactionalID(config.Topic))
 	const keys, rounds = 5, 6
