@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"slices"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -64,14 +65,16 @@ func Lacking(ctx context.Context, cfg Config, dial func(ctx context.Context, net
 		return nil, err
 	}
 	defer transport.CloseIdleConnections()
-	topics, err := permittedOnTopics(ctx, transport, cfg.Brokers, append(cfg.TopicNames(), write...))
+	read := len(cfg.TopicNames())
+	names := slices.Concat(cfg.TopicNames(), write)
+	topics, err := permittedOnTopics(ctx, transport, cfg.Brokers, names)
 	if err != nil {
 		return nil, err
 	}
 	var missing []string
-	for i, name := range append(cfg.TopicNames(), write...) {
+	for i, name := range names {
 		bit, right := bitRead, readTopic
-		if i >= len(cfg.TopicNames()) {
+		if i >= read {
 			bit, right = bitWrite, writeTopic
 		}
 		if operations, known := topics[name]; known && !permitted(operations, bit) {

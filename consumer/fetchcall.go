@@ -70,7 +70,7 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 		return nil, fmt.Errorf("the broker answers fetch requests up to version %d only: Kafka 0.11 or newer is needed", c.version)
 	}
 	const correlation = 1 // a connection has one request under way
-	if err := protocol.WriteRequest(rw, c.version, correlation, "kinesis-destination", &c.Request); err != nil {
+	if err := protocol.WriteRequest(rw, c.version, correlation, clientID, &c.Request); err != nil {
 		return nil, err
 	}
 	var size [4]byte

@@ -49,18 +49,12 @@ func (c *Consumer) join(ctx context.Context) (*generation, error) {
 		id: res.GenerationID, memberID: res.MemberID, leader: res.LeaderID == res.MemberID,
 		counts: counts,
 	}
-	var all []topicPartition
-	for _, t := range topics {
-		for _, p := range t.Partitions {
-			all = append(all, topicPartition{t.Name, p.ID})
-		}
-	}
 	request := &kafka.SyncGroupRequest{
 		Addr: c.addr, GroupID: c.cfg.Group, GenerationID: g.id, MemberID: g.memberID,
 		GroupInstanceID: c.cfg.GroupInstanceID, ProtocolType: protocolType, ProtocolName: protocolName,
 	}
 	if g.leader {
-		request.Assignments = assignments(assign(c.members(res.Members, names), all))
+		request.Assignments = assignments(assign(c.members(res.Members, names), allPartitions(topics)))
 	}
 	syncCtx, cancel := context.WithTimeout(ctx, c.opts.RebalanceTimeout+requestTimeout)
 	defer cancel()

@@ -33,12 +33,7 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 	if err != nil {
 		return nil, err
 	}
-	var tps []topicPartition
-	for _, t := range topics {
-		for _, p := range t.Partitions {
-			tps = append(tps, topicPartition{t.Name, p.ID})
-		}
-	}
+	tps := allPartitions(topics)
 	slices.SortFunc(tps, compareTopicPartitions)
 	committed, err := committedOffsets(ctx, h.client, h.cfg.Addr(), group, tps)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 type Ledger struct {
 	history *History
 	group   string
+	ranges  []Range
 	parts   map[topicPartition]*ledgerPart
 }
 
@@ -34,11 +35,11 @@ var ErrLedgerMoved = errors.New("another process has changed the group's offsets
 
 // Ledger reads what a group has settled of the topics.
 func (h *History) Ledger(ctx context.Context, group string, ranges []Range) (*Ledger, error) {
-	l := &Ledger{history: h, group: group, parts: map[topicPartition]*ledgerPart{}}
+	l := &Ledger{history: h, group: group, ranges: ranges, parts: map[topicPartition]*ledgerPart{}}
 	for _, r := range ranges {
-		l.parts[topicPartition{r.Topic, r.Partition}] = &ledgerPart{at: position{committed: -1}, done: map[int64]bool{}, end: r.From}
+		l.parts[r.topicPartition()] = &ledgerPart{at: position{committed: -1}, done: map[int64]bool{}, end: r.From}
 	}
-	found, err := l.found(ctx)
+	found, err := h.positions(ctx, group, ranges)
 	if err != nil {
 		return nil, err
 	}
@@ -48,17 +49,6 @@ func (h *History) Ledger(ctx context.Context, group string, ranges []Range) (*Le
 		}
 	}
 	return l, nil
-}
-
-func (l *Ledger) found(ctx context.Context) (map[topicPartition]position, error) {
-	var tps []topicPartition
-	for tp := range l.parts {
-		tps = append(tps, tp)
-	}
-	if len(tps) == 0 {
-		return nil, nil
-	}
-	return committedOffsets(ctx, l.history.client, l.history.cfg.Addr(), l.group, tps)
 }
 
 // Note tells the ledger of the next message of a partition, in order, and
@@ -137,7 +127,7 @@ func (p *ledgerPart) encode(open []int64) (position, error) {
 
 // Commit has Kafka remember what is settled by now.
 func (l *Ledger) Commit(ctx context.Context) error {
-	found, err := l.found(ctx)
+	found, err := l.history.positions(ctx, l.group, l.ranges)
 	if err != nil {
 		return err
 	}

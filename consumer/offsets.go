@@ -126,10 +126,7 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 	}
 	result := map[topicPartition]position{}
 	if errors.Is(err, kafka.GroupIdNotFound) {
-		return result, nil // it has not begun yet
-	}
-	if errors.Is(err, kafka.GroupIdNotFound) { // some brokers say so of a group that never committed
-		return nil, nil
+		return result, nil // some brokers say so of a group that never committed
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the group's offsets: %w", lacking(err, describeGroup, group))
@@ -143,6 +140,17 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 		}
 	}
 	return result, nil
+}
+
+// allPartitions lists the partitions of topics.
+func allPartitions(topics []kafka.Topic) []topicPartition {
+	var tps []topicPartition
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			tps = append(tps, topicPartition{t.Name, p.ID})
+		}
+	}
+	return tps
 }
 
 func topicNames(tps []topicPartition) []string {

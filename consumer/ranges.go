@@ -57,6 +57,8 @@ type Range struct {
 	To        int64  `json:"to"`
 }
 
+func (r *Range) topicPartition() topicPartition { return topicPartition{r.Topic, r.Partition} }
+
 // History reads bounded parts of topics, in no group and with nothing committed.
 type History struct {
 	cfg       Config
@@ -82,25 +84,21 @@ func (h *History) Ranges(ctx context.Context, from, to Place) ([]Range, error) {
 	if err != nil {
 		return nil, err
 	}
+	tps := allPartitions(topics)
+	slices.SortFunc(tps, compareTopicPartitions)
 	var ranges []Range
-	for _, t := range topics {
-		for _, p := range t.Partitions {
-			tp := topicPartition{t.Name, p.ID}
-			r := Range{Topic: t.Name, Partition: p.ID}
-			if r.From, err = h.offset(ctx, tp, from); err != nil {
-				return nil, err
-			}
-			if r.To, err = h.offset(ctx, tp, to); err != nil {
-				return nil, err
-			}
-			if r.To > r.From {
-				ranges = append(ranges, r)
-			}
+	for _, tp := range tps {
+		r := Range{Topic: tp.topic, Partition: tp.partition}
+		if r.From, err = h.offset(ctx, tp, from); err != nil {
+			return nil, err
+		}
+		if r.To, err = h.offset(ctx, tp, to); err != nil {
+			return nil, err
+		}
+		if r.To > r.From {
+			ranges = append(ranges, r)
 		}
 	}
-	slices.SortFunc(ranges, func(a, b Range) int {
-		return compareTopicPartitions(topicPartition{a.Topic, a.Partition}, topicPartition{b.Topic, b.Partition})
-	})
 	return ranges, nil
 }
 
@@ -125,41 +123,41 @@ func (h *History) offset(ctx context.Context, tp topicPartition, p Place) (int64
 
 // Committed is how far a group has settled each of the ranges.
 func (h *History) Committed(ctx context.Context, group string, ranges []Range) (map[Range]int64, error) {
-	var tps []topicPartition
-	for _, r := range ranges {
-		tps = append(tps, topicPartition{r.Topic, r.Partition})
-	}
-	found, err := committedOffsets(ctx, h.client, h.cfg.Addr(), group, tps)
+	found, err := h.positions(ctx, group, ranges)
 	if err != nil {
 		return nil, err
 	}
 	result := make(map[Range]int64, len(ranges))
-	for i, r := range ranges {
-		if at, ok := found[tps[i]]; ok {
+	for _, r := range ranges {
+		result[r] = -1
+		if at, ok := found[r.topicPartition()]; ok {
 			result[r] = at.committed
-		} else {
-			result[r] = -1
 		}
 	}
 	return result, nil
 }
 
+// positions is what a group has committed of the partitions of the ranges.
+func (h *History) positions(ctx context.Context, group string, ranges []Range) (map[topicPartition]position, error) {
+	if len(ranges) == 0 {
+		return nil, nil // to ask for none would be to ask for all
+	}
+	var tps []topicPartition
+	for _, r := range ranges {
+		tps = append(tps, r.topicPartition())
+	}
+	return committedOffsets(ctx, h.client, h.cfg.Addr(), group, tps)
+}
+
 // Settled tells which messages of the ranges' partitions a group has at rest: what
 // is below its committed offset, and what its commits say has settled above.
 func (h *History) Settled(ctx context.Context, group string, ranges []Range) (func(partition int, offset int64) bool, error) {
-	var tps []topicPartition
-	for _, r := range ranges {
-		tps = append(tps, topicPartition{r.Topic, r.Partition})
-	}
-	if len(tps) == 0 {
-		return func(int, int64) bool { return false }, nil
-	}
-	found, err := committedOffsets(ctx, h.client, h.cfg.Addr(), group, tps)
+	found, err := h.positions(ctx, group, ranges)
 	if err != nil {
 		return nil, err
 	}
-	above := make(map[int][]span, len(tps))
-	next := make(map[int]int64, len(tps))
+	above := make(map[int][]span, len(found))
+	next := make(map[int]int64, len(found))
 	for tp, at := range found {
 		next[tp.partition] = at.committed
 		above[tp.partition] = decodeSettled(at.committed, at.metadata)
@@ -172,7 +170,7 @@ func (h *History) Settled(ctx context.Context, group string, ranges []Range) (fu
 // Read hands the messages of a range to each, in order, as the group would get
 // them. It ends with the range, with ctx, or with the first error of each.
 func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) error {
-	p := peek{h.transport, h.cfg.Addr(), topicPartition{r.Topic, r.Partition}}
+	p := peek{h.transport, h.cfg.Addr(), r.topicPartition()}
 	wait := newBackoff()
 	for at := r.From; at < r.To; {
 		answer, b, err := p.fetch(ctx, at, readCommitted)
