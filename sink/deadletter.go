@@ -285,11 +285,7 @@ func (w *letters) produceOnce(ctx context.Context, partition int, run []*letter,
 	now := time.Now()
 	records := make([]kafka.Record, len(run))
 	for i, l := range run {
-		records[i] = l.message(w.opts.Destination, w.opts.Group, now)
-		if w.parking != nil && l.rec.PartitionKey != "" {
-			key := hashOf(l.rec.PartitionKey)
-			records[i].Headers = append(records[i].Headers, kafka.Header{Key: headerParkedKey, Value: key[:]})
-		}
+		records[i] = l.message(w.opts.Destination, w.opts.Group, now, w.parking != nil)
 	}
 	res, err := w.client.Produce(ctx, &kafka.ProduceRequest{
 		Topic:        w.opts.DeadLetter.Topic,

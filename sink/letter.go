@@ -40,9 +40,9 @@ const (
 // were, then the headers that say what happened. Its time is now and not the
 // source's, or the topic's retention could end it at once; the source's is in a
 // header.
-func (l *letter) message(destination, group string, now time.Time) kafka.Record {
+func (l *letter) message(destination, group string, now time.Time, parks bool) kafka.Record {
 	o := &l.rec.Origin
-	headers := make([]kafka.Header, len(o.Headers), len(o.Headers)+11)
+	headers := make([]kafka.Header, len(o.Headers), len(o.Headers)+12)
 	copy(headers, o.Headers)
 	text := func(key, value string) { headers = append(headers, kafka.Header{Key: key, Value: []byte(value)}) }
 	binary := func(key string, value []byte) { headers = append(headers, kafka.Header{Key: key, Value: value}) }
@@ -57,6 +57,10 @@ func (l *letter) message(destination, group string, now time.Time) kafka.Record 
 	text(headerReason, l.failure.Reason)
 	text(headerAttempts, strconv.Itoa(l.failure.Attempts))
 	text(headerFailedAt, l.at.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	if parks && l.rec.PartitionKey != "" {
+		key := hashOf(l.rec.PartitionKey)
+		binary(headerParkedKey, key[:])
+	}
 	return kafka.Record{Key: kafka.NewBytes(o.Key), Value: kafka.NewBytes(o.Value), Headers: headers, Time: now}
 }
 

@@ -81,15 +81,7 @@ func definitions(blocks []*hclsyntax.Block) map[string]bool {
 // address is what a reference refers to; empty for the variable of a for
 // expression and the types of variables.
 func address(t hcl.Traversal) string {
-	var parts []string
-	for _, step := range t {
-		switch s := step.(type) {
-		case hcl.TraverseRoot:
-			parts = append(parts, s.Name)
-		case hcl.TraverseAttr:
-			parts = append(parts, s.Name)
-		}
-	}
+	parts := names(t)
 	length := 2
 	if parts[0] == "data" {
 		length = 3
@@ -135,7 +127,10 @@ func checkPolicy(document *hclsyntax.Block) []error {
 	return problems
 }
 
-func hclName(t hcl.Traversal) string {
+func hclName(t hcl.Traversal) string { return strings.Join(names(t), ".") }
+
+// names are the names of a traversal's steps, without indices.
+func names(t hcl.Traversal) []string {
 	var parts []string
 	for _, step := range t {
 		switch s := step.(type) {
@@ -145,5 +140,5 @@ func hclName(t hcl.Traversal) string {
 			parts = append(parts, s.Name)
 		}
 	}
-	return strings.Join(parts, ".")
+	return parts
 }

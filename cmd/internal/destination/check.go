@@ -77,12 +77,11 @@ func Live(ctx context.Context, config *Config) ([]Check, []transform.Evaluation,
 	checks := checkKafka(ctx, config)
 	schemaChecks, evaluations := checkSchemas(ctx, config, rules, decoder)
 	checks = append(checks, schemaChecks...)
-	letters, err := config.Source.Kafka.Transport(nil)
+	letters, err := config.letterTransport(nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer letters.CloseIdleConnections()
-	letters.MetadataTopics = config.Source.Kafka.MetadataTopics(config.DeadLetter.Topic)
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	failures := sink.Check(ctx, config.Target.Kinesis.Config, sink.Options{

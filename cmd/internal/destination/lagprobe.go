@@ -17,7 +17,7 @@ type lagProbe struct {
 	history *consumer.History
 
 	mu    sync.Mutex
-	found map[holdKey]consumer.Progress // by topic and partition
+	found map[part]consumer.Progress
 }
 
 func newLagProbe(config *Config, o Options) (*lagProbe, error) {
@@ -25,33 +25,40 @@ func newLagProbe(config *Config, o Options) (*lagProbe, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lagProbe{history: history, found: map[holdKey]consumer.Progress{}}, nil
+	return &lagProbe{history: history, found: map[part]consumer.Progress{}}, nil
 }
 
 // run looks again and again until ctx ends. While Kafka does not answer, what
 // was found last stands; the consumer reports the outage.
 func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 	defer l.history.Close()
-	tick := time.NewTicker(probeInterval)
+	every(ctx, probeInterval, func() {
+		var all []consumer.Progress
+		for _, p := range stats().Partitions {
+			all = append(all, consumer.Progress{Topic: p.Topic, Partition: p.Partition, Next: p.Settled, Oldest: p.Oldest})
+		}
+		if len(all) == 0 || l.history.Outlook(ctx, all) != nil {
+			return
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, p := range all {
+			l.found[part{p.Topic, p.Partition}] = p
+		}
+	})
+}
+
+// every calls f after each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			f()
 		}
-		var all []consumer.Progress
-		for _, p := range stats().Partitions {
-			all = append(all, consumer.Progress{Topic: p.Topic, Partition: p.Partition, Next: p.Settled, Oldest: p.Oldest})
-		}
-		if len(all) == 0 || l.history.Outlook(ctx, all) != nil {
-			continue
-		}
-		l.mu.Lock()
-		for _, p := range all {
-			l.found[holdKey{topic: p.Topic, partition: p.Partition}] = p
-		}
-		l.mu.Unlock()
 	}
 }
 
@@ -61,7 +68,7 @@ func (l *lagProbe) complete(s consumer.Stats) consumer.Stats {
 	defer l.mu.Unlock()
 	for i := range s.Partitions {
 		p := &s.Partitions[i]
-		found, ok := l.found[holdKey{topic: p.Topic, partition: p.Partition}]
+		found, ok := l.found[part{p.Topic, p.Partition}]
 		if !ok {
 			continue
 		}

@@ -3,10 +3,8 @@ package destination
 import (
 	"context"
 	"math"
-	"slices"
 
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink"
 	"kinesis-destination/transform"
 )
 
@@ -140,10 +138,7 @@ func (l *later) event(ctx context.Context, m *consumer.Message, sent map[identit
 	}
 	n.offset = max(n.offset, m.Offset)
 	if older, ok := sent[id]; ok && older < m.Offset {
-		newer[id] = &newerEvent{sink.Origin{
-			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
-			Key: m.Key, Value: m.Value, Headers: headers(slices.Clone(m.Headers)),
-		}, j.PartitionKey, j.Data}
+		newer[id] = &newerEvent{originOf(m), j.PartitionKey, j.Data}
 	}
 	return nil
 }

@@ -44,10 +44,10 @@ type Letter struct {
 }
 
 // parseLetter reads a message of the dead-letter topic. Anything but a letter of
-// this destination is none.
-func parseLetter(m *consumer.Message, destination string) (*Letter, bool) {
+// this destination is nil.
+func parseLetter(m *consumer.Message, destination string) *Letter {
 	if string(header(m, letterDestination)) != destination || header(m, letterReason) == nil || len(header(m, letterOffset)) != 8 {
-		return nil, false
+		return nil
 	}
 	l := &Letter{
 		Partition: m.Partition, Offset: m.Offset, Stage: string(header(m, letterStage)), Reason: string(header(m, letterReason)),
@@ -72,7 +72,7 @@ func parseLetter(m *consumer.Message, destination string) (*Letter, bool) {
 		l.Redrives, _ = strconv.Atoi(string(l.headers[n-1].Value)) // 0 for another's header
 		l.headers = l.headers[:n-1]
 	}
-	return l, true
+	return l
 }
 
 // LetterFilter chooses dead letters; its zero value chooses all.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/segmentio/kafka-go"
 
@@ -60,6 +61,16 @@ func (c *Config) letterTopic() consumer.Config {
 	return topic
 }
 
+// letterTransport is what dead letters are written over: beside their own topic,
+// it is asked about those that they come from.
+func (c *Config) letterTransport(dial func(ctx context.Context, network, address string) (net.Conn, error)) (*kafka.Transport, error) {
+	transport, err := c.Source.Kafka.Transport(dial)
+	if err == nil {
+		transport.MetadataTopics = c.Source.Kafka.MetadataTopics(c.DeadLetter.Topic)
+	}
+	return transport, err
+}
+
 // letterGroup is the group that says which dead letters have been dealt with.
 func letterGroup(config *Config, id string) string {
 	group := config.Source.Kafka.Group + ".dead-letters"
@@ -91,8 +102,7 @@ func (b *letterbook) first(ctx context.Context, each func(*Letter) error) error 
 func (b *letterbook) read(ctx context.Context, each func(*consumer.Message, *Letter) error) error {
 	for _, r := range b.ranges {
 		if err := b.history.Read(ctx, r, func(m *consumer.Message) error {
-			l, _ := parseLetter(m, b.config.Name)
-			return each(m, l)
+			return each(m, parseLetter(m, b.config.Name))
 		}); err != nil {
 			return fmt.Errorf("read the dead-letter topic: %w", err)
 		}

@@ -40,8 +40,8 @@ func ShowLetter(ctx context.Context, config *Config, partition int, offset int64
 	if err != nil {
 		return nil, fmt.Errorf("read topic %s, partition %d: %w", config.DeadLetter.Topic, partition, err)
 	}
-	letter, ok := parseLetter(m, config.Name)
-	if !ok {
+	letter := parseLetter(m, config.Name)
+	if letter == nil {
 		return nil, fmt.Errorf("offset %d of partition %d: %w", offset, partition, ErrNoLetter)
 	}
 	b, err := openLetters(ctx, config, "")

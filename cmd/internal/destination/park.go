@@ -2,10 +2,10 @@ package destination
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -29,14 +29,9 @@ type parking struct {
 	group       string // that settles letters
 	holds       *holds
 
-	turn   chan struct{}                      // of capacity 1: who has put something in owns the fields below
-	read   map[int]int64                      // partition of the topic → where to read on
-	claims map[topicPartition]<-chan struct{} // those for which the topic was read
-}
-
-type topicPartition struct {
-	topic     string
-	partition int
+	claims sync.Map      // part → the end of the claim for which the topic was read
+	turn   chan struct{} // of capacity 1: who has put something in owns the field below
+	read   map[int]int64 // partition of the topic → where to read on
 }
 
 func newParking(config *Config, spots *sink.Parking, holds *holds, dial func(context.Context, string, string) (net.Conn, error)) (*parking, error) {
@@ -46,22 +41,22 @@ func newParking(config *Config, spots *sink.Parking, holds *holds, dial func(con
 	}
 	return &parking{
 		spots: spots, letters: history, destination: config.Name, group: letterGroup(config, ""), holds: holds,
-		turn: make(chan struct{}, 1), read: map[int]int64{}, claims: map[topicPartition]<-chan struct{}{},
+		turn: make(chan struct{}, 1), read: map[int]int64{},
 	}, nil
 }
 
 // Await returns once the letters of all earlier owners of the message's partition
 // are known. Only a claim's first message waits.
 func (p *parking) Await(ctx context.Context, m *consumer.Message) error {
-	tp := topicPartition{m.Topic, m.Partition}
+	of := part{m.Topic, m.Partition}
+	if known, ok := p.claims.Load(of); ok && known == m.Revoked() {
+		return nil
+	}
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-	if p.claims[tp] == m.Revoked() {
-		return nil
 	}
 	key := holdKey{"parking", m.Topic, m.Partition}
 	defer p.holds.Set(key, "", nil)
@@ -69,7 +64,7 @@ func (p *parking) Await(ctx context.Context, m *consumer.Message) error {
 	for {
 		err := p.catchUp(ctx)
 		if err == nil {
-			p.claims[tp] = m.Revoked()
+			p.claims.Store(of, m.Revoked())
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -118,30 +113,20 @@ func (p *parking) look(ctx context.Context) ([]consumer.Range, func(partition in
 }
 
 func (p *parking) note(m *consumer.Message) {
-	partition := header(m, letterPartition)
-	if string(header(m, letterDestination)) != p.destination || len(partition) != 4 {
-		return
+	if l := parseLetter(m, p.destination); l != nil {
+		p.spots.Note(l.Origin.Topic, l.Origin.Partition, header(m, letterParkedKey), sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
 	}
-	p.spots.Note(string(header(m, letterTopic)), int(binary.BigEndian.Uint32(partition)), header(m, letterParkedKey),
-		sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
 }
 
 // Run releases identities whose letters have been dealt with, until ctx ends.
 func (p *parking) Run(ctx context.Context) {
-	tick := time.NewTicker(releaseInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, releaseInterval, func() {
 		if p.spots.Count() == 0 {
-			continue
+			return
 		}
 		// Whoever needs the topic now says what is wrong with it.
 		if _, settled, err := p.look(ctx); err == nil {
 			p.spots.Release(func(at sink.Place) bool { return settled(at.Partition, at.Offset) })
 		}
-	}
+	})
 }

@@ -176,13 +176,17 @@ func (p *pipeline) record(ctx context.Context, m *consumer.Message, key string, 
 	return &sink.Record{
 		PartitionKey: key,
 		Data:         data,
-		Origin: sink.Origin{
-			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
-			Key: m.Key, Value: m.Value, Headers: headers(m.Headers),
-		},
-		Revoked: m.Revoked(),
-		Owner:   &delivery{p, m, reason},
-		Links:   p.links(ctx, m),
+		Origin:       originOf(m),
+		Revoked:      m.Revoked(),
+		Owner:        &delivery{p, m, reason},
+		Links:        p.links(ctx, m),
+	}
+}
+
+func originOf(m *consumer.Message) sink.Origin {
+	return sink.Origin{
+		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
+		Key: m.Key, Value: m.Value, Headers: headers(m.Headers),
 	}
 }
 

@@ -185,11 +185,10 @@ const produceGrace = 8 * time.Second
 
 func (r *redrive) openSink(ctx context.Context) (end func(), err error) {
 	config := r.config
-	transport, err := config.Source.Kafka.Transport(nil)
+	transport, err := config.letterTransport(nil)
 	if err != nil {
 		return nil, err
 	}
-	transport.MetadataTopics = config.Source.Kafka.MetadataTopics(config.DeadLetter.Topic)
 	r.sink, err = sink.New(config.Target.Kinesis.Config, sink.Options{
 		Destination: config.Name, Group: config.Source.Kafka.Group,
 		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: transport,

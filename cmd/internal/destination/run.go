@@ -153,11 +153,10 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	if err := checkRules(ctx, &config, rules.rules, decoder, log); err != nil {
 		return nil, err
 	}
-	letters, err := config.Source.Kafka.Transport(o.Dial)
+	letters, err := config.letterTransport(o.Dial)
 	if err != nil {
 		return nil, err
 	}
-	letters.MetadataTopics = config.Source.Kafka.MetadataTopics(config.DeadLetter.Topic)
 	d.atClose(func(context.Context) { letters.CloseIdleConnections() })
 	d.consumer, err = consumer.New(config.Source.Kafka, consumer.Options{
 		Dial: o.Dial, Logger: log, Tracer: o.tracer(),

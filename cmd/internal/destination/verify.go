@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"kinesis-destination/consumer"
-	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
 	"kinesis-destination/transform"
 )
@@ -57,11 +56,18 @@ func Verify(ctx context.Context, config *Config, from, to consumer.Place) (*Veri
 	if late > 0 {
 		v.result.Undecided = append(v.result.Undecided, fmt.Sprintf("%d offsets of the range are not committed yet: they are not judged", late))
 	}
-	if err := v.readLetters(ctx, config); err != nil {
+	letters, err := openLetters(ctx, config, "")
+	if err != nil {
 		return nil, err
 	}
-	if err := v.readTopic(ctx, config, history, ranges); err != nil {
+	defer letters.close()
+	if err := v.readLetters(ctx, letters); err != nil {
 		return nil, err
+	}
+	for _, r := range ranges {
+		if err := history.Read(ctx, r, func(m *consumer.Message) error { return v.event(ctx, letters, m) }); err != nil {
+			return nil, err
+		}
 	}
 	options := sink.Options{DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers}
 	if err := sink.ReadStream(ctx, config.Target.Kinesis.Config, options, v.oldest, func(s sink.Stored) error {
@@ -103,12 +109,7 @@ func newVerifier() *verifier {
 }
 
 // readLetters notes which events have a dead letter, settled or not.
-func (v *verifier) readLetters(ctx context.Context, config *Config) error {
-	letters, err := openLetters(ctx, config, "")
-	if err != nil {
-		return err
-	}
-	defer letters.close()
+func (v *verifier) readLetters(ctx context.Context, letters *letterbook) error {
 	v.dead = map[transform.Source]string{}
 	return letters.read(ctx, func(_ *consumer.Message, l *Letter) error {
 		if l != nil {
@@ -118,52 +119,26 @@ func (v *verifier) readLetters(ctx context.Context, config *Config) error {
 	})
 }
 
-func (v *verifier) readTopic(ctx context.Context, config *Config, history *consumer.History, ranges []consumer.Range) error {
-	decoder, err := schemas.NewDecoder(config.Source.Config, nil)
-	if err != nil {
-		return err
-	}
-	rules, err := newRuleset(config, 1)
-	if err != nil {
-		return err
-	}
-	for _, r := range ranges {
-		if err := history.Read(ctx, r, func(m *consumer.Message) error { return v.event(ctx, decoder, rules, m) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // event judges a message as run does, and expects the record that it makes.
-func (v *verifier) event(ctx context.Context, decoder *schemas.Decoder, rules *ruleset, m *consumer.Message) error {
+func (v *verifier) event(ctx context.Context, letters *letterbook, m *consumer.Message) error {
 	v.result.Consumed++
 	if at := m.Time.Add(-clockSlack); v.oldest.IsZero() || at.Before(v.oldest) {
 		v.oldest = at
 	}
-	if m.Value == nil {
-		v.result.Filtered[ReasonTombstone]++
-		return nil
-	}
-	event, err := decoder.Decode(ctx, m.Value)
+	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+	j, err := letters.judge(ctx, m, source)
 	if err != nil {
-		failure, own := decodeFailure(err)
-		if !own {
-			return err
-		}
-		v.result.DeadLettered[failure.Reason]++
-		return nil
+		return err
 	}
-	decision, err := rules.judge(nil, event, transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset})
-	switch decision.Outcome {
+	switch j.Outcome {
 	case transform.Filter:
-		v.result.Filtered[string(decision.Reason)]++
+		v.result.Filtered[string(j.Reason)]++
 	case transform.Export:
-		v.expect(decision.PartitionKey, decision.Data, v.dead[transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}])
+		v.expect(j.PartitionKey, j.Data, v.dead[source])
 	case transform.Hold:
-		return fmt.Errorf("offset %d of %s/%d is held: %w", m.Offset, m.Topic, m.Partition, err)
+		return fmt.Errorf("offset %d of %s/%d is held: %w", m.Offset, m.Topic, m.Partition, j.why)
 	default:
-		v.result.DeadLettered[string(decision.Reason)]++
+		v.result.DeadLettered[string(j.Reason)]++
 	}
 	return nil
 }
