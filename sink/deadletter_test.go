@@ -62,7 +62,7 @@ func TestDeadLetterKeepsTheMessageAndSaysWhatHappened(t *testing.T) {
 			t.Fatalf("%d headers, want %d", len(m.Headers), len(want))
 		}
 		for i, h := range m.Headers {
-			if h.Key != want[i].Key || (h.Key != headerFailedAt && !bytes.Equal(h.Value, want[i].Value)) {
+			if h.Key != want[i].Key || (h.Key != HeaderFailedAt && !bytes.Equal(h.Value, want[i].Value)) {
 				t.Errorf("header %d: %s=%q, want %s=%q", i, h.Key, h.Value, want[i].Key, want[i].Value)
 			}
 		}
@@ -174,7 +174,7 @@ func (w *world) lettersInOrder(want int) {
 	last := map[int]int64{0: -1, 1: -1, 2: -1}
 	all := w.letters()
 	for _, m := range all {
-		i := slices.IndexFunc(m.Headers, func(h kafka.Header) bool { return h.Key == headerOffset })
+		i := slices.IndexFunc(m.Headers, func(h kafka.Header) bool { return h.Key == HeaderOffset })
 		offset := int64(binary.BigEndian.Uint64(m.Headers[i].Value))
 		if offset <= last[m.Partition] {
 			w.t.Fatalf("partition %d: %d after %d", m.Partition, offset, last[m.Partition])

@@ -274,7 +274,7 @@ func TestDataTheStreamRefusesIsFoundAndTheRestDelivered(t *testing.T) {
 		}
 		for _, m := range w.letters() {
 			for _, h := range m.Headers {
-				if h.Key == headerMessage && strings.Contains(string(h.Value), "bad") {
+				if h.Key == HeaderMessage && strings.Contains(string(h.Value), "bad") {
 					t.Errorf("the message tells the key: %s", h.Value)
 				}
 			}

@@ -19,21 +19,21 @@ type letter struct {
 // Headers of a dead letter. Those with the prefix kafka_dlt are Spring's, which
 // other tools know too: numbers are binary, big-endian.
 const (
-	headerTopic     = "kafka_dlt-original-topic"
-	headerPartition = "kafka_dlt-original-partition"
-	headerOffset    = "kafka_dlt-original-offset"
-	headerTimestamp = "kafka_dlt-original-timestamp"
-	headerGroup     = "kafka_dlt-original-consumer-group"
-	headerMessage   = "kafka_dlt-exception-message"
+	HeaderTopic     = "kafka_dlt-original-topic"
+	HeaderPartition = "kafka_dlt-original-partition"
+	HeaderOffset    = "kafka_dlt-original-offset"
+	HeaderTimestamp = "kafka_dlt-original-timestamp"
+	HeaderGroup     = "kafka_dlt-original-consumer-group"
+	HeaderMessage   = "kafka_dlt-exception-message"
 
-	headerDestination = "x-destination"
-	headerStage       = "x-stage"
-	headerReason      = "x-reason"
-	headerAttempts    = "x-attempts"
-	headerFailedAt    = "x-failed-at"
-	// headerParkedKey is the MD5 of the partition key, with deadLetter.park: what
+	HeaderDestination = "x-destination"
+	HeaderStage       = "x-stage"
+	HeaderReason      = "x-reason"
+	HeaderAttempts    = "x-attempts"
+	HeaderFailedAt    = "x-failed-at"
+	// HeaderParkedKey is the MD5 of the partition key, with deadLetter.park: what
 	// an identity is known by after a restart.
-	headerParkedKey = "x-parked-key"
+	HeaderParkedKey = "x-parked-key"
 )
 
 // message makes the Kafka record: key, value and headers of the source as they
@@ -46,20 +46,20 @@ func (l *letter) message(destination, group string, now time.Time, parks bool) k
 	copy(headers, o.Headers)
 	text := func(key, value string) { headers = append(headers, kafka.Header{Key: key, Value: []byte(value)}) }
 	binary := func(key string, value []byte) { headers = append(headers, kafka.Header{Key: key, Value: value}) }
-	text(headerTopic, o.Topic)
-	binary(headerPartition, big32(o.Partition))
-	binary(headerOffset, big64(o.Offset))
-	binary(headerTimestamp, big64(o.Time.UnixMilli()))
-	text(headerGroup, group)
-	text(headerMessage, l.failure.Message)
-	text(headerDestination, destination)
-	text(headerStage, l.failure.Stage)
-	text(headerReason, l.failure.Reason)
-	text(headerAttempts, strconv.Itoa(l.failure.Attempts))
-	text(headerFailedAt, l.at.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	text(HeaderTopic, o.Topic)
+	binary(HeaderPartition, big32(o.Partition))
+	binary(HeaderOffset, big64(o.Offset))
+	binary(HeaderTimestamp, big64(o.Time.UnixMilli()))
+	text(HeaderGroup, group)
+	text(HeaderMessage, l.failure.Message)
+	text(HeaderDestination, destination)
+	text(HeaderStage, l.failure.Stage)
+	text(HeaderReason, l.failure.Reason)
+	text(HeaderAttempts, strconv.Itoa(l.failure.Attempts))
+	text(HeaderFailedAt, l.at.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 	if parks && l.rec.PartitionKey != "" {
 		key := hashOf(l.rec.PartitionKey)
-		binary(headerParkedKey, key[:])
+		binary(HeaderParkedKey, key[:])
 	}
 	return kafka.Record{Key: kafka.NewBytes(o.Key), Value: kafka.NewBytes(o.Value), Headers: headers, Time: now}
 }

@@ -81,7 +81,7 @@ func TestLaterEventsOfAnIdentityFollowItsDeadOne(t *testing.T) {
 		}
 		key := hashOf("k")
 		for i, want := range []*tracked{dead, queued, late} {
-			if !bytes.Equal(letters[i].Value, want.rec.Origin.Value) || !bytes.Equal(headerOf(letters[i], headerParkedKey), key[:]) {
+			if !bytes.Equal(letters[i].Value, want.rec.Origin.Value) || !bytes.Equal(headerOf(letters[i], HeaderParkedKey), key[:]) {
 				t.Errorf("letter %d is %q", i, letters[i].Value)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
 	"kinesis-destination/transform"
 )
 
@@ -110,17 +111,10 @@ func undecoded(d transform.Decision, why string) Explanation {
 	}}
 }
 
-// The headers by which a dead letter tells where it came from.
-const (
-	letterTopic     = "kafka_dlt-original-topic"
-	letterPartition = "kafka_dlt-original-partition"
-	letterOffset    = "kafka_dlt-original-offset"
-)
-
 // sourceOf is where a message stood before it became a dead letter, if it is one.
 func sourceOf(m *consumer.Message) transform.Source {
 	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
-	topic, partition, offset := header(m, letterTopic), header(m, letterPartition), header(m, letterOffset)
+	topic, partition, offset := header(m, sink.HeaderTopic), header(m, sink.HeaderPartition), header(m, sink.HeaderOffset)
 	if len(topic) > 0 && len(partition) == 4 && len(offset) == 8 {
 		source = transform.Source{
 			Topic: string(topic), Partition: int(binary.BigEndian.Uint32(partition)), Offset: int64(binary.BigEndian.Uint64(offset)),
@@ -132,12 +126,12 @@ func sourceOf(m *consumer.Message) transform.Source {
 // letterHeaders are the headers of a dead letter that say what happened, numbers
 // as text; none for other messages.
 func letterHeaders(m *consumer.Message) []consumer.Header {
-	if header(m, "x-reason") == nil || header(m, letterTopic) == nil {
+	if header(m, sink.HeaderReason) == nil || header(m, sink.HeaderTopic) == nil {
 		return nil
 	}
 	source := sourceOf(m)
 	headers := []consumer.Header{{Key: "from", Value: fmt.Appendf(nil, "topic %s, partition %d, offset %d", source.Topic, source.Partition, source.Offset)}}
-	for _, key := range []string{"x-destination", "x-stage", "x-reason", "x-attempts", "x-failed-at"} {
+	for _, key := range []string{sink.HeaderDestination, sink.HeaderStage, sink.HeaderReason, sink.HeaderAttempts, sink.HeaderFailedAt} {
 		if value := header(m, key); value != nil {
 			headers = append(headers, consumer.Header{Key: key, Value: value})
 		}

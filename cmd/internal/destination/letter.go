@@ -7,24 +7,13 @@ import (
 	"time"
 
 	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
 	"kinesis-destination/transform"
 )
 
-// The headers that a dead letter ends with, beside those in explain.go. sink
-// writes them.
-const (
-	letterTime        = "kafka_dlt-original-timestamp"
-	letterMessage     = "kafka_dlt-exception-message"
-	letterDestination = "x-destination"
-	letterStage       = "x-stage"
-	letterReason      = "x-reason"
-	letterAttempts    = "x-attempts"
-	letterFailedAt    = "x-failed-at"
-	letterParkedKey   = "x-parked-key" // with deadLetter.park
-	// letterRedrives counts how often a letter was redriven and failed again. It
-	// stands between the source's headers and those that say what happened.
-	letterRedrives = "x-redrives"
-)
+// letterRedrives counts how often a letter was redriven and failed again. It
+// stands between the source's headers and those that say what happened.
+const letterRedrives = "x-redrives"
 
 // Letter is one dead letter.
 type Letter struct {
@@ -46,24 +35,24 @@ type Letter struct {
 // parseLetter reads a message of the dead-letter topic. Anything but a letter of
 // this destination is nil.
 func parseLetter(m *consumer.Message, destination string) *Letter {
-	if string(header(m, letterDestination)) != destination || header(m, letterReason) == nil || len(header(m, letterOffset)) != 8 {
+	if string(header(m, sink.HeaderDestination)) != destination || header(m, sink.HeaderReason) == nil || len(header(m, sink.HeaderOffset)) != 8 {
 		return nil
 	}
 	l := &Letter{
-		Partition: m.Partition, Offset: m.Offset, Stage: string(header(m, letterStage)), Reason: string(header(m, letterReason)),
-		Message: string(header(m, letterMessage)), Origin: sourceOf(m), FailedAt: m.Time, Written: m.Time, message: m,
+		Partition: m.Partition, Offset: m.Offset, Stage: string(header(m, sink.HeaderStage)), Reason: string(header(m, sink.HeaderReason)),
+		Message: string(header(m, sink.HeaderMessage)), Origin: sourceOf(m), FailedAt: m.Time, Written: m.Time, message: m,
 	}
-	l.parked = header(m, letterParkedKey) != nil
-	l.Attempts, _ = strconv.Atoi(string(header(m, letterAttempts))) // 0 where it does not say
-	if at, err := time.Parse(time.RFC3339, string(header(m, letterFailedAt))); err == nil {
+	l.parked = header(m, sink.HeaderParkedKey) != nil
+	l.Attempts, _ = strconv.Atoi(string(header(m, sink.HeaderAttempts))) // 0 where it does not say
+	if at, err := time.Parse(time.RFC3339, string(header(m, sink.HeaderFailedAt))); err == nil {
 		l.FailedAt = at
 	}
-	if at := header(m, letterTime); len(at) == 8 {
+	if at := header(m, sink.HeaderTimestamp); len(at) == 8 {
 		l.Written = time.UnixMilli(int64(binary.BigEndian.Uint64(at)))
 	}
-	own := slices.IndexFunc(m.Headers, func(h consumer.Header) bool { return h.Key == letterTopic })
+	own := slices.IndexFunc(m.Headers, func(h consumer.Header) bool { return h.Key == sink.HeaderTopic })
 	for i := own + 1; i < len(m.Headers); i++ { // the source may be a dead letter of someone else
-		if m.Headers[i].Key == letterTopic {
+		if m.Headers[i].Key == sink.HeaderTopic {
 			own = i
 		}
 	}

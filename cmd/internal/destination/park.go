@@ -114,7 +114,7 @@ func (p *parking) look(ctx context.Context) ([]consumer.Range, func(partition in
 
 func (p *parking) note(m *consumer.Message) {
 	if l := parseLetter(m, p.destination); l != nil {
-		p.spots.Note(l.Origin.Topic, l.Origin.Partition, header(m, letterParkedKey), sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
+		p.spots.Note(l.Origin.Topic, l.Origin.Partition, header(m, sink.HeaderParkedKey), sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
 	}
 }
 

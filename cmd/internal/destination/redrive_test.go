@@ -17,6 +17,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -66,14 +67,14 @@ func (s *site) loseToLetters(choose func(*consumer.Message) bool) int {
 
 func (s *site) letter(m *consumer.Message) kafka.Message {
 	return kafka.Message{Key: m.Key, Value: m.Value, Headers: append(headers(m.Headers),
-		kafka.Header{Key: letterTopic, Value: []byte(m.Topic)},
-		kafka.Header{Key: letterPartition, Value: binary.BigEndian.AppendUint32(nil, uint32(m.Partition))},
-		kafka.Header{Key: letterOffset, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Offset))},
-		kafka.Header{Key: letterTime, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Time.UnixMilli()))},
-		kafka.Header{Key: letterDestination, Value: []byte(s.name)},
-		kafka.Header{Key: letterStage, Value: []byte("sink")},
-		kafka.Header{Key: letterReason, Value: []byte("retries-exhausted")},
-		kafka.Header{Key: letterFailedAt, Value: []byte(m.Time.UTC().Format(time.RFC3339))},
+		kafka.Header{Key: sink.HeaderTopic, Value: []byte(m.Topic)},
+		kafka.Header{Key: sink.HeaderPartition, Value: binary.BigEndian.AppendUint32(nil, uint32(m.Partition))},
+		kafka.Header{Key: sink.HeaderOffset, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Offset))},
+		kafka.Header{Key: sink.HeaderTimestamp, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Time.UnixMilli()))},
+		kafka.Header{Key: sink.HeaderDestination, Value: []byte(s.name)},
+		kafka.Header{Key: sink.HeaderStage, Value: []byte("sink")},
+		kafka.Header{Key: sink.HeaderReason, Value: []byte("retries-exhausted")},
+		kafka.Header{Key: sink.HeaderFailedAt, Value: []byte(m.Time.UTC().Format(time.RFC3339))},
 	)}
 }
 
