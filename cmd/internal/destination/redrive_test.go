@@ -1,7 +1,6 @@
 package destination
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -160,6 +159,16 @@ func (o *oracle) lastStates(records []embeddedkinesis.Record) int {
 	return wrong
 }
 
+// redriveAll redrives all letters in this process, each at most three times.
+func redriveAll(t *testing.T, config *Config, id string) *Redriven {
+	t.Helper()
+	a, err := Redrive(t.Context(), config, RedriveOptions{ID: id, MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // While the live pipeline delivers newer events of the same identities, no
 // letter's older state may be what is left of one.
 func TestContractRedriveBesideLiveTrafficLeavesNoOldStateAsTheLast(t *testing.T) {
@@ -182,10 +191,7 @@ func TestContractRedriveBesideLiveTrafficLeavesNoOldStateAsTheLast(t *testing.T)
 	})
 	total := Redriven{}
 	for i := range 3 {
-		a, err := Redrive(context.Background(), &config, RedriveOptions{ID: fmt.Sprint(i), MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := redriveAll(t, &config, fmt.Sprint(i))
 		if a.Done() != a.Selected {
 			t.Errorf("%+v", a)
 		}
@@ -247,10 +253,7 @@ func TestContractARedriveReleasesParkedIdentitiesInOrder(t *testing.T) {
 	})
 	total := Redriven{}
 	s.await(time.Minute, "all are released", func() bool {
-		a, err := Redrive(t.Context(), &config, RedriveOptions{MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := redriveAll(t, &config, "")
 		total.Delivered += a.Delivered
 		total.Superseded += a.Superseded
 		return p.sink.Parking().Count() == 0
@@ -261,9 +264,7 @@ func TestContractARedriveReleasesParkedIdentitiesInOrder(t *testing.T) {
 		if atRest(p) < o.total {
 			return false
 		}
-		if _, err := Redrive(t.Context(), &config, RedriveOptions{MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)}); err != nil {
-			t.Fatal(err)
-		}
+		redriveAll(t, &config, "")
 		return p.sink.Parking().Count() == 0
 	})
 	p.stop(t)

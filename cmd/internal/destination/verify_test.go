@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -76,13 +77,20 @@ func (s *site) whole() *Verification {
 	return v
 }
 
-func TestContractVerifyTellsThatTheStreamHoldsWhatTheTopicMakes(t *testing.T) {
-	s := newSite(t, nil)
-	g, o := newLeads(t, 18, 50), newOracle()
+// fiveHundred makes as many events up, and runs the destination until they are at rest.
+func (s *site) fiveHundred() (*leads.Generator, *oracle) {
+	s.t.Helper()
+	g, o := newLeads(s.t, 18, 50), newOracle()
 	s.feed(g, o, 500)
 	p := s.start()
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) == o.total })
-	p.stop(t)
+	p.stop(s.t)
+	return g, o
+}
+
+func TestContractVerifyTellsThatTheStreamHoldsWhatTheTopicMakes(t *testing.T) {
+	s := newSite(t, nil)
+	g, o := s.fiveHundred()
 	v := s.whole()
 	if !v.OK() || v.Consumed != o.total || v.Found != o.total-sum(o.filtered) || v.Duplicates+v.Unknown != 0 || sum(v.Filtered) != sum(o.filtered) {
 		t.Errorf("%+v", v)
@@ -104,11 +112,7 @@ func TestContractVerifyFindsALetterInPlaceOfARecord(t *testing.T) {
 			return ""
 		}}
 	})
-	g, o := newLeads(t, 18, 50), newOracle()
-	s.feed(g, o, 500)
-	p := s.start()
-	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) == o.total })
-	p.stop(t)
+	_, o := s.fiveHundred()
 	v := s.whole()
 	if !v.OK() || v.DeadLettered["rejected"] != 3 || v.Found != v.Expected || v.Found != o.total-sum(o.filtered)-3 {
 		t.Errorf("%+v", v)
