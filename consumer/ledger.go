@@ -30,9 +30,6 @@ type ledgerPart struct {
 // ErrLedgerFull says that what is settled is too scattered to be remembered.
 var ErrLedgerFull = errors.New("too many messages lie unsettled between those that are settled for Kafka to keep beside the group's offset: settle the older ones first")
 
-// ErrLedgerMoved says that another process settles messages of the same topic.
-var ErrLedgerMoved = errors.New("another process has changed the group's offsets meanwhile; run one at a time")
-
 // Ledger reads what a group has settled of the topics.
 func (h *History) Ledger(ctx context.Context, group string, ranges []Range) (*Ledger, error) {
 	l := &Ledger{history: h, group: group, ranges: ranges, parts: map[topicPartition]*ledgerPart{}}
@@ -135,7 +132,7 @@ func (l *Ledger) Commit(ctx context.Context) error {
 	changed := map[*ledgerPart]position{}
 	for tp, p := range l.parts {
 		if at, ok := found[tp]; ok && (at.committed != p.at.committed || at.metadata != p.at.metadata) {
-			return ErrLedgerMoved
+			return ErrMoved
 		}
 		p.forget()
 		at, err := p.encode(p.open)
@@ -150,20 +147,8 @@ func (l *Ledger) Commit(ctx context.Context) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	res, err := l.history.client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
-		Addr: l.history.cfg.Addr(), GroupID: l.group, GenerationID: -1, Topics: topics,
-	})
-	if err != nil {
-		return fmt.Errorf("commit offsets: %w", err)
-	}
-	for topic, partitions := range res.Topics {
-		for _, p := range partitions {
-			if p.Error != nil {
-				return fmt.Errorf("commit offset of %s/%d: %w", topic, p.Partition, p.Error)
-			}
-		}
+	if err := l.history.commit(ctx, l.group, topics); err != nil {
+		return err
 	}
 	for p, at := range changed {
 		p.at = at

@@ -95,7 +95,7 @@ func TestLedgerRefusesToForgetAndToBeShared(t *testing.T) {
 			t.Fatal(err)
 		}
 		second.Settle("events", 0, 2)
-		if err := second.Commit(context.Background()); !errors.Is(err, ErrLedgerMoved) {
+		if err := second.Commit(context.Background()); !errors.Is(err, ErrMoved) {
 			t.Errorf("a second process: %v", err)
 		}
 	})

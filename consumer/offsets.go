@@ -172,12 +172,14 @@ func (c *Consumer) offsetAt(ctx context.Context, tp topicPartition, where string
 	return listOffset(ctx, c.client, c.addr, tp, request)
 }
 
-// listOffset asks a partition's leader for one offset; -1: none is as new as the
-// time that was asked for.
+// listOffset asks a partition's leader for one offset, up to the last stable one;
+// -1: none is as new as the time that was asked for.
 func listOffset(ctx context.Context, client *kafka.Client, addr net.Addr, tp topicPartition, request kafka.OffsetRequest) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Addr: addr, Topics: map[string][]kafka.OffsetRequest{tp.topic: {request}}})
+	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+		Addr: addr, Topics: map[string][]kafka.OffsetRequest{tp.topic: {request}}, IsolationLevel: kafka.ReadCommitted,
+	})
 	if err == nil && len(res.Topics[tp.topic]) == 0 {
 		err = kafka.UnknownTopicOrPartition
 	}

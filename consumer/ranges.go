@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -16,6 +17,7 @@ import (
 // Place is one end of a range of messages: a time, the earliest or the latest
 // message, or an offset for each partition.
 type Place struct {
+	text    string // as the user wrote it
 	where   string // Earliest or Latest; empty: see the others
 	at      time.Time
 	offsets map[int]int64
@@ -25,12 +27,12 @@ type Place struct {
 // offsets as partition=offset, separated by commas.
 func ParsePlace(text string) (Place, error) {
 	if text == Earliest || text == Latest {
-		return Place{where: text}, nil
+		return Place{text: text, where: text}, nil
 	}
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return Place{at: at}, nil
+		return Place{text: text, at: at}, nil
 	}
-	p := Place{offsets: map[int]int64{}}
+	p := Place{text: text, offsets: map[int]int64{}}
 	for part := range strings.SplitSeq(text, ",") {
 		partition, offset, ok := strings.Cut(part, "=")
 		n, err1 := strconv.Atoi(strings.TrimSpace(partition))
@@ -41,6 +43,18 @@ func ParsePlace(text string) (Place, error) {
 		p.offsets[n] = o
 	}
 	return p, nil
+}
+
+// String is the place as the user wrote it.
+func (p Place) String() string { return p.text }
+
+// At is the first message that was written then or later.
+func At(t time.Time) Place { return Place{at: t} }
+
+// names tells whether the place is one in the partition.
+func (p Place) names(partition int) bool {
+	_, named := p.offsets[partition]
+	return p.offsets == nil || named
 }
 
 // Beginning is the earliest message that is still there.
@@ -61,6 +75,9 @@ func (r *Range) topicPartition() topicPartition { return topicPartition{r.Topic,
 
 // History reads bounded parts of topics, in no group and with nothing committed.
 type History struct {
+	// Waiting hears why Read waits for the cluster, once for each time; nil: nobody.
+	Waiting func(error)
+
 	cfg       Config
 	transport *kafka.Transport
 	client    *kafka.Client
@@ -72,7 +89,7 @@ func NewHistory(cfg Config, dial func(ctx context.Context, network, address stri
 	if err != nil {
 		return nil, err
 	}
-	return &History{cfg, transport, &kafka.Client{Addr: cfg.Addr(), Transport: transport}}, nil
+	return &History{cfg: cfg, transport: transport, client: &kafka.Client{Addr: cfg.Addr(), Transport: transport}}, nil
 }
 
 // Close gives the connections back.
@@ -80,19 +97,16 @@ func (h *History) Close() { h.transport.CloseIdleConnections() }
 
 // Ranges finds the offsets between two places in every partition of the topics.
 func (h *History) Ranges(ctx context.Context, from, to Place) ([]Range, error) {
-	topics, err := h.cfg.lookUp(ctx, h.client, h.cfg.Addr())
+	all, err := h.Partitions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	tps := allPartitions(topics)
-	slices.SortFunc(tps, compareTopicPartitions)
 	var ranges []Range
-	for _, tp := range tps {
-		r := Range{Topic: tp.topic, Partition: tp.partition}
-		if r.From, err = h.offset(ctx, tp, from); err != nil {
+	for _, r := range all {
+		if r.From, err = h.offset(ctx, r.topicPartition(), from); err != nil {
 			return nil, err
 		}
-		if r.To, err = h.offset(ctx, tp, to); err != nil {
+		if r.To, err = h.offset(ctx, r.topicPartition(), to); err != nil {
 			return nil, err
 		}
 		if r.To > r.From {
@@ -100,6 +114,47 @@ func (h *History) Ranges(ctx context.Context, from, to Place) ([]Range, error) {
 		}
 	}
 	return ranges, nil
+}
+
+// Partitions lists the partitions of the topics, as empty ranges.
+func (h *History) Partitions(ctx context.Context) ([]Range, error) {
+	topics, err := h.cfg.lookUp(ctx, h.client, h.cfg.Addr())
+	if err != nil {
+		return nil, err
+	}
+	tps := allPartitions(topics)
+	slices.SortFunc(tps, compareTopicPartitions)
+	ranges := make([]Range, 0, len(tps))
+	for _, tp := range tps {
+		ranges = append(ranges, Range{Topic: tp.topic, Partition: tp.partition})
+	}
+	return ranges, nil
+}
+
+// Within finds the offsets between two places in one partition, no further than
+// its end as it is now. It is empty where places that are offsets do not name the
+// partition. Offsets before its first message are an error that says so.
+func (h *History) Within(ctx context.Context, topic string, partition int, from, to Place) (Range, error) {
+	r := Range{Topic: topic, Partition: partition}
+	if !from.names(partition) || !to.names(partition) {
+		return r, nil
+	}
+	bounds := []Progress{{Topic: topic, Partition: partition}}
+	err := h.Bounds(ctx, bounds)
+	if err == nil {
+		r.From, err = h.offset(ctx, r.topicPartition(), from)
+	}
+	if err == nil {
+		r.To, err = h.offset(ctx, r.topicPartition(), to)
+	}
+	if err != nil {
+		return r, err
+	}
+	r.To = min(r.To, bounds[0].End)
+	if r.From < bounds[0].Start && r.To > r.From {
+		return r, fmt.Errorf("%s/%d: offset %d %w: the first is %d", topic, partition, r.From, ErrNoMessage, bounds[0].Start)
+	}
+	return r, nil
 }
 
 // offset is a place in one partition; 0 where offsets do not name it.
@@ -168,10 +223,37 @@ func (h *History) Settled(ctx context.Context, group string, ranges []Range) (fu
 }
 
 // Read hands the messages of a range to each, in order, as the group would get
-// them. It ends with the range, with ctx, or with the first error of each.
+// them, while the next ones are being fetched. It ends with the range, with ctx,
+// or with the first error of each. A cluster that does not answer is waited for.
 func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var fetching sync.WaitGroup
+	defer fetching.Wait()
+	defer cancel()
+	batches := make(chan batch)
+	var ended error
+	fetching.Go(func() {
+		ended = h.fetch(ctx, r, batches)
+		close(batches)
+	})
+	for b := range batches {
+		for i := range b.messages {
+			if b.messages[i].Offset >= r.To {
+				return nil
+			}
+			if err := each(&b.messages[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return ended
+}
+
+// fetch reads a range batch by batch.
+func (h *History) fetch(ctx context.Context, r Range, batches chan<- batch) error {
 	p := peek{h.transport, h.cfg.Addr(), r.topicPartition()}
 	wait := newBackoff()
+	told := false
 	for at := r.From; at < r.To; {
 		answer, b, err := p.fetch(ctx, at, readCommitted)
 		switch {
@@ -183,17 +265,19 @@ func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) 
 		case errors.Is(err, errCorrupt):
 			return err
 		case err != nil:
+			if h.Waiting != nil && !told && !settlesSoon(err) {
+				told = true
+				h.Waiting(err)
+			}
 			pause(ctx, wait.NextBackOff())
 			continue
 		}
 		wait.Reset()
-		for i := range b.messages {
-			if b.messages[i].Offset >= r.To {
-				return nil
-			}
-			if err := each(&b.messages[i]); err != nil {
-				return err
-			}
+		told = false
+		select {
+		case batches <- b:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 		if b.next == at && answer.lastStable >= 0 && at >= answer.lastStable {
 			return nil // a transaction that is still open holds the rest back

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/segmentio/kafka-go"
 )
 
@@ -39,6 +42,41 @@ func checkStream(ctx context.Context, cfg Config, opts Options) error {
 	st.target.Store(&cfg.Stream)
 	_, err = st.describe(ctx)
 	return err
+}
+
+// Capacity is what a stream takes.
+type Capacity struct {
+	Shards   int // open ones
+	OnDemand bool
+}
+
+// Measure asks the stream for its capacity.
+func Measure(ctx context.Context, cfg Config, opts Options) (Capacity, error) {
+	if err := validate(&cfg, &opts.DeadLetter); err != nil {
+		return Capacity{}, err
+	}
+	c, err := newClient(ctx, cfg, opts.withDefaults())
+	if err != nil {
+		return Capacity{}, err
+	}
+	defer c.close()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	in := &kinesis.DescribeStreamSummaryInput{}
+	in.StreamName, in.StreamARN = target(cfg.Stream)
+	out, err := c.api.DescribeStreamSummary(ctx, in)
+	if err != nil {
+		_, err = classify("describe the stream", err)
+		return Capacity{}, err
+	}
+	d := out.StreamDescriptionSummary
+	if d == nil {
+		return Capacity{}, errors.New("describe the stream: the answer is empty")
+	}
+	return Capacity{
+		Shards:   int(aws.ToInt32(d.OpenShardCount)),
+		OnDemand: d.StreamModeDetails != nil && d.StreamModeDetails.StreamMode == types.StreamModeOnDemand,
+	}, nil
 }
 
 func checkLetters(ctx context.Context, opts Options) error {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,8 +49,10 @@ caughtUp, dryRun, seconds}.`,
 			if o.Logger, err = logger(cmd.ErrOrStderr(), format, level); err != nil {
 				return err
 			}
-			o.Filter, o.Progress = f.filter, redriveProgress(cmd.ErrOrStderr())
+			bar := newProgress(cmd.ErrOrStderr(), "letters")
+			o.Filter, o.Progress = f.filter, bar.set
 			account, err := destination.Redrive(cmd.Context(), config, o)
+			bar.end()
 			if account == nil {
 				return err
 			}
@@ -72,21 +73,6 @@ caughtUp, dryRun, seconds}.`,
 	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
 	cmd.Flags().StringVar(&level, "log-level", "warn", "debug, info, warn or error")
 	return cmd
-}
-
-// progressInterval is how often a line tells how far it is.
-const progressInterval = 2 * time.Second
-
-func redriveProgress(w io.Writer) func(done, selected int64) {
-	began, last := time.Now(), time.Now()
-	return func(done, selected int64) {
-		now := time.Now()
-		if now.Sub(last) < progressInterval {
-			return
-		}
-		last = now
-		fmt.Fprintf(w, "%d of %d letters, %.0f/s\n", done, selected, float64(done)/now.Sub(began).Seconds())
-	}
 }
 
 func writeRedriven(w io.Writer, a *destination.Redriven, output string) error {

@@ -113,7 +113,7 @@ func undecoded(d transform.Decision, why string) Explanation {
 
 // sourceOf is where a message stood before it became a dead letter, if it is one.
 func sourceOf(m *consumer.Message) transform.Source {
-	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+	source := sourceIn(m)
 	topic, partition, offset := header(m, sink.HeaderTopic), header(m, sink.HeaderPartition), header(m, sink.HeaderOffset)
 	if len(topic) > 0 && len(partition) == 4 && len(offset) == 8 {
 		source = transform.Source{

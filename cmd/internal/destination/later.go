@@ -123,7 +123,7 @@ func (l *later) look(ctx context.Context, sent map[identity]int64) (map[identity
 }
 
 func (l *later) event(ctx context.Context, m *consumer.Message, sent map[identity]int64, newer map[identity]*newerEvent) error {
-	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+	source := sourceIn(m)
 	if l.letters[source] {
 		return nil
 	}

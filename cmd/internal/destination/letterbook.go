@@ -9,19 +9,16 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/consumer"
-	"kinesis-destination/schemas"
-	"kinesis-destination/transform"
 )
 
 // letterbook is the dead-letter topic of a destination, up to where it ended
 // when it was opened, with what has been settled of it.
 type letterbook struct {
+	judging
 	config  *Config
 	history *consumer.History
 	ranges  []consumer.Range
 	ledger  *consumer.Ledger
-	decoder *schemas.Decoder
-	rules   *ruleset
 	foreign map[int]int64 // per partition, the first message that is not this destination's letter
 }
 
@@ -30,10 +27,7 @@ type letterbook struct {
 // the id where there is one.
 func openLetters(ctx context.Context, config *Config, id string) (_ *letterbook, err error) {
 	b := &letterbook{config: config, foreign: map[int]int64{}}
-	if b.decoder, err = schemas.NewDecoder(config.Source.Config, nil); err != nil {
-		return nil, err
-	}
-	if b.rules, err = newRuleset(config, 1); err != nil {
+	if b.judging, err = newJudging(config); err != nil {
 		return nil, err
 	}
 	if b.history, err = consumer.NewHistory(config.letterTopic(), nil); err != nil {
@@ -108,32 +102,6 @@ func (b *letterbook) read(ctx context.Context, each func(*consumer.Message, *Let
 		}
 	}
 	return nil
-}
-
-// judgment is what today's rules make of a message.
-type judgment struct {
-	transform.Decision
-	event schemas.Event // without a schema where it could not be decoded
-	why   error         // of a rejected or held one
-}
-
-// judge decides as run does. The error is the registry's, which cannot answer now.
-func (b *letterbook) judge(ctx context.Context, m *consumer.Message, source transform.Source) (judgment, error) {
-	if m.Value == nil {
-		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}}, nil
-	}
-	event, err := b.decoder.Decode(ctx, m.Value)
-	if err != nil {
-		failure, own := decodeFailure(err)
-		if !own {
-			return judgment{}, err
-		}
-		return judgment{Decision: transform.Decision{
-			Outcome: transform.Reject, Stage: transform.StageDecode, Reason: transform.Reason(failure.Reason),
-		}, why: err}, nil
-	}
-	decision, why := b.rules.judge(nil, event, source)
-	return judgment{decision, event, why}, nil
 }
 
 // selected tells whether a filter chooses a letter, which it decodes where the

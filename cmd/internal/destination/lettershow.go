@@ -60,7 +60,7 @@ func ShowLetter(ctx context.Context, config *Config, partition int, offset int64
 			shown.Key = mask
 		}
 	}
-	if shown.Today, err = b.rules.explainMessage(ctx, b.decoder, m); err != nil {
+	if shown.Today, err = b.rules().explainMessage(ctx, b.decoder, m); err != nil {
 		return nil, err
 	}
 	event, err := b.decoder.Decode(ctx, m.Value)

@@ -120,7 +120,7 @@ func rest(ctx context.Context, d time.Duration) error {
 // stays where it is, because only the operator can decide what is to change; with
 // each switch of the rules the event is judged anew.
 func (p *pipeline) judge(ctx context.Context, m *consumer.Message, event schemas.Event) (transform.Decision, error) {
-	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+	source := sourceIn(m)
 	rules := p.rules.Load()
 	decision, err := p.judgeOnce(rules, event, source)
 	if decision.Outcome != transform.Hold {

@@ -71,7 +71,7 @@ type redrive struct {
 	sink  *sink.Sink // nil in a dry run
 	later *later
 
-	underway sync.WaitGroup
+	underway underway
 	round    []putEvent // what was put in this round
 
 	mu      sync.Mutex
@@ -96,7 +96,7 @@ func Redrive(ctx context.Context, config *Config, o RedriveOptions) (*Redriven, 
 		return nil, err
 	}
 	defer b.close()
-	if err := checkRules(ctx, config, b.rules.rules, b.decoder, o.Logger); err != nil {
+	if err := checkRules(ctx, config, b.rules().rules, b.decoder, o.Logger); err != nil {
 		return nil, err
 	}
 	r := &redrive{letterbook: b, o: o, account: Redriven{
@@ -184,27 +184,8 @@ func (r *redrive) run(ctx context.Context, chosen map[int]map[int64]bool) error 
 const produceGrace = 8 * time.Second
 
 func (r *redrive) openSink(ctx context.Context) (end func(), err error) {
-	config := r.config
-	transport, err := config.letterTransport(nil)
-	if err != nil {
-		return nil, err
-	}
-	r.sink, err = sink.New(config.Target.Kinesis.Config, sink.Options{
-		Destination: config.Name, Group: config.Source.Kafka.Group,
-		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: transport,
-		SourceTopics: config.Source.Kafka.TopicNames(), Logger: r.o.Logger,
-		Hold: func(reason string, err error) {
-			if reason != "" {
-				r.o.Logger.Warn("held: retrying until the cause is gone", "reason", reason, "error", err)
-			}
-		},
-	})
-	return func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		_ = r.sink.Close(closing) // everything is at rest by now
-		transport.CloseIdleConnections()
-	}, err
+	r.sink, end, err = openSink(ctx, r.config, r.o.Logger)
+	return end, err
 }
 
 // send decides about a letter by today's rules, and puts, rejects or settles it.
@@ -227,8 +208,7 @@ func (r *redrive) send(ctx context.Context, l *Letter) error {
 			r.settle(l, func(a *Redriven) { a.DeadLettered[string(j.Reason)]++ })
 			return nil
 		}
-		r.underway.Add(1)
-		return r.taken(r.sink.Reject(ctx, r.record(l, j), rejection(j.Decision, j.why)))
+		return r.underway.give(func() error { return r.sink.Reject(ctx, r.record(l, j), rejection(j.Decision, j.why)) })
 	}
 	id := identityOf(l.Origin, j.PartitionKey)
 	switch r.later.judge(id, l.Origin.Offset, r.o.PastRetention) {
@@ -246,16 +226,7 @@ func (r *redrive) send(ctx context.Context, l *Letter) error {
 	if !l.parked { // else the live pipeline sends nothing newer of it before it is settled
 		r.round = append(r.round, putEvent{id, l.Origin.Offset})
 	}
-	r.underway.Add(1)
-	return r.taken(r.sink.Put(ctx, r.record(l, j)))
-}
-
-// taken takes back what the sink did not take.
-func (r *redrive) taken(err error) error {
-	if err != nil {
-		r.underway.Done()
-	}
-	return err
+	return r.underway.give(func() error { return r.sink.Put(ctx, r.record(l, j)) })
 }
 
 func (r *redrive) leave(why string) error {

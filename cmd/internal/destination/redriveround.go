@@ -14,7 +14,7 @@ func (r *redrive) endRound(ctx context.Context) error {
 		r.progress()
 		return nil
 	}
-	if err := r.rest(ctx); err != nil {
+	if err := r.underway.rest(ctx); err != nil {
 		return err
 	}
 	if err := r.catchUp(ctx); err != nil {
@@ -37,21 +37,6 @@ func (r *redrive) progress() {
 	}
 }
 
-// rest waits until nothing is under way.
-func (r *redrive) rest(ctx context.Context) error {
-	rested := make(chan struct{})
-	go func() { // ends when the sink has told of everything, at the latest when it is closed
-		r.underway.Wait()
-		close(rested)
-	}()
-	select {
-	case <-rested:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // catchUp looks for events that the topic got while this round was under way.
 // The live pipeline may have delivered one before the older letter was put; then
 // the older state would be the last. So the newer one is put once more, and
@@ -69,12 +54,11 @@ func (r *redrive) catchUp(ctx context.Context) error {
 		for id, event := range newer {
 			r.later.sent(id, event.Offset)
 			sent[id] = event.Offset
-			r.underway.Add(1)
-			if err := r.taken(r.sink.Put(ctx, event.record(r))); err != nil {
+			if err := r.underway.give(func() error { return r.sink.Put(ctx, event.record((*caughtUp)(r))) }); err != nil {
 				return err
 			}
 		}
-		if err := r.rest(ctx); err != nil {
+		if err := r.underway.rest(ctx); err != nil {
 			return err
 		}
 	}
@@ -87,8 +71,8 @@ type newerEvent struct {
 	data []byte
 }
 
-func (e *newerEvent) record(r *redrive) *sink.Record {
-	return &sink.Record{PartitionKey: e.key, Data: e.data, Origin: e.Origin, Owner: (*caughtUp)(r)}
+func (e *newerEvent) record(owner sink.Owner) *sink.Record {
+	return &sink.Record{PartitionKey: e.key, Data: e.data, Origin: e.Origin, Owner: owner}
 }
 
 // caughtUp hears of a newer event that was put once more. Should the stream

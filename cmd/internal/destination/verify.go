@@ -125,7 +125,7 @@ func (v *verifier) event(ctx context.Context, letters *letterbook, m *consumer.M
 	if at := m.Time.Add(-clockSlack); v.oldest.IsZero() || at.Before(v.oldest) {
 		v.oldest = at
 	}
-	source := transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+	source := sourceIn(m)
 	j, err := letters.judge(ctx, m, source)
 	if err != nil {
 		return err

@@ -1,0 +1,57 @@
+package destination
+
+import (
+	"context"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/transform"
+)
+
+// judging takes messages through the rules outside of the pipeline, one by one
+// and to no effect.
+type judging struct {
+	decoder *schemas.Decoder
+	rules   func() *ruleset // those in force
+}
+
+// newJudging judges by what the configuration says now.
+func newJudging(config *Config) (judging, error) {
+	decoder, err := schemas.NewDecoder(config.Source.Config, nil)
+	if err != nil {
+		return judging{}, err
+	}
+	rules, err := newRuleset(config, 1)
+	return judging{decoder, func() *ruleset { return rules }}, err
+}
+
+// judgment is what today's rules make of a message.
+type judgment struct {
+	transform.Decision
+	event schemas.Event // without a schema where it could not be decoded
+	why   error         // of a rejected or held one
+}
+
+// judge decides as run does. The error is the registry's, which cannot answer now.
+func (u *judging) judge(ctx context.Context, m *consumer.Message, source transform.Source) (judgment, error) {
+	if m.Value == nil {
+		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}}, nil
+	}
+	event, err := u.decoder.Decode(ctx, m.Value)
+	if err != nil {
+		failure, own := decodeFailure(err)
+		if !own {
+			return judgment{}, err
+		}
+		return judgment{Decision: transform.Decision{
+			Outcome: transform.Reject, Stage: transform.StageDecode, Reason: transform.Reason(failure.Reason),
+		}, why: err}, nil
+	}
+	decision, why := u.rules().judge(nil, event, source)
+	return judgment{decision, event, why}, nil
+}
+
+// sourceIn is where a message stands.
+func sourceIn(m *consumer.Message) transform.Source {
+	return transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+}

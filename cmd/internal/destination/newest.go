@@ -1,0 +1,62 @@
+package destination
+
+import "crypto/md5"
+
+// indexLimit bounds how many identities of a partition are known at once, to
+// about 120 MB. Where there are more, the partition is swept in slices of them.
+const indexLimit = 2_000_000
+
+// newestIndex knows the newest event of each identity of one partition, or of a slice
+// of these: 1 of a power of two, by the hash of their partition keys.
+type newestIndex struct {
+	slice, slices int
+	limit         int
+	events        map[keyHash]newestOffsets
+}
+
+type keyHash [md5.Size]byte
+
+// newestOffsets is where an identity's newest events stand. Offsets are one more, 0 is none.
+type newestOffsets struct {
+	within int64 // the newest candidate of the range
+	beyond int64 // the newest event behind the range that leaves
+}
+
+func hashKey(key string) keyHash { return md5.Sum([]byte(key)) } // as the stream hashes it
+
+// holds tells whether an identity belongs to the slice at hand.
+func (n *newestIndex) holds(h keyHash) bool { return (int(h[0])|int(h[1])<<8)&(n.slices-1) == n.slice }
+
+// candidate notes an event of the range. With too many identities the slice is
+// halved, if it may be.
+func (n *newestIndex) candidate(h keyHash, offset int64, mayHalve bool) {
+	if !n.holds(h) {
+		return
+	}
+	known := n.events[h]
+	known.within = max(known.within, offset+1)
+	n.events[h] = known
+	for mayHalve && len(n.events) > n.limit && n.slices < 1<<16 {
+		n.slices *= 2
+		for h := range n.events {
+			if !n.holds(h) {
+				delete(n.events, h)
+			}
+		}
+	}
+}
+
+// leaves notes an event behind the range.
+func (n *newestIndex) leaves(h keyHash, offset int64) {
+	if known, ok := n.events[h]; ok {
+		known.beyond = max(known.beyond, offset+1)
+		n.events[h] = known
+	}
+}
+
+// standing tells how an event of the range stands: whether it is the newest one
+// there, and whether one behind the range leaves or has left.
+func (n *newestIndex) standing(h keyHash, offset int64) (newest, superseded bool) {
+	known := n.events[h]
+	return known.within == offset+1, known.beyond > 0
+}

@@ -1,0 +1,319 @@
+package destination
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+func (s *site) config(extra string) *Config {
+	s.t.Helper()
+	config, err := Parse("site.yaml", []byte(s.configText()+extra))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &config
+}
+
+// everything is a replay of all that the topic holds now.
+func everything(id string) ReplayOptions {
+	return ReplayOptions{From: consumer.Beginning(), To: consumer.End(), ID: id, Logger: slog.New(slog.DiscardHandler)}
+}
+
+func replayAll(t *testing.T, config *Config, o ReplayOptions) *Replayed {
+	t.Helper()
+	a, err := Replay(t.Context(), config, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Unaccounted() != 0 {
+		t.Errorf("not every event is accounted for: %+v", a)
+	}
+	return a
+}
+
+// offsetsOf is what a group has committed of the site's topic, by partition.
+func (s *site) offsetsOf(group string) map[int]int64 {
+	s.t.Helper()
+	partitions := make([]int, sitePartitions)
+	for p := range partitions {
+		partitions[p] = p
+	}
+	res, err := s.kafka.OffsetFetch(context.Background(), &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{s.topic: partitions}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	offsets := map[int]int64{}
+	for _, p := range res.Topics[s.topic] {
+		if p.CommittedOffset >= 0 {
+			offsets[p.Partition] = p.CommittedOffset
+		}
+	}
+	return offsets
+}
+
+func TestContractReplaySendsEveryEventOfTheRangeInOrder(t *testing.T) {
+	s := newSite(t, embeddedkinesis.Random(31, embeddedkinesis.Rates{Throttle: .05}))
+	g, o := newLeads(t, 31, 300), newOracle()
+	s.feed(g, o, 3000)
+	began := time.Now()
+	a := replayAll(t, s.config(""), everything("all"))
+	v := o.judge(s.embedded.History(s.name))
+	t.Logf("%+v in %v; %+v", a, time.Since(began).Round(time.Millisecond), v)
+	if v != (verdict{}) {
+		t.Errorf("%+v", v)
+	}
+	if a.Consumed != o.total || a.Delivered != o.total-sum(o.filtered) || len(a.DeadLettered) != 0 || fmt.Sprint(a.Filtered) != fmt.Sprint(o.filtered) {
+		t.Errorf("%+v of %d, %v", a, o.total, o.filtered)
+	}
+	if live := s.offsetsOf(s.name); len(live) != 0 {
+		t.Errorf("the offsets of the running processes were touched: %v", live)
+	}
+	before := len(s.embedded.History(s.name))
+	s.feed(g, newOracle(), 100) // what comes later is not of the range, which the id keeps
+	again := replayAll(t, s.config(""), everything("all"))
+	if sent := len(s.embedded.History(s.name)) - before; sent != 0 || fmt.Sprint(again.SweepAccount) != fmt.Sprint(a.SweepAccount) {
+		t.Errorf("a replay that is done sent %d more; %+v", sent, again)
+	}
+	other := everything("all")
+	other.LatestOnly = true
+	if _, err := Replay(t.Context(), s.config(""), other); !errors.Is(err, ErrOtherReplay) {
+		t.Errorf("another replay went on under the id of this one: %v", err)
+	}
+}
+
+// replayAlone runs the command in a process of its own; see redriveAlone.
+func (s *site) replayAlone(program, config string, killAt int, args ...string) (account Replayed) {
+	s.t.Helper()
+	command := exec.Command(program, append([]string{"replay", "-c", config, "--from", "earliest", "--to", "latest", "-o", "json"}, args...)...)
+	var out, told strings.Builder
+	command.Stdout, command.Stderr = &out, &told
+	if err := command.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	if killAt > 0 {
+		s.await(2*time.Minute, "so much is replayed", func() bool { return len(s.embedded.History(s.name)) >= killAt })
+		if err := command.Process.Kill(); err != nil {
+			s.t.Fatal(err)
+		}
+		_ = command.Wait() // it was killed
+		return account
+	}
+	if err := command.Wait(); err != nil {
+		s.t.Fatalf("replay: %v\n%s", err, &told)
+	}
+	if err := json.Unmarshal([]byte(out.String()), &account); err != nil {
+		s.t.Fatalf("%v: %s", err, &out)
+	}
+	return account
+}
+
+func TestContractReplayGoesOnAfterAKillWithoutAGap(t *testing.T) {
+	s := newSite(t, embeddedkinesis.Random(32, embeddedkinesis.Rates{Throttle: .01}))
+	n := s.load()
+	g, o := newLeads(t, 32, max(50, n/20)), newOracle()
+	s.feed(g, o, n)
+	program, config := s.binary()
+	exported := int(o.total - sum(o.filtered))
+	began := time.Now()
+	s.replayAlone(program, config, exported/2, "--id", "killed")
+	killed := len(s.embedded.History(s.name))
+	a := s.replayAlone(program, config, 0, "--id", "killed")
+	took := time.Since(began)
+	v := o.judge(s.embedded.History(s.name))
+	t.Logf("%d events, killed after %d of %d records; then %+v; %v in all, %.0f events/s; %+v",
+		n, killed, exported, a, took.Round(time.Millisecond), float64(n)/took.Seconds(), v)
+	if v.lost+v.unexpected != 0 || v.duplicates+v.reordered > sweepRound {
+		t.Errorf("%+v", v)
+	}
+	if a.Consumed != o.total || a.Delivered != int64(exported) || a.Unaccounted() != 0 {
+		t.Errorf("the account is not of the whole replay: %+v", a)
+	}
+}
+
+func TestContractLatestOnlySendsEachIdentitysNewestEventOnce(t *testing.T) {
+	for _, limit := range []int{indexLimit, 7} { // the latter in many slices
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			s := newSite(t, embeddedkinesis.Random(33, embeddedkinesis.Rates{}))
+			g, o := newLeads(t, 33, 300), newOracle()
+			s.feed(g, o, 3000)
+			options := everything("newest")
+			options.LatestOnly = true
+			r, err := newReplay(t.Context(), s.config(""), options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.history.Close()
+			r.indexLimit = limit
+			if err := r.run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			a, records := r.account(), s.embedded.History(s.name)
+			if len(records) != len(o.expected) || o.lastStates(records) != 0 {
+				t.Errorf("%d records of %d identities, %d with an old state", len(records), len(o.expected), o.lastStates(records))
+			}
+			older := o.total - sum(o.filtered) - int64(len(o.expected))
+			if a.Consumed != o.total || a.Delivered != int64(len(o.expected)) || a.Filtered[ReasonSuperseded] != older || a.Unaccounted() != 0 {
+				t.Errorf("%+v, of %d", a, o.total)
+			}
+		})
+	}
+}
+
+// While the live pipeline delivers newer events of the same identities, no old
+// state that a replay sends may be what is left of one.
+func TestContractLatestOnlyBesideLiveTrafficLeavesNoOldStateAsTheLast(t *testing.T) {
+	s := newSite(t, embeddedkinesis.Random(34, embeddedkinesis.Rates{Throttle: .3}))
+	g, o := newLeads(t, 34, 300), newOracle()
+	s.feed(g, o, 1000)
+	p := s.start()
+	var feeding sync.WaitGroup
+	feeding.Go(func() {
+		for range 40 {
+			s.feed(g, o, 20)
+			pass(30 * time.Millisecond)
+		}
+	})
+	var delivered, caughtUp int64
+	for i := range 4 {
+		options := everything(fmt.Sprint(i))
+		options.LatestOnly = true
+		a := replayAll(t, s.config(""), options)
+		delivered += a.Delivered
+		caughtUp += a.CaughtUp
+	}
+	feeding.Wait()
+	s.await(time.Minute, "all events at rest", func() bool { return atRest(p) >= o.total })
+	p.stop(t)
+	t.Logf("%d delivered, %d newer events put once more", delivered, caughtUp)
+	if delivered == 0 {
+		t.Error("the story tells nothing")
+	}
+	if left := o.lastStates(s.embedded.History(s.name)); left != 0 {
+		t.Errorf("%d identities have an old state as their last", left)
+	}
+}
+
+// A process that is killed between the put of an old state and the look for newer
+// ones cannot repair what it overtook: the next one does.
+func TestARoundThatAKillCutOffIsRepairedByTheNextRun(t *testing.T) {
+	var first atomic.Bool
+	var overtake func()
+	s := newSite(t, func(embeddedkinesis.Call) embeddedkinesis.Action {
+		if first.CompareAndSwap(true, false) {
+			overtake()
+		}
+		return embeddedkinesis.Action{}
+	})
+	g, o := newLeads(t, 35, 1), newOracle()
+	s.feed(g, o, 20)
+	options := everything("cut-off")
+	options.LatestOnly = true
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	overtake = func() { // the live pipeline delivers a newer event before the old one is stored
+		for before := len(o.expected["lead-00000"]); len(o.expected["lead-00000"]) == before; {
+			s.feed(g, o, 1)
+		}
+		live, err := newReplay(t.Context(), s.config(""), everything("live"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer live.history.Close()
+		if err := live.run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		kill()
+	}
+	r, err := newReplay(ctx, s.config(""), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.history.Close()
+	snk, end, err := openSink(t.Context(), r.config, options.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.sink = snk
+	first.Store(true)
+	for _, stretch := range r.stretches {
+		if err := r.slice(ctx, stretch); err == nil {
+			t.Fatal("the round was not cut off")
+		}
+	}
+	r.underway.Wait()
+	end()
+	if o.lastStates(s.embedded.History(s.name)) != 1 {
+		t.Fatal("the story tells nothing")
+	}
+	a := replayAll(t, s.config(""), options)
+	if o.lastStates(s.embedded.History(s.name)) != 0 || a.CaughtUp != 1 {
+		t.Errorf("an old state is the last: %+v", a)
+	}
+}
+
+func TestContractDryRunCountsWhatAReplayDoes(t *testing.T) {
+	s := newSite(t, embeddedkinesis.Random(36, embeddedkinesis.Rates{}))
+	g, o := newLeads(t, 36, 100), newOracle()
+	s.feed(g, o, 1000)
+	s.produce(kafka.Message{Key: []byte("x"), Value: []byte("no event")}, kafka.Message{Key: []byte("x")})
+	for _, latestOnly := range []bool{false, true} {
+		options := everything(fmt.Sprint(latestOnly))
+		options.LatestOnly, options.DryRun = latestOnly, true
+		before := len(s.embedded.History(s.name))
+		dry := replayAll(t, s.config(""), options)
+		if sent := len(s.embedded.History(s.name)) - before; sent != 0 || len(s.offsetsOf(replayGroup(s.config(""), options.ID))) != 0 {
+			t.Errorf("a dry run sent %d records, or kept offsets", sent)
+		}
+		options.DryRun = false
+		a := replayAll(t, s.config(""), options)
+		if fmt.Sprint(dry.SweepAccount) != fmt.Sprint(a.SweepAccount) || a.DeadLettered["malformed"] != 1 || a.Filtered[ReasonTombstone] != 1 {
+			t.Errorf("dry run %+v, replay %+v", dry.SweepAccount, a.SweepAccount)
+		}
+		records, bytes := s.embedded.History(s.name)[before:], 0
+		for _, r := range records {
+			bytes += len(r.Data) + len(r.PartitionKey)
+		}
+		e := dry.Estimate
+		if e.Records != int64(len(records)) || e.Bytes != int64(bytes) || e.Shards != 4 || e.Seconds <= 0 || e.USD <= 0 || len(e.Segments) != 2 {
+			t.Errorf("%+v for %d records of %d bytes", e, len(records), bytes)
+		}
+	}
+}
+
+func TestContractReplayOfASegmentToAnotherStream(t *testing.T) {
+	s := newSite(t, embeddedkinesis.Random(37, embeddedkinesis.Rates{}))
+	g, o := newLeads(t, 37, 50), newOracle()
+	s.feed(g, o, 500)
+	other := s.name + "-other"
+	s.embedded.Create(embeddedkinesis.Stream{Name: other, Shards: 1})
+	config := s.config("")
+	options := everything("segment")
+	options.Segment, options.Stream, options.Rate = config.Activation.Segments[0].ID, other, 100_000
+	a := replayAll(t, config, options)
+	if len(s.embedded.History(s.name)) != 0 || len(s.embedded.History(other)) != int(a.Delivered) {
+		t.Errorf("%d records went to the configuration's stream, %d to the other; %+v", len(s.embedded.History(s.name)), len(s.embedded.History(other)), a)
+	}
+	for _, r := range s.embedded.History(other) {
+		if !strings.Contains(string(r.Data), options.Segment) {
+			t.Fatalf("a record that does not list the segment: %s", r.Data)
+		}
+	}
+	if n := a.Filtered[ReasonOtherSegment]; n == 0 || a.Delivered+n != o.total-sum(o.filtered) {
+		t.Errorf("%+v", a)
+	}
+}

@@ -1,0 +1,69 @@
+package destination
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"kinesis-destination/sink"
+)
+
+// openSink starts a sink of a command's own, beside those of running processes.
+// What holds it is logged.
+func openSink(ctx context.Context, config *Config, log *slog.Logger) (s *sink.Sink, end func(), err error) {
+	transport, err := config.letterTransport(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err = sink.New(config.Target.Kinesis.Config, sink.Options{
+		Destination: config.Name, Group: config.Source.Kafka.Group,
+		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: transport,
+		SourceTopics: config.Source.Kafka.TopicNames(), Logger: log,
+		Hold: func(reason string, err error) { logHold(log, reason, err) },
+	})
+	if err != nil {
+		transport.CloseIdleConnections()
+		return nil, nil, err
+	}
+	return s, func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		_ = s.Close(closing) // everything is at rest by now, or given up
+		transport.CloseIdleConnections()
+	}, nil
+}
+
+// logHold tells of a hold; an empty reason ends one.
+func logHold(log *slog.Logger, reason string, err error) {
+	if reason != "" {
+		log.Warn("held: retrying until the cause is gone", "reason", reason, "error", err)
+	}
+}
+
+// underway counts what a sink was given and has not told of.
+type underway struct{ sync.WaitGroup }
+
+// give gives the sink one more; an error says that it did not take it.
+func (u *underway) give(put func() error) error {
+	u.Add(1)
+	err := put()
+	if err != nil {
+		u.Done()
+	}
+	return err
+}
+
+// rest waits until nothing is under way.
+func (u *underway) rest(ctx context.Context) error {
+	rested := make(chan struct{})
+	go func() { // ends when the sink has told of everything, at the latest when it is closed
+		u.Wait()
+		close(rested)
+	}()
+	select {
+	case <-rested:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,264 @@
+package destination
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
+)
+
+// sweepRound is how many events are read between two checkpoints; a kill repeats
+// at most what is sent of them.
+const sweepRound = 10_000
+
+// ReasonSuperseded filters an event of an identity that has a newer one, where
+// only the newest is to leave.
+const ReasonSuperseded = "superseded"
+
+// sweep takes bounded ranges of the source topics past a purpose, one partition
+// after the other, and sends what that chooses. It goes in rounds: after each,
+// nothing is under way, and Kafka keeps how far it has come. So it can be ended
+// at any time, and loses nothing and skips nothing.
+//
+// Where each identity's newest event alone is to leave, a partition is read
+// twice: first to learn which that is, up to the end of the topic, then to send.
+// The live pipeline may deliver a newer event between that look and the put. So
+// after each round the topic is read on, and the newer event is put once more;
+// then again, until nothing came. For that moment an older state may stand after
+// a newer one, and never at the end.
+type sweep struct {
+	judging
+	purpose     purpose
+	latestOnly  bool
+	history     *consumer.History
+	checkpoints *consumer.Checkpoints // nil: nothing is kept
+	sink        *sink.Sink            // nil: nothing is sent
+	rate        *rate.Limiter         // nil: as fast as the stream takes it
+	terms       string                // what is swept for: one sweep is not gone on with as another
+	log         *slog.Logger
+	roundEnds   func(ctx context.Context) error // nil: nothing else is to be done then
+	progress    func()                          // called every now and then; nil: nobody
+	indexLimit  int
+
+	underway underway
+	sent     map[keyHash]int64 // in this round: the newest event of each identity
+	caughtUp atomic.Int64      // newer events that were put once more
+}
+
+// purpose decides about events. The error of both is the registry's, which
+// cannot answer now.
+type purpose interface {
+	// candidate is a first look. With the outcome Export the event may leave, if it
+	// is its identity's newest or every event is to leave; then it has a partition key.
+	candidate(ctx context.Context, m *consumer.Message) (judgment, error)
+	// compose decides about a candidate, and makes its record.
+	compose(m *consumer.Message, candidate judgment) judgment
+}
+
+// stretch is what is swept of one partition.
+type stretch struct {
+	topic     string
+	partition int
+	next      atomic.Int64 // everything before it is done, in this slice
+	surveyed  atomic.Int64 // up to here the newest events are known
+	sweepNote              // as of the last round's end
+	taken     int64        // everything before it was sent, counted or passed by, in this round
+	newest    *newestIndex // nil: every event is to leave
+	seen      int64        // the topic was looked at up to here
+	unsure    bool         // an earlier process ended amid this round: what it sent is not known
+
+	mu  sync.Mutex // guards now
+	now SweepAccount
+}
+
+// sweepNote is kept beside a checkpoint's offset, as JSON.
+type sweepNote struct {
+	From    int64        `json:"from"`
+	To      int64        `json:"to"`
+	Terms   string       `json:"terms"`
+	Slice   int          `json:"slice"`
+	Slices  int          `json:"slices"`
+	Open    bool         `json:"open"` // a round is under way
+	Account SweepAccount `json:"account"`
+}
+
+// SweepAccount is what became of the events of a range.
+type SweepAccount struct {
+	Consumed     int64            `json:"consumed"`
+	Delivered    int64            `json:"delivered"`
+	Filtered     map[string]int64 `json:"filtered"`
+	DeadLettered map[string]int64 `json:"deadLettered"`
+}
+
+func newSweepAccount() SweepAccount {
+	return SweepAccount{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}}
+}
+
+// Unaccounted is how many events were read and are not at rest.
+func (a *SweepAccount) Unaccounted() int64 {
+	rest := a.Consumed - a.Delivered
+	for _, counts := range []map[string]int64{a.Filtered, a.DeadLettered} {
+		for _, n := range counts {
+			rest -= n
+		}
+	}
+	return rest
+}
+
+func (a *SweepAccount) add(b SweepAccount) {
+	a.Consumed += b.Consumed
+	a.Delivered += b.Delivered
+	for reason, n := range b.Filtered {
+		a.Filtered[reason] += n
+	}
+	for reason, n := range b.DeadLettered {
+		a.DeadLettered[reason] += n
+	}
+}
+
+func newStretch(r consumer.Range, terms string) *stretch {
+	s := &stretch{topic: r.Topic, partition: r.Partition, sweepNote: sweepNote{From: r.From, To: r.To, Terms: terms, Slices: 1, Account: newSweepAccount()}}
+	s.begin(r.From)
+	return s
+}
+
+// errForeignNote says that a group's offsets were not set by a sweep.
+var errForeignNote = errors.New("its group has offsets that are no checkpoints of this program")
+
+// parseStretch reads a checkpoint.
+func parseStretch(c consumer.Checkpoint) (*stretch, error) {
+	s := &stretch{topic: c.Topic, partition: c.Partition, sweepNote: sweepNote{Account: newSweepAccount()}}
+	if err := json.Unmarshal([]byte(c.Note), &s.sweepNote); err != nil || s.Slices < 1 {
+		return nil, fmt.Errorf("%s/%d: %w", c.Topic, c.Partition, errForeignNote)
+	}
+	s.begin(c.Next)
+	return s, nil
+}
+
+func (s *stretch) begin(next int64) {
+	s.next.Store(next)
+	s.now = newSweepAccount()
+	s.now.add(s.Account)
+	s.unsure = s.Open
+}
+
+func (s *stretch) checkpoint() (consumer.Checkpoint, error) {
+	note, err := json.Marshal(s.sweepNote)
+	return consumer.Checkpoint{Topic: s.topic, Partition: s.partition, Next: s.next.Load(), Note: string(note)}, err
+}
+
+func (s *stretch) done() bool { return s.Slice == s.Slices-1 && s.next.Load() >= s.To }
+
+func (s *stretch) count(f func(*SweepAccount)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.now)
+}
+
+// account is a copy of what became of the stretch's events.
+func (s *stretch) account() SweepAccount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.now
+	a.Filtered, a.DeadLettered = maps.Clone(a.Filtered), maps.Clone(a.DeadLettered)
+	return a
+}
+
+// read is how many offsets of how many were read, each as often as it has to be.
+func (s *stretch) read(twice bool) (done, total int64) {
+	size := s.To - s.From
+	done = s.next.Load() - s.From
+	total = size
+	if twice {
+		slices, before := int64(s.Slices), int64(s.Slice)
+		done += 2*before*size + max(s.surveyed.Load(), s.next.Load()) - s.From
+		total = 2 * slices * size
+	}
+	return min(done, total), total
+}
+
+// commit has Kafka keep how far a stretch is.
+func (w *sweep) commit(ctx context.Context, s *stretch) error {
+	if w.checkpoints == nil {
+		return nil
+	}
+	c, err := s.checkpoint()
+	if err != nil {
+		return fmt.Errorf("write a checkpoint: %w", err)
+	}
+	return w.checkpoints.Commit(ctx, c)
+}
+
+// errHeld says that the rules in force forbid an event's export for now.
+var errHeld = errors.New("the rules in force forbid the export of an event")
+
+// send puts what the purpose made of an event, counts or rejects it.
+func (w *sweep) send(ctx context.Context, s *stretch, m *consumer.Message, j judgment) error {
+	var err error
+	switch j.Outcome {
+	case transform.Hold:
+		return fmt.Errorf("%w: %s/%d, offset %d: %w", errHeld, m.Topic, m.Partition, m.Offset, j.why)
+	case transform.Filter:
+		s.count(func(a *SweepAccount) { a.Filtered[string(j.Reason)]++ })
+	case transform.Reject:
+		if w.sink == nil {
+			s.count(func(a *SweepAccount) { a.DeadLettered[string(j.Reason)]++ })
+			break
+		}
+		err = w.underway.give(func() error { return w.sink.Reject(ctx, w.record(s, m, j), rejection(j.Decision, j.why)) })
+	default:
+		err = w.put(ctx, s, m, j)
+	}
+	if err == nil {
+		s.count(func(a *SweepAccount) { a.Consumed++ })
+	}
+	return err
+}
+
+func (w *sweep) put(ctx context.Context, s *stretch, m *consumer.Message, j judgment) error {
+	if w.sink == nil {
+		s.count(func(a *SweepAccount) { a.Delivered++ })
+		return nil
+	}
+	if w.rate != nil {
+		if err := w.rate.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return w.underway.give(func() error { return w.sink.Put(ctx, w.record(s, m, j)) })
+}
+
+func (w *sweep) record(s *stretch, m *consumer.Message, j judgment) *sink.Record {
+	return &sink.Record{PartitionKey: j.PartitionKey, Data: j.Data, Origin: originOf(m), Owner: &swept{w, s}}
+}
+
+// swept hears what became of an event that the sink took.
+type swept struct {
+	sweep   *sweep
+	stretch *stretch
+}
+
+// Done counts the event.
+func (d *swept) Done(outcome sink.Outcome, reason string) {
+	d.stretch.count(func(a *SweepAccount) {
+		if outcome == sink.Delivered {
+			a.Delivered++
+		} else {
+			a.DeadLettered[reason]++
+		}
+	})
+	d.sweep.underway.Done()
+}
+
+// Withdrawn leaves the event for the next time: its round has not ended.
+func (d *swept) Withdrawn() { d.sweep.underway.Done() }

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/consumer"
+)
+
+func replayCommand() *cobra.Command {
+	var o destination.ReplayOptions
+	var file, from, to, output, format, level string
+	cmd := &cobra.Command{
+		Use:   "replay -c destination.yaml --from T --to T",
+		Short: "Send a part of the topic once more",
+		Long: `Sends the events of a range once more, through today's rules, in the order of their
+partitions. The running processes and their offsets are not touched. T is earliest,
+latest (as it is now), a time (RFC 3339), or offsets as partition=offset,….
+
+Beside running processes a replay of all events leaves old states after newer ones.
+With --latest-only each identity's newest event in the range leaves alone, and only
+where the topic has no newer one of it that leaves: an old state is never the last.
+--segment ID: only events of profiles that the activated segment lists, whatever the
+status. --stream NAME: to another stream of the region. What cannot be delivered goes
+to the dead-letter topic, whatever the stream.
+
+How far it is, is kept as the offsets of the group <source group>.replay.<id>. The same
+command with the same --id goes on where an earlier one ended, however that ended; after
+a kill at most 10,000 events are sent once more. Exit 1 when it was interrupted.
+
+--dry-run sends and keeps nothing: it counts, and estimates the time that the stream's
+shards need at least, and what Kinesis charges for the records by its list prices.
+
+With -o json: {consumed, delivered, filtered, deadLettered, caughtUp, seconds}, and for
+--dry-run estimate {records, bytes, segments, shards, onDemand, seconds, usd, prices}.
+The counts are of the whole replay under its id, seconds of this run.`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			if from == "" || to == "" {
+				return wrongUse(cmd, errors.New("give --from and --to"))
+			}
+			var err error
+			if o.From, err = consumer.ParsePlace(from); err != nil {
+				return usageError{fmt.Errorf("--from: %w", err)}
+			}
+			if o.To, err = consumer.ParsePlace(to); err != nil {
+				return usageError{fmt.Errorf("--to: %w", err)}
+			}
+			if !redriveID.MatchString(o.ID) || o.Rate < 0 {
+				return wrongUse(cmd, errors.New("--id must be letters, digits, '.', '_' or '-', and --rate not negative"))
+			}
+			if file == "" {
+				return errNoConfig
+			}
+			configs, err := load([]string{file})
+			if err != nil {
+				return err
+			}
+			if o.Logger, err = logger(cmd.ErrOrStderr(), format, level); err != nil {
+				return err
+			}
+			if o.ID == "" && !o.DryRun {
+				o.ID = destination.NewReplayID(time.Now())
+				fmt.Fprintf(cmd.ErrOrStderr(), "replay %s: should it be interrupted, give --id %s to go on\n", o.ID, o.ID)
+			}
+			bar := newProgress(cmd.ErrOrStderr(), "offsets")
+			o.Progress = func(p destination.ReplayProgress) { bar.set(p.Done, p.Total) }
+			account, err := destination.Replay(cmd.Context(), &configs[0], o)
+			bar.end()
+			if errors.Is(err, destination.ErrOtherReplay) {
+				return usageError{err}
+			}
+			if account == nil {
+				return err
+			}
+			if printed := writeReplayed(cmd.OutOrStdout(), account, output); err == nil {
+				err = printed
+			}
+			if err != nil && !o.DryRun {
+				err = fmt.Errorf("ended early; the same command with --id %s goes on from here: %w", o.ID, err)
+			}
+			return err
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&file, "config", "c", "", "destination's configuration file")
+	flags.StringVar(&from, "from", "", "where the range begins")
+	flags.StringVar(&to, "to", "", "where it ends")
+	flags.StringVar(&o.Segment, "segment", "", "only events that list this activated segment, by its id")
+	flags.BoolVar(&o.LatestOnly, "latest-only", false, "only each identity's newest event")
+	flags.Float64Var(&o.Rate, "rate", 0, "records a second; 0: as many as the stream takes")
+	flags.BoolVar(&o.DryRun, "dry-run", false, "only count and estimate")
+	flags.StringVar(&o.Stream, "stream", "", "another stream than the configuration's, by name or ARN")
+	flags.StringVar(&o.ID, "id", "", "keep under this id how far it is, or go on with it")
+	flags.StringVarP(&output, "output", "o", outputText, "text or json")
+	flags.StringVar(&format, "log-format", "text", "text or json")
+	flags.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
+	return cmd
+}
+
+func writeReplayed(w io.Writer, a *destination.Replayed, output string) error {
+	if output == outputJSON {
+		return writeIndented(w, a)
+	}
+	var b strings.Builder
+	line := func(what string, n int64) { fmt.Fprintf(&b, "%-36s %9d\n", what, n) }
+	b.WriteString(dryNote(a.Estimate != nil))
+	line("events", a.Consumed)
+	line("= delivered", a.Delivered)
+	for _, counts := range []struct {
+		what string
+		n    map[string]int64
+	}{{"+ filtered", a.Filtered}, {"+ dead-lettered", a.DeadLettered}} {
+		for _, reason := range slices.Sorted(maps.Keys(counts.n)) {
+			line(counts.what+": "+reason, counts.n[reason])
+		}
+	}
+	if rest := a.Unaccounted(); rest != 0 {
+		line("+ interrupted", rest)
+	}
+	if a.CaughtUp > 0 {
+		line("newer events put once more", a.CaughtUp)
+	}
+	fmt.Fprintf(&b, "in %.1f s\n", a.Seconds)
+	if a.Estimate != nil {
+		writeEstimate(&b, a.Estimate)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeEstimate(b *strings.Builder, e *destination.Estimate) {
+	fmt.Fprintf(b, "\nit would put %d records, %.1f MB\n", e.Records, float64(e.Bytes)/1e6)
+	for _, id := range slices.Sorted(maps.Keys(e.Segments)) {
+		fmt.Fprintf(b, "%-36s %9d\n", "segment "+id, e.Segments[id])
+	}
+	if e.Seconds > 0 {
+		fmt.Fprintf(b, "in at least %s, at the limits of %d shards with nothing else on them\n",
+			time.Duration(e.Seconds*float64(time.Second)).Round(time.Second), e.Shards)
+	}
+	fmt.Fprintf(b, "for about $%.2f (%s)\n", e.USD, e.Prices)
+}

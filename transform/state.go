@@ -1,0 +1,72 @@
+package transform
+
+import "kinesis-destination/schemas"
+
+// Membership is a mapped segment that an event lists.
+type Membership struct {
+	Segment string // its id
+	Inside  bool   // realized or existing; else the profile has left
+}
+
+// Key is the partition key of an event's record, whatever is to become of it. It is empty where the event cannot be
+// read or states none.
+func (p *Plan) Key(ev schemas.Event) string {
+	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	if !j.sound() {
+		return ""
+	}
+	return j.key()
+}
+
+// Memberships are the mapped segments that an event lists, in its own order; none where it cannot be read.
+func (p *Plan) Memberships(ev schemas.Event) []Membership {
+	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	if !j.sound() {
+		return nil
+	}
+	var list []Membership
+	c := j.c.At(j.facts.at[roleMembership])
+	t := c.Branch(j.shape.types[roleMembership])
+	for outer := (schemas.Blocks{}); t.Kind == schemas.Map && c.Next(t, &outer); {
+		c.Bytes()
+		namespace := c.Branch(t.Items)
+		if namespace.Kind != schemas.Map {
+			c.Skip(namespace)
+			continue
+		}
+		for inner := (schemas.Blocks{}); c.Next(namespace, &inner); {
+			segment, mapped := p.rules.segments.find(view(c.Bytes()))
+			m := j.readMember(&c, namespace.Items)
+			if mapped && m.present {
+				list = append(list, Membership{p.rules.cfg.Activation.Segments[segment].ID, m.status == statusRealized || m.status == statusExisting})
+			}
+		}
+	}
+	return list
+}
+
+// State makes the record of an event as the present state of its profile, whatever the event changed: this is how a
+// profile is exported that qualified before its segment was mapped. Without a mapped segment, or without the consents
+// that are required, nothing leaves: there is no earlier record to exit from. It answers as Apply does.
+func (p *Plan) State(dst []byte, ev schemas.Event, src Source) (Decision, error) {
+	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body)}
+	switch {
+	case !j.sound():
+		return reject(ReasonMalformed, 0, errMalformed)
+	case !j.facts.listed:
+		return Decision{Outcome: Filter, Reason: ReasonNotInMappedSegment}, nil
+	case !j.consents():
+		return Decision{Outcome: Filter, Reason: ReasonConsent, Rule: 28}, nil
+	}
+	return j.export(dst, TriggerNone, 0)
+}
+
+// sound goes over the event once, and says whether it can be read.
+func (j *journey) sound() bool {
+	j.choose()
+	if j.shape.missing != nil {
+		return false
+	}
+	j.survey()
+	return j.c.Done() && !j.facts.unreadable
+}
