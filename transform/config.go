@@ -13,6 +13,9 @@ const (
 	softAttributes = 50
 )
 
+// BackfillSegments is how many segments a destination with a backfill may have.
+const BackfillSegments = 500
+
 // Which unmapped segments a record holds beside the mapped ones.
 const (
 	SameMergePolicy = "same-merge-policy" // those under the merge policy of a mapped one in the record
@@ -128,6 +131,9 @@ func (a *Activation) validate(report func(path, message string)) {
 		}
 	}
 	oneOf(report, "activation.unmappedSegments", a.UnmappedSegments, SameMergePolicy, MappedOnly, AllSegments)
+	if a.Backfill.NewSegments && len(a.Segments) > BackfillSegments {
+		report("activation.backfill.newSegments", fmt.Sprintf("is for at most %d segments: which ones are known would not fit beside an offset in Kafka", BackfillSegments))
+	}
 	if a.Backfill.Since < 0 {
 		report("activation.backfill.since", "must not be negative")
 	}

@@ -124,6 +124,7 @@ type Status struct {
 	Partitions []PartitionStatus `json:"partitions"`
 	Sink       sink.Stats        `json:"sink"`
 	Account    Account           `json:"account"`
+	Backfill   *BackfillStatus   `json:"backfill,omitempty"`
 }
 
 // PartitionStatus is one assigned partition as /status shows it.
@@ -145,7 +146,7 @@ func (d *Destination) status() Status {
 	s := Status{
 		Name: d.config.Name, Group: stats.Group, Member: stats.MemberID, Generation: stats.Generation,
 		Stream: d.config.Target.Kinesis.Stream, Holds: d.holds.List(), Partitions: []PartitionStatus{},
-		Sink: d.sink.Stats(), Account: d.Account(),
+		Sink: d.sink.Stats(), Account: d.Account(), Backfill: d.backfill.Status(),
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()

@@ -118,9 +118,6 @@ func (c *Config) Warnings() []string {
 	if rules, err := transform.NewRules(c.rules()); err == nil {
 		warnings = rules.Warnings()
 	}
-	if c.Activation.Backfill.NewSegments {
-		warnings = append(warnings, "activation.backfill: not available in this version: members of a segment that is added later are exported with their next event")
-	}
 	return warnings
 }
 

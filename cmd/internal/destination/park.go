@@ -52,12 +52,10 @@ func (p *parking) Await(ctx context.Context, m *consumer.Message) error {
 	if known, ok := p.claims.Load(of); ok && known == m.Revoked() {
 		return nil
 	}
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := p.takeTurn(ctx); err != nil {
+		return err
 	}
+	defer p.endTurn()
 	key := holdKey{"parking", m.Topic, m.Partition}
 	defer p.holds.Set(key, "", nil)
 	wait := newHoldBackoff()
@@ -77,7 +75,27 @@ func (p *parking) Await(ctx context.Context, m *consumer.Message) error {
 	}
 }
 
-// catchUp reads what the dead-letter topic got since the last time.
+func (p *parking) takeTurn(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *parking) endTurn() { <-p.turn }
+
+// Refresh reads what the dead-letter topic got since the last time.
+func (p *parking) Refresh(ctx context.Context) error {
+	if err := p.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer p.endTurn()
+	return p.catchUp(ctx)
+}
+
+// catchUp is Refresh in one's turn.
 func (p *parking) catchUp(ctx context.Context) error {
 	ranges, settled, err := p.look(ctx)
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {

@@ -209,14 +209,17 @@ func (r *replay) run(ctx context.Context) error {
 				return err
 			}
 			defer p.letters.Close()
-			r.roundEnds = p.catchUp
-			if err := p.catchUp(ctx); err != nil {
+			r.roundEnds = p.Refresh
+			if err := p.Refresh(ctx); err != nil {
 				return err
 			}
 		}
 	}
+	for _, s := range r.stretches { // what was done before counts as well
+		r.tell(s)
+	}
 	for _, s := range r.stretches {
-		if s.done() {
+		if s.ended() {
 			continue
 		}
 		if err := r.sweep.run(ctx, s); err != nil {
@@ -232,7 +235,7 @@ func (r *replay) candidate(ctx context.Context, m *consumer.Message) (judgment, 
 }
 
 // compose implements purpose.
-func (r *replay) compose(m *consumer.Message, j judgment) judgment {
+func (r *replay) compose(_ *consumer.Message, j judgment) judgment {
 	var listed []transform.Membership
 	if r.o.Segment != "" || r.estimate != nil {
 		if plan, err := r.rules().plan(j.event.Schema); err == nil {
@@ -260,7 +263,7 @@ func (r *replay) account() *Replayed {
 func (r *replay) report() {
 	p := ReplayProgress{Account: r.account().SweepAccount}
 	for _, s := range r.stretches {
-		done, total := s.read(r.latestOnly)
+		done, total := s.progress()
 		p.Done, p.Total = p.Done+done, p.Total+total
 	}
 	r.o.Progress(p)

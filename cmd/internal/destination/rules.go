@@ -22,9 +22,10 @@ import (
 // is judged by a mixture.
 type ruleset struct {
 	RulesVersion
-	rules *transform.Rules
-	plans sync.Map      // *schemas.Schema → *transform.Plan or error
-	ended chan struct{} // closed when another version took over
+	activation transform.Activation
+	rules      *transform.Rules
+	plans      sync.Map      // *schemas.Schema → *transform.Plan or error
+	ended      chan struct{} // closed when another version took over
 	// violated, if set, hears once of each writer schema that a policy objects to.
 	violated func(schema string, why error)
 }
@@ -48,7 +49,7 @@ func newRuleset(config *Config, version int) (*ruleset, error) {
 	}
 	return &ruleset{
 		RulesVersion: RulesVersion{Version: version, Hash: hash, LoadedAt: time.Now()},
-		rules:        rules, ended: make(chan struct{}),
+		activation:   config.Activation, rules: rules, ended: make(chan struct{}),
 	}, nil
 }
 

@@ -122,6 +122,7 @@ type Destination struct {
 	consumer *consumer.Consumer
 	probe    *lagProbe
 	pipeline *pipeline
+	backfill *backfill
 	log      *slog.Logger
 	teardown []func(context.Context) // what was started, closed in the reverse order
 
@@ -197,6 +198,9 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 		}
 		d.atClose(func(context.Context) { d.pipeline.parking.letters.Close() })
 	}
+	if d.backfill, err = newBackfill(d, o); err != nil {
+		return nil, err
+	}
 	return d, registry.Register(d.account)
 }
 
@@ -222,6 +226,7 @@ func (d *Destination) run(ctx context.Context) error {
 	background, stop := context.WithCancel(ctx)
 	var others sync.WaitGroup
 	others.Go(func() { d.probe.run(background, d.consumer.Stats) })
+	others.Go(func() { d.backfill.run(background) })
 	if d.pipeline.parking != nil {
 		others.Go(func() { d.pipeline.parking.Run(background) })
 	}

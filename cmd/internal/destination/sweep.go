@@ -44,6 +44,7 @@ type sweep struct {
 	checkpoints *consumer.Checkpoints // nil: nothing is kept
 	sink        *sink.Sink            // nil: nothing is sent
 	rate        *rate.Limiter         // nil: as fast as the stream takes it
+	window      chan struct{}         // bounds what is under way; nil: the sink does
 	terms       string                // what is swept for: one sweep is not gone on with as another
 	log         *slog.Logger
 	roundEnds   func(ctx context.Context) error // nil: nothing else is to be done then
@@ -69,16 +70,17 @@ type purpose interface {
 type stretch struct {
 	topic     string
 	partition int
-	next      atomic.Int64 // everything before it is done, in this slice
-	surveyed  atomic.Int64 // up to here the newest events are known
+	next      int64        // everything before it is done, in this slice
+	surveyed  int64        // up to here the newest events are known
 	sweepNote              // as of the last round's end
 	taken     int64        // everything before it was sent, counted or passed by, in this round
 	newest    *newestIndex // nil: every event is to leave
 	seen      int64        // the topic was looked at up to here
 	unsure    bool         // an earlier process ended amid this round: what it sent is not known
 
-	mu  sync.Mutex // guards now
-	now SweepAccount
+	mu          sync.Mutex // guards what others than the sweep see
+	now         SweepAccount
+	done, total int64 // offsets that were read, of all that have to be
 }
 
 // sweepNote is kept beside a checkpoint's offset, as JSON.
@@ -146,7 +148,7 @@ func parseStretch(c consumer.Checkpoint) (*stretch, error) {
 }
 
 func (s *stretch) begin(next int64) {
-	s.next.Store(next)
+	s.next, s.surveyed = next, s.From
 	s.now = newSweepAccount()
 	s.now.add(s.Account)
 	s.unsure = s.Open
@@ -154,10 +156,11 @@ func (s *stretch) begin(next int64) {
 
 func (s *stretch) checkpoint() (consumer.Checkpoint, error) {
 	note, err := json.Marshal(s.sweepNote)
-	return consumer.Checkpoint{Topic: s.topic, Partition: s.partition, Next: s.next.Load(), Note: string(note)}, err
+	return consumer.Checkpoint{Topic: s.topic, Partition: s.partition, Next: s.next, Note: string(note)}, err
 }
 
-func (s *stretch) done() bool { return s.Slice == s.Slices-1 && s.next.Load() >= s.To }
+// ended tells whether nothing is left of it.
+func (s *stretch) ended() bool { return s.Slice == s.Slices-1 && s.next >= s.To }
 
 func (s *stretch) count(f func(*SweepAccount)) {
 	s.mu.Lock()
@@ -174,17 +177,28 @@ func (s *stretch) account() SweepAccount {
 	return a
 }
 
-// read is how many offsets of how many were read, each as often as it has to be.
-func (s *stretch) read(twice bool) (done, total int64) {
+// progress is how many offsets were read, of all that have to be.
+func (s *stretch) progress() (done, total int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done, s.total
+}
+
+// tell lets others see how far the stretch is. Where it is read twice, or in
+// slices, every time counts.
+func (w *sweep) tell(s *stretch) {
 	size := s.To - s.From
-	done = s.next.Load() - s.From
-	total = size
-	if twice {
-		slices, before := int64(s.Slices), int64(s.Slice)
-		done += 2*before*size + max(s.surveyed.Load(), s.next.Load()) - s.From
-		total = 2 * slices * size
+	done, total := max(s.next, s.taken)-s.From, size
+	if w.latestOnly {
+		done += 2*int64(s.Slice)*size + max(s.surveyed, s.next) - s.From
+		total = 2 * int64(s.Slices) * size
 	}
-	return min(done, total), total
+	s.mu.Lock()
+	s.done, s.total = min(done, total), total
+	s.mu.Unlock()
+	if w.progress != nil {
+		w.progress()
+	}
 }
 
 // commit has Kafka keep how far a stretch is.
@@ -235,17 +249,36 @@ func (w *sweep) put(ctx context.Context, s *stretch, m *consumer.Message, j judg
 			return err
 		}
 	}
-	return w.underway.give(func() error { return w.sink.Put(ctx, w.record(s, m, j)) })
+	if w.window != nil {
+		select {
+		case w.window <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	err := w.underway.give(func() error { return w.sink.Put(ctx, w.record(s, m, j)) })
+	if err != nil {
+		w.leave()
+	}
+	return err
+}
+
+// leave makes room in the window.
+func (w *sweep) leave() {
+	if w.window != nil {
+		<-w.window
+	}
 }
 
 func (w *sweep) record(s *stretch, m *consumer.Message, j judgment) *sink.Record {
-	return &sink.Record{PartitionKey: j.PartitionKey, Data: j.Data, Origin: originOf(m), Owner: &swept{w, s}}
+	return &sink.Record{PartitionKey: j.PartitionKey, Data: j.Data, Origin: originOf(m), Owner: &swept{w, s, j.Outcome == transform.Reject}}
 }
 
 // swept hears what became of an event that the sink took.
 type swept struct {
-	sweep   *sweep
-	stretch *stretch
+	sweep    *sweep
+	stretch  *stretch
+	rejected bool // it went to the dead-letter topic, outside of the window
 }
 
 // Done counts the event.
@@ -257,8 +290,15 @@ func (d *swept) Done(outcome sink.Outcome, reason string) {
 			a.DeadLettered[reason]++
 		}
 	})
-	d.sweep.underway.Done()
+	d.rest()
 }
 
 // Withdrawn leaves the event for the next time: its round has not ended.
-func (d *swept) Withdrawn() { d.sweep.underway.Done() }
+func (d *swept) Withdrawn() { d.rest() }
+
+func (d *swept) rest() {
+	if !d.rejected {
+		d.sweep.leave()
+	}
+	d.sweep.underway.Done()
+}

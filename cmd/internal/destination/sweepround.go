@@ -15,9 +15,10 @@ const progressEvery = 256
 // rest and is kept, if it does so soon; otherwise the next run begins with this
 // round again.
 func (w *sweep) run(ctx context.Context, s *stretch) error {
+	w.tell(s)
 	for {
 		err := w.slice(ctx, s)
-		if err != nil && ctx.Err() != nil && s.taken > s.next.Load() {
+		if err != nil && ctx.Err() != nil && s.taken > s.next {
 			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 			defer cancel()
 			_ = w.endRound(stopping, s, s.taken)
@@ -26,8 +27,7 @@ func (w *sweep) run(ctx context.Context, s *stretch) error {
 			return err
 		}
 		s.Slice++
-		s.next.Store(s.From)
-		s.surveyed.Store(s.From)
+		s.next, s.taken, s.surveyed = s.From, s.From, s.From
 		if err := w.commit(ctx, s); err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (w *sweep) run(ctx context.Context, s *stretch) error {
 
 // slice sweeps what is left of the slice at hand.
 func (w *sweep) slice(ctx context.Context, s *stretch) error {
-	if s.next.Load() >= s.To {
+	if s.next >= s.To {
 		return nil
 	}
 	if w.latestOnly {
@@ -46,14 +46,14 @@ func (w *sweep) slice(ctx context.Context, s *stretch) error {
 	}
 	inRound := 0
 	w.sent = map[keyHash]int64{}
-	rest := consumer.Range{Topic: s.topic, Partition: s.partition, From: s.next.Load(), To: s.To}
+	rest := consumer.Range{Topic: s.topic, Partition: s.partition, From: s.next, To: s.To}
 	err := w.history.Read(ctx, rest, func(m *consumer.Message) error {
 		if err := w.event(ctx, s, m); err != nil {
 			return err
 		}
 		s.taken = m.Offset + 1
 		if inRound++; inRound%progressEvery == 0 {
-			w.tell()
+			w.tell(s)
 		}
 		if inRound < sweepRound {
 			return nil
@@ -65,12 +65,6 @@ func (w *sweep) slice(ctx context.Context, s *stretch) error {
 		err = w.endRound(ctx, s, s.To)
 	}
 	return err
-}
-
-func (w *sweep) tell() {
-	if w.progress != nil {
-		w.progress()
-	}
 }
 
 // event takes one event of the range.
@@ -143,13 +137,13 @@ func (w *sweep) endRound(ctx context.Context, s *stretch, next int64) error {
 	}
 	clear(w.sent)
 	s.unsure = false
-	s.next.Store(next)
+	s.next, s.taken = next, next
 	s.Account = s.account()
-	s.Open = s.Open && !(next >= s.To && s.Slice == s.Slices-1)
+	s.Open = s.Open && !s.ended()
 	if err := w.commit(ctx, s); err != nil {
 		return err
 	}
-	w.tell()
+	w.tell(s)
 	if w.roundEnds != nil {
 		return w.roundEnds(ctx)
 	}
@@ -160,24 +154,24 @@ func (w *sweep) endRound(ctx context.Context, s *stretch, next int64) error {
 // end of the topic as it is now.
 func (w *sweep) survey(ctx context.Context, s *stretch) error {
 	s.newest = &newestIndex{slice: s.Slice, slices: s.Slices, limit: w.indexLimit, events: map[keyHash]newestOffsets{}}
-	fresh := s.Slice == 0 && s.next.Load() == s.From && !s.Open
+	fresh := s.Slice == 0 && s.next == s.From && !s.Open
 	n := 0
-	rest := consumer.Range{Topic: s.topic, Partition: s.partition, From: s.next.Load(), To: s.To}
+	rest := consumer.Range{Topic: s.topic, Partition: s.partition, From: s.next, To: s.To}
 	if err := w.history.Read(ctx, rest, func(m *consumer.Message) error {
 		j, err := w.candidate(ctx, m)
 		if err == nil && j.Outcome == transform.Export {
 			s.newest.candidate(hashKey(j.PartitionKey), m.Offset, fresh)
 		}
 		if n++; n%progressEvery == 0 {
-			s.surveyed.Store(m.Offset)
-			w.tell()
+			s.surveyed = m.Offset
+			w.tell(s)
 		}
 		return err
 	}); err != nil {
 		return err
 	}
 	s.Slices = s.newest.slices
-	s.surveyed.Store(s.To)
+	s.surveyed = s.To
 	s.seen = s.To
 	_, err := w.look(ctx, s)
 	return err

@@ -37,6 +37,8 @@ type Event struct {
 	Serial int64  // rises with every event of the profile; exported as loyalty.points
 	// Filtered is the reason why nothing leaves; empty: one record does.
 	Filtered string
+	// Inside are the segments that the profile is in, mapped or not.
+	Inside []string
 }
 
 // Generator makes events up. The same seed gives the same events.
@@ -96,7 +98,7 @@ func (g *Generator) Next() (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("encode event %d: %w", g.events, err)
 	}
-	return Event{Key: l.id, Body: body, Serial: l.serial, Filtered: filtered}, nil
+	return Event{Key: l.id, Body: body, Serial: l.serial, Filtered: filtered, Inside: l.inside()}, nil
 }
 
 // change is the part of an event that says what it changed.
@@ -113,6 +115,16 @@ func (l *lead) inMapped() bool {
 		}
 	}
 	return false
+}
+
+func (l *lead) inside() []string {
+	var in []string
+	for segment, status := range l.status {
+		if status != "exited" {
+			in = append(in, segment)
+		}
+	}
+	return in
 }
 
 func (g *Generator) happen(l *lead) (c change, filtered string) {

@@ -1,0 +1,345 @@
+package destination
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/transform"
+)
+
+const (
+	// backfillInterval is how often a process looks whether there is something to backfill.
+	backfillInterval = 5 * time.Second
+	// backfillWindow is how many of its records are under way at once, so that
+	// those of live events find short queues.
+	backfillWindow = 500
+	// backfillRefresh is how often Kafka is told anew which segments are known: it
+	// forgets the offsets of a group without members (offsets.retention.minutes, a
+	// week by default).
+	backfillRefresh = 24 * time.Hour
+)
+
+// backfill exports the present members of segments that were added to
+// activation.segments: each identity's newest event, if it lists such a segment
+// as realized or existing, whatever the event changed.
+//
+// Which segments are known, and how far a backfill is, is kept as the offsets of
+// groups that nobody joins. Each process takes the partitions that it is
+// assigned, from since to the end as it was when the segment was added, as soon
+// as the live pipeline has got there: so nothing that was written before follows
+// it. What is written after is live traffic's.
+type backfill struct {
+	sweep
+	destination *Destination
+	group       string // says which segments are known
+
+	confirmed int       // version of the rules that have no new segment
+	told      time.Time // when Kafka was last told which segments are known
+
+	mu     sync.Mutex
+	wanted []string // ids of the segments that are new; guarded by mu, as all below
+	own    map[part]*stretch
+	status *BackfillStatus
+}
+
+// BackfillStatus is a backfill as /status shows it. It covers the partitions that
+// are assigned to the process.
+type BackfillStatus struct {
+	Segments   []string            `json:"segments"` // that were added
+	Began      time.Time           `json:"began"`    // in this process
+	Ended      time.Time           `json:"ended,omitzero"`
+	Waiting    string              `json:"waiting,omitempty"` // for what it waits
+	Partitions []BackfillPartition `json:"partitions"`
+	Account    SweepAccount        `json:"account"` // delivered: members that were exported
+	CaughtUp   int64               `json:"caughtUp"`
+}
+
+// BackfillPartition is how far a backfill is in one partition. Offsets count
+// twice, as they are read twice.
+type BackfillPartition struct {
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	Done      int64  `json:"done"`
+	Total     int64  `json:"total"`
+}
+
+func newBackfill(d *Destination, o Options) (*backfill, error) {
+	history, err := consumer.NewHistory(d.config.Source.Kafka, o.Dial)
+	if err != nil {
+		return nil, err
+	}
+	b := &backfill{destination: d, group: d.config.Source.Kafka.Group + ".backfill", own: map[part]*stretch{}}
+	b.sweep = sweep{
+		judging: judging{d.pipeline.decoder, d.pipeline.rules.Load}, purpose: b, latestOnly: true, history: history,
+		sink: d.sink, window: make(chan struct{}, backfillWindow), log: d.log, roundEnds: b.goOn, indexLimit: indexLimit,
+	}
+	return b, nil
+}
+
+// run looks again and again until ctx ends.
+func (b *backfill) run(ctx context.Context) {
+	defer b.history.Close()
+	failing := ""
+	every(ctx, backfillInterval, func() {
+		err := b.step(ctx)
+		if ctx.Err() != nil || errors.Is(err, errBackfillChanged) || errors.Is(err, consumer.ErrMoved) {
+			return
+		}
+		words := ""
+		if err != nil {
+			words = err.Error()
+		}
+		if err != nil && words != failing {
+			b.log.Warn("backfill: trying again", "error", err)
+		}
+		failing = words
+		b.wait(words)
+	})
+}
+
+// wait notes what the backfill waits for.
+func (b *backfill) wait(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.status != nil && b.status.Ended.IsZero() {
+		b.status.Waiting = what
+	}
+}
+
+// step does what there is to do: nothing, as a rule.
+func (b *backfill) step(ctx context.Context) error {
+	rules := b.rules()
+	if !rules.activation.Backfill.NewSegments || !b.destination.consumer.Stats().Assigned {
+		return nil
+	}
+	if b.confirmed == rules.Version && time.Since(b.told) < backfillRefresh {
+		return nil
+	}
+	known, err := b.known(ctx)
+	if err != nil {
+		return err
+	}
+	wanted, err := known.missing(ctx, rules)
+	if err != nil {
+		return err
+	}
+	if len(wanted) == 0 {
+		b.confirmed, b.told = rules.Version, time.Now()
+		return nil
+	}
+	done, err := b.members(ctx, rules, wanted, fmt.Sprintf("%s.%d", segmentsHash(wanted), known.at.Next))
+	if err != nil || !done {
+		return err
+	}
+	if err := known.add(ctx, rules); err != nil {
+		return err
+	}
+	b.end(wanted)
+	return nil
+}
+
+// end notes that all partitions are done.
+func (b *backfill) end(wanted []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status.Ended, b.status.Waiting = time.Now(), ""
+	b.log.Info("backfill ended", "segments", wanted, "exported", b.snapshot().Account.Delivered)
+	b.wanted = nil
+}
+
+// members exports the present members of the wanted segments, of the partitions
+// that are this process's. It reports whether all partitions are done, whoever's.
+func (b *backfill) members(ctx context.Context, rules *ruleset, wanted []string, id string) (done bool, err error) {
+	b.terms = id
+	if b.checkpoints, err = b.history.Checkpoints(ctx, b.group+"."+b.terms); err != nil {
+		return false, err
+	}
+	b.begin(wanted)
+	kept := map[part]*stretch{}
+	for _, c := range b.checkpoints.All() {
+		if kept[part{c.Topic, c.Partition}], err = parseStretch(c); err != nil {
+			return false, err
+		}
+	}
+	var late error
+	for _, p := range b.destination.consumer.Stats().Partitions {
+		at := part{p.Topic, p.Partition}
+		s := kept[at]
+		if s == nil {
+			if s, err = b.pin(ctx, at, rules.activation.Backfill.Since); err != nil {
+				return false, err
+			}
+			kept[at] = s
+		}
+		b.tell(s)
+		b.mu.Lock()
+		b.own[at] = s
+		b.mu.Unlock()
+		switch {
+		case s.ended():
+		case p.Settled < s.To:
+			late = fmt.Errorf("live events of %s/%d come first", p.Topic, p.Partition)
+		default:
+			if err := b.partition(ctx, s); err != nil {
+				return false, err
+			}
+		}
+	}
+	if late != nil {
+		return false, late
+	}
+	all, err := b.history.Partitions(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, p := range all {
+		if s := kept[part{p.Topic, p.Partition}]; s == nil || !s.ended() {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// begin notes what is being done, for /status and for candidates.
+func (b *backfill) begin(wanted []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if slices.Equal(b.wanted, wanted) {
+		return
+	}
+	b.wanted = wanted
+	clear(b.own)
+	b.caughtUp.Store(0)
+	b.status = &BackfillStatus{Segments: wanted, Began: time.Now()}
+	b.log.Info("backfill of the present members of segments that were added", "segments", wanted)
+}
+
+// pin decides what is swept of a partition: what was written until now.
+func (b *backfill) pin(ctx context.Context, at part, since time.Duration) (*stretch, error) {
+	from := consumer.Beginning()
+	if since > 0 {
+		from = consumer.At(time.Now().Add(-since))
+	}
+	r, err := b.history.Within(ctx, at.topic, at.partition, from, consumer.End())
+	if err != nil {
+		return nil, err
+	}
+	r.From = min(r.From, r.To)
+	s := newStretch(r, b.terms)
+	return s, b.commit(ctx, s)
+}
+
+// partition sweeps one partition.
+func (b *backfill) partition(ctx context.Context, s *stretch) error {
+	b.wait("")
+	if parking := b.destination.pipeline.parking; parking != nil {
+		if err := parking.Refresh(ctx); err != nil {
+			return err
+		}
+	}
+	return b.sweep.run(ctx, s)
+}
+
+// errBackfillChanged ends a sweep whose partition or segments are others by now.
+var errBackfillChanged = errors.New("the assignment or the segments have changed")
+
+// goOn is asked after each round.
+func (b *backfill) goOn(context.Context) error {
+	b.mu.Lock()
+	wanted, own := b.wanted, maps.Clone(b.own)
+	b.mu.Unlock()
+	active := map[string]bool{}
+	for _, s := range b.rules().activation.Segments {
+		active[s.ID] = true
+	}
+	for _, id := range wanted {
+		if !active[id] {
+			return errBackfillChanged
+		}
+	}
+	for _, p := range b.destination.consumer.Stats().Partitions {
+		delete(own, part{p.Topic, p.Partition})
+	}
+	if len(own) > 0 {
+		b.mu.Lock()
+		for at := range own {
+			delete(b.own, at)
+		}
+		b.mu.Unlock()
+		return errBackfillChanged
+	}
+	return nil
+}
+
+// candidate implements purpose: any event that can be read has an identity.
+func (b *backfill) candidate(ctx context.Context, m *consumer.Message) (judgment, error) {
+	none := func(reason transform.Reason) (judgment, error) {
+		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: reason}}, nil
+	}
+	if m.Value == nil {
+		return none(ReasonTombstone)
+	}
+	event, err := b.decoder.Decode(ctx, m.Value)
+	if err != nil {
+		failure, own := decodeFailure(err)
+		if !own {
+			return judgment{}, err
+		}
+		return none(transform.Reason(failure.Reason)) // the live pipeline has dealt with it
+	}
+	plan, err := b.rules().plan(event.Schema)
+	if err != nil {
+		return none(ReasonInvalidSchema)
+	}
+	key := plan.Key(event)
+	if key == "" {
+		return none(transform.ReasonMalformed)
+	}
+	return judgment{Decision: transform.Decision{Outcome: transform.Export, PartitionKey: key}, event: event}, nil
+}
+
+// compose implements purpose: the present state of a member.
+func (b *backfill) compose(m *consumer.Message, j judgment) judgment {
+	plan, err := b.rules().plan(j.event.Schema)
+	if err == nil && slices.ContainsFunc(plan.Memberships(j.event), func(l transform.Membership) bool {
+		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the sweep's own goroutine changes it
+	}) {
+		decision, _ := plan.State(nil, j.event, sourceIn(m))
+		if decision.Outcome != transform.Export { // the live pipeline tells of what forbids it
+			decision.Outcome = transform.Filter
+		}
+		return judgment{Decision: decision, event: j.event}
+	}
+	return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: transform.ReasonNotInMappedSegment}}
+}
+
+// Status is how far the backfill is; nil: there was none since the start.
+func (b *backfill) Status() *BackfillStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.snapshot()
+}
+
+// snapshot is Status; b.mu is held.
+func (b *backfill) snapshot() *BackfillStatus {
+	if b.status == nil {
+		return nil
+	}
+	s := *b.status
+	s.Partitions, s.Account, s.CaughtUp = []BackfillPartition{}, newSweepAccount(), b.caughtUp.Load()
+	for at, stretch := range b.own {
+		done, total := stretch.progress()
+		s.Partitions = append(s.Partitions, BackfillPartition{at.topic, at.partition, done, total})
+		s.Account.add(stretch.account())
+	}
+	slices.SortFunc(s.Partitions, func(x, y BackfillPartition) int {
+		return comparePlaces(x.Topic, x.Partition, y.Topic, y.Partition)
+	})
+	return &s
+}

@@ -1,0 +1,223 @@
+package destination
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+const twoSegments = "segments: [{id: 59bd2fkd-3c48-4b18-bf56-4f5c5e6967ae}, {id: 7841ba61-23c1-4bb3-a495-00d3g5fe1e93}]"
+
+// backfilling is a configuration with a backfill, of some segments.
+func backfilling(segments ...string) string {
+	var list []string
+	for _, id := range segments {
+		list = append(list, "{id: "+id+"}")
+	}
+	return strings.Replace(bubbleConfig, twoSegments, "segments: ["+strings.Join(list, ", ")+"]", 1) + "  backfill: {newSegments: true, since: 720h}\n"
+}
+
+func (b *bubble) startText(port int, text string) *process {
+	b.t.Helper()
+	config, err := Parse("bubble.yaml", fmt.Appendf(nil, "%sserver: {listen: \"127.0.0.1:%d\"}\n", text, port))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return launch(b.t, config, Options{
+		Logger: slog.New(slog.NewTextHandler(b.log, nil)), Dial: b.network.DialContext, Listen: b.network.Listen,
+	})
+}
+
+// profiles remembers each lead's newest event, and its newest that leaves once both segments are activated.
+type profiles struct {
+	newest map[string]leads.Event
+	leaves map[string]int64
+}
+
+func newProfiles() *profiles { return &profiles{map[string]leads.Event{}, map[string]int64{}} }
+
+func (p *profiles) add(e leads.Event) {
+	p.newest[e.Key] = e
+	if e.Filtered == "" {
+		p.leaves[e.Key] = e.Serial
+	}
+}
+
+// members are the leads that are in the newsletter's segment, and the serial of their newest event.
+func (p *profiles) members() map[string]int64 {
+	in := map[string]int64{}
+	for key, e := range p.newest {
+		if slices.Contains(e.Inside, leads.Newsletter) {
+			in[key] = e.Serial
+		}
+	}
+	return in
+}
+
+func (b *bubble) feedProfiles(g *leads.Generator, p *profiles, n int) {
+	b.t.Helper()
+	var messages []kafka.Message
+	for range n {
+		e, err := g.Next()
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		p.add(e)
+		messages = append(messages, b.message(e))
+	}
+	b.produce(messages...)
+}
+
+// serials are the loyalty points of records, which are their events' serials, by key.
+func serials(t *testing.T, records []embeddedkinesis.Record) map[string][]int64 {
+	t.Helper()
+	found := map[string][]int64{}
+	for _, r := range records {
+		var document struct{ Loyalty struct{ Points int64 } }
+		if err := json.Unmarshal(r.Data, &document); err != nil {
+			t.Fatal(err)
+		}
+		found[r.PartitionKey] = append(found[r.PartitionKey], document.Loyalty.Points)
+	}
+	return found
+}
+
+// backfilled waits until one of the processes says that its backfill has ended.
+func (b *bubble) backfilled(processes ...*process) *BackfillStatus {
+	b.t.Helper()
+	for range 600 {
+		for _, p := range processes {
+			if s := p.backfill.Status(); s != nil && !s.Ended.IsZero() {
+				return s
+			}
+		}
+		pass(time.Second)
+	}
+	b.t.Fatalf("no backfill ended\n%s", b.log)
+	return nil
+}
+
+func TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 4, embeddedkinesis.Options{})
+		g, known := newLeads(t, 41, 100), newProfiles()
+		p := b.startText(8080, backfilling(leads.HighPropensity))
+		b.feedProfiles(g, known, 1000)
+		b.settled(1000, time.Minute, p)
+		pass(time.Minute)
+		if p.backfill.Status() != nil {
+			t.Fatal("a destination that is new has nothing to backfill")
+		}
+		p.stop(t)
+		before := len(b.kinesis.History(testStream))
+
+		p = b.startText(8080, backfilling(leads.HighPropensity, leads.Newsletter))
+		s := b.backfilled(p)
+		members := known.members()
+		found := serials(t, b.kinesis.History(testStream)[before:])
+		for key, serial := range members {
+			if !slices.Equal(found[key], []int64{serial}) {
+				t.Errorf("%s: records of the serials %v, and its newest is %d", key, found[key], serial)
+			}
+		}
+		if len(found) != len(members) || s.Account.Delivered != int64(len(members)) || s.Account.Consumed != 1000 || !slices.Equal(s.Segments, []string{leads.Newsletter}) {
+			t.Errorf("%d exported, %d are members; %+v", len(found), len(members), s)
+		}
+		if code, body := b.get(8080, "/status"); code != 200 || !strings.Contains(body, `"backfill"`) {
+			t.Error(body)
+		}
+		p.stop(t)
+
+		after := len(b.kinesis.History(testStream))
+		p = b.startText(8080, backfilling(leads.HighPropensity, leads.Newsletter))
+		pass(time.Minute)
+		if sent := len(b.kinesis.History(testStream)) - after; sent != 0 || p.backfill.Status() != nil {
+			t.Errorf("%d records were sent once more", sent)
+		}
+		p.stop(t)
+		// One that was taken away and comes back is new again.
+		p = b.startText(8080, backfilling(leads.HighPropensity))
+		pass(time.Minute)
+		p.stop(t)
+		p = b.startText(8080, backfilling(leads.HighPropensity, leads.Newsletter))
+		b.backfilled(p)
+		if sent := len(b.kinesis.History(testStream)) - after; sent != len(members) {
+			t.Errorf("%d records were sent, %d are members", sent, len(members))
+		}
+		p.stop(t)
+	})
+}
+
+// Several processes share a backfill by their partitions, are ended amid it, and
+// live events come all the while: no old state is the last, no member is missed.
+func TestABackfillBesideLiveTrafficLeavesNoOldStateAsTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 8, embeddedkinesis.Options{Seed: 42, Script: embeddedkinesis.Random(42, embeddedkinesis.Rates{Throttle: .2})})
+		g, known := newLeads(t, 42, 200), newProfiles()
+		p := b.startText(8080, backfilling(leads.HighPropensity))
+		b.feedProfiles(g, known, 2000)
+		b.settled(2000, 5*time.Minute, p)
+		pass(time.Minute)
+		p.stop(t)
+		members := known.members()
+		clear(known.leaves) // what left until here left by the old rules
+
+		text := backfilling(leads.HighPropensity, leads.Newsletter)
+		p = b.startText(8080, text)
+		q := b.startText(8090, text)
+		for i := range 200 {
+			b.feedProfiles(g, known, 5)
+			pass(100 * time.Millisecond)
+			if i == 60 { // amid it
+				q.stop(t)
+				q = b.startText(8090, text)
+			}
+		}
+		b.backfilled(p, q)
+		pass(5 * time.Minute)
+		p.stop(t)
+		q.stop(t)
+		t.Logf("%+v; %+v", p.backfill.Status(), q.backfill.Status())
+		found := serials(t, b.kinesis.History(testStream))
+		for key, e := range known.newest {
+			last := int64(0)
+			if n := len(found[key]); n > 0 {
+				last = found[key][n-1]
+			}
+			if last < members[key] || last < known.leaves[key] {
+				t.Errorf("%s: the last record is of serial %d; a member with %d, newest that leaves %d of %d; %v",
+					key, last, members[key], known.leaves[key], e.Serial, found[key])
+			}
+		}
+	})
+}
+
+func TestABackfillGoesNoFurtherBackThanSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 2, embeddedkinesis.Options{})
+		g, old, recent := newLeads(t, 43, 50), newProfiles(), newProfiles()
+		p := b.startText(8080, strings.Replace(backfilling(leads.HighPropensity), "720h", "10m", 1))
+		b.feedProfiles(g, old, 200)
+		pass(11 * time.Minute)
+		b.feedProfiles(g, recent, 30)
+		b.settled(230, time.Minute, p)
+		p.stop(t)
+		before := len(b.kinesis.History(testStream))
+		p = b.startText(8080, strings.Replace(backfilling(leads.HighPropensity, leads.Newsletter), "720h", "10m", 1))
+		b.backfilled(p)
+		p.stop(t)
+		if found := serials(t, b.kinesis.History(testStream)[before:]); len(found) == 0 || len(found) != len(recent.members()) {
+			t.Errorf("%d exported, %d members had an event since; %d in all", len(found), len(recent.members()), len(old.members()))
+		}
+	})
+}
