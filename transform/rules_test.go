@@ -54,6 +54,9 @@ func TestRule(t *testing.T) {
 	}
 }
 
+// TestState tells how a profile is exported that qualified before its segment was mapped.
+func TestState(t *testing.T) { runTranscript(t, "testdata/state.txt") }
+
 // TestBadInput tells what becomes of events that nobody should send.
 func TestBadInput(t *testing.T) { runTranscript(t, "testdata/bad-input.txt") }
 
@@ -109,6 +112,8 @@ func (s *story) run(d *datadriven.TestData) (string, error) {
 		return s.event(d)
 	case "bytes": // Avro bytes in hexadecimal
 		return s.bytes(d)
+	case "state": // the blank event as the present state of its profile
+		return s.state(d)
 	case "members": // of a segment, some of which change
 		return s.members(d)
 	case "core":

@@ -84,3 +84,29 @@ func overlay(base, changes string) string {
 	}
 	return string(text)
 }
+
+func (s *story) state(d *datadriven.TestData) (string, error) {
+	event, err := s.encode(d)
+	if err != nil {
+		return "", err
+	}
+	if d.HasArg("cut") {
+		event.Body = event.Body[:len(event.Body)-1]
+	}
+	plan, err := s.plan()
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "key %q\n", plan.Key(event))
+	for _, m := range plan.Memberships(event) {
+		fmt.Fprintf(&out, "in %s: %v\n", m.Segment, m.Inside)
+	}
+	decision, err := plan.State(nil, event, Source{})
+	fmt.Fprintln(&out, decision.Outcome, decision.Reason)
+	if err != nil {
+		fmt.Fprintln(&out, err)
+	}
+	out.Write(decision.Data)
+	return out.String(), nil
+}

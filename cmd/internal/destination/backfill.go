@@ -19,10 +19,6 @@ const (
 	// backfillWindow is how many of its records are under way at once, so that
 	// those of live events find short queues.
 	backfillWindow = 500
-	// backfillRefresh is how often Kafka is told anew which segments are known: it
-	// forgets the offsets of a group without members (offsets.retention.minutes, a
-	// week by default).
-	backfillRefresh = 24 * time.Hour
 )
 
 // backfill exports the present members of segments that were added to
@@ -118,7 +114,7 @@ func (b *backfill) step(ctx context.Context) error {
 	if !rules.activation.Backfill.NewSegments || !b.destination.consumer.Stats().Assigned {
 		return nil
 	}
-	if b.confirmed == rules.Version && time.Since(b.told) < backfillRefresh {
+	if b.confirmed == rules.Version && time.Since(b.told) < keepFor {
 		return nil
 	}
 	known, err := b.known(ctx)
@@ -310,11 +306,11 @@ func (b *backfill) compose(m *consumer.Message, j judgment) judgment {
 	if err == nil && slices.ContainsFunc(plan.Memberships(j.event), func(l transform.Membership) bool {
 		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the sweep's own goroutine changes it
 	}) {
-		decision, _ := plan.State(nil, j.event, sourceIn(m))
-		if decision.Outcome != transform.Export { // the live pipeline tells of what forbids it
+		decision, why := plan.State(nil, j.event, sourceIn(m))
+		if decision.Outcome == transform.Reject { // the live pipeline has dealt with it
 			decision.Outcome = transform.Filter
 		}
-		return judgment{Decision: decision, event: j.event}
+		return judgment{decision, j.event, why}
 	}
 	return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: transform.ReasonNotInMappedSegment}}
 }

@@ -98,6 +98,13 @@ func (l *later) begin(ctx context.Context) error {
 	return err
 }
 
+// lookAgain has the next look begin at an offset.
+func (l *later) lookAgain(p part, offset int64) {
+	if from, ok := l.from[p]; ok {
+		l.from[p] = min(from, offset)
+	}
+}
+
 // look reads on to the end as it is now. It returns the newest events of the
 // identities in sent that are newer than what was sent.
 func (l *later) look(ctx context.Context, sent map[identity]int64) (map[identity]*newerEvent, error) {

@@ -67,12 +67,17 @@ const redriveRound = 2000
 // settled; all else is one goroutine's.
 type redrive struct {
 	*letterbook
-	o     RedriveOptions
-	sink  *sink.Sink // nil in a dry run
-	later *later
+	o      RedriveOptions
+	sink   *sink.Sink // nil in a dry run
+	later  *later
+	chosen map[int]map[int64]bool // letters by partition and offset
 
 	underway underway
 	round    []putEvent // what was put in this round
+
+	marks    *consumer.Checkpoints
+	marked   bool               // a round is under way
+	doubtful map[identity]int64 // letters that an earlier process may have put; nil: there are none
 
 	mu      sync.Mutex
 	account Redriven
@@ -91,32 +96,12 @@ type putEvent struct {
 // that the same call goes on where an earlier one ended, however that ended.
 func Redrive(ctx context.Context, config *Config, o RedriveOptions) (*Redriven, error) {
 	began := time.Now()
-	b, err := openLetters(ctx, config, o.ID)
+	r, err := newRedrive(ctx, config, o)
 	if err != nil {
 		return nil, err
 	}
-	defer b.close()
-	if err := checkRules(ctx, config, b.rules().rules, b.decoder, o.Logger); err != nil {
-		return nil, err
-	}
-	r := &redrive{letterbook: b, o: o, account: Redriven{
-		Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Left: map[string]int64{}, DryRun: o.DryRun,
-	}}
-	if r.later, err = newLater(b); err != nil {
-		return nil, err
-	}
-	defer r.later.close()
-	chosen := map[int]map[int64]bool{}
-	if err := r.first(ctx, func(l *Letter) error { return r.survey(ctx, l, chosen) }); err != nil {
-		return nil, err
-	}
-	if err := b.ledger.Fits(func(_ string, p int, o int64) bool { return chosen[p][o] }); err != nil {
-		return nil, err
-	}
-	if err := r.later.begin(ctx); err != nil {
-		return nil, err
-	}
-	err = r.run(ctx, chosen)
+	defer r.close()
+	err = r.run(ctx)
 	if rest := r.account.Selected - r.account.Done(); rest > 0 { // it ended early
 		r.account.Left[LeftInterrupted] += rest
 	}
@@ -124,37 +109,89 @@ func Redrive(ctx context.Context, config *Config, o RedriveOptions) (*Redriven, 
 	return &r.account, err
 }
 
+// newRedrive chooses the letters, and learns what is newer; close it.
+func newRedrive(ctx context.Context, config *Config, o RedriveOptions) (_ *redrive, err error) {
+	b, err := openLetters(ctx, config, o.ID)
+	if err != nil {
+		return nil, err
+	}
+	r := &redrive{letterbook: b, o: o, chosen: map[int]map[int64]bool{}, account: Redriven{
+		Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Left: map[string]int64{}, DryRun: o.DryRun,
+	}}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	if err := checkRules(ctx, config, b.rules().rules, b.decoder, o.Logger); err != nil {
+		return nil, err
+	}
+	if r.later, err = newLater(b); err != nil {
+		return nil, err
+	}
+	if err := r.readMark(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.first(ctx, func(l *Letter) error { return r.survey(ctx, l) }); err != nil {
+		return nil, err
+	}
+	if err := b.ledger.Fits(func(_ string, p int, o int64) bool { return r.chosen[p][o] }); err != nil {
+		return nil, err
+	}
+	if err := r.later.begin(ctx); err != nil {
+		return nil, err
+	}
+	r.doubt()
+	return r, nil
+}
+
+func (r *redrive) close() {
+	if r.later != nil {
+		r.later.close()
+	}
+	r.letterbook.close()
+}
+
 // survey looks at an open letter before anything is sent.
-func (r *redrive) survey(ctx context.Context, l *Letter, chosen map[int]map[int64]bool) error {
+func (r *redrive) survey(ctx context.Context, l *Letter) error {
 	r.later.letter(l)
 	ok, err := r.selected(ctx, &r.o.Filter, l)
-	if err != nil || !ok {
+	if err != nil || !ok && r.doubtful == nil {
 		return err
 	}
-	if chosen[l.Partition] == nil {
-		chosen[l.Partition] = map[int64]bool{}
-	}
-	chosen[l.Partition][l.Offset] = true
-	r.account.Selected++
 	j, err := r.judge(ctx, l.message, l.Origin)
 	if err == nil && j.Outcome == transform.Export {
 		r.later.want(l, j.PartitionKey)
+		if id := identityOf(l.Origin, j.PartitionKey); r.doubtful != nil && !l.parked {
+			r.doubtful[id] = max(r.doubtful[id], l.Origin.Offset)
+		}
 	}
-	return err
+	if err != nil || !ok {
+		return err
+	}
+	if r.chosen[l.Partition] == nil {
+		r.chosen[l.Partition] = map[int64]bool{}
+	}
+	r.chosen[l.Partition][l.Offset] = true
+	r.account.Selected++
+	return nil
 }
 
 // run sends the chosen letters, in rounds.
-func (r *redrive) run(ctx context.Context, chosen map[int]map[int64]bool) error {
+func (r *redrive) run(ctx context.Context) error {
 	if !r.o.DryRun {
 		end, err := r.openSink(ctx)
 		if err != nil {
 			return err
 		}
 		defer end()
+		if err := r.endRound(ctx); err != nil { // of an earlier process
+			return err
+		}
 	}
 	inRound := 0
 	err := r.read(ctx, func(_ *consumer.Message, l *Letter) error {
-		if l == nil || !chosen[l.Partition][l.Offset] {
+		if l == nil || !r.chosen[l.Partition][l.Offset] {
 			return nil
 		}
 		if err := r.send(ctx, l); err != nil {
@@ -169,15 +206,20 @@ func (r *redrive) run(ctx context.Context, chosen map[int]map[int64]bool) error 
 	if err == nil {
 		err = r.endRound(ctx)
 	}
-	if err == nil || r.o.DryRun {
+	if r.o.DryRun {
 		return err
 	}
-	// What is in flight comes to rest, or is given back; what has settled is kept.
+	if err == nil {
+		return r.mark(ctx, false)
+	}
+	// What is in flight comes to rest and is kept, if that is soon. Otherwise the
+	// letters of this round stay open, and the mark tells the next run of them.
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout+produceGrace)
 	defer cancel()
-	closed := r.sink.Close(stopping)
-	r.underway.Wait()
-	return errors.Join(err, closed, r.commit(stopping))
+	if ended := r.endRound(stopping); ended != nil {
+		return err
+	}
+	return errors.Join(err, r.mark(stopping, false))
 }
 
 // produceGrace is how long a dead letter that is being written may take beyond the sink's own.
@@ -222,6 +264,9 @@ func (r *redrive) send(ctx context.Context, l *Letter) error {
 	if r.o.DryRun {
 		r.settle(l, func(a *Redriven) { a.Delivered++ })
 		return nil
+	}
+	if err := r.mark(ctx, true); err != nil {
+		return err
 	}
 	if !l.parked { // else the live pipeline sends nothing newer of it before it is settled
 		r.round = append(r.round, putEvent{id, l.Origin.Offset})

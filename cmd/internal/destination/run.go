@@ -123,6 +123,7 @@ type Destination struct {
 	probe    *lagProbe
 	pipeline *pipeline
 	backfill *backfill
+	letters  *consumer.History // the dead-letter topic
 	log      *slog.Logger
 	teardown []func(context.Context) // what was started, closed in the reverse order
 
@@ -201,6 +202,10 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	if d.backfill, err = newBackfill(d, o); err != nil {
 		return nil, err
 	}
+	if d.letters, err = consumer.NewHistory(config.letterTopic(), o.Dial); err != nil {
+		return nil, err
+	}
+	d.atClose(func(context.Context) { d.letters.Close() })
 	return d, registry.Register(d.account)
 }
 
@@ -227,6 +232,7 @@ func (d *Destination) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { d.probe.run(background, d.consumer.Stats) })
 	others.Go(func() { d.backfill.run(background) })
+	others.Go(func() { d.keepLetters(background) })
 	if d.pipeline.parking != nil {
 		others.Go(func() { d.pipeline.parking.Run(background) })
 	}

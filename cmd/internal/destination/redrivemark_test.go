@@ -1,0 +1,59 @@
+package destination
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+// A process that is killed between the put of a letter's old state and the look
+// for newer ones cannot repair what it overtook: the next one does, whatever
+// letters it is asked for.
+func TestARedriveThatAKillCutOffIsRepairedByTheNext(t *testing.T) {
+	s := newSite(t, embeddedkinesis.Random(22, embeddedkinesis.Rates{}))
+	g, o := newLeads(t, 22, 1), newOracle()
+	leave := func() { // feeds until an event leaves
+		for before := len(o.expected["lead-00000"]); len(o.expected["lead-00000"]) == before; {
+			s.feed(g, o, 1)
+		}
+	}
+	leave()
+	last := int64(-1)
+	s.loseToLetters(func(m *consumer.Message) bool { last = max(last, m.Offset); return true })
+	options := RedriveOptions{MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)}
+	ctx := context.Background()
+	r, err := newRedrive(ctx, s.config(""), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	leave()
+	replayAll(t, s.config(""), everything("live")) // the live pipeline delivers it
+	end, err := r.openSink(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.read(ctx, func(_ *consumer.Message, l *Letter) error { return r.send(ctx, l) }); err != nil {
+		t.Fatal(err)
+	}
+	r.underway.Wait()
+	end() // killed: the round does not end
+	if o.lastStates(s.embedded.History(s.name)) != 1 {
+		t.Fatal("the story tells nothing")
+	}
+	options.Filter.Reasons = []string{"none-of-them"}
+	a, err := Redrive(ctx, s.config(""), options)
+	if err != nil || o.lastStates(s.embedded.History(s.name)) != 0 || a.CaughtUp != 1 {
+		t.Errorf("an old state is the last: %+v, %v", a, err)
+	}
+	if a, err = Redrive(ctx, s.config(""), options); err != nil || a.CaughtUp != 0 {
+		t.Errorf("what is repaired is repaired again: %+v, %v", a, err)
+	}
+	options.Filter.Reasons = nil
+	if a := redriveAll(t, s.config(""), ""); a.Superseded == 0 || a.Delivered+a.CaughtUp != 0 {
+		t.Errorf("%+v", a)
+	}
+}
