@@ -167,7 +167,8 @@ func (h *History) offset(ctx context.Context, tp topicPartition, p Place) (int64
 	case Latest:
 		request = kafka.LastOffsetOf(tp.partition)
 	case "":
-		request = kafka.TimeOffsetOf(tp.partition, p.at)
+		// Not by kafka.TimeOffsetOf, whose nanoseconds end in 2262; before 1970 there is nothing.
+		request = kafka.OffsetRequest{Partition: tp.partition, Timestamp: max(0, p.at.UnixMilli())}
 	}
 	found, err := listOffset(ctx, h.client, h.cfg.Addr(), tp, request)
 	if err == nil && found < 0 { // nothing is as new as that

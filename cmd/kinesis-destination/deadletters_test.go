@@ -19,14 +19,7 @@ import (
 // schema that the registry does not have yet, and malformed ones.
 func (s *servers) letters(early, malformed int) (register func()) {
 	s.t.Helper()
-	event, err := os.ReadFile(exampleEvent)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	body, err := s.schema.EncodeJSON(event)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	body := s.exampleBody()
 	for range early {
 		s.produce(kafka.Message{
 			Key: []byte("lead-4711"), Value: append(schemas.AppendFrame(nil, s.schemaID+1), body...),
@@ -45,6 +38,19 @@ func (s *servers) letters(early, malformed int) (register func()) {
 			s.t.Fatalf("the newer schema has id %d", id)
 		}
 	}
+}
+
+func (s *servers) exampleBody() []byte {
+	s.t.Helper()
+	event, err := os.ReadFile(exampleEvent)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	body, err := s.schema.EncodeJSON(event)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return body
 }
 
 type listed struct {

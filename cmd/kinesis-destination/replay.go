@@ -15,9 +15,14 @@ import (
 	"kinesis-destination/consumer"
 )
 
+// replayFlags are what replay is told beside its options.
+type replayFlags struct {
+	destination.ReplayOptions
+	file, from, to, output, format, level string
+}
+
 func replayCommand() *cobra.Command {
-	var o destination.ReplayOptions
-	var file, from, to, output, format, level string
+	var f replayFlags
 	cmd := &cobra.Command{
 		Use:   "replay -c destination.yaml --from T --to T",
 		Short: "Send a part of the topic once more",
@@ -44,69 +49,82 @@ With -o json: {consumed, delivered, filtered, deadLettered, caughtUp, seconds}, 
 The counts are of the whole replay under its id, seconds of this run.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-			if from == "" || to == "" {
-				return wrongUse(cmd, errors.New("give --from and --to"))
-			}
-			var err error
-			if o.From, err = consumer.ParsePlace(from); err != nil {
-				return usageError{fmt.Errorf("--from: %w", err)}
-			}
-			if o.To, err = consumer.ParsePlace(to); err != nil {
-				return usageError{fmt.Errorf("--to: %w", err)}
-			}
-			if !redriveID.MatchString(o.ID) || o.Rate < 0 {
-				return wrongUse(cmd, errors.New("--id must be letters, digits, '.', '_' or '-', and --rate not negative"))
-			}
-			if file == "" {
-				return errNoConfig
-			}
-			configs, err := load([]string{file})
+			config, err := f.check(cmd)
 			if err != nil {
 				return err
 			}
-			if o.Logger, err = logger(cmd.ErrOrStderr(), format, level); err != nil {
-				return err
-			}
-			if o.ID == "" && !o.DryRun {
-				o.ID = destination.NewReplayID(time.Now())
-				fmt.Fprintf(cmd.ErrOrStderr(), "replay %s: should it be interrupted, give --id %s to go on\n", o.ID, o.ID)
-			}
-			bar := newProgress(cmd.ErrOrStderr(), "offsets")
-			o.Progress = func(p destination.ReplayProgress) { bar.set(p.Done, p.Total) }
-			account, err := destination.Replay(cmd.Context(), &configs[0], o)
-			bar.end()
-			if errors.Is(err, destination.ErrOtherReplay) {
-				return usageError{err}
-			}
-			if account == nil {
-				return err
-			}
-			if printed := writeReplayed(cmd.OutOrStdout(), account, output); err == nil {
-				err = printed
-			}
-			if err != nil && !o.DryRun {
-				err = fmt.Errorf("ended early; the same command with --id %s goes on from here: %w", o.ID, err)
-			}
-			return err
+			return f.replay(cmd, config)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&file, "config", "c", "", "destination's configuration file")
-	flags.StringVar(&from, "from", "", "where the range begins")
-	flags.StringVar(&to, "to", "", "where it ends")
-	flags.StringVar(&o.Segment, "segment", "", "only events that list this activated segment, by its id")
-	flags.BoolVar(&o.LatestOnly, "latest-only", false, "only each identity's newest event")
-	flags.Float64Var(&o.Rate, "rate", 0, "records a second; 0: as many as the stream takes")
-	flags.BoolVar(&o.DryRun, "dry-run", false, "only count and estimate")
-	flags.StringVar(&o.Stream, "stream", "", "another stream than the configuration's, by name or ARN")
-	flags.StringVar(&o.ID, "id", "", "keep under this id how far it is, or go on with it")
-	flags.StringVarP(&output, "output", "o", outputText, "text or json")
-	flags.StringVar(&format, "log-format", "text", "text or json")
-	flags.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
+	flags.StringVarP(&f.file, "config", "c", "", "destination's configuration file")
+	flags.StringVar(&f.from, "from", "", "where the range begins")
+	flags.StringVar(&f.to, "to", "", "where it ends")
+	flags.StringVar(&f.Segment, "segment", "", "only events that list this activated segment, by its id")
+	flags.BoolVar(&f.LatestOnly, "latest-only", false, "only each identity's newest event")
+	flags.Float64Var(&f.Rate, "rate", 0, "records a second; 0: as many as the stream takes")
+	flags.BoolVar(&f.DryRun, "dry-run", false, "only count and estimate")
+	flags.StringVar(&f.Stream, "stream", "", "another stream than the configuration's, by name or ARN")
+	flags.StringVar(&f.ID, "id", "", "keep under this id how far it is, or go on with it")
+	flags.StringVarP(&f.output, "output", "o", outputText, "text or json")
+	flags.StringVar(&f.format, "log-format", "text", "text or json")
+	flags.StringVar(&f.level, "log-level", "warn", "debug, info, warn or error")
 	return cmd
+}
+
+// check reads the flags, and the configuration that they name.
+func (f *replayFlags) check(cmd *cobra.Command) (*destination.Config, error) {
+	if err := checkOutput(f.output); err != nil {
+		return nil, err
+	}
+	if f.from == "" || f.to == "" {
+		return nil, wrongUse(cmd, errors.New("give --from and --to"))
+	}
+	var err error
+	if f.From, err = consumer.ParsePlace(f.from); err != nil {
+		return nil, usageError{fmt.Errorf("--from: %w", err)}
+	}
+	if f.To, err = consumer.ParsePlace(f.to); err != nil {
+		return nil, usageError{fmt.Errorf("--to: %w", err)}
+	}
+	if !redriveID.MatchString(f.ID) || f.Rate < 0 {
+		return nil, wrongUse(cmd, errors.New("--id must be letters, digits, '.', '_' or '-', and --rate not negative"))
+	}
+	if f.file == "" {
+		return nil, errNoConfig
+	}
+	if f.Logger, err = logger(cmd.ErrOrStderr(), f.format, f.level); err != nil {
+		return nil, err
+	}
+	configs, err := load([]string{f.file})
+	if err != nil {
+		return nil, err
+	}
+	return &configs[0], nil
+}
+
+func (f *replayFlags) replay(cmd *cobra.Command, config *destination.Config) error {
+	if f.ID == "" && !f.DryRun {
+		f.ID = destination.NewReplayID(time.Now())
+		fmt.Fprintf(cmd.ErrOrStderr(), "replay %s: should it be interrupted, give --id %s to go on\n", f.ID, f.ID)
+	}
+	bar := newProgress(cmd.ErrOrStderr(), "offsets")
+	f.Progress = func(p destination.ReplayProgress) { bar.set(p.Done, p.Total) }
+	account, err := destination.Replay(cmd.Context(), config, f.ReplayOptions)
+	bar.end()
+	if errors.Is(err, destination.ErrOtherReplay) {
+		return usageError{err}
+	}
+	if account == nil {
+		return err
+	}
+	if printed := writeReplayed(cmd.OutOrStdout(), account, f.output); err == nil {
+		err = printed
+	}
+	if err != nil && !f.DryRun {
+		err = fmt.Errorf("ended early; the same command with --id %s goes on from here: %w", f.ID, err)
+	}
+	return err
 }
 
 func writeReplayed(w io.Writer, a *destination.Replayed, output string) error {

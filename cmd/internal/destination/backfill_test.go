@@ -221,3 +221,42 @@ func TestABackfillGoesNoFurtherBackThanSince(t *testing.T) {
 		}
 	})
 }
+
+// A segment that is added without a restart is backfilled as well, and only once
+// the live export has got to where the topic ended then: nothing older follows.
+func TestABackfillComesAfterTheLiveEventsThatWereThereBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listen := "server: {listen: \"127.0.0.1:8080\"}\n"
+		r := startRuled(t, backfilling(leads.HighPropensity)+listen)
+		g, known := newLeads(t, 44, 60), newProfiles()
+		r.feedProfiles(g, known, 300)
+		r.settled(300, time.Minute, r.process)
+		pass(time.Minute)
+		r.kinesis.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action {
+			return embeddedkinesis.Action{Code: "InternalFailure"}
+		})
+		r.feedProfiles(g, known, 300) // the live export does not get to their end
+		pass(time.Minute)
+		before := len(r.kinesis.History(testStream))
+		status := r.reloadWith(backfilling(leads.HighPropensity, leads.Newsletter) + listen)
+		if status.Refused != nil {
+			t.Fatal(status.Refused)
+		}
+		pass(time.Minute)
+		if b := r.backfill.Status(); b == nil || !strings.Contains(b.Waiting, "live events") || b.Account.Consumed != 0 {
+			t.Errorf("it does not wait: %+v", b)
+		}
+		r.kinesis.SetScript(nil)
+		s := r.backfilled(r.process)
+		members := known.members()
+		found := serials(t, r.kinesis.History(testStream)[before:])
+		for key, serial := range members {
+			if n := len(found[key]); n == 0 || found[key][n-1] != serial || !slices.IsSorted(found[key]) {
+				t.Errorf("%s: records of the serials %v, and its newest is %d", key, found[key], serial)
+			}
+		}
+		if s.Account.Delivered != int64(len(members)) {
+			t.Errorf("%d are members: %+v", len(members), s.Account)
+		}
+	})
+}
