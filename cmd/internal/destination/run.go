@@ -170,9 +170,6 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	if err != nil {
 		return nil, err
 	}
-	if d.probe, err = newLagProbe(&config, o); err != nil {
-		return nil, err
-	}
 	d.sink, err = sink.New(config.Target.Kinesis.Config, sink.Options{
 		Destination: config.Name, Group: config.Source.Kafka.Group,
 		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: letters,
@@ -199,14 +196,25 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 		}
 		d.atClose(func(context.Context) { d.pipeline.parking.letters.Close() })
 	}
-	if d.backfill, err = newBackfill(d, o); err != nil {
+	if err := d.newBesides(o); err != nil {
 		return nil, err
 	}
-	if d.letters, err = consumer.NewHistory(config.letterTopic(), o.Dial); err != nil {
-		return nil, err
+	return d, registry.Register(d.account)
+}
+
+// newBesides prepares what runs beside the pipeline.
+func (d *Destination) newBesides(o Options) (err error) {
+	if d.probe, err = newLagProbe(&d.config, o); err != nil {
+		return err
+	}
+	if d.backfill, err = newBackfill(d, o); err != nil {
+		return err
+	}
+	if d.letters, err = consumer.NewHistory(d.config.letterTopic(), o.Dial); err != nil {
+		return err
 	}
 	d.atClose(func(context.Context) { d.letters.Close() })
-	return d, registry.Register(d.account)
+	return nil
 }
 
 func (d *Destination) atClose(f func(context.Context)) { d.teardown = append(d.teardown, f) }
