@@ -239,4 +239,42 @@ var mutations = []mutation{
 		"a filtered event settles", "cmd/internal/destination/pipeline.go",
 		"p.settle(m, Filtered, string(decision.Reason))\n", "", destinationPkg, "TestTheContractsMetricsAreThere",
 	},
+
+	// What is sent once more.
+	{
+		"latest-only sends an identity's newest event alone", "cmd/internal/destination/sweepround.go",
+		"case !newest:", "case false:", destinationPkg, "TestContractLatestOnlySendsEachIdentitysNewestEventOnce",
+	},
+	{
+		"a newer event that leaves keeps an older one back", "cmd/internal/destination/newest.go",
+		"known.beyond > 0", "false", destinationPkg, "TestARoundThatAKillCutOffIsRepairedByTheNextRun",
+	},
+	{
+		"what live traffic overtook is put once more", "cmd/internal/destination/sweepround.go",
+		"if older, ok := w.sent[h]; ok && older < m.Offset {", "if false {", destinationPkg, "TestContractLatestOnlyBesideLiveTraffic",
+	},
+	{
+		"a round that a kill cut off is repaired", "cmd/internal/destination/sweepround.go",
+		"if s.unsure { // it may", "if false { // it may", destinationPkg, "TestARoundThatAKillCutOffIsRepairedByTheNextRun",
+	},
+	{
+		"a redrive that a kill cut off is repaired", "cmd/internal/destination/redrive.go",
+		"\tr.doubt()\n", "", destinationPkg, "TestARedriveThatAKillCutOffIsRepairedByTheNext",
+	},
+	{
+		"a round is kept once everything of it is at rest", "cmd/internal/destination/sweepround.go",
+		"if err := w.underway.rest(ctx); err != nil {\n\t\treturn err\n\t}\n\tif w.latestOnly", "if w.latestOnly", destinationPkg, "TestContractReplay|TestContractDryRun",
+	},
+	{
+		"a backfill waits for the live events that were there before", "cmd/internal/destination/backfill.go",
+		"case p.Settled < s.To:", "case false:", destinationPkg, "TestABackfillComesAfterTheLiveEventsThatWereThereBefore",
+	},
+	{
+		"a backfill exports members alone", "cmd/internal/destination/backfill.go",
+		"return l.Inside &&", "return true ||", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
+	},
+	{
+		"a segment is backfilled once", "cmd/internal/destination/backfill.go",
+		"if err := known.add(ctx, rules); err != nil {", "if err := error(nil); err != nil {", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
+	},
 }

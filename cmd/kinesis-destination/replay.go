@@ -165,7 +165,11 @@ func writeEstimate(b *strings.Builder, e *destination.Estimate) {
 	}
 	if e.Seconds > 0 {
 		fmt.Fprintf(b, "in at least %s, at the limits of %d shards with nothing else on them\n",
-			time.Duration(e.Seconds*float64(time.Second)).Round(time.Second), e.Shards)
+			time.Duration(e.Seconds*float64(time.Second)).Round(100*time.Millisecond), e.Shards)
 	}
-	fmt.Fprintf(b, "for about $%.2f (%s)\n", e.USD, e.Prices)
+	cost := fmt.Sprintf("about $%.2f", e.USD)
+	if e.USD < .01 {
+		cost = "less than $0.01"
+	}
+	fmt.Fprintf(b, "for %s (%s)\n", cost, e.Prices)
 }
