@@ -243,15 +243,15 @@ var mutations = []mutation{
 	// What is sent once more.
 	{
 		"latest-only sends an identity's newest event alone", "cmd/internal/destination/sweepround.go",
-		"case !newest:", "case false:", destinationPkg, "TestContractLatestOnlySendsEachIdentitysNewestEventOnce",
+		"case !newest:", "case !newest && false:", destinationPkg, "TestContractLatestOnlySendsEachIdentitysNewestEventOnce",
 	},
 	{
 		"a newer event that leaves keeps an older one back", "cmd/internal/destination/newest.go",
-		"known.beyond > 0", "false", destinationPkg, "TestARoundThatAKillCutOffIsRepairedByTheNextRun",
+		"known.beyond > 0", "false", destinationPkg, "TestLatestOnlySendsNothingOlder",
 	},
 	{
 		"what live traffic overtook is put once more", "cmd/internal/destination/sweepround.go",
-		"if older, ok := w.sent[h]; ok && older < m.Offset {", "if false {", destinationPkg, "TestContractLatestOnlyBesideLiveTraffic",
+		"if older, ok := w.sent[h]; ok && older < m.Offset {", "if false {", destinationPkg, "TestWhatLiveTrafficOvertookIsPutOnceMore",
 	},
 	{
 		"a round that a kill cut off is repaired", "cmd/internal/destination/sweepround.go",

@@ -15,12 +15,7 @@ import (
 func TestARedriveThatAKillCutOffIsRepairedByTheNext(t *testing.T) {
 	s := newSite(t, embeddedkinesis.Random(22, embeddedkinesis.Rates{}))
 	g, o := newLeads(t, 22, 1), newOracle()
-	leave := func() { // feeds until an event leaves
-		for before := len(o.expected["lead-00000"]); len(o.expected["lead-00000"]) == before; {
-			s.feed(g, o, 1)
-		}
-	}
-	leave()
+	s.feedOneThatLeaves(g, o)
 	last := int64(-1)
 	s.loseToLetters(func(m *consumer.Message) bool { last = max(last, m.Offset); return true })
 	options := RedriveOptions{MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)}
@@ -30,7 +25,7 @@ func TestARedriveThatAKillCutOffIsRepairedByTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.close()
-	leave()
+	s.feedOneThatLeaves(g, o)
 	replayAll(t, s.config(""), everything("live")) // the live pipeline delivers it
 	end, err := r.openSink(ctx)
 	if err != nil {
