@@ -129,6 +129,8 @@ func newRedrive(ctx context.Context, config *Config, o RedriveOptions) (_ *redri
 	if r.later, err = newLater(b); err != nil {
 		return nil, err
 	}
+	waiting := func(err error) { o.Logger.Warn("waiting for Kafka", "error", err) }
+	b.history.Waiting, r.later.history.Waiting = waiting, waiting
 	if err := r.readMark(ctx); err != nil {
 		return nil, err
 	}

@@ -77,19 +77,19 @@ func (s *site) letter(m *consumer.Message) kafka.Message {
 	)}
 }
 
-// redriveAlone runs the command in a process of its own until it ends, or until
-// the stream has so many records; then the stream stands still, so that much is
-// under way, and the process is killed.
-func (s *site) redriveAlone(program, config string, killAt int) (account Redriven) {
+// alone runs a command in a process of its own until it ends, and reads the account
+// that it prints; or until the stream has so many records: then the stream stands
+// still, so that much is under way, and the process is killed.
+func (s *site) alone(program string, killAt int, account any, args ...string) {
 	s.t.Helper()
-	command := exec.Command(program, "dead-letters", "redrive", "-c", config, "-o", "json")
+	command := exec.Command(program, append(args, "-o", "json")...)
 	var out, told strings.Builder
 	command.Stdout, command.Stderr = &out, &told
 	if err := command.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	if killAt > 0 {
-		s.await(2*time.Minute, "so much is redriven", func() bool { return len(s.embedded.History(s.name)) >= killAt })
+		s.await(2*time.Minute, "so much is sent", func() bool { return len(s.embedded.History(s.name)) >= killAt })
 		s.embedded.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action {
 			return embeddedkinesis.Action{Code: "InternalFailure"}
 		})
@@ -99,14 +99,19 @@ func (s *site) redriveAlone(program, config string, killAt int) (account Redrive
 			s.t.Fatal(err)
 		}
 		_ = command.Wait() // it was killed
-		return account
+		return
 	}
 	if err := command.Wait(); err != nil {
-		s.t.Fatalf("redrive: %v\n%s", err, &told)
+		s.t.Fatalf("%v: %v\n%s", args, err, &told)
 	}
-	if err := json.Unmarshal([]byte(out.String()), &account); err != nil {
+	if err := json.Unmarshal([]byte(out.String()), account); err != nil {
 		s.t.Fatalf("%v: %s", err, &out)
 	}
+}
+
+func (s *site) redriveAlone(program, config string, killAt int) (account Redriven) {
+	s.t.Helper()
+	s.alone(program, killAt, &account, "dead-letters", "redrive", "-c", config)
 	return account
 }
 

@@ -2,11 +2,9 @@ package destination
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -95,29 +93,9 @@ func TestContractReplaySendsEveryEventOfTheRangeInOrder(t *testing.T) {
 	}
 }
 
-// replayAlone runs the command in a process of its own; see redriveAlone.
 func (s *site) replayAlone(program, config string, killAt int, args ...string) (account Replayed) {
 	s.t.Helper()
-	command := exec.Command(program, append([]string{"replay", "-c", config, "--from", "earliest", "--to", "latest", "-o", "json"}, args...)...)
-	var out, told strings.Builder
-	command.Stdout, command.Stderr = &out, &told
-	if err := command.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	if killAt > 0 {
-		s.await(2*time.Minute, "so much is replayed", func() bool { return len(s.embedded.History(s.name)) >= killAt })
-		if err := command.Process.Kill(); err != nil {
-			s.t.Fatal(err)
-		}
-		_ = command.Wait() // it was killed
-		return account
-	}
-	if err := command.Wait(); err != nil {
-		s.t.Fatalf("replay: %v\n%s", err, &told)
-	}
-	if err := json.Unmarshal([]byte(out.String()), &account); err != nil {
-		s.t.Fatalf("%v: %s", err, &out)
-	}
+	s.alone(program, killAt, &account, append([]string{"replay", "-c", config, "--from", "earliest", "--to", "latest"}, args...)...)
 	return account
 }
 

@@ -55,19 +55,10 @@ func (r running) of(topic string, partition int) *string {
 	if r.Status == nil {
 		return nil
 	}
-	assigned, held := false, ""
 	for _, p := range r.Partitions {
 		if p.Topic == topic && p.Partition == partition {
-			assigned, held = true, p.Held
+			return &p.Held
 		}
 	}
-	if !assigned {
-		return nil
-	}
-	for _, h := range r.Holds {
-		if h.Topic == "" || h.Topic == topic && h.Partition == partition {
-			held = h.Reason
-		}
-	}
-	return &held
+	return nil
 }
