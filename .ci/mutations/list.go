@@ -270,6 +270,10 @@ var mutations = []mutation{
 		"case p.Settled < s.To:", "case false:", destinationPkg, "TestABackfillComesAfterTheLiveEventsThatWereThereBefore",
 	},
 	{
+		"a backfill exports the newest state, also where that does not leave by itself", "cmd/internal/destination/backfill.go",
+		"s.To = max(s.To, p.Settled)", "s.To = max(s.To, 0)", destinationPkg, "TestABackfillComesAfterTheLiveEventsThatWereThereBefore",
+	},
+	{
 		"a backfill exports members alone", "cmd/internal/destination/backfill.go",
 		"return l.Inside &&", "return true ||", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
 	},

@@ -15,7 +15,7 @@ import (
 
 const (
 	// backfillInterval is how often a process looks whether there is something to backfill.
-	backfillInterval = 5 * time.Second
+	backfillInterval = 2 * time.Second
 	// backfillWindow is how many of its records are under way at once, so that
 	// those of live events find short queues.
 	backfillWindow = 500
@@ -29,12 +29,14 @@ const (
 // groups that nobody joins. Each process takes the partitions that it is
 // assigned, from since to the end as it was when the segment was added, as soon
 // as the live pipeline has got there: so nothing that was written before follows
-// it. What is written after is live traffic's.
+// it. What is written after is live traffic's; but where it does not leave, and
+// is a newer state, that is exported: log cleaning may leave nothing else.
 type backfill struct {
 	sweep
 	destination *Destination
 	group       string // says which segments are known
 
+	at        *stretch  // that is being swept
 	confirmed int       // version of the rules that have no new segment
 	told      time.Time // when Kafka was last told which segments are known
 
@@ -182,6 +184,7 @@ func (b *backfill) members(ctx context.Context, rules *ruleset, wanted []string,
 		case p.Settled < s.To:
 			late = fmt.Errorf("live events of %s/%d come first", p.Topic, p.Partition)
 		default:
+			s.To = max(s.To, p.Settled) // a newer state than that of then, where there is one
 			if err := b.partition(ctx, s); err != nil {
 				return false, err
 			}
@@ -234,6 +237,7 @@ func (b *backfill) pin(ctx context.Context, at part, since time.Duration) (*stre
 // partition sweeps one partition.
 func (b *backfill) partition(ctx context.Context, s *stretch) error {
 	b.wait("")
+	b.at = s
 	if parking := b.destination.pipeline.parking; parking != nil {
 		if err := parking.Refresh(ctx); err != nil {
 			return err
@@ -300,8 +304,14 @@ func (b *backfill) candidate(ctx context.Context, m *consumer.Message) (judgment
 	return judgment{Decision: transform.Decision{Outcome: transform.Export, PartitionKey: key}, event: event}, nil
 }
 
-// compose implements purpose: the present state of a member.
+// compose implements purpose: the present state of a member, unless the live
+// pipeline has exported that very event.
 func (b *backfill) compose(m *consumer.Message, j judgment) judgment {
+	if m.Offset >= b.at.Live {
+		if d, _ := b.rules().judge(nil, j.event, sourceIn(m)); d.Outcome == transform.Export {
+			return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonSuperseded}}
+		}
+	}
 	plan, err := b.rules().plan(j.event.Schema)
 	if err == nil && slices.ContainsFunc(plan.Memberships(j.event), func(l transform.Membership) bool {
 		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the sweep's own goroutine changes it

@@ -243,6 +243,8 @@ func TestABackfillComesAfterTheLiveEventsThatWereThereBefore(t *testing.T) {
 			t.Fatal(status.Refused)
 		}
 		pass(time.Minute)
+		r.feedProfiles(g, known, 100) // of these the live export sends what leaves; the others may be newer states of members
+		pass(time.Minute)
 		if b := r.backfill.Status(); b == nil || !strings.Contains(b.Waiting, "live events") || b.Account.Consumed != 0 {
 			t.Errorf("it does not wait: %+v", b)
 		}
@@ -255,7 +257,7 @@ func TestABackfillComesAfterTheLiveEventsThatWereThereBefore(t *testing.T) {
 				t.Errorf("%s: records of the serials %v, and its newest is %d", key, found[key], serial)
 			}
 		}
-		if s.Account.Delivered != int64(len(members)) {
+		if s.Account.Delivered == 0 || s.Account.Delivered > int64(len(members)) {
 			t.Errorf("%d are members: %+v", len(members), s.Account)
 		}
 	})

@@ -87,6 +87,7 @@ type stretch struct {
 type sweepNote struct {
 	From    int64        `json:"from"`
 	To      int64        `json:"to"`
+	Live    int64        `json:"live"` // what was written from here on leaves by itself, if it does
 	Terms   string       `json:"terms"`
 	Slice   int          `json:"slice"`
 	Slices  int          `json:"slices"`
@@ -129,7 +130,7 @@ func (a *SweepAccount) add(b SweepAccount) {
 }
 
 func newStretch(r consumer.Range, terms string) *stretch {
-	s := &stretch{topic: r.Topic, partition: r.Partition, sweepNote: sweepNote{From: r.From, To: r.To, Terms: terms, Slices: 1, Account: newSweepAccount()}}
+	s := &stretch{topic: r.Topic, partition: r.Partition, sweepNote: sweepNote{From: r.From, To: r.To, Live: r.To, Terms: terms, Slices: 1, Account: newSweepAccount()}}
 	s.begin(r.From)
 	return s
 }

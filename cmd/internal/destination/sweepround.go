@@ -92,6 +92,9 @@ func (w *sweep) event(ctx context.Context, s *stretch, m *consumer.Message) erro
 	newest, superseded := s.newest.standing(h, m.Offset)
 	switch {
 	case !newest:
+		if s.unsure && s.Live < s.To { // it may have been the newest then
+			w.sent[h] = m.Offset
+		}
 		j = judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonSuperseded}}
 	case superseded:
 		if s.unsure { // it may have been sent after what is newer
@@ -129,7 +132,7 @@ func (w *sweep) endRound(ctx context.Context, s *stretch, next int64) error {
 	}
 	if w.latestOnly && w.sink != nil && len(w.sent) > 0 {
 		if s.unsure {
-			s.seen = s.To
+			s.seen = s.Live
 		}
 		if err := w.catchUp(ctx, s); err != nil {
 			return err
