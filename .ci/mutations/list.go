@@ -243,7 +243,7 @@ var mutations = []mutation{
 	// What is sent once more.
 	{
 		"latest-only sends an identity's newest event alone", "cmd/internal/destination/sweepround.go",
-		"case !newest:", "case !newest && false:", destinationPkg, "TestContractLatestOnlySendsEachIdentitysNewestEventOnce",
+		"case newest && !superseded:", "case !superseded:", destinationPkg, "TestContractLatestOnlySendsEachIdentitysNewestEventOnce",
 	},
 	{
 		"a newer event that leaves keeps an older one back", "cmd/internal/destination/newest.go",
@@ -255,7 +255,7 @@ var mutations = []mutation{
 	},
 	{
 		"a round that a kill cut off is repaired", "cmd/internal/destination/sweepround.go",
-		"if s.unsure { // it may", "if false { // it may", destinationPkg, "TestARoundThatAKillCutOffIsRepairedByTheNextRun",
+		"case s.unsure && (newest", "case false && (newest", destinationPkg, "TestARoundThatAKillCutOffIsRepairedByTheNextRun",
 	},
 	{
 		"a redrive that a kill cut off is repaired", "cmd/internal/destination/redrive.go",

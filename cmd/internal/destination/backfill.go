@@ -279,11 +279,8 @@ func (b *backfill) goOn(context.Context) error {
 
 // candidate implements purpose: any event that can be read has an identity.
 func (b *backfill) candidate(ctx context.Context, m *consumer.Message) (judgment, error) {
-	none := func(reason transform.Reason) (judgment, error) {
-		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: reason}}, nil
-	}
 	if m.Value == nil {
-		return none(ReasonTombstone)
+		return filtered(ReasonTombstone), nil
 	}
 	event, err := b.decoder.Decode(ctx, m.Value)
 	if err != nil {
@@ -291,15 +288,15 @@ func (b *backfill) candidate(ctx context.Context, m *consumer.Message) (judgment
 		if !own {
 			return judgment{}, err
 		}
-		return none(transform.Reason(failure.Reason)) // the live pipeline has dealt with it
+		return filtered(transform.Reason(failure.Reason)), nil // the live pipeline has dealt with it
 	}
 	plan, err := b.rules().plan(event.Schema)
 	if err != nil {
-		return none(ReasonInvalidSchema)
+		return filtered(ReasonInvalidSchema), nil
 	}
 	key := plan.Key(event)
 	if key == "" {
-		return none(transform.ReasonMalformed)
+		return filtered(transform.ReasonMalformed), nil
 	}
 	return judgment{Decision: transform.Decision{Outcome: transform.Export, PartitionKey: key}, event: event}, nil
 }
@@ -309,7 +306,7 @@ func (b *backfill) candidate(ctx context.Context, m *consumer.Message) (judgment
 func (b *backfill) compose(m *consumer.Message, j judgment) judgment {
 	if m.Offset >= b.at.Live {
 		if d, _ := b.rules().judge(nil, j.event, sourceIn(m)); d.Outcome == transform.Export {
-			return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonSuperseded}}
+			return filtered(ReasonSuperseded)
 		}
 	}
 	plan, err := b.rules().plan(j.event.Schema)
@@ -322,7 +319,7 @@ func (b *backfill) compose(m *consumer.Message, j judgment) judgment {
 		}
 		return judgment{decision, j.event, why}
 	}
-	return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: transform.ReasonNotInMappedSegment}}
+	return filtered(transform.ReasonNotInMappedSegment)
 }
 
 // Status is how far the backfill is; nil: there was none since the start.

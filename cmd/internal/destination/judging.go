@@ -51,6 +51,11 @@ func (u *judging) judge(ctx context.Context, m *consumer.Message, source transfo
 	return judgment{decision, event, why}, nil
 }
 
+// filtered is the judgment that an event does not leave.
+func filtered(reason transform.Reason) judgment {
+	return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: reason}}
+}
+
 // sourceIn is where a message stands.
 func sourceIn(m *consumer.Message) transform.Source {
 	return transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}

@@ -209,8 +209,10 @@ func (r *replay) run(ctx context.Context) error {
 				return err
 			}
 			defer p.letters.Close()
-			r.roundEnds = p.Refresh
-			if err := p.Refresh(ctx); err != nil {
+			r.roundEnds = func(ctx context.Context) error {
+				return r.insistKafka(ctx, func() error { return p.Refresh(ctx) })
+			}
+			if err := r.roundEnds(ctx); err != nil {
 				return err
 			}
 		}
@@ -243,7 +245,7 @@ func (r *replay) compose(_ *consumer.Message, j judgment) judgment {
 		}
 	}
 	if r.o.Segment != "" && !slices.ContainsFunc(listed, func(l transform.Membership) bool { return l.Segment == r.o.Segment }) {
-		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonOtherSegment}}
+		return filtered(ReasonOtherSegment)
 	}
 	if r.estimate != nil {
 		r.estimate.add(j.PartitionKey, j.Data, listed)

@@ -211,7 +211,7 @@ func (w *sweep) commit(ctx context.Context, s *stretch) error {
 	if err != nil {
 		return fmt.Errorf("write a checkpoint: %w", err)
 	}
-	return w.checkpoints.Commit(ctx, c)
+	return w.insistKafka(ctx, func() error { return w.checkpoints.Commit(ctx, c) })
 }
 
 // errHeld says that the rules in force forbid an event's export for now.

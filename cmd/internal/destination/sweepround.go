@@ -2,6 +2,7 @@ package destination
 
 import (
 	"context"
+	"errors"
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
@@ -11,14 +12,14 @@ import (
 // progressEvery is after how many events someone hears how far it is.
 const progressEvery = 256
 
-// run sweeps a stretch to its end. Should ctx end before, what was sent comes to
+// run sweeps a stretch to its end. Should it end before, what was sent comes to
 // rest and is kept, if it does so soon; otherwise the next run begins with this
 // round again.
 func (w *sweep) run(ctx context.Context, s *stretch) error {
 	w.tell(s)
 	for {
 		err := w.slice(ctx, s)
-		if err != nil && ctx.Err() != nil && s.taken > s.next {
+		if err != nil && s.taken > s.next {
 			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 			defer cancel()
 			_ = w.endRound(stopping, s, s.taken)
@@ -91,18 +92,13 @@ func (w *sweep) event(ctx context.Context, s *stretch, m *consumer.Message) erro
 	}
 	newest, superseded := s.newest.standing(h, m.Offset)
 	switch {
-	case !newest:
-		if s.unsure && s.Live < s.To { // it may have been the newest then
-			w.sent[h] = m.Offset
-		}
-		j = judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonSuperseded}}
-	case superseded:
-		if s.unsure { // it may have been sent after what is newer
-			w.sent[h] = m.Offset
-		}
-		j = judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonSuperseded}}
-	default:
+	case newest && !superseded:
 		j = w.purpose.compose(m, j)
+	case s.unsure && (newest || s.Live < s.To): // it may have been sent, as the newest then, after what is newer
+		w.sent[h] = m.Offset
+		fallthrough
+	default:
+		j = filtered(ReasonSuperseded)
 	}
 	if j.Outcome == transform.Export {
 		if err := w.open(ctx, s); err != nil {
@@ -191,11 +187,29 @@ func (w *sweep) candidate(ctx context.Context, m *consumer.Message) (j judgment,
 
 // insist tries until the registry answers.
 func (w *sweep) insist(ctx context.Context, try func() error) error {
+	return insist(ctx, try, func(err error) { logHold(w.log, HoldRegistry, err) })
+}
+
+// insistKafka tries until Kafka answers, unless another process sweeps the same.
+func (w *sweep) insistKafka(ctx context.Context, try func() error) error {
+	var moved error
+	err := insist(ctx, func() error {
+		err := try()
+		if errors.Is(err, consumer.ErrMoved) {
+			moved, err = err, nil
+		}
+		return err
+	}, func(err error) { w.log.Warn("waiting for Kafka", "error", err) })
+	return errors.Join(moved, err)
+}
+
+// insist tries until it succeeds or ctx ends; waiting hears once why it has to.
+func insist(ctx context.Context, try func() error, waiting func(error)) error {
 	err := try()
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	logHold(w.log, HoldRegistry, err)
+	waiting(err)
 	for wait := newHoldBackoff(); err != nil; err = try() {
 		if err := rest(ctx, wait.NextBackOff()); err != nil {
 			return err
@@ -228,7 +242,7 @@ func (w *sweep) catchUp(ctx context.Context, s *stretch) error {
 // of identities which were sent in this round.
 func (w *sweep) look(ctx context.Context, s *stretch) (map[keyHash]*newerEvent, error) {
 	at := []consumer.Progress{{Topic: s.topic, Partition: s.partition}}
-	if err := w.history.Bounds(ctx, at); err != nil {
+	if err := w.insistKafka(ctx, func() error { return w.history.Bounds(ctx, at) }); err != nil {
 		return nil, err
 	}
 	newer := map[keyHash]*newerEvent{}
