@@ -48,7 +48,7 @@ func New(cfg Config, opts Options) (*Consumer, error) {
 	return &Consumer{
 		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group,
 		client: &kafka.Client{Transport: fetch},
-		group:  &kafka.Client{Transport: group},
+		group:  &kafka.Client{Transport: refusals{group}},
 	}, nil
 }
 
