@@ -52,21 +52,44 @@ await() {
 # start_kafka JAVA JARS PORT CONTROLLER_PORT DATA SECURE_PORT runs one node that is broker and controller. From SECURE_PORT
 # on, four listeners have TLS, TLS with client certificates, SASL, and both; DATA/certificates holds the certificates.
 start_kafka() {
-  local command=("$1" "${small_jvm[@]}" -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$2/*")
   mkdir -p "$5/certificates"
   go run .ci/certificates.go "$5/certificates"
   # The later of two lines with the same key counts.
   sed -e "s|@PORT@|$3|g" -e "s|@CONTROLLER@|$4|g" -e "s|@DATA@|$5/log|g" -e "s|@CERTIFICATES@|$5/certificates|g" \
     -e "s|@TLS@|$6|g" -e "s|@MTLS@|$(($6 + 1))|g" -e "s|@SASL@|$(($6 + 2))|g" -e "s|@SASLTLS@|$(($6 + 3))|g" \
     .ci/kafka.properties .ci/kafka.security.properties >"$5/server.properties"
-  "${command[@]}" kafka.tools.StorageTool format -t kinesis-destination-ci -c "$5/server.properties" \
-    --add-scram 'SCRAM-SHA-256=[name=scram,password=scram-secret]' --add-scram 'SCRAM-SHA-512=[name=scram,password=scram-secret]' >"$run/kafka.log" 2>&1
-  # A script of its own and a file with the process's number: `make chaos` ends the broker and starts it again.
-  printf '#!/usr/bin/env bash\nexec %s >>%q 2>&1\n' "${command[*]@Q} kafka.Kafka ${5@Q}/server.properties" "$run/kafka.log" >"$run/kafka-start"
-  chmod +x "$run/kafka-start"
-  "$run/kafka-start" &
-  echo $! >"$run/kafka.pid"
+  local format=(--add-scram 'SCRAM-SHA-256=[name=scram,password=scram-secret]' --add-scram 'SCRAM-SHA-512=[name=scram,password=scram-secret]')
+  start_script "$5" "$run/kafka.log" "$1" "${small_jvm[@]}" -cp "$2/*"
+  "$5/start" &
   await kafka $! grep -q 'Kafka Server started' "$run/kafka.log"
+}
+
+# prepare_cluster JAVA JARS PORT DATA makes the folders DATA/1 to DATA/3 of three nodes, each broker and controller, for the
+# stories that start them. From PORT on there are three ports of brokers, then three of controllers.
+prepare_cluster() {
+  local node folder format=() voters="1@127.0.0.1:$(($3 + 3)),2@127.0.0.1:$(($3 + 4)),3@127.0.0.1:$(($3 + 5))"
+  for node in 1 2 3; do
+    folder=$4/$node
+    mkdir -p "$folder"
+    sed -e "s|@NODE@|$node|g" -e "s|@VOTERS@|$voters|g" -e "s|@PORT@|$(($3 + node - 1))|g" -e "s|@CONTROLLER@|$(($3 + node + 2))|g" \
+      -e "s|@DATA@|$folder/log|g" .ci/kafka.properties .ci/kafka.cluster.properties >"$folder/server.properties"
+    start_script "$folder" "$run/kafka-$node.log" "$1" -Xmx256m "${small_jvm[@]:1}" -cp "$2/*"
+  done
+}
+
+# start_script FOLDER LOG JAVA… writes FOLDER/start, which formats the node's data at its first start, becomes the node, and
+# leaves its process's number in FOLDER/pid: stories end a node and start it again. format holds what to format with besides.
+start_script() {
+  local folder=$1 log=$2 java=("${@:3}" -Dorg.slf4j.simpleLogger.showDateTime=true)
+  cat >"$folder/start" <<END
+#!/usr/bin/env bash
+echo \$\$ >${folder@Q}/pid
+exec >>${log@Q} 2>&1
+[ -f ${folder@Q}/log/meta.properties ] ||
+  ${java[*]@Q} kafka.tools.StorageTool format -t kinesis-destination-ci -c ${folder@Q}/server.properties ${format[*]@Q}
+exec ${java[*]@Q} kafka.Kafka ${folder@Q}/server.properties
+END
+  chmod +x "$folder/start"
 }
 
 # start_kinesis FOLDER PORT TLS_PORT: the mock finds its certificate in its working folder only.
@@ -104,8 +127,10 @@ registry_answers() {
 
 # stop_servers ends what was started here: asked first, after 15 s by force.
 stop_servers() {
-  local pid begin=$SECONDS
-  [ ! -f "$run/kafka.pid" ] || pids+=("$(<"$run/kafka.pid")")
+  local pid file begin=$SECONDS
+  for file in "$run"/kafka/pid "$run"/cluster/*/pid; do
+    [ ! -f "$file" ] || pids+=("$(<"$file")")
+  done
   [ ${#pids[@]} -gt 0 ] || return 0
   kill "${pids[@]}" 2>/dev/null || true
   for pid in "${pids[@]}"; do

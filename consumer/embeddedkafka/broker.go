@@ -37,10 +37,11 @@ type Cluster struct{ *kfake.Cluster }
 
 // Start starts a cluster; Close ends it.
 func Start(o Options) (*Cluster, error) {
-	opts := []kfake.Opt{kfake.NumBrokers(max(1, len(o.Ports)))}
-	if o.Listen != nil {
-		opts = append(opts, kfake.ListenFn(o.Listen))
+	listen := o.Listen
+	if listen == nil {
+		listen = net.Listen
 	}
+	opts := []kfake.Opt{kfake.NumBrokers(max(1, len(o.Ports))), kfake.ListenFn(sever(listen))}
 	if len(o.Ports) > 0 {
 		opts = append(opts, kfake.Ports(o.Ports...))
 	}

@@ -23,7 +23,7 @@ type chaos struct {
 	rnd             *rand.Rand
 	program, config string
 	members         []*exec.Cmd
-	broker          *broker
+	broker          node
 	emulator        *emulator
 	verifier        *verifier
 	serials         map[string]int64
@@ -159,7 +159,9 @@ func (c *chaos) pauseMember() {
 
 func (c *chaos) restartBroker(sig syscall.Signal) {
 	c.feed(2000)
-	c.broker.restart(c.t, sig)
+	c.broker.end(c.t, sig)
+	pass(5 * time.Second)
+	c.broker.start(c.t)
 	c.await(2*time.Minute, "the broker is back", c.writable)
 	c.count("broker " + sig.String())
 }

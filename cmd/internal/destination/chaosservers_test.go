@@ -229,58 +229,14 @@ func (e *emulator) journal(t *testing.T) []embeddedkinesis.Record {
 	return e.records
 }
 
-// broker is the real Kafka's process.
-type broker struct{ pidFile, start string }
-
-func findBroker(t *testing.T) *broker {
+// findBroker is the real Kafka's process.
+func findBroker(t *testing.T) node {
 	t.Helper()
-	b := &broker{os.Getenv("KAFKA_PID_FILE"), os.Getenv("KAFKA_START")}
-	if b.pidFile == "" || b.start == "" {
+	folder := os.Getenv("KAFKA_NODE")
+	if folder == "" {
 		t.Fatal("there is no broker that may be killed: run make chaos")
 	}
-	return b
-}
-
-// restart ends the broker, lets it be away for a while, and starts it again with
-// its data.
-func (b *broker) restart(t *testing.T, sig syscall.Signal) {
-	t.Helper()
-	text, err := os.ReadFile(b.pidFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, sig); err != nil {
-		t.Fatal("end the broker:", err)
-	}
-	for deadline := time.Now().Add(time.Minute); alive(pid); {
-		if time.Now().After(deadline) {
-			t.Fatal("the broker does not end")
-		}
-		pass(50 * time.Millisecond)
-	}
-	pass(5 * time.Second)
-	command := exec.Command(b.start)
-	if err := command.Start(); err != nil {
-		t.Fatal("start the broker again:", err)
-	}
-	go func() { _ = command.Wait() }() // .ci/contract ends it, by its pid
-	if err := os.WriteFile(b.pidFile, []byte(strconv.Itoa(command.Process.Pid)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// alive says whether a process runs; one that ended and was not waited for does not.
-func alive(pid int) bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, after, _ := strings.Cut(string(text), ") ")
-	return !strings.HasPrefix(after, "Z")
+	return node(folder)
 }
 
 func send(t *testing.T, p *os.Process, sig syscall.Signal) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,9 +42,12 @@ type site struct {
 	kafka            *kafka.Client
 	kinesis          *kinesis.Client
 	schemaID         int
-	real             bool   // Kafka is
-	source           string // source.kafka, where it is not just the brokers and the topic
-	ballast          int    // bytes of a header that each event carries besides
+	real             bool                   // Kafka is
+	source           string                 // source.kafka, where it is not just the brokers and the topic
+	ballast          int                    // bytes of a header that each event carries besides
+	log              logBuffer              // of processes that start began
+	dial             dialer                 // of a process that start begins; nil: TCP
+	write            func(...kafka.Message) // where set, writes what produce is given
 }
 
 const sitePartitions = 12
@@ -61,18 +65,22 @@ func newSite(t *testing.T, script embeddedkinesis.Script) *site {
 // newSiteOn is newSite where the embedded Kafka is one that lets only this dial in.
 func newSiteOn(t *testing.T, script embeddedkinesis.Script, options embeddedkafka.Options, dial dialer) *site {
 	t.Helper()
-	name := fmt.Sprintf("%s-%d", strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(t.Name(), "TestContract"), "/", "-")), time.Now().UnixNano())
-	s := &site{t: t, name: name, topic: "events-" + name}
 	if brokers := os.Getenv("KAFKA_BROKERS"); brokers != "" {
-		s.brokers, s.real = strings.Split(brokers, ","), true
-	} else {
-		cluster, err := embeddedkafka.Start(options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(cluster.Close)
-		s.brokers = cluster.ListenAddrs()
+		return newSiteAt(t, script, strings.Split(brokers, ","), true, dial)
 	}
+	cluster, err := embeddedkafka.Start(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return newSiteAt(t, script, cluster.ListenAddrs(), false, dial)
+}
+
+// newSiteAt is newSite at brokers that run already, real ones or not.
+func newSiteAt(t *testing.T, script embeddedkinesis.Script, brokers []string, real bool, dial dialer) *site {
+	t.Helper()
+	name := fmt.Sprintf("%s-%d", strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(t.Name(), "TestContract"), "/", "-")), time.Now().UnixNano())
+	s := &site{t: t, name: name, topic: "events-" + name, brokers: brokers, real: real}
 	if s.registry = os.Getenv("SCHEMA_REGISTRY_URL"); s.registry == "" {
 		s.registry = s.serve(embeddedregistry.New())
 	}
@@ -111,7 +119,7 @@ func (s *site) serve(handler http.Handler) string {
 func (s *site) createTopic() {
 	s.t.Helper()
 	res, err := s.kafka.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: s.topic, NumPartitions: sitePartitions, ReplicationFactor: 1,
+		Topic: s.topic, NumPartitions: sitePartitions, ReplicationFactor: -1, // the broker's default
 	}}})
 	if err != nil || res.Errors[s.topic] != nil {
 		s.t.Fatal("create the topic:", err, res)
@@ -184,8 +192,8 @@ func (s *site) start() *process {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return launch(s.t, config, Options{Logger: log})
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(s.t.Output(), &s.log), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return launch(s.t, config, Options{Logger: log, Dial: s.dial})
 }
 
 // binary builds the program, once a test, and writes its configuration.
@@ -221,6 +229,10 @@ func (s *site) run(program, config string) *exec.Cmd {
 // produce writes messages to the partitions of their keys.
 func (s *site) produce(messages ...kafka.Message) {
 	s.t.Helper()
+	if s.write != nil {
+		s.write(messages...)
+		return
+	}
 	w := kafka.Writer{
 		Addr: kafka.TCP(s.brokers...), Topic: s.topic, Transport: s.transport, Balancer: kafka.Murmur2Balancer{},
 		RequiredAcks: kafka.RequireAll, BatchSize: 2000, BatchBytes: 1 << 20, BatchTimeout: 5 * time.Millisecond,
