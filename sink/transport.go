@@ -50,7 +50,14 @@ func configureTransport(t *http.Transport, dial func(ctx context.Context, networ
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*lanes+4, lanes+2
 	t.IdleConnTimeout = idleTimeout
 	t.WriteBufferSize = 64 << 10
-	t.ForceAttemptHTTP2 = false // a connection per lane: no head-of-line blocking between them
+	// A connection per lane: no head-of-line blocking between them. The SDK's
+	// transport has HTTP/2 among what it offers in TLS handshakes, and not being
+	// able to speak it does not take that back.
+	t.ForceAttemptHTTP2, t.Protocols = false, new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	if t.TLSClientConfig != nil {
+		t.TLSClientConfig.NextProtos = nil
+	}
 }
 
 // CloseIdleConnections lets http.Client reach the transport's pool.
