@@ -84,7 +84,13 @@ func (o ownedBody) RoundTrip(r *http.Request) (*http.Response, error) {
 	// written, so this repeats nothing.
 	r.GetBody = func() (io.ReadCloser, error) { return &body{rest: data, deadline: deadline}, nil }
 	r.Body, _ = r.GetBody()
-	return o.base.RoundTrip(r)
+	response, err := o.base.RoundTrip(r)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// No answer in time: the stream may have moved to another address, and idle
+		// connections lead to where it was.
+		o.CloseIdleConnections()
+	}
+	return response, err
 }
 
 // body is read by the transport only. A process that was stopped for a while

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -68,9 +67,7 @@ func Live(ctx context.Context, config *Config) ([]Check, []transform.Evaluation,
 	if err != nil {
 		return nil, nil, err
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
-	defer transport.CloseIdleConnections()
-	decoder, err := schemas.NewDecoder(config.Source.Config, &http.Client{Transport: transport})
+	decoder, err := schemas.NewDecoder(config.Source.Config, registryClient(nil))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -146,9 +146,7 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	}
 	rules.violated = d.violated
 	config.warn(log)
-	transport := &http.Transport{DialContext: o.Dial, Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 30 * time.Second}
-	d.atClose(func(context.Context) { transport.CloseIdleConnections() })
-	decoder, err := schemas.NewDecoder(config.Source.Config, &http.Client{Transport: transport})
+	decoder, err := schemas.NewDecoder(config.Source.Config, registryClient(o.Dial))
 	if err != nil {
 		return nil, err
 	}
@@ -215,6 +213,13 @@ func (d *Destination) newBesides(o Options) (err error) {
 	}
 	d.atClose(func(context.Context) { d.letters.Close() })
 	return nil
+}
+
+// registryClient makes a connection for each request, so that each finds the
+// registry where its name leads by then. A schema is asked for once in the life
+// of a process: connections are no matter of speed.
+func registryClient(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: dial, Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
 }
 
 func (d *Destination) atClose(f func(context.Context)) { d.teardown = append(d.teardown, f) }
