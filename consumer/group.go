@@ -258,6 +258,9 @@ func (c *Consumer) heartbeat(ctx context.Context, g *generation) error {
 	case err == nil, errors.Is(err, kafka.RebalanceInProgress):
 	default:
 		g.coordinator = nil // it may have moved
+		// A transport keeps a pool for each address that it was given, and would
+		// knock at one that left the cluster for ever.
+		c.groupTransport.CloseIdleConnections()
 	}
 	return lacking(err, readGroup, c.cfg.Group)
 }
