@@ -65,14 +65,14 @@ start_kafka() {
 }
 
 # prepare_cluster JAVA JARS PORT DATA makes the folders DATA/1 to DATA/3 of three nodes, each broker and controller, for the
-# stories that start them. From PORT on there are three ports of brokers, then three of controllers.
+# stories that start them. From PORT on there are three ports of brokers, three of controllers, and three of brokers by name.
 prepare_cluster() {
   local node folder format=() voters="1@127.0.0.1:$(($3 + 3)),2@127.0.0.1:$(($3 + 4)),3@127.0.0.1:$(($3 + 5))"
   for node in 1 2 3; do
     folder=$4/$node
     mkdir -p "$folder"
     sed -e "s|@NODE@|$node|g" -e "s|@VOTERS@|$voters|g" -e "s|@PORT@|$(($3 + node - 1))|g" -e "s|@CONTROLLER@|$(($3 + node + 2))|g" \
-      -e "s|@DATA@|$folder/log|g" .ci/kafka.properties .ci/kafka.cluster.properties >"$folder/server.properties"
+      -e "s|@NAMED@|$(($3 + node + 5))|g" -e "s|@DATA@|$folder/log|g" .ci/kafka.properties .ci/kafka.cluster.properties >"$folder/server.properties"
     start_script "$folder" "$run/kafka-$node.log" "$1" -Xmx256m "${small_jvm[@]:1}" -cp "$2/*"
   done
 }

@@ -188,13 +188,17 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 		byName[c.topicPartition] = c
 	}
 	var stale error
+	moved := false
 	for i := range res.partitions {
 		p := &res.partitions[i]
 		c := byName[p.topicPartition]
 		if c == nil {
 			continue
 		}
-		switch err := f.take(ctx, c, p, began); {
+		before := c.position
+		err := f.take(ctx, c, p, began)
+		moved = moved || c.position != before
+		switch {
 		case errors.Is(err, errStale):
 			stale = err
 		case err != nil: // this partition's own trouble: the others go on
@@ -204,8 +208,15 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 			c.wait.Reset()
 		}
 	}
+	if stale == nil && !moved && time.Since(began) < emptyRest {
+		pause(ctx, emptyRest)
+	}
 	return stale
 }
+
+// emptyRest is the pause after an answer that came at once and brought nothing:
+// a follower gives such answers until it has heard what is committed by now.
+const emptyRest = 50 * time.Millisecond
 
 func roundTrip(ctx context.Context, transport *kafka.Transport, addr net.Addr, call *fetchCall) (*fetchResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)

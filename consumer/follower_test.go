@@ -12,11 +12,14 @@ import (
 )
 
 // rackWorld has a leader that sends readers of rack "here" to a follower, which
-// refuses them while told to. It counts what each broker was asked.
+// refuses them while told to, or is behind: it does not know yet that what they
+// ask for is committed, and says at once that there is nothing. It counts what
+// each broker was asked.
 type rackWorld struct {
 	*world
 	follower, leader int32
 	refuses          atomic.Bool
+	behind           atomic.Bool
 	asked            [2]atomic.Int32 // by the broker's number
 }
 
@@ -31,14 +34,14 @@ func newRackWorld(t *testing.T) *rackWorld {
 		request, node := r.(*kmsg.FetchRequest), w.kafka.CurrentNode()
 		w.asked[node].Add(1)
 		asksLeader := node == w.leader && request.Rack == "here"
-		if !asksLeader && (node == w.leader || !w.refuses.Load()) {
+		if !asksLeader && (node == w.leader || !w.refuses.Load() && !w.behind.Load()) {
 			return nil, nil, false
 		}
 		answer := request.ResponseKind().(*kmsg.FetchResponse)
 		p := kmsg.NewFetchResponseTopicPartition()
 		if asksLeader {
 			p.PreferredReadReplica = w.follower
-		} else {
+		} else if w.refuses.Load() {
 			p.ErrorCode = kerr.OffsetOutOfRange.Code
 		}
 		topic := kmsg.NewFetchResponseTopic()
@@ -96,6 +99,25 @@ func TestTheLeaderServesWhileAFollowerDoesNot(t *testing.T) {
 		m.stop(t)
 		if held := m.reasons(); len(held) > 0 {
 			t.Errorf("a follower's refusal is a hold: %v", held)
+		}
+	})
+}
+
+func TestAFollowerThatIsBehindIsNotHammered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRackWorld(t)
+		w.behind.Store(true)
+		w.produce(0, 0, 10)
+		m := w.member(Options{}, settle)
+		pass(10 * time.Second)
+		if n := w.count(w.follower); n > 210 {
+			t.Errorf("it was asked %d times in 10 seconds", n)
+		}
+		w.behind.Store(false)
+		pass(time.Second)
+		m.stop(t)
+		if got := m.values(); !slices.Equal(got, values(0, 0, 10)) {
+			t.Errorf("handed out %v", got)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -290,4 +291,55 @@ func (c countedConn) Read(b []byte) (int, error) {
 	defer c.traffic.mu.Unlock()
 	c.traffic.bytes[c.address] += n
 	return n, err
+}
+
+// named is the pattern of a node's listener that is advertised by a name.
+var named = regexp.MustCompile(`NAMED://(127\.0\.0\.1:\d+)`)
+
+// relocate gives the node another address behind its name, from its next start on.
+func (n node) relocate(t *testing.T) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n.configure(t, func(text string) string { return named.ReplaceAllString(text, "NAMED://"+address) })
+}
+
+// address is where the node's name leads.
+func (n node) address(t *testing.T) string {
+	t.Helper()
+	var address string
+	n.configure(t, func(text string) string { address = named.FindStringSubmatch(text)[1]; return text })
+	return address
+}
+
+func (n node) configure(t *testing.T, change func(string) string) {
+	t.Helper()
+	file := filepath.Join(string(n), "server.properties")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(change(string(text))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// resolve is a dialler to the nodes by their names.
+func (c *cluster) resolve(t *testing.T) (brokers []string, dial dialer) {
+	t.Helper()
+	for i := range c.nodes {
+		brokers = append(brokers, fmt.Sprintf("kafka-%d.example:9092", c.ids[i]))
+	}
+	return brokers, func(ctx context.Context, network, address string) (net.Conn, error) {
+		if i := slices.Index(brokers, address); i >= 0 {
+			address = c.nodes[i].address(t)
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
 }
