@@ -293,11 +293,19 @@ func (c countedConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// named is the pattern of a node's listener that is advertised by a name.
+// hosts is where the names of real nodes lead: each has a listener that it
+// advertises by a name which only hosts knows.
+type hosts struct {
+	mu sync.Mutex
+	at map[string]string
+}
+
+// named is what a node's configuration says of that listener.
 var named = regexp.MustCompile(`NAMED://(127\.0\.0\.1:\d+)`)
 
-// relocate gives the node another address behind its name, from its next start on.
-func (n node) relocate(t *testing.T) {
+// name gives the i-th node a name, and an address that it has from its next
+// start on.
+func (h *hosts) name(t *testing.T, c *cluster, i int) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -307,39 +315,26 @@ func (n node) relocate(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	n.configure(t, func(text string) string { return named.ReplaceAllString(text, "NAMED://"+address) })
-}
-
-// address is where the node's name leads.
-func (n node) address(t *testing.T) string {
-	t.Helper()
-	var address string
-	n.configure(t, func(text string) string { address = named.FindStringSubmatch(text)[1]; return text })
-	return address
-}
-
-func (n node) configure(t *testing.T, change func(string) string) {
-	t.Helper()
-	file := filepath.Join(string(n), "server.properties")
+	file := filepath.Join(string(c.nodes[i]), "server.properties")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(change(string(text))), 0o600); err != nil {
+	if err := os.WriteFile(file, named.ReplaceAll(text, []byte("NAMED://"+address)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	name := fmt.Sprintf("kafka-%d.example:9092", c.ids[i])
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at[name] = address
+	return name
 }
 
-// resolve is a dialler to the nodes by their names.
-func (c *cluster) resolve(t *testing.T) (brokers []string, dial dialer) {
-	t.Helper()
-	for i := range c.nodes {
-		brokers = append(brokers, fmt.Sprintf("kafka-%d.example:9092", c.ids[i]))
+func (h *hosts) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	h.mu.Lock()
+	if at, ok := h.at[address]; ok {
+		address = at
 	}
-	return brokers, func(ctx context.Context, network, address string) (net.Conn, error) {
-		if i := slices.Index(brokers, address); i >= 0 {
-			address = c.nodes[i].address(t)
-		}
-		return (&net.Dialer{}).DialContext(ctx, network, address)
-	}
+	h.mu.Unlock()
+	return (&net.Dialer{}).DialContext(ctx, network, address)
 }

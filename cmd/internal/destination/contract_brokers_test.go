@@ -188,21 +188,26 @@ func (c *cluster) followerIsRead(t *testing.T) {
 // found there.
 func (c *cluster) namesLeadElsewhere(t *testing.T) {
 	s := c.site(t)
-	var brokers []string
-	brokers, s.dial = c.resolve(t)
-	s.source = fmt.Sprintf(`{brokers: ["%s"], topic: %s}`, strings.Join(brokers, `", "`), s.topic)
+	names := &hosts{at: map[string]string{}}
+	s.dial = names.dial
+	move := func() (brokers []string) {
+		t.Helper()
+		for i, n := range c.nodes {
+			n.end(t, syscall.SIGKILL)
+			brokers = append(brokers, names.name(t, c, i))
+		}
+		for _, n := range c.nodes {
+			n.start(t)
+		}
+		s.await(60*time.Second, "the brokers are back", s.insync)
+		return brokers
+	}
+	s.source = fmt.Sprintf(`{brokers: ["%s"], topic: %s}`, strings.Join(move(), `", "`), s.topic)
 	g, o := newLeads(t, 34, 200), newOracle()
 	p := s.start()
 	s.feed(g, o, 300)
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) == o.total && s.committed() })
-	for _, n := range c.nodes {
-		n.end(t, syscall.SIGKILL)
-		n.relocate(t)
-	}
-	for i := range c.nodes {
-		c.start(t, i)
-	}
-	s.await(60*time.Second, "the brokers are back", s.insync)
+	move()
 	began := time.Now()
 	s.feed(g, o, 300)
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) == o.total })
