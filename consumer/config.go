@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -69,6 +70,15 @@ func (c *Config) Validate(report func(path, message string)) {
 	c.TLS.Validate(func(path, message string) { report("tls."+path, message) })
 	c.SASL.validate(func(path, message string) { report("sasl."+path, message) })
 	c.validateIAM(report)
+}
+
+// Warnings are what is allowed below source.kafka, but may surprise.
+func (c *Config) Warnings() []string {
+	secret := map[string]string{Plain: "the password", OAuthBearer: "the token"}[c.SASL.Mechanism]
+	if secret == "" || c.TLS.Enabled {
+		return nil
+	}
+	return []string{fmt.Sprintf("source.kafka.sasl.mechanism: %s without source.kafka.tls.enabled: %s travels in the clear, for everyone on the way to read", c.SASL.Mechanism, secret)}
 }
 
 func (c *Config) validateTopics(report func(path, message string)) {

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -76,7 +78,7 @@ func (c *connector) connect(ctx context.Context, network, address string) (net.C
 
 func (c *connector) secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
 	if !c.tls.Enabled {
-		return conn, nil
+		return &plainConn{Conn: conn, address: address}, nil
 	}
 	config, err := c.tls.Client("source.kafka.tls")
 	if err != nil {
@@ -87,9 +89,45 @@ func (c *connector) secure(ctx context.Context, conn net.Conn, address string) (
 	}
 	secured := tls.Client(conn, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
-		return nil, &connectError{ReasonTLS, fmt.Errorf("TLS handshake with the broker %s: %w", address, err)}
+		err = fmt.Errorf("TLS handshake with the broker %s: %w", address, err)
+		if hungUp(err) {
+			err = fmt.Errorf("%w; if it does not speak TLS on this port, source.kafka.tls.enabled must be false", err)
+		}
+		return nil, &connectError{ReasonTLS, err}
 	}
 	return secured, nil
+}
+
+// hungUp tells of a broker that ended the connection where TLS would have gone
+// on, or went on in something else. Kafka does the first without TLS: what begins
+// a handshake is a request that is too large.
+func hungUp(err error) bool {
+	_, other := errors.AsType[tls.RecordHeaderError](err)
+	return other || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// plainConn is a connection without TLS. A broker that speaks it answers the
+// first request with a TLS alert, the first bytes of which would be the length of
+// an answer of 352 MB.
+type plainConn struct {
+	net.Conn
+	address string
+	begun   bool // the first bytes have come: kafka-go reads from one goroutine
+}
+
+const tlsAlert = 0x15
+
+// Read implements net.Conn.
+func (c *plainConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n == 0 || c.begun {
+		return n, err
+	}
+	c.begun = true
+	if b[0] == tlsAlert {
+		return 0, &connectError{ReasonTLS, fmt.Errorf("the broker %s speaks TLS on this port: set source.kafka.tls.enabled", c.address)}
+	}
+	return n, err
 }
 
 func (c *connector) authenticate(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {

@@ -221,3 +221,20 @@ func TestASessionIsRenewedBetweenTwoRequestsBeforeItEnds(t *testing.T) {
 		}
 	})
 }
+
+func TestASecretThatTravelsInTheClearIsWarnedOf(t *testing.T) {
+	for _, c := range []struct {
+		mechanism string
+		tls       bool
+		warned    bool
+	}{
+		{Plain, false, true}, {Plain, true, false},
+		{OAuthBearer, false, true}, {OAuthBearer, true, false},
+		{ScramSHA512, false, false}, {"", false, false},
+	} {
+		config := Config{TLS: TLS{Enabled: c.tls}, SASL: SASL{Mechanism: c.mechanism}}
+		if got := config.Warnings(); len(got) > 0 != c.warned {
+			t.Errorf("%q, TLS %v: %q", c.mechanism, c.tls, got)
+		}
+	}
+}

@@ -47,9 +47,9 @@ func TestValidateWarnsOfWhatMaySurprise(t *testing.T) {
 	}
 	text := strings.Replace(s.changed("[person.email]", "["+strings.Join(attributes, ", ")+"]\n  marketingActions: [exportToThirdParty]"),
 		"segments: [", "segments: ["+strings.Join(segments, ", ")+", ", 1)
-	s.write(text)
+	s.write(strings.Replace(text, "topic: segment-evaluations}", "topic: segment-evaluations, sasl: {mechanism: plain, username: u, password: p}}", 1))
 	got := command(t, "", "validate", "-c", s.configFile)
-	for _, want := range []string{"warning: activation.segments: 253 segments", "warning: activation.attributes: 51 attributes", "warning: governance.consent.mode: ignore: "} {
+	for _, want := range []string{"warning: source.kafka.sasl.mechanism: plain without source.kafka.tls.enabled: the password travels in the clear", "warning: activation.segments: 253 segments", "warning: activation.attributes: 51 attributes", "warning: governance.consent.mode: ignore: "} {
 		if !strings.Contains(got.stdout, want) {
 			t.Errorf("no %q in\n%s", want, got.stdout)
 		}

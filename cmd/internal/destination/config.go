@@ -118,7 +118,7 @@ func (c *Config) Warnings() []string {
 	if rules, err := transform.NewRules(c.rules()); err == nil {
 		warnings = rules.Warnings()
 	}
-	return warnings
+	return append(warnings, c.Source.Kafka.Warnings()...)
 }
 
 func (c *Config) warn(log *slog.Logger) {
