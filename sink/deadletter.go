@@ -9,6 +9,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/compress"
+	"github.com/segmentio/kafka-go/protocol"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -20,6 +21,9 @@ const (
 	letterBatch = 512 << 10
 	// produceTimeout bounds how long a withdrawal waits for a write.
 	produceTimeout = 7 * time.Second
+	// leaderDelay is how long the choice of a leader may take, and the client to
+	// hear of it, before it is a hold.
+	leaderDelay = 10 * time.Second
 	// produceParallel is how many partitions are written at once.
 	produceParallel = 8
 )
@@ -117,6 +121,7 @@ func (w *letters) close() {
 
 func (w *letters) run(ctx context.Context) {
 	var patience *patience
+	failing := time.Time{} // since when no round succeeded; zero: the last one did
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -127,9 +132,14 @@ func (w *letters) run(ctx context.Context) {
 		if first != nil {
 			reason, err := w.round(ctx, first)
 			now := time.Now()
-			w.holds.Set(fromDeadLetter, reason, err)
+			if failing.IsZero() {
+				failing = now
+			}
+			if !settlesSoon(err) || now.Sub(failing) >= leaderDelay {
+				w.holds.Set(fromDeadLetter, reason, err)
+			}
 			if err == nil {
-				patience = nil
+				patience, failing = nil, time.Time{}
 				continue
 			}
 			if patience == nil {
@@ -147,6 +157,20 @@ func (w *letters) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// settlesSoon tells of a partition whose leader is being chosen, as right after
+// its topic was created, or that the client has not heard of yet.
+func settlesSoon(err error) bool {
+	for _, e := range []error{
+		kafka.NotLeaderForPartition, kafka.LeaderNotAvailable, kafka.UnknownTopicOrPartition,
+		protocol.ErrNoTopic, protocol.ErrNoPartition, protocol.ErrNoLeader,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // round writes what is pending. An error comes with the reason of the hold.

@@ -90,15 +90,29 @@ func (t *letterTopic) count(ctx context.Context, topic string) (int, error) {
 	return 0, kafka.UnknownTopicOrPartition
 }
 
-// create makes the topic, or only asks whether that would work.
+// create makes the topic, or only asks whether that would work. It is shaped by
+// those of the source topics that are there.
 func (t *letterTopic) create(ctx context.Context, sources []string, dry bool) (partitions int, err error) {
+	var there []string
+	var missing error
 	for _, s := range sources {
 		n, err := t.count(ctx, s)
 		if err != nil {
-			return 0, fmt.Errorf("count the partitions of topic %s: %w", s, err)
+			err = fmt.Errorf("count the partitions of topic %s: %w", s, err)
 		}
-		t.sources[s] = n
-		partitions = max(partitions, n)
+		switch {
+		case errors.Is(err, kafka.UnknownTopicOrPartition):
+			missing = err
+		case err != nil:
+			return 0, err
+		default:
+			there = append(there, s)
+			t.sources[s] = n
+			partitions = max(partitions, n)
+		}
+	}
+	if len(there) == 0 {
+		return 0, missing
 	}
 	res, err := t.client.CreateTopics(ctx, &kafka.CreateTopicsRequest{
 		ValidateOnly: dry,
@@ -108,7 +122,7 @@ func (t *letterTopic) create(ctx context.Context, sources []string, dry bool) (p
 			ReplicationFactor: -1, // the broker's default
 			ConfigEntries: []kafka.ConfigEntry{{
 				ConfigName:  "max.message.bytes",
-				ConfigValue: strconv.Itoa(t.largest(ctx, sources) + letterRoom),
+				ConfigValue: strconv.Itoa(t.largest(ctx, there) + letterRoom),
 			}},
 		}},
 	})
