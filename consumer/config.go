@@ -137,7 +137,8 @@ type Options struct {
 	// not yet sent are given back (see Message.Withdraw).
 	OnRevoke func()
 	// Hold is called once per change of a cause that keeps messages from
-	// arriving: topic and partition say what is held (an empty topic: everything),
+	// arriving: topic and partition say what is held (an empty topic: everything;
+	// partition -1: a topic of several that is not there),
 	// an empty reason that the cause is gone.
 	Hold func(topic string, partition int, reason string, err error)
 

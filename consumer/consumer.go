@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type Consumer struct {
 	group  *kafka.Client // join, sync, heartbeat, commit, leave: on connections of its own
 
 	groupTransport *kafka.Transport
+	missing        []string // topics that were not there at the last join; Run's own
 
 	mu         sync.Mutex
 	groupHeld  string // last reported reason
@@ -99,6 +101,19 @@ func (c *Consumer) holdGroup(reason string, err error) {
 	if changed {
 		c.opts.Hold("", -1, reason, err)
 	}
+}
+
+// holdMissing reports which of several topics are not there; the others are read.
+func (c *Consumer) holdMissing(missing []string) {
+	for _, topic := range c.cfg.Topics {
+		switch is, was := slices.Contains(missing, topic), slices.Contains(c.missing, topic); {
+		case is && !was:
+			c.opts.Hold(topic, -1, ReasonTopicMissing, absent(topic))
+		case was && !is:
+			c.opts.Hold(topic, -1, "", nil)
+		}
+	}
+	c.missing = missing
 }
 
 // leave tells the group that this member goes, so that its partitions move at once.

@@ -209,7 +209,7 @@ func (c *Consumer) watchPartitions(ctx context.Context, g *generation, ended cha
 			return
 		case <-tick.C:
 		}
-		topics, err := c.cfg.lookUp(ctx, c.client, c.addr)
+		topics, _, err := c.cfg.present(ctx, c.client, c.addr)
 		if err != nil {
 			continue // the fetch loops report what is wrong
 		}

@@ -35,12 +35,16 @@ type generation struct {
 
 // join makes this process a member and returns what it was assigned.
 func (c *Consumer) join(ctx context.Context) (*generation, error) {
-	topics, err := c.cfg.lookUp(ctx, c.client, c.addr)
+	topics, missing, err := c.cfg.present(ctx, c.client, c.addr)
 	if err != nil {
 		return nil, err
 	}
+	c.holdMissing(missing)
 	counts := partitionCounts(topics)
-	names := slices.Sorted(maps.Keys(counts))
+	names := c.cfg.TopicNames() // the leader may see one that this member does not yet
+	if names == nil {
+		names = slices.Sorted(maps.Keys(counts))
+	}
 	res, err := c.sendJoin(ctx, names)
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func (p *Progress) Lag() int64 { return max(0, p.End-p.Next) }
 
 // Progress tells how far a group is in every partition, whether it runs or not.
 func (h *History) Progress(ctx context.Context, group string) ([]Progress, error) {
-	topics, err := h.cfg.lookUp(ctx, h.client, h.cfg.Addr())
+	topics, _, err := h.cfg.present(ctx, h.client, h.cfg.Addr())
 	if err != nil {
 		return nil, err
 	}
@@ -39,9 +39,9 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 	if err != nil {
 		return nil, err
 	}
-	known := map[string]bool{} // topics that the group has been reading
-	for tp, at := range committed {
-		known[tp.topic] = known[tp.topic] || at.committed >= 0
+	begun := false // what the group has no offset of was added later, and begins at its beginning
+	for _, at := range committed {
+		begun = begun || at.committed >= 0
 	}
 	all := make([]Progress, len(tps))
 	for i, tp := range tps {
@@ -54,7 +54,7 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 		p := &all[i]
 		if at, ok := committed[tp]; ok && at.committed >= 0 {
 			p.Committed, p.Next = at.committed, at.committed
-		} else if p.Next = p.Start; h.cfg.Start == Latest && !known[tp.topic] {
+		} else if p.Next = p.Start; h.cfg.Start == Latest && !begun {
 			p.Next = p.End
 		}
 	}

@@ -49,10 +49,6 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 			known[tp.topic] = true
 		}
 	}
-	begun, err := c.patternBegun(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for _, tp := range tps {
 		if at, ok := committed[tp]; ok && at.committed >= 0 {
 			result[tp] = at
@@ -60,10 +56,16 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 			fresh = append(fresh, tp)
 		}
 	}
+	begun := false
+	if len(fresh) > 0 {
+		if begun, err = c.begun(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for _, tp := range fresh {
 		// A partition without an offset in a topic that the group has been reading
-		// was added later, and so was a topic of a pattern by which the group has
-		// been reading: what it holds is new, so it is read from its beginning.
+		// was added later, and so was a topic of several of which the group has been
+		// reading others: what it holds is new, so it is read from its beginning.
 		start := c.cfg.Start
 		if known[tp.topic] || begun {
 			start = Earliest
@@ -77,13 +79,13 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 	return result, nil
 }
 
-// patternBegun tells whether the group has an offset of any topic that the
-// pattern matches. Only start: latest makes a difference of it.
-func (c *Consumer) patternBegun(ctx context.Context) (bool, error) {
-	if c.cfg.TopicPattern == "" || c.cfg.Start != Latest {
+// begun tells whether the group has an offset of any of several topics. Only
+// start: latest makes a difference of it.
+func (c *Consumer) begun(ctx context.Context) (bool, error) {
+	if c.cfg.Topic != "" || c.cfg.Start != Latest {
 		return false, nil
 	}
-	topics, err := c.cfg.lookUp(ctx, c.client, c.addr)
+	topics, _, err := c.cfg.present(ctx, c.client, c.addr)
 	if err != nil {
 		return false, err
 	}
@@ -102,6 +104,9 @@ func (c *Consumer) patternBegun(ctx context.Context) (bool, error) {
 
 // committedOffsets reads a group's offset of every partition of the topics at hand.
 func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, group string, tps []topicPartition) (map[topicPartition]position, error) {
+	if len(tps) == 0 {
+		return nil, nil // no topics would mean all
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	all, err := metadata(ctx, client, addr, topicNames(tps))

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"regexp"
@@ -31,9 +32,49 @@ func (c *Config) MetadataTopics(more ...string) []string {
 // lookUp finds the topics to read. None yet is an error like a topic that is not
 // there yet: it is waited for.
 func (c *Config) lookUp(ctx context.Context, client *kafka.Client, addr net.Addr) ([]kafka.Topic, error) {
-	if c.TopicPattern == "" {
-		return metadata(ctx, client, addr, c.TopicNames())
+	topics, missing, err := c.present(ctx, client, addr)
+	if err == nil && len(missing) > 0 {
+		err = absent(missing...)
 	}
+	return topics, err
+}
+
+// present finds those of the topics to read that are there, and names those that
+// are not. That none is there is an error.
+func (c *Config) present(ctx context.Context, client *kafka.Client, addr net.Addr) (topics []kafka.Topic, missing []string, err error) {
+	if c.TopicPattern != "" {
+		topics, err = c.matching(ctx, client, addr)
+		return topics, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := client.Metadata(ctx, &kafka.MetadataRequest{Addr: addr, Topics: c.TopicNames()})
+	if err != nil {
+		return nil, nil, fmt.Errorf("look up topics: %w", err)
+	}
+	for _, t := range res.Topics {
+		switch {
+		case errors.Is(t.Error, kafka.UnknownTopicOrPartition):
+			missing = append(missing, t.Name)
+		case t.Error != nil:
+			return nil, nil, fmt.Errorf("look up topic %s: %w", t.Name, lacking(t.Error, describeTopic, t.Name))
+		default:
+			topics = append(topics, t)
+		}
+	}
+	if len(topics) == 0 {
+		return nil, nil, absent(missing...)
+	}
+	return topics, missing, nil
+}
+
+// absent is that topics are not there.
+func absent(topics ...string) error {
+	return fmt.Errorf("look up topic %s: %w", strings.Join(topics, ", "), kafka.UnknownTopicOrPartition)
+}
+
+// matching finds the topics that the pattern means; none is an error.
+func (c *Config) matching(ctx context.Context, client *kafka.Client, addr net.Addr) ([]kafka.Topic, error) {
 	pattern, err := compilePattern(c.TopicPattern)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,5 +137,59 @@ func TestATopicPatternThatIsNoneIsRefused(t *testing.T) {
 		if ok != want {
 			t.Errorf("%q is taken: %v", pattern, ok)
 		}
+	}
+}
+
+func TestOneOfSeveralTopicsThatIsMissingIsAHoldOfItsOwn(t *testing.T) {
+	for _, start := range []string{Earliest, Latest} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1)
+			w.config.Topic, w.config.Topics, w.config.Start = "", []string{"events", "later"}, start
+			a, b := w.member(Options{}, settle), w.member(Options{}, settle)
+			pass(20 * time.Second)
+			w.produce(0, 0, 10)
+			pass(20 * time.Second)
+			if got := slices.Concat(a.values(), b.values()); !slices.Equal(got, values(0, 0, 10)) {
+				t.Errorf("of the topic that is there: %v", got)
+			}
+			for _, m := range []*member{a, b} {
+				if got := m.reasons(); !slices.Equal(got, []string{ReasonTopicMissing}) {
+					t.Errorf("while one is missing: %q", got)
+				}
+			}
+			if _, err := a.Check(context.Background()); err == nil || !strings.Contains(err.Error(), "look up topic later: ") {
+				t.Errorf("the check says %v", err)
+			}
+			w.create("later") // of two partitions
+			w.produceTo("later", "first")
+			pass(time.Minute)
+			for _, m := range []*member{a, b} {
+				if got := m.reasons(); !slices.Equal(got, []string{ReasonTopicMissing, ""}) {
+					t.Errorf("once it is there: %q", got)
+				}
+			}
+			if n, m := len(a.Stats().Partitions), len(b.Stats().Partitions); n+m != 3 || n == 0 || m == 0 {
+				t.Errorf("of three partitions one member has %d, the other one %d", n, m)
+			}
+			if got := slices.Concat(a.values(), b.values()); !slices.Contains(got, "first") {
+				t.Errorf("start %s: what was written before the topic was noticed is left out: %v", start, got)
+			}
+			if err := w.kafka.DeleteTopic("later"); err != nil {
+				t.Fatal(err)
+			}
+			pass(time.Minute)
+			w.produce(0, 10, 20)
+			pass(20 * time.Second)
+			if got := slices.Concat(a.values(), b.values()); len(got) != 21 {
+				t.Errorf("after one was deleted: %v", got)
+			}
+			for _, m := range []*member{a, b} {
+				if got := m.reasons(); got[len(got)-1] != ReasonTopicMissing {
+					t.Errorf("after one was deleted: %q", got)
+				}
+			}
+			a.stop(t)
+			b.stop(t)
+		})
 	}
 }

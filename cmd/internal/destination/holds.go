@@ -33,7 +33,7 @@ type Held struct {
 	Reason    string    `json:"reason"`
 	Cause     string    `json:"cause"`
 	Topic     string    `json:"topic,omitempty"` // empty: the whole destination
-	Partition int       `json:"partition"`
+	Partition int       `json:"partition"`       // -1: the whole topic, or destination
 	Since     time.Time `json:"since"`
 }
 
@@ -101,7 +101,11 @@ func reasons(held []Held) string {
 		if !slices.Contains(words, h.Reason) {
 			words = append(words, h.Reason)
 		}
-		if h.Topic != "" {
+		switch {
+		case h.Topic == "":
+		case h.Partition < 0:
+			partitions[h.Reason] = append(partitions[h.Reason], h.Topic)
+		default:
 			partitions[h.Reason] = append(partitions[h.Reason], fmt.Sprintf("%s/%d", h.Topic, h.Partition))
 		}
 	}

@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -177,5 +178,46 @@ func TestABrokerWithAFullDiskIsHeldAndLosesNothing(t *testing.T) {
 			t.Errorf("%d messages are read again", n)
 		}
 		next.stop(t)
+	})
+}
+
+func TestOneOfSeveralTopicsThatIsMissingIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 2, embeddedkinesis.Options{})
+		config := b.config("server: {listen: \"127.0.0.1:7000\"}\n")
+		config.Source.Kafka.Topic, config.Source.Kafka.Topics = "", []string{testTopic, "later"}
+		p := launch(t, config, Options{Logger: slog.New(slog.NewTextHandler(b.log, nil)), Dial: b.network.DialContext, Listen: b.network.Listen})
+		g, o := newLeads(t, 42, 50), newOracle()
+		for range 50 {
+			e, err := g.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.add(e)
+			b.produce(b.message(e))
+		}
+		b.settled(o.total, time.Minute, p)
+		if status, why := b.get(7000, "/readyz"); status != http.StatusServiceUnavailable || why != "leads: held: topic-missing (later)\n" {
+			t.Errorf("readyz: %d %s", status, why)
+		}
+		for what, want := range map[string]string{
+			"/status":  `"cause": "look up topic later: [3] Unknown Topic Or Partition`,
+			"/metrics": `kinesis_destination_held_partitions{destination="leads",reason="topic-missing"} 1`,
+		} {
+			if _, body := b.get(7000, what); !strings.Contains(body, want) {
+				t.Errorf("no %s in %s", want, body)
+			}
+		}
+		if n := b.log.count("held: retrying"); n != 1 {
+			t.Errorf("logged %d times", n)
+		}
+		if err := b.kafka.CreateTopic("later", 2, nil); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		if ready, why := p.Ready(); !ready || len(p.Stats().Partitions) != 4 {
+			t.Errorf("once it is there: %s, %d partitions", why, len(p.Stats().Partitions))
+		}
+		p.stop(t)
 	})
 }
