@@ -281,4 +281,38 @@ var mutations = []mutation{
 		"a segment is backfilled once", "cmd/internal/destination/backfill.go",
 		"if err := known.add(ctx, rules); err != nil {", "if err := error(nil); err != nil {", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
 	},
+
+	// What brokers, registry and stream do to each other and to us.
+	{
+		"a refusal of SyncGroup is no broken connection", "consumer/syncgroup.go",
+		"len(answer.Assignments) == 0", "false", consumerPkg, "TestAJoinThatAnotherOneOvertookIsNoHold|TestAProcessThatIsFencedAmidAJoinEnds",
+	},
+	{
+		"a coordinator that left is forgotten", "consumer/group.go",
+		"c.groupTransport.CloseIdleConnections()", "", consumerPkg, "TestABrokerThatLeftTheClusterIsDialledNoMore",
+	},
+	{
+		"a follower that is behind is not hammered", "consumer/fetch.go",
+		"const emptyRest = 50 *", "const emptyRest = 5 *", consumerPkg, "TestAFollowerThatIsBehindIsNotHammered",
+	},
+	{
+		"one of several topics that is missing is named", "consumer/consumer.go",
+		"case is && !was:", "case false:", consumerPkg, "TestOneOfSeveralTopicsThatIsMissingIsAHoldOfItsOwn",
+	},
+	{
+		"which side speaks TLS is said", "consumer/connect.go",
+		"if b[0] == tlsAlert {", "if false {", consumerPkg, "TestContractSpeakingTLSOrNotIsSaidToBeAmiss",
+	},
+	{
+		"HTTP/2 is not offered", "sink/transport.go",
+		"t.TLSClientConfig.NextProtos = nil", "_ = t", sinkPkg, "TestAStreamThatOffersHTTP2IsSpokenToInHTTP1",
+	},
+	{
+		"connections to where the stream was are given up", "sink/transport.go",
+		"\t\to.CloseIdleConnections()\n", "", destinationPkg, "TestWhatMovedToAnotherAddressIsFoundThere",
+	},
+	{
+		"a leader that is being chosen is waited for", "sink/deadletter.go",
+		"now.Sub(failing) >= leaderDelay", "true", sinkPkg, "TestALeaderThatIsBeingChosenIsAHoldOnlyWhenThatLasts",
+	},
 }
