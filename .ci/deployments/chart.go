@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -28,6 +30,7 @@ var kinds = map[string]func() any{
 	"policy/v1/PodDisruptionBudget":           func() any { return new(policy.PodDisruptionBudget) },
 	"networking.k8s.io/v1/NetworkPolicy":      func() any { return new(networking.NetworkPolicy) },
 	"monitoring.coreos.com/v1/ServiceMonitor": func() any { return new(monitoring.ServiceMonitor) },
+	"monitoring.coreos.com/v1/PrometheusRule": func() any { return new(monitoring.PrometheusRule) },
 	"keda.sh/v1alpha1/ScaledObject":           func() any { return new(keda.ScaledObject) },
 }
 
@@ -93,7 +96,12 @@ func checkManifest(kind string, document []byte, folder string) error {
 		return err
 	}
 	switch m := manifest.(type) {
+	case *monitoring.PrometheusRule:
+		return sameRules(m.Spec)
 	case *core.ConfigMap:
+		if m.Labels["grafana_dashboard"] != "" {
+			return sameDashboard(m.Data)
+		}
 		for name, text := range m.Data {
 			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
 				return err
@@ -101,6 +109,38 @@ func checkManifest(kind string, document []byte, folder string) error {
 		}
 	case *apps.Deployment:
 		return checkPod(m.Spec.Template.Spec)
+	}
+	return nil
+}
+
+// What the chart hands on is what stands in these files, not a copy that drifts.
+const (
+	rulesFile     = "deployments/prometheus/alerts.yaml"
+	dashboardFile = "deployments/grafana/kinesis-destination.json"
+)
+
+func sameRules(got monitoring.PrometheusRuleSpec) error {
+	text, err := os.ReadFile(rulesFile)
+	if err != nil {
+		return err
+	}
+	var want monitoring.PrometheusRuleSpec
+	if err := yaml.UnmarshalStrict(text, &want); err != nil {
+		return err
+	}
+	if len(want.Groups) == 0 || !reflect.DeepEqual(got, want) {
+		return errors.New("its rules are not those of " + rulesFile)
+	}
+	return nil
+}
+
+func sameDashboard(files map[string]string) error {
+	want, err := os.ReadFile(dashboardFile)
+	if err != nil {
+		return err
+	}
+	if got := files[filepath.Base(dashboardFile)]; strings.TrimSpace(got) != strings.TrimSpace(string(want)) {
+		return errors.New("its dashboard is not " + dashboardFile)
 	}
 	return nil
 }
