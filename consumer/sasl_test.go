@@ -228,9 +228,12 @@ func TestASecretThatTravelsInTheClearIsWarnedOf(t *testing.T) {
 		tls       bool
 		warned    bool
 	}{
-		{Plain, false, true}, {Plain, true, false},
-		{OAuthBearer, false, true}, {OAuthBearer, true, false},
-		{ScramSHA512, false, false}, {"", false, false},
+		{Plain, false, true},
+		{Plain, true, false},
+		{OAuthBearer, false, true},
+		{OAuthBearer, true, false},
+		{ScramSHA512, false, false},
+		{"", false, false},
 	} {
 		config := Config{TLS: TLS{Enabled: c.tls}, SASL: SASL{Mechanism: c.mechanism}}
 		if got := config.Warnings(); len(got) > 0 != c.warned {

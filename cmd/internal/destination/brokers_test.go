@@ -96,7 +96,7 @@ func startCluster(t *testing.T) *cluster {
 		return &cluster{ids: []int{0, 1, 2}, addrs: embedded.ListenAddrs(), embedded: embedded}
 	}
 	c := &cluster{ids: []int{1, 2, 3}, addrs: strings.Split(os.Getenv("KAFKA_CLUSTER_BROKERS"), ",")}
-	for _, folder := range strings.Split(folders, ",") {
+	for folder := range strings.SplitSeq(folders, ",") {
 		n := node(folder)
 		n.start(t)
 		t.Cleanup(func() {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/leads"
@@ -77,10 +76,10 @@ func newSiteOn(t *testing.T, script embeddedkinesis.Script, options embeddedkafk
 }
 
 // newSiteAt is newSite at brokers that run already, real ones or not.
-func newSiteAt(t *testing.T, script embeddedkinesis.Script, brokers []string, real bool, dial dialer) *site {
+func newSiteAt(t *testing.T, script embeddedkinesis.Script, brokers []string, genuine bool, dial dialer) *site {
 	t.Helper()
 	name := fmt.Sprintf("%s-%d", strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(t.Name(), "TestContract"), "/", "-")), time.Now().UnixNano())
-	s := &site{t: t, name: name, topic: "events-" + name, brokers: brokers, real: real}
+	s := &site{t: t, name: name, topic: "events-" + name, brokers: brokers, real: genuine}
 	if s.registry = os.Getenv("SCHEMA_REGISTRY_URL"); s.registry == "" {
 		s.registry = s.serve(embeddedregistry.New())
 	}
@@ -319,37 +318,4 @@ func (s *site) final() []embeddedkinesis.Record {
 	records := s.records()
 	s.readBack(records)
 	return records
-}
-
-// records reads the whole stream back.
-func (s *site) records() []embeddedkinesis.Record {
-	s.t.Helper()
-	ctx := context.Background()
-	shards, err := s.kinesis.ListShards(ctx, &kinesis.ListShardsInput{StreamName: &s.name})
-	if err != nil {
-		s.t.Fatal("list shards:", err)
-	}
-	var all []embeddedkinesis.Record
-	for _, shard := range shards.Shards {
-		iterator, err := s.kinesis.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
-			StreamName: &s.name, ShardId: shard.ShardId, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
-		})
-		if err != nil {
-			s.t.Fatal("get a shard iterator:", err)
-		}
-		for at := iterator.ShardIterator; at != nil; {
-			page, err := s.kinesis.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: at})
-			if err != nil {
-				s.t.Fatal("get records:", err)
-			}
-			for _, r := range page.Records {
-				all = append(all, embeddedkinesis.Record{PartitionKey: *r.PartitionKey, SequenceNumber: *r.SequenceNumber, Data: r.Data})
-			}
-			if len(page.Records) == 0 && aws.ToInt64(page.MillisBehindLatest) == 0 {
-				break
-			}
-			at = page.NextShardIterator
-		}
-	}
-	return all
 }
