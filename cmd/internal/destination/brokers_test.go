@@ -213,6 +213,18 @@ func (s *site) insync() bool {
 	return len(partitions) == sitePartitions
 }
 
+// writable tells whether every partition has a leader that answers. Metadata do
+// not tell: the client keeps some for a while.
+func (s *site) writable() bool {
+	ends := map[string][]kafka.OffsetRequest{}
+	for p := range sitePartitions {
+		ends[s.topic] = append(ends[s.topic], kafka.LastOffsetOf(p))
+	}
+	res, err := s.kafka.ListOffsets(s.t.Context(), &kafka.ListOffsetsRequest{Topics: ends})
+	return err == nil && len(res.Topics[s.topic]) == sitePartitions &&
+		!slices.ContainsFunc(res.Topics[s.topic], func(p kafka.PartitionOffsets) bool { return p.Error != nil })
+}
+
 // moveLeaders makes another broker the leader of every partition, without moving any data.
 func (c *cluster) moveLeaders(s *site) {
 	s.t.Helper()

@@ -166,18 +166,6 @@ func (c *chaos) restartBroker(sig syscall.Signal) {
 	c.count("broker " + sig.String())
 }
 
-// writable tells whether the broker leads every partition again. Metadata do not
-// tell: the client keeps some for a while.
-func (c *chaos) writable() bool {
-	ends := map[string][]kafka.OffsetRequest{}
-	for p := range sitePartitions {
-		ends[c.topic] = append(ends[c.topic], kafka.LastOffsetOf(p))
-	}
-	res, err := c.kafka.ListOffsets(c.t.Context(), &kafka.ListOffsetsRequest{Topics: ends})
-	return err == nil && len(res.Topics[c.topic]) == sitePartitions &&
-		!slices.ContainsFunc(res.Topics[c.topic], func(p kafka.PartitionOffsets) bool { return p.Error != nil })
-}
-
 func (c *chaos) killEmulator() {
 	c.feed(2000)
 	c.emulator.restart(c.t)

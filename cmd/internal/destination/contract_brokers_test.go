@@ -121,6 +121,7 @@ func (c *cluster) brokersComeAndGo(t *testing.T) {
 		c.end(t, away.broker, away.sig)
 		flows(away.what)
 		s.await(30*time.Second, away.what+": ready again", func() bool { ready, _ := p.Ready(); return ready })
+		s.await(30*time.Second, away.what+": it is missed", func() bool { return c.nodes == nil || !s.insync() })
 		c.start(t, away.broker)
 		s.await(60*time.Second, away.what+": its replicas are in sync again", s.insync)
 		flows("it is back")
@@ -174,6 +175,7 @@ func (c *cluster) followerIsRead(t *testing.T) {
 	if n := share("without it", 500); n > 0 {
 		t.Errorf("%.0f %% was read from a broker that is away", 100*n)
 	}
+	s.await(30*time.Second, "it is missed", func() bool { return !s.insync() })
 	c.start(t, near)
 	s.await(60*time.Second, "its replicas are in sync again", s.insync)
 	s.await(60*time.Second, "it is read again", func() bool { return share("it is back", 100) > 0.8 })
@@ -199,7 +201,7 @@ func (c *cluster) namesLeadElsewhere(t *testing.T) {
 		for _, n := range c.nodes {
 			n.start(t)
 		}
-		s.await(60*time.Second, "the brokers are back", s.insync)
+		s.await(60*time.Second, "the brokers are back", s.writable)
 		return brokers
 	}
 	s.source = fmt.Sprintf(`{brokers: ["%s"], topic: %s}`, strings.Join(move(), `", "`), s.topic)
@@ -208,8 +210,8 @@ func (c *cluster) namesLeadElsewhere(t *testing.T) {
 	s.feed(g, o, 300)
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) == o.total && s.committed() })
 	move()
-	began := time.Now()
 	s.feed(g, o, 300)
+	began := time.Now()
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) == o.total })
 	s.await(60*time.Second, "ready again", func() bool { ready, _ := p.Ready(); return ready })
 	t.Log("found after", time.Since(began).Round(10*time.Millisecond))
