@@ -79,6 +79,9 @@ func (r *Registry) ByID(ctx context.Context, id int) (*Schema, error) {
 	}
 	// Whoever comes first asks for all; the question outlives its context, as the others wait for the same answer.
 	flight := r.flight.DoChan(strconv.Itoa(id), func() (any, error) {
+		if known := (*r.known.Load())[id]; known != nil { // the answer came between the two questions
+			return known, nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 		defer cancel()
 		return r.fetch(ctx, id)
