@@ -24,12 +24,13 @@ type Consumer struct {
 	groupTransport *kafka.Transport
 	missing        []string // topics that were not there at the last join; Run's own
 
-	mu         sync.Mutex
-	groupHeld  string // last reported reason
-	memberID   string
-	lease      time.Time   // until when this process is sure to be a member
-	generation *generation // the last one
-	active     bool        // it is being worked on
+	mu          sync.Mutex
+	groupHeld   string // last reported reason
+	memberID    string
+	coordinator string      // where the group's was last, as an address
+	lease       time.Time   // until when this process is sure to be a member
+	generation  *generation // the last one
+	active      bool        // it is being worked on
 }
 
 // ErrFenced is returned by Run when another process has joined under the same

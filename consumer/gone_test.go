@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func TestABrokerThatLeftTheClusterIsDialledNoMore(t *testing.T) {
@@ -59,6 +60,28 @@ func TestABrokerThatLeftTheClusterIsDialledNoMore(t *testing.T) {
 		m.stop(t)
 		if got := len(m.values()); got != 10 {
 			t.Errorf("handed out %d of 10", got)
+		}
+	})
+}
+
+func TestTheGroupIsLeftAlsoRightAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		var left atomic.Int32
+		w.kafka.ControlKey(int16(kmsg.LeaveGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			left.Add(1)
+			return nil, nil, false
+		})
+		down := &counted{open: map[net.Conn]bool{}, network: w.network.DialContext}
+		m := w.member(Options{Dial: down.dial}, settle)
+		pass(20 * time.Second)
+		down.outage()
+		pass(20 * time.Second)
+		down.down.Store(false)
+		m.stop(t)
+		if left.Load() != 1 {
+			t.Error("the group was not left: its partitions move only when the session times out")
 		}
 	})
 }

@@ -262,9 +262,6 @@ func (c *Consumer) heartbeat(ctx context.Context, g *generation) error {
 	case err == nil, errors.Is(err, kafka.RebalanceInProgress):
 	default:
 		g.coordinator = nil // it may have moved
-		// A transport keeps a pool for each address that it was given, and would
-		// knock at one that left the cluster for ever.
-		c.groupTransport.CloseIdleConnections()
 	}
 	return lacking(err, readGroup, c.cfg.Group)
 }
@@ -279,5 +276,15 @@ func (c *Consumer) findCoordinator(ctx context.Context) (net.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the group's coordinator: %w", lacking(err, describeGroup, c.cfg.Group))
 	}
-	return kafka.TCP(net.JoinHostPort(res.Coordinator.Host, strconv.Itoa(res.Coordinator.Port))), nil
+	addr := net.JoinHostPort(res.Coordinator.Host, strconv.Itoa(res.Coordinator.Port))
+	c.mu.Lock()
+	moved := c.coordinator != "" && c.coordinator != addr
+	c.coordinator = addr
+	c.mu.Unlock()
+	if moved {
+		// A transport keeps a pool for each address that it was given, and would
+		// knock at one that left the cluster for ever.
+		c.groupTransport.CloseIdleConnections()
+	}
+	return kafka.TCP(addr), nil
 }
