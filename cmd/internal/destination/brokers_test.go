@@ -35,7 +35,7 @@ func (n node) start(t *testing.T) {
 	go func() { _ = command.Wait() }() // how it ends is the story's
 }
 
-// process is the number of the node's process; 0: it never ran.
+// process is the number of the node's process; 0: it does not run.
 func (n node) process() int {
 	text, err := os.ReadFile(filepath.Join(string(n), "pid"))
 	if err != nil {
@@ -52,13 +52,20 @@ func (n node) process() int {
 func (n node) end(t *testing.T, sig syscall.Signal) {
 	t.Helper()
 	pid := n.process()
-	if err := syscall.Kill(pid, sig); pid == 0 || err != nil {
+	if pid == 0 { // a signal to 0 would be to ourselves
+		t.Fatal("end a Kafka node: it does not run")
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
 		t.Fatal("end a Kafka node:", err)
 	}
 	for deadline := time.Now().Add(time.Minute); alive(pid); pass(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the Kafka node does not end")
 		}
+	}
+	// Its number may soon be another process's.
+	if err := os.Remove(filepath.Join(string(n), "pid")); err != nil {
+		t.Fatal(err)
 	}
 }
 
