@@ -60,6 +60,7 @@ start_kafka() {
     .ci/kafka.properties .ci/kafka.security.properties >"$5/server.properties"
   local format=(--add-scram 'SCRAM-SHA-256=[name=scram,password=scram-secret]' --add-scram 'SCRAM-SHA-512=[name=scram,password=scram-secret]')
   start_script "$5" "$run/kafka.log" "$1" "${small_jvm[@]}" -cp "$2/*"
+  : >"$run/kafka.log"
   "$5/start" &
   await kafka $! grep -q 'Kafka Server started' "$run/kafka.log"
 }
