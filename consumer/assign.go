@@ -17,9 +17,10 @@ func compareTopicPartitions(a, b topicPartition) int {
 
 // groupMember is what the leader knows of a member when it assigns.
 type groupMember struct {
-	id     string
-	topics []string
-	owned  []topicPartition
+	id         string
+	topics     []string
+	owned      []topicPartition
+	generation int // that owned is of; noGeneration: of none, or it does not say
 }
 
 // assign spreads partitions over members so that nobody has two more than

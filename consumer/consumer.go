@@ -22,15 +22,19 @@ type Consumer struct {
 	group  *kafka.Client // join, sync, heartbeat, commit, leave: on connections of its own
 
 	groupTransport *kafka.Transport
-	missing        []string // topics that were not there at the last join; Run's own
+	missing        []string // topics that were not there at the last join; of the one who joins
 
 	mu          sync.Mutex
 	groupHeld   string // last reported reason
 	memberID    string
-	coordinator string      // where the group's was last, as an address
-	lease       time.Time   // until when this process is sure to be a member
-	generation  *generation // the last one
-	active      bool        // it is being worked on
+	coordinator string           // where the group's was last, as an address
+	lease       time.Time        // until when this process is sure to be a member
+	onTime      time.Time        // when it was last sure not to keep the group waiting
+	generation  *generation      // the one that the coordinator named last
+	joining     bool             // for the next one, while claims go on
+	assigned    []topicPartition // what the last assignment gave; none once the group no longer knew this member
+	claims      []*claim         // what is worked on
+	active      bool             // an assignment is worked on
 }
 
 // ErrFenced is returned by Run when another process has joined under the same
@@ -51,7 +55,7 @@ func New(cfg Config, opts Options) (*Consumer, error) {
 	return &Consumer{
 		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group,
 		client: &kafka.Client{Transport: fetch},
-		group:  &kafka.Client{Transport: refusals{group}},
+		group:  &kafka.Client{Transport: group},
 	}, nil
 }
 
@@ -61,30 +65,14 @@ func New(cfg Config, opts Options) (*Consumer, error) {
 func (c *Consumer) Run(ctx context.Context, handler Handler) error {
 	defer c.fetch.CloseIdleConnections()
 	defer c.groupTransport.CloseIdleConnections()
-	wait := newBackoff()
-	failingSince := time.Time{}
 	for ctx.Err() == nil {
-		g, err := c.join(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case errors.Is(err, kafka.FencedInstanceID):
+		g, err := c.enter(ctx, false)
+		if errors.Is(err, kafka.FencedInstanceID) {
 			return ErrFenced
-		case err != nil:
-			if failingSince.IsZero() {
-				failingSince = time.Now()
-			}
-			if !settlesSoon(err) || time.Since(failingSince) > ordinaryDelay {
-				c.holdGroup(holdReason(err), err)
-			}
-			pause(ctx, wait.NextBackOff())
-			continue
 		}
 		if g == nil {
 			break
 		}
-		wait.Reset()
-		failingSince = time.Time{}
-		c.holdGroup("", nil)
 		if err := c.work(ctx, g, handler); err != nil {
 			return errors.Join(err, c.leave(ctx))
 		}
@@ -121,7 +109,7 @@ func (c *Consumer) holdMissing(missing []string) {
 func (c *Consumer) leave(ctx context.Context) error {
 	c.mu.Lock()
 	id := c.memberID
-	c.memberID, c.lease = "", time.Time{}
+	c.memberID, c.lease, c.onTime = "", time.Time{}, time.Time{}
 	c.mu.Unlock()
 	if id == "" || c.cfg.GroupInstanceID != "" {
 		return nil
@@ -150,34 +138,57 @@ func (c *Consumer) Lease() time.Time {
 	return c.lease
 }
 
-func (c *Consumer) extendLease(sent time.Time) {
+// extendLease notes that the coordinator answered well what was sent then. While
+// it waits for this member to join or to sync (settled is false), it does so for
+// the rebalance timeout and no longer, whatever heartbeats it answers.
+func (c *Consumer) extendLease(sent time.Time, settled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if until := sent.Add(c.opts.SessionTimeout); until.After(c.lease) {
-		c.lease = until
+	until := sent.Add(c.opts.SessionTimeout)
+	if settled {
+		c.onTime = latest(c.onTime, sent)
+	} else if limit := c.onTime.Add(c.opts.RebalanceTimeout); until.After(limit) {
+		until = limit
 	}
+	c.lease = latest(c.lease, until)
 }
+
+// joined notes that the join that was sent then was answered: the coordinator
+// began to wait for the sync after that.
+func (c *Consumer) joined(sent time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onTime = latest(c.onTime, sent)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// leased tells whether this process is sure to be a member.
+func (c *Consumer) leased() bool { return time.Until(c.Lease()) > 0 }
 
 // Stats is the member as it stands.
 type Stats struct {
 	Group      string
 	MemberID   string
 	Generation int
-	Assigned   bool // a generation is being worked on
+	Assigned   bool // an assignment is being worked on
 	Partitions []PartitionStats
 }
 
 // Stats tells what is assigned and how far it is.
 func (c *Consumer) Stats() Stats {
 	c.mu.Lock()
-	g, active := c.generation, c.active
-	s := Stats{Group: c.cfg.Group, MemberID: c.memberID}
-	c.mu.Unlock()
-	if !active {
-		return s
+	s := Stats{Group: c.cfg.Group, MemberID: c.memberID, Assigned: c.active}
+	if c.active {
+		s.Generation = c.generation.id
 	}
-	s.Assigned, s.Generation = true, g.id
-	for _, cl := range g.claims {
+	c.mu.Unlock()
+	for _, cl := range c.held() {
 		s.Partitions = append(s.Partitions, cl.stats())
 	}
 	return s

@@ -14,19 +14,57 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// fetcher brings messages to the claims of one generation: one loop and one
+// fetcher brings messages to the claims of one membership: one loop and one
 // request under way per broker, several partitions in a request.
 type fetcher struct {
 	rack      string
 	transport *kafka.Transport
 	client    *kafka.Client
 	addr      net.Addr
-	claims    []*claim
 	budget    *budget
 	waits     map[int]*backoff.ExponentialBackOff                         // by broker, from round to round; run's own
 	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
 	tracer    trace.Tracer                                                // nil: nothing is traced
 	group     string
+
+	mu      sync.Mutex
+	claims  []*claim
+	changed chan struct{} // closed and replaced when there are more claims
+}
+
+func newFetcher(c *Consumer) *fetcher {
+	return &fetcher{
+		rack: c.cfg.ClientRack, transport: c.fetch, client: c.client, addr: c.addr,
+		budget: newBudget(c.opts.Budget), reset: c.resetOffset, tracer: c.opts.Tracer, group: c.cfg.Group,
+		waits: map[int]*backoff.ExponentialBackOff{}, changed: make(chan struct{}),
+	}
+}
+
+// set names the claims when there are new ones. What a fetch under way brings is
+// lost and asked for again: the new claims need not wait for it.
+func (f *fetcher) set(claims []*claim) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.claims = claims
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// drop takes claims away that have come to rest. The loops pass them by already.
+func (f *fetcher) drop(claims []*claim) {
+	f.mu.Lock()
+	f.claims = slices.DeleteFunc(slices.Clone(f.claims), func(c *claim) bool { return slices.Contains(claims, c) })
+	f.mu.Unlock()
+	for _, c := range claims {
+		c.close()
+	}
+}
+
+// now are the claims, and what is closed when there are more.
+func (f *fetcher) now() (claims []*claim, changed <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.claims, f.changed
 }
 
 const readCommitted = 1
@@ -53,24 +91,39 @@ func pause(ctx context.Context, d time.Duration) {
 // run fetches until ctx ends.
 func (f *fetcher) run(ctx context.Context) {
 	wait := newBackoff()
-	f.waits = map[int]*backoff.ExponentialBackOff{}
 	for ctx.Err() == nil {
-		brokers, err := f.leaders(ctx)
+		claims, changed := f.now()
+		if len(claims) == 0 {
+			select {
+			case <-ctx.Done():
+			case <-changed:
+			}
+			continue
+		}
+		brokers, err := f.leaders(ctx, claims)
 		if err != nil {
-			f.holdAll(f.claims, err)
+			f.holdAll(claims, err)
 			pause(ctx, wait.NextBackOff())
 			continue
 		}
 		wait.Reset()
-		f.round(ctx, brokers)
+		f.round(ctx, brokers, changed)
 	}
 }
 
-// round runs a loop per broker until one finds that a leader changed.
-func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim) {
+// round runs a loop per broker until one finds that a leader changed, or there
+// are more claims.
+func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, changed <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var loops sync.WaitGroup
+	loops.Go(func() {
+		defer cancel()
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
+	})
 	for id, claims := range brokers {
 		wait := f.waits[id]
 		if wait == nil {
@@ -86,9 +139,9 @@ func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim) {
 }
 
 // leaders groups the claims by the broker that leads their partition.
-func (f *fetcher) leaders(ctx context.Context) (map[int][]*claim, error) {
+func (f *fetcher) leaders(ctx context.Context, claims []*claim) (map[int][]*claim, error) {
 	var tps []topicPartition
-	for _, c := range f.claims {
+	for _, c := range claims {
 		tps = append(tps, c.topicPartition)
 	}
 	topics, err := metadata(ctx, f.client, f.addr, topicNames(tps))
@@ -104,7 +157,7 @@ func (f *fetcher) leaders(ctx context.Context) (map[int][]*claim, error) {
 		}
 	}
 	brokers := map[int][]*claim{}
-	for _, c := range f.claims {
+	for _, c := range claims {
 		p, ok := found[c.topicPartition]
 		if !ok {
 			return nil, fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, kafka.LeaderNotAvailable)
@@ -151,7 +204,7 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 		now, soonest := time.Now(), time.Time{}
 		for _, c := range claims {
 			switch {
-			case !room || len(c.batches) == cap(c.batches):
+			case !room || len(c.batches) == cap(c.batches) || c.stopped():
 			case !c.notBefore.After(now):
 				ready = append(ready, c)
 			case soonest.IsZero() || c.notBefore.Before(soonest):
@@ -270,8 +323,7 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, began
 	if b.next > c.position {
 		c.position = b.next
 		f.trace(ctx, c, &b, began)
-		f.budget.take(b.bytes)
-		c.batches <- b // there is room: only this loop sends
+		c.push(b)
 	}
 	if broken == nil {
 		c.hold("", nil)
@@ -287,7 +339,7 @@ func (f *fetcher) outOfRange(ctx context.Context, c *claim) error {
 		return err
 	}
 	c.position = next
-	c.batches <- batch{next: next, restart: true} // there is room: only this loop sends
+	c.push(batch{next: next, restart: true})
 	return nil
 }
 

@@ -222,11 +222,18 @@ func (c *Consumer) resetOffset(ctx context.Context, tp topicPartition) (int64, e
 	return next, err
 }
 
-// commit tells the group how far every claim is at rest. Only what changed is sent.
-func (c *Consumer) commit(ctx context.Context, g *generation) error {
+// commit tells the group how far claims are at rest. Only what changed is sent,
+// and one commit at a time: one that is overtaken would set the offsets back.
+func (m *membership) commit(ctx context.Context, claims []*claim) error {
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	topics := map[string][]kafka.OffsetCommit{}
 	sent := map[*claim]kafka.OffsetCommit{}
-	for _, cl := range g.claims {
+	for _, cl := range claims {
 		if next, metadata, changed := cl.progress(); changed {
 			sent[cl] = kafka.OffsetCommit{Partition: cl.partition, Offset: next, Metadata: metadata}
 			topics[cl.topic] = append(topics[cl.topic], sent[cl])
@@ -237,9 +244,10 @@ func (c *Consumer) commit(ctx context.Context, g *generation) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	res, err := c.group.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
-		Addr: c.addr, GroupID: c.cfg.Group, GenerationID: g.id, MemberID: g.memberID,
-		InstanceID: c.cfg.GroupInstanceID, Topics: topics,
+	g, _ := m.current()
+	res, err := m.group.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
+		Addr: m.addr, GroupID: m.cfg.Group, GenerationID: g.id, MemberID: g.memberID,
+		InstanceID: m.cfg.GroupInstanceID, Topics: topics,
 	})
 	if err != nil {
 		return fmt.Errorf("commit offsets: %w", err)
@@ -254,29 +262,32 @@ func (c *Consumer) commit(ctx context.Context, g *generation) error {
 	}
 	for cl, s := range sent {
 		if e := cl.committedTo(s.Offset, s.Metadata, failed[cl.topicPartition]); e != nil {
-			err = fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, c.lackingToCommit(e, cl.topic))
+			err = fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, m.lackingToCommit(e, cl.topic))
 		}
 	}
 	return err
 }
 
-// commitLoop commits on a tick until stop is closed: a commit is a round trip,
-// never one per record. A commit under way is awaited and never abandoned: the
-// broker may still act on it, and after the last commit of the generation it
-// would set the offsets back.
-func (c *Consumer) commitLoop(ctx context.Context, g *generation, stop <-chan struct{}) {
-	tick := time.NewTicker(c.opts.CommitInterval)
+// commitLoop commits on a tick until ctx ends: a commit is a round trip, never
+// one per record. A commit under way is awaited and never abandoned: the broker
+// may still act on it, and after the last commit of a claim it would set the
+// offset back.
+func (m *membership) commitLoop(ctx context.Context) {
+	tick := time.NewTicker(m.opts.CommitInterval)
 	defer tick.Stop()
 	failing := false
 	for {
 		select {
-		case <-stop:
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		err := c.commit(ctx, g)
+		err := m.commit(context.WithoutCancel(ctx), m.held())
+		if errors.Is(err, kafka.RebalanceInProgress) || errors.Is(err, kafka.IllegalGeneration) {
+			continue // the next generation takes it, or the heartbeat tells why not
+		}
 		if err != nil && !failing {
-			c.opts.Logger.Warn("offsets could not be committed, trying again", "error", err)
+			m.opts.Logger.Warn("offsets could not be committed, trying again", "error", err)
 		}
 		failing = err != nil
 	}

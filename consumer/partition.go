@@ -26,7 +26,8 @@ type claim struct {
 	topicPartition
 	ctx     context.Context // ends with the claim
 	revoke  context.CancelFunc
-	stop    chan struct{} // closed: the worker takes no further message
+	stop    chan struct{} // closed by stopWork: the worker takes no further message
+	worked  chan struct{} // closed when the worker has ended
 	batches chan batch    // from the fetch loop to the worker
 	budget  *budget
 	report  func(topic string, partition int, reason string, err error)
@@ -43,6 +44,8 @@ type claim struct {
 	mu        sync.Mutex
 	mark      watermark
 	pending   int           // handed out, neither settled nor withdrawn
+	fetched   int64         // bytes of the budget that are taken
+	ended     bool          // nothing is fetched for it any more
 	committed int64         // what the group has; -1: nothing yet
 	metadata  string        // what the group has beside it
 	plain     bool          // commit offsets alone
@@ -56,6 +59,7 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 	c := &claim{
 		topicPartition: tp,
 		stop:           make(chan struct{}),
+		worked:         make(chan struct{}),
 		batches:        make(chan batch, queuedBatches),
 		position:       at.next,
 		wait:           newBackoff(),
@@ -69,6 +73,46 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 	}
 	c.ctx, c.revoke = context.WithCancel(ctx)
 	return c
+}
+
+// stopWork has the worker take no further message; it is only called by the
+// goroutine that ends claims.
+func (c *claim) stopWork() {
+	if !c.stopped() {
+		close(c.stop)
+	}
+}
+
+func (c *claim) stopped() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// push takes a batch on from the fetch loop, which sends alone and has found room.
+func (c *claim) push(b batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.fetched += b.bytes
+	c.budget.take(b.bytes)
+	c.batches <- b
+}
+
+// close takes nothing more from the fetch loop, which may have a request under
+// way, and gives back what the claim has of the budget. Nothing is held any more.
+func (c *claim) close() {
+	c.mu.Lock()
+	c.noteHold("", nil)
+	rest := c.fetched
+	c.fetched, c.ended = 0, true
+	c.mu.Unlock()
+	c.budget.give(rest)
 }
 
 // work hands messages to the handler, one at a time, until the claim stops.
@@ -191,6 +235,7 @@ func (c *claim) settle(m *Message) {
 	settled := c.mark.Settle(m.seq)
 	if settled {
 		c.pending--
+		c.fetched -= m.bytes
 	}
 	c.mu.Unlock()
 	if settled {
@@ -202,6 +247,7 @@ func (c *claim) settle(m *Message) {
 func (c *claim) withdraw(m *Message) {
 	c.mu.Lock()
 	c.pending--
+	c.fetched -= m.bytes
 	c.mu.Unlock()
 	c.budget.give(m.bytes)
 	c.signal()
@@ -235,9 +281,15 @@ func (c *claim) rest(ctx context.Context) {
 // hold reports why nothing arrives, once per change; an empty reason: it does again.
 func (c *claim) hold(reason string, err error) {
 	c.mu.Lock()
-	changed := c.held != reason || denied(err)
+	defer c.mu.Unlock()
+	c.noteHold(reason, err)
+}
+
+// noteHold reports under c.mu, so that what is reported last is what was noted
+// last: a fetch loop may still be at it when the claim ends.
+func (c *claim) noteHold(reason string, err error) {
+	changed := !c.ended && (c.held != reason || denied(err))
 	c.held = reason
-	c.mu.Unlock()
 	if changed && c.report != nil {
 		c.report(c.topic, c.partition, reason, err)
 	}
