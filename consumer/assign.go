@@ -88,10 +88,12 @@ func leastLoaded(members []groupMember, topic string, result map[string][]topicP
 // level moves single partitions from the fullest to emptier members until no
 // move makes the spread better.
 func level(members []groupMember, result map[string][]topicPartition) {
-	for moved := true; moved; {
-		moved = false
-		for _, from := range members {
-			moved = moveOne(members, from.id, result) || moved
+	for {
+		fullest := slices.SortedStableFunc(slices.Values(members), func(a, b groupMember) int {
+			return cmp.Compare(len(result[b.id]), len(result[a.id]))
+		})
+		if !slices.ContainsFunc(fullest, func(from groupMember) bool { return moveOne(members, from.id, result) }) {
+			return
 		}
 	}
 }
