@@ -51,7 +51,6 @@ func TestTwoMembersShareThePartitionsAndHandOverWithoutRepeating(t *testing.T) {
 }
 
 func TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack(t *testing.T) {
-	const offsetCommit, joinGroup = 8, 11
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		w.produce(0, 0, 60)

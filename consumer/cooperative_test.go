@@ -1,0 +1,308 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"kinesis-destination/consumer/embeddedkafka"
+)
+
+const joinGroup, offsetCommit = 11, 8 // of the Kafka protocol
+
+// journal notes who was handed what, and when.
+type journal struct {
+	mu      sync.Mutex
+	entries []entry
+}
+
+type entry struct {
+	member    string
+	claim     *claim
+	partition int
+	offset    int64
+	at        time.Time
+}
+
+func (j *journal) note(member string, msg *Message) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entries = append(j.entries, entry{member, msg.claim, msg.Partition, msg.Offset, time.Now()})
+}
+
+// of are the entries of a partition from a time on.
+func (j *journal) of(partition int, from time.Time) []entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var es []entry
+	for _, e := range j.entries {
+		if e.partition == partition && e.at.After(from) {
+			es = append(es, e)
+		}
+	}
+	return es
+}
+
+// wholeAndInOrder fails unless everything up to an offset was handed out once, in order.
+func (j *journal) wholeAndInOrder(t *testing.T, partitions int, end int64) {
+	t.Helper()
+	for p := range partitions {
+		es := j.of(p, time.Time{})
+		for i, e := range es {
+			if e.offset != int64(i) {
+				t.Errorf("partition %d: offset %d was handed out to %s in the place of %d", p, e.offset, e.member, i)
+				break
+			}
+		}
+		if int64(len(es)) != end {
+			t.Errorf("partition %d: %d messages of %d were handed out", p, len(es), end)
+		}
+	}
+}
+
+// flow writes a message to each partition every interval until it is stopped, and
+// then tells how many those were.
+func (w *world) flow(partitions int, interval time.Duration) (stop func() int64) {
+	cl := w.producer()
+	ended, done := make(chan struct{}), make(chan int64)
+	go func() {
+		defer cl.Close()
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for n := int64(0); ; n++ {
+			select {
+			case <-ended:
+				done <- n
+				return
+			case <-tick.C:
+			}
+			var records []*kgo.Record
+			for p := range partitions {
+				records = append(records, &kgo.Record{Topic: "events", Partition: int32(p), Value: fmt.Append(nil, n)})
+			}
+			if err := cl.ProduceSync(context.Background(), records...).FirstErr(); err != nil {
+				w.t.Error(err)
+			}
+		}
+	}()
+	return func() int64 {
+		close(ended)
+		return <-done
+	}
+}
+
+// armed slows requests while a switch is on.
+func armed(on *atomic.Bool) func(int) bool { return func(int) bool { return on.Load() } }
+
+// noting is a member that notes what it settles.
+func (w *world) noting(j *journal, name string, opts Options) *member {
+	return w.member(opts, func(_ *member, msg *Message) {
+		j.note(name, msg)
+		msg.Settle()
+	})
+}
+
+func TestAFourthMemberStopsOnlyThePartitionsThatMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions, slowJoin = 12, 20 * time.Second
+		w, j := newWorld(t, partitions), &journal{}
+		var isLate atomic.Bool
+		late := &slow{key: joinGroup, delay: slowJoin, when: armed(&isLate)}
+		a := w.noting(j, "a", Options{})
+		b := w.noting(j, "b", Options{})
+		c := w.noting(j, "c", Options{Dial: w.slowly(late)})
+		stop := w.flow(partitions, 100*time.Millisecond)
+		pass(40 * time.Second)
+		before := map[int]*claim{}
+		for _, m := range []*member{a, b, c} {
+			if n := len(m.held()); n != 4 {
+				t.Fatalf("a member has %d partitions", n)
+			}
+			for _, cl := range m.held() {
+				before[cl.partition] = cl
+			}
+		}
+
+		// The third takes its time over the join that the fourth makes necessary.
+		isLate.Store(true)
+		began := time.Now()
+		d := w.noting(j, "d", Options{})
+		pass(slowJoin - 5*time.Second)
+		if d.Stats().Assigned {
+			t.Fatal("the join is not under way")
+		}
+		offset := w.committed(0)
+		for p := range partitions {
+			if last := j.of(p, time.Now().Add(-time.Second)); len(last) == 0 {
+				t.Errorf("partition %d rests while the group joins", p)
+			}
+		}
+		pass(3 * time.Second)
+		if got := w.committed(0); got <= offset {
+			t.Errorf("committed %d and 3 s later %d: nothing is committed while the group joins", offset, got)
+		}
+		isLate.Store(false)
+		pass(30 * time.Second)
+
+		moved := 0
+		for p := range partitions {
+			es := j.of(p, began)
+			last := began
+			var longest time.Duration
+			for _, e := range es {
+				longest, last = max(longest, e.at.Sub(last)), e.at
+			}
+			if owner := es[len(es)-1]; owner.member == "d" {
+				moved++
+				if longest > 8*time.Second {
+					t.Errorf("partition %d moved and rested for %v", p, longest)
+				}
+				continue
+			}
+			if longest > time.Second {
+				t.Errorf("partition %d did not move and rested for %v", p, longest)
+			}
+			if slices.ContainsFunc(es, func(e entry) bool { return e.claim != before[p] }) {
+				t.Errorf("partition %d did not move and was given a new claim", p)
+			}
+		}
+		if moved != 3 {
+			t.Errorf("%d partitions moved to the fourth of four members", moved)
+		}
+		end := stop()
+		pass(5 * time.Second)
+		for _, m := range []*member{a, b, c, d} {
+			m.stop(t)
+		}
+		j.wholeAndInOrder(t, partitions, end)
+	})
+}
+
+// An eager leader gives partitions to others at once, so whoever holds some must
+// have given them up before it comes to that.
+func TestAnEagerMemberBeginsOnlyWhenEverythingIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions = 6
+		w, j := newWorld(t, partitions), &journal{}
+		var mu sync.Mutex
+		working := map[int]string{} // partition → who has a message of it in flight
+		start := func(name string, opts Options) *member {
+			return w.member(opts, func(_ *member, msg *Message) {
+				mu.Lock()
+				if other := working[msg.Partition]; other != "" && other != name {
+					t.Errorf("partition %d: %s begins while %s is at it", msg.Partition, name, other)
+				}
+				working[msg.Partition] = name
+				mu.Unlock()
+				j.note(name, msg)
+				pass(300 * time.Millisecond)
+				mu.Lock()
+				working[msg.Partition] = ""
+				mu.Unlock()
+				msg.Settle()
+			})
+		}
+		// The old one is there first, so it leads and the group is eager.
+		old := start("old", Options{Dial: embeddedkafka.EagerDial(w.network.DialContext)})
+		stop := w.flow(partitions, time.Second)
+		pass(10 * time.Second)
+		a := start("a", Options{})
+		b := start("b", Options{})
+		pass(20 * time.Second)
+		share := func(m *member) int { return len(m.Stats().Partitions) }
+		if got, _ := a.current(); got.protocol != eagerProtocol || share(old) != 2 || share(a) != 2 || share(b) != 2 {
+			t.Errorf("in a mixed group the protocol is %s, the shares are %d, %d, %d", got.protocol, share(old), share(a), share(b))
+		}
+		old.stop(t) // upgraded: from here on the group is cooperative
+		pass(20 * time.Second)
+		if got, _ := a.current(); got.protocol != cooperativeProtocol || share(a) != 3 || share(b) != 3 {
+			t.Errorf("without old members the protocol is %s, the shares are %d, %d", got.protocol, share(a), share(b))
+		}
+		// Nobody has joined with claims yet, so an old one is taken in.
+		old = start("old", Options{Dial: embeddedkafka.EagerDial(w.network.DialContext)})
+		pass(30 * time.Second)
+		if got, _ := b.current(); got.protocol != eagerProtocol || share(old) != 2 {
+			t.Errorf("with an old member again the protocol is %s, its share is %d", got.protocol, share(old))
+		}
+		old.stop(t)
+		pass(20 * time.Second)
+		c := start("c", Options{})
+		pass(30 * time.Second)
+		// Now they have: the coordinator refuses an old one until they are gone.
+		old = start("old", Options{Dial: embeddedkafka.EagerDial(w.network.DialContext)})
+		pass(time.Minute)
+		if share(old) != 0 || !slices.Contains(old.reasons(), ReasonGroupProtocol) || share(a)+share(b)+share(c) != partitions {
+			t.Errorf("beside members with claims the old one has %d partitions, held for %v", share(old), old.reasons())
+		}
+		end := stop()
+		for _, m := range []*member{a, b, c} {
+			m.stop(t)
+		}
+		pass(30 * time.Second)
+		if share(old) != partitions {
+			t.Errorf("alone, the old member has %d partitions", share(old))
+		}
+		old.stop(t)
+		j.wholeAndInOrder(t, partitions, end)
+	})
+}
+
+func TestTheLeaseEndsBeforeAMemberThatIsAwaitedIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		var isLate atomic.Bool
+		late := &slow{key: joinGroup, delay: 2 * DefaultRebalanceTimeout, when: armed(&isLate)}
+		a := w.member(Options{Dial: w.slowly(late)}, settle)
+		pass(10 * time.Second)
+		isLate.Store(true) // its heartbeats are answered
+		b := w.member(Options{}, settle)
+		for deadline := time.Now().Add(2 * time.Minute); !b.Stats().Assigned; pass(100 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the group waits for ever")
+			}
+			if left := time.Until(a.Lease()); left <= 0 && len(b.Stats().Partitions) > 0 {
+				t.Error("b began before the lease of a was over")
+			}
+		}
+		if left := time.Until(a.Lease()); left > 0 {
+			t.Errorf("b has %d partitions while the lease of a lasts for %v", len(b.Stats().Partitions), left)
+		}
+		isLate.Store(false)
+		pass(3 * time.Minute)
+		if left := time.Until(a.Lease()); left <= 0 || len(a.Stats().Partitions) != 1 || len(b.Stats().Partitions) != 1 {
+			t.Errorf("a is not back: %v of its lease, %d and %d partitions", left, len(a.Stats().Partitions), len(b.Stats().Partitions))
+		}
+		a.stop(t)
+		b.stop(t)
+	})
+}
+
+func TestAnEndWhileTheGroupJoinsCommitsAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, j := newWorld(t, 4), &journal{}
+		var isLate atomic.Bool
+		late := &slow{key: joinGroup, delay: 4 * time.Second, when: armed(&isLate)}
+		a := w.noting(j, "a", Options{CommitInterval: time.Hour})
+		b := w.noting(j, "b", Options{CommitInterval: time.Hour, Dial: w.slowly(late)})
+		stop := w.flow(4, 100*time.Millisecond)
+		pass(20 * time.Second)
+		isLate.Store(true)
+		c := w.noting(j, "c", Options{CommitInterval: time.Hour})
+		pass(4 * time.Second) // a waits for the answer to its join, which takes b's
+		a.stop(t)
+		isLate.Store(false)
+		pass(20 * time.Second)
+		end := stop()
+		pass(5 * time.Second)
+		b.stop(t)
+		c.stop(t)
+		j.wholeAndInOrder(t, 4, end)
+	})
+}
