@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -100,6 +101,7 @@ type simulation struct {
 	port      int
 	faults    map[string]int
 	repeats   bool // something happened after which repetitions are allowed
+	mixed     bool // some processes are of a version that knows the eager protocol alone
 
 	mu     sync.Mutex
 	outage bool
@@ -126,6 +128,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 		}
 	}
 	s.repeats = rates.LostAfter > 0
+	s.mixed = rnd.IntN(3) == 0
 	random := embeddedkinesis.Random(seed, rates)
 	slowest := time.Duration(rnd.IntN(1500)) * time.Millisecond
 	delays := rand.New(rand.NewPCG(seed, 2))
@@ -268,10 +271,15 @@ func (s *simulation) launch() {
 		defer mu.Unlock()
 		return time.Duration(delays.Int64N(int64(slow)))
 	}}
+	dial := l.Dial
+	if s.mixed && s.rnd.IntN(2) == 0 {
+		dial = embeddedkafka.EagerDial(dial)
+		s.faults["eager"]++
+	}
 	s.port++
 	config := s.config(fmt.Sprintf("server: {listen: \"127.0.0.1:%d\"}\n", s.port))
 	p := launch(s.t, config, Options{
-		Logger: slog.New(slog.NewTextHandler(s.log, nil)), Dial: l.Dial, Listen: s.network.Listen, Lanes: 3,
+		Logger: slog.New(slog.NewTextHandler(s.log, nil)), Dial: dial, Listen: s.network.Listen, Lanes: 3,
 	})
 	s.processes = append(s.processes, &simulated{p, l, true})
 }
@@ -326,25 +334,6 @@ func (s *simulation) await() {
 		}
 		if time.Now().After(deadline) {
 			s.t.Fatalf("an hour after everything was mended, %d partitions are not at their end; the group: %+v\n%s", behind, s.kafka.GroupInfo("leads"), s.log)
-		}
-	}
-}
-
-// evict does what a real broker does by itself and the embedded one forgets: it
-// removes members that died between their join and their sync.
-func (s *simulation) evict(client *kafka.Client) {
-	living := map[string]bool{}
-	for _, p := range s.live() {
-		living[p.Stats().MemberID] = true
-	}
-	for _, m := range s.kafka.GroupInfo("leads").Members {
-		if living[m.MemberID] {
-			continue
-		}
-		if _, err := client.LeaveGroup(context.Background(), &kafka.LeaveGroupRequest{
-			GroupID: "leads", Members: []kafka.LeaveGroupRequestMember{{ID: m.MemberID}},
-		}); err != nil {
-			s.t.Fatal(err)
 		}
 	}
 }

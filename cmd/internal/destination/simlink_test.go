@@ -10,7 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 )
 
@@ -108,4 +114,26 @@ var simulatedSchema = sync.OnceValues(func() (*schemas.Schema, error) { return s
 func simulatedRecord(serial int64) []byte {
 	return fmt.Appendf(nil, `{"loyalty":{"points":%d},"segmentMembership":{"ups":{%q:{"lastQualificationTime":"2020-05-25T23:37:33Z","status":"realized"}}},"identityMap":{}}`,
 		serial, leads.HighPropensity)
+}
+
+// evict does what a real broker does by itself and the embedded one forgets: it
+// removes members that died between their join and their sync.
+func (s *simulation) evict(client *kafka.Client) {
+	living := map[string]bool{}
+	for _, p := range s.live() {
+		living[p.Stats().MemberID] = true
+	}
+	for _, m := range s.kafka.GroupInfo("leads").Members {
+		if living[m.MemberID] {
+			continue
+		}
+		if _, err := client.LeaveGroup(context.Background(), &kafka.LeaveGroupRequest{
+			GroupID: "leads", Members: []kafka.LeaveGroupRequestMember{{ID: m.MemberID}},
+		}); err != nil {
+			s.t.Fatal(err)
+		}
+	} // Nor does its rebalance end while members try again: each join starts its timer anew.
+	joins := s.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.CoordinatorLoadInProgress, TopLevel: true, Count: -1})
+	pass(consumer.DefaultRebalanceTimeout + time.Second)
+	joins.Remove()
 }
