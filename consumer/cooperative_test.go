@@ -209,46 +209,43 @@ func TestAnEagerMemberBeginsOnlyWhenEverythingIsGivenUp(t *testing.T) {
 				msg.Settle()
 			})
 		}
-		// The old one is there first, so it leads and the group is eager.
-		old := start("old", Options{Dial: embeddedkafka.EagerDial(w.network.DialContext)})
-		stop := w.flow(partitions, time.Second)
-		pass(10 * time.Second)
-		a := start("a", Options{})
-		b := start("b", Options{})
-		pass(20 * time.Second)
+		eager := Options{Dial: embeddedkafka.EagerDial(w.network.DialContext)}
 		share := func(m *member) int { return len(m.Stats().Partitions) }
-		if got, _ := a.current(); got.protocol != eagerProtocol || share(old) != 2 || share(a) != 2 || share(b) != 2 {
-			t.Errorf("in a mixed group the protocol is %s, the shares are %d, %d, %d", got.protocol, share(old), share(a), share(b))
+		expect := func(what, protocol string, members ...*member) {
+			t.Helper()
+			pass(30 * time.Second)
+			for _, m := range members {
+				if g, _ := m.current(); g.protocol != protocol || share(m) != partitions/len(members) {
+					t.Errorf("%s the protocol is %s, a member has %d partitions", what, g.protocol, share(m))
+				}
+			}
 		}
-		old.stop(t) // upgraded: from here on the group is cooperative
-		pass(20 * time.Second)
-		if got, _ := a.current(); got.protocol != cooperativeProtocol || share(a) != 3 || share(b) != 3 {
-			t.Errorf("without old members the protocol is %s, the shares are %d, %d", got.protocol, share(a), share(b))
-		}
-		// Nobody has joined with claims yet, so an old one is taken in.
-		old = start("old", Options{Dial: embeddedkafka.EagerDial(w.network.DialContext)})
-		pass(30 * time.Second)
-		if got, _ := b.current(); got.protocol != eagerProtocol || share(old) != 2 {
-			t.Errorf("with an old member again the protocol is %s, its share is %d", got.protocol, share(old))
-		}
+		stop := w.flow(partitions, time.Second)
+		a := start("a", Options{})
+		expect("alone", cooperativeProtocol, a)
+		// Nobody has joined with claims yet, so an eager member is taken in.
+		old := start("old", eager)
+		expect("with an eager member", eagerProtocol, a, old)
+		b := start("b", Options{})
+		expect("with another one", eagerProtocol, a, b, old)
+		before := a.held()
 		old.stop(t)
-		pass(20 * time.Second)
-		c := start("c", Options{})
-		pass(30 * time.Second)
-		// Now they have: the coordinator refuses an old one until they are gone.
-		old = start("old", Options{Dial: embeddedkafka.EagerDial(w.network.DialContext)})
-		pass(time.Minute)
-		if share(old) != 0 || !slices.Contains(old.reasons(), ReasonGroupProtocol) || share(a)+share(b)+share(c) != partitions {
-			t.Errorf("beside members with claims the old one has %d partitions, held for %v", share(old), old.reasons())
+		expect("without the eager one", cooperativeProtocol, a, b)
+		for _, cl := range before {
+			if !slices.Contains(a.held(), cl) {
+				t.Errorf("partition %d was given up when the eager member left", cl.partition)
+			}
+		}
+		// Now they have: the coordinator refuses an eager member until they are gone.
+		old = start("old", eager)
+		expect("beside members with claims", cooperativeProtocol, a, b)
+		if share(old) != 0 || !slices.Contains(old.reasons(), ReasonGroupProtocol) {
+			t.Errorf("the eager member has %d partitions, held for %v", share(old), old.reasons())
 		}
 		end := stop()
-		for _, m := range []*member{a, b, c} {
-			m.stop(t)
-		}
-		pass(30 * time.Second)
-		if share(old) != partitions {
-			t.Errorf("alone, the old member has %d partitions", share(old))
-		}
+		a.stop(t)
+		b.stop(t)
+		expect("once they are gone", eagerProtocol, old)
 		old.stop(t)
 		j.wholeAndInOrder(t, partitions, end)
 	})
@@ -281,6 +278,60 @@ func TestTheLeaseEndsBeforeAMemberThatIsAwaitedIsReplaced(t *testing.T) {
 		}
 		a.stop(t)
 		b.stop(t)
+	})
+}
+
+// The coordinator is a generation ahead of a member until its answer to the join
+// is there.
+func TestWhatTheGroupDoesWhileAJoinsAnswerIsUnderWayEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, j := newWorld(t, 4), &journal{}
+		var isLate atomic.Bool
+		late := &slow{key: joinGroup, answer: 5 * time.Second, when: armed(&isLate)}
+		a := w.noting(j, "a", Options{})
+		b := w.noting(j, "b", Options{Dial: w.slowly(late)})
+		stop := w.flow(4, 100*time.Millisecond)
+		pass(20 * time.Second)
+		before := b.held()
+		isLate.Store(true)
+		c := w.noting(j, "c", Options{})
+		pass(20 * time.Second)
+		if kept := b.held(); len(kept) == 0 || slices.ContainsFunc(kept, func(cl *claim) bool { return !slices.Contains(before, cl) }) {
+			t.Errorf("of %d claims it has %d, and others", len(before), len(kept))
+		}
+		end := stop()
+		pass(5 * time.Second)
+		for _, m := range []*member{a, b, c} {
+			m.stop(t)
+		}
+		j.wholeAndInOrder(t, 4, end)
+	})
+}
+
+func TestAnEndWhileAJoinsAnswerIsUnderWayCommitsAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, j := newWorld(t, 4), &journal{}
+		var isLate atomic.Bool
+		late := &slow{key: joinGroup, answer: 500 * time.Millisecond, when: armed(&isLate)}
+		a := w.noting(j, "a", Options{CommitInterval: time.Hour, Dial: w.slowly(late)})
+		b := w.noting(j, "b", Options{CommitInterval: time.Hour})
+		stop := w.flow(4, 100*time.Millisecond)
+		pass(20 * time.Second)
+		isLate.Store(true)
+		c := w.noting(j, "c", Options{CommitInterval: time.Hour})
+		for from, _ := b.current(); ; pass(10 * time.Millisecond) {
+			if g, _ := b.current(); g != from { // b has heard, a has not
+				break
+			}
+		}
+		a.stop(t)
+		isLate.Store(false)
+		pass(20 * time.Second)
+		end := stop()
+		pass(5 * time.Second)
+		b.stop(t)
+		c.stop(t)
+		j.wholeAndInOrder(t, 4, end)
 	})
 }
 

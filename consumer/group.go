@@ -26,7 +26,8 @@ type generation struct {
 	partitions []topicPartition
 }
 
-// cooperative tells whether claims outlast the generation.
+// cooperative tells whether members hold claims while they join, so that the
+// leader must not give those to others yet.
 func (g *generation) cooperative() bool { return g.protocol == cooperativeProtocol }
 
 var errLeaseOver = errors.New("no heartbeat was answered for a session: the group may have given the partitions to others")
@@ -150,12 +151,17 @@ func (c *Consumer) protocols(topics []string) ([]joingroup.RequestProtocol, erro
 	return append(protocols, joingroup.RequestProtocol{Name: eagerProtocol, Metadata: eager}), nil
 }
 
-// forget drops what a member has when the coordinator no longer knows it.
+// forget drops what a member had when the group has gone on without it. The id
+// stays as long as the coordinator knows it: under that the member joins again, or
+// leaves.
 func (c *Consumer) forget(err error) {
-	if errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.IllegalGeneration) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case errors.Is(err, kafka.UnknownMemberId):
 		c.memberID, c.assigned = "", nil
+	case errors.Is(err, kafka.IllegalGeneration):
+		c.assigned = nil
 	}
 }
 

@@ -52,29 +52,33 @@ func TestTwoMembersShareThePartitionsAndHandOverWithoutRepeating(t *testing.T) {
 
 func TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1)
+		w := newWorld(t, 2)
 		w.produce(0, 0, 60)
-		// The commit of the second second arrives after the last one of the
-		// generation, and before the next generation begins.
+		w.produce(1, 0, 60)
+		// The third commit, just before one of the two partitions is given back,
+		// would arrive after the last one, and before the next owner begins.
 		dial := w.slowly(
-			&slow{key: offsetCommit, delay: 1500 * time.Millisecond, when: func(n int) bool { return n == 2 }},
-			&slow{key: joinGroup, delay: 2 * time.Second, when: func(n int) bool { return n > 2 }},
+			&slow{key: offsetCommit, delay: 1500 * time.Millisecond, when: func(n int) bool { return n == 3 }},
+			&slow{key: joinGroup, delay: 2 * time.Second, when: func(n int) bool { return n > 3 }},
 		)
 		work := func(_ *member, msg *Message) {
 			pass(100 * time.Millisecond)
 			msg.Settle()
 		}
-		a := w.member(Options{Dial: dial}, work)
+		a := w.member(Options{Dial: dial, CommitInterval: 900 * time.Millisecond}, work)
 		pass(time.Second)
 		b := w.member(Options{}, work)
 		pass(30 * time.Second)
+		if n := len(b.Stats().Partitions); n != 1 {
+			t.Errorf("the second member has %d of 2 partitions", n)
+		}
 		a.stop(t)
 		pass(30 * time.Second)
 		b.stop(t)
 		all := append(a.values(), b.values()...)
 		slices.Sort(all)
-		if n := len(slices.Compact(slices.Clone(all))); n != 60 || len(all) != n {
-			t.Errorf("%d messages of 60 were handed out %d times", n, len(all))
+		if n := len(slices.Compact(slices.Clone(all))); n != 120 || len(all) != n {
+			t.Errorf("%d messages of 120 were handed out %d times", n, len(all))
 		}
 	})
 }

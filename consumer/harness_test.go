@@ -102,24 +102,35 @@ type member struct {
 // slow delays what a connection sends of one kind of request (its API key), as
 // often as told: a broker may take its time over any request.
 type slow struct {
-	key   uint16
-	delay time.Duration
-	when  func(n int) bool // for the n-th of its kind
-	n     atomic.Int32
+	key    uint16
+	delay  time.Duration
+	answer time.Duration    // delays the answer instead
+	when   func(n int) bool // for the n-th of its kind
+	n      atomic.Int32
 }
 
 type slowConn struct {
 	net.Conn
-	slows []*slow
+	slows  []*slow
+	answer atomic.Int64 // how late the next answer is
 }
 
-func (c slowConn) Write(b []byte) (int, error) {
+func (c *slowConn) Write(b []byte) (int, error) {
 	for _, s := range c.slows {
 		if len(b) > 6 && binary.BigEndian.Uint16(b[4:]) == s.key && s.when(int(s.n.Add(1))) {
 			pass(s.delay)
+			c.answer.Store(int64(s.answer))
 		}
 	}
 	return c.Conn.Write(b)
+}
+
+func (c *slowConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if late := c.answer.Swap(0); late > 0 && err == nil {
+		pass(time.Duration(late))
+	}
+	return n, err
 }
 
 // slowly dials connections that delay some requests.
@@ -129,7 +140,7 @@ func (w *world) slowly(slows ...*slow) func(ctx context.Context, network, addres
 		if err != nil {
 			return nil, err
 		}
-		return slowConn{conn, slows}, nil
+		return &slowConn{Conn: conn, slows: slows}, nil
 	}
 }
 

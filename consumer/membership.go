@@ -11,9 +11,9 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// membership is the time from a join until nothing is held any more: one
-// generation in an eager group; in a cooperative one, as many as there are until
-// the process ends or is no longer in the group.
+// membership is the time from a join until nothing is held any more. It outlasts
+// generations, until the process ends, is no longer in the group, or finds an
+// eager member in it.
 type membership struct {
 	*Consumer
 	handler Handler
@@ -160,7 +160,8 @@ func (m *membership) find(g *generation, fresh []topicPartition) (starts map[top
 
 // follow waits until g must be followed by another generation, joins that, and
 // gives back what is no longer assigned. It returns nil when everything held is
-// to be given up instead.
+// to be given up instead. That g was an eager one does not matter: the next is not,
+// or this member is refused.
 func (m *membership) follow(ctx context.Context, g *generation) *generation {
 	for due := -1; due != g.id; {
 		select {
@@ -168,9 +169,6 @@ func (m *membership) follow(ctx context.Context, g *generation) *generation {
 			return nil
 		case due = <-m.due: // may be of an earlier one
 		}
-	}
-	if !g.cooperative() {
-		return nil
 	}
 	next, err := m.rejoin(ctx)
 	switch {

@@ -44,16 +44,24 @@ var mutations = []mutation{
 		"if c.before(m) {", "if c.before(m) && false {", consumerPkg, "TestACleanHandOverRepeatsNothing|TestWhatSettledAboveAHeldMessage",
 	},
 	{
-		"a commit under way is awaited before the last one", "consumer/generation.go",
-		"\tcommits.Wait()\n", "", consumerPkg, "TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack",
+		"a commit under way is awaited before the last one", "consumer/offsets.go",
+		"defer func() { <-m.turn }()", "<-m.turn", consumerPkg, "TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack",
 	},
 	{
-		"the last commit is tried again", "consumer/generation.go",
-		"if err == nil || outOfGroup(err) {", "if true {", consumerPkg, "TestTheLastCommitIsTriedAgain",
+		"the last commit is tried again", "consumer/handover.go",
+		"if err == nil || outOfGroup(err) &&", "if true || outOfGroup(err) &&", consumerPkg, "TestTheLastCommitIsTriedAgain",
 	},
 	{
-		"there is a last commit", "consumer/generation.go",
-		"if why == nil {\n\t\tlimit", "if false {\n\t\tlimit", destinationPkg, simulation,
+		"there is a last commit", "consumer/handover.go",
+		"if !errors.Is(why, errLost) {\n\t\tlimit", "if false {\n\t\tlimit", destinationPkg, simulation,
+	},
+	{
+		"what is given back is committed", "consumer/handover.go",
+		"err := m.lastCommit(m.running, gone, lastCommitTimeout)", "err := error(nil)", consumerPkg, "TestAFourthMemberStopsOnly",
+	},
+	{
+		"an end while the group joins commits in the generation that comes", "consumer/handover.go",
+		"kafka.IllegalGeneration) && m.ahead(g))", "kafka.IllegalGeneration) && m.ahead(g) && false)", consumerPkg, "TestAnEndWhileAJoinsAnswer",
 	},
 
 	// What is handed out.
@@ -74,7 +82,7 @@ var mutations = []mutation{
 		"if c.cfg.OnOffsetOutOfRange == Hold {", "if false {", consumerPkg, "TestAnOffsetOutOfRangeHoldsUnlessToldOtherwise",
 	},
 	{
-		"new partitions are noticed", "consumer/generation.go",
+		"new partitions are noticed", "consumer/membership.go",
 		"!maps.Equal(counts, g.counts)", "!maps.Equal(counts, counts)", consumerPkg, "TestPartitionsAddedWhileRunningAreRead",
 	},
 	{
@@ -82,10 +90,48 @@ var mutations = []mutation{
 		"len(result[from])-len(result[to]) > 1", "len(result[from])-len(result[to]) > 2", consumerPkg, "TestAssign",
 	},
 
+	// Cooperation: claims outlast a join, and nobody is given what another holds.
+	{
+		"a partition that moves is first taken from its owner", "consumer/cooperate.go",
+		"return claimant != id", "return claimant != id && false", consumerPkg, "TestAPartitionThatMoves|TestNoHistory",
+	},
+	{
+		"the same, in the simulation", "consumer/cooperate.go",
+		"return claimant != id", "return claimant != id && false", destinationPkg, simulation,
+	},
+	{
+		"what is held is told to the leader", "consumer/group.go",
+		"s.Owned = toWire(held)", "_ = held", destinationPkg, simulation,
+	},
+	{
+		"the newer of two claims counts", "consumer/cooperate.go",
+		"return m.generation < newest[p]", "return m.generation < newest[p] && false", consumerPkg, "TestOfTwoClaims",
+	},
+	{
+		"who holds claims offers the cooperative protocol alone", "consumer/group.go",
+		"\tif len(c.claims) > 0 {\n\t\treturn protocols, nil", "\tif false {\n\t\treturn protocols, nil", consumerPkg, "TestAnEagerMemberBeginsOnly",
+	},
+	{
+		"who is refused beside an eager member gives everything up", "consumer/group.go",
+		" || errors.Is(err, kafka.InconsistentGroupProtocol)", "", consumerPkg, "TestAnEagerMemberBeginsOnly",
+	},
+	{
+		"in a cooperative group what stays goes on", "consumer/membership.go",
+		"\tnext, err := m.rejoin(ctx)\n", "\tvar next *generation\n\tvar err error\n", consumerPkg, "TestAFourthMemberStopsOnly",
+	},
+	{
+		"who gave a partition back joins again", "consumer/handover.go",
+		"\tm.signal(g.id)\n", "", consumerPkg, "TestAFourthMemberStopsOnly",
+	},
+	{
+		"a heartbeat that a join has overtaken ends nothing", "consumer/heartbeat.go",
+		"kafka.IllegalGeneration) && m.ahead(g):", "kafka.IllegalGeneration) && m.ahead(g) && false:", consumerPkg, "TestWhatTheGroupDoesWhileAJoinsAnswer",
+	},
+
 	// Hand-over: withdraw, await, commit, leave.
 	{
-		"what is in flight is awaited", "consumer/generation.go",
-		"\t\tcl.rest(ctx)\n\t\tcl.hold", "\t\tcl.hold", destinationPkg, simulation,
+		"what is in flight is awaited", "consumer/handover.go",
+		"\t\tcl.rest(ctx)\n", "", destinationPkg, simulation,
 	},
 	{
 		"withdrawn is not settled", "cmd/internal/destination/pipeline.go",
@@ -102,12 +148,16 @@ var mutations = []mutation{
 
 	// The lease.
 	{
-		"the lease counts from the sending of the heartbeat that was answered", "consumer/group.go",
-		"\tsent := time.Now()\n\t\terr := c.heartbeat(ctx, g)", "\tsent := time.Now().Add(c.opts.SessionTimeout)\n\t\terr := c.heartbeat(ctx, g)", consumerPkg, "TestLease",
+		"the lease counts from the sending of the heartbeat that was answered", "consumer/heartbeat.go",
+		"\tsent := time.Now()\n", "\tsent := time.Now().Add(m.opts.SessionTimeout)\n", consumerPkg, "TestLease",
 	},
 	{
-		"a refused heartbeat does not renew the lease", "consumer/group.go",
-		"end := false\n", "end := false\n\t\tc.extendLease(sent)\n", consumerPkg, "TestLease",
+		"a refused heartbeat does not renew the lease", "consumer/heartbeat.go",
+		"\t\tswitch {\n\t\tcase err == nil:\n", "\t\tm.extendLease(sent, true)\n\t\tswitch {\n\t\tcase err == nil:\n", consumerPkg, "TestLease",
+	},
+	{
+		"the lease of a member that the group waits for ends with the rebalance timeout", "consumer/consumer.go",
+		"until = limit", "_ = limit", consumerPkg, "TestTheLeaseEndsBeforeAMemberThatIsAwaitedIsReplaced",
 	},
 	{
 		"a call ends before the lease", "sink/deliver.go",
