@@ -89,6 +89,12 @@ type collector struct {
 
 func collect(t *testing.T, config Config) *collector {
 	t.Helper()
+	return collectBy(t, config, nil)
+}
+
+// collectBy is collect by connections of one's own.
+func collectBy(t *testing.T, config Config, dial embeddedkafka.Dial) *collector {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &collector{}
 	var err error
@@ -97,7 +103,7 @@ func collect(t *testing.T, config Config) *collector {
 		defer c.mu.Unlock()
 		c.holds = append(c.holds, reason)
 	}
-	if c.Consumer, err = New(config, Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Hold: hold}); err != nil {
+	if c.Consumer, err = New(config, Options{Dial: dial, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Hold: hold}); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
