@@ -55,8 +55,9 @@ func TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack(t *testing.T) {
 		w := newWorld(t, 2)
 		w.produce(0, 0, 60)
 		w.produce(1, 0, 60)
-		// The third commit, just before one of the two partitions is given back,
-		// would arrive after the last one, and before the next owner begins.
+		// The third commit is sent when the generation that takes one of the two
+		// partitions away has begun, and would arrive after the last one of that
+		// partition, before the next owner begins.
 		dial := w.slowly(
 			&slow{key: offsetCommit, delay: 1500 * time.Millisecond, when: func(n int) bool { return n == 3 }},
 			&slow{key: joinGroup, delay: 2 * time.Second, when: func(n int) bool { return n > 3 }},
@@ -65,7 +66,7 @@ func TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack(t *testing.T) {
 			pass(100 * time.Millisecond)
 			msg.Settle()
 		}
-		a := w.member(Options{Dial: dial, CommitInterval: 900 * time.Millisecond}, work)
+		a := w.member(Options{Dial: dial, CommitInterval: 1010 * time.Millisecond}, work)
 		pass(time.Second)
 		b := w.member(Options{}, work)
 		pass(30 * time.Second)
