@@ -5,6 +5,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/segmentio/kafka-go/protocol"
+	kafkaconsumer "github.com/segmentio/kafka-go/protocol/consumer"
 )
 
 func TestAPartitionThatMovesIsFirstTakenFromItsOwner(t *testing.T) {
@@ -214,6 +217,10 @@ func TestWhatAMemberSaysOfItselfIsReadInEveryVersion(t *testing.T) {
 	m, userData, err := decodeMember("m", b)
 	if err != nil || m.id != "m" || !slices.Equal(m.topics, s.Topics) || !slices.Equal(m.owned, ps) || m.generation != 7 || string(userData) != "data" {
 		t.Errorf("read %+v, %q, %v", m, userData, err)
+	}
+	var earlier kafkaconsumer.Subscription // as an earlier version's leader reads it
+	if err := protocol.Unmarshal(b, kafkaconsumer.MaxVersionSupported, &earlier); err != nil || !slices.Equal(earlier.Topics, s.Topics) || len(earlier.OwnedPartitions) != 1 {
+		t.Errorf("an earlier version reads %+v, %v", earlier, err)
 	}
 	newer := append(slices.Clone(b), 0, 4, 'r', 'a', 'c', 'k')
 	newer[1] = 3

@@ -7,17 +7,20 @@
 // so a crash repeats messages and never loses one.
 //
 // Claim. A partition is worked on under a claim that begins with an assignment
-// and ends with its revocation. When it ends, what was handed out and not yet
-// sent is withdrawn, what is in flight is awaited, the watermark is committed,
-// and only then is the group rejoined. Heartbeats go on meanwhile.
+// and ends with one that gives the partition up. When it ends, what was handed out
+// and not yet sent is withdrawn, what is in flight is awaited, the watermark is
+// committed, and only then is the group rejoined, for the next owner to begin.
+// Heartbeats and all other claims go on meanwhile: rebalances are cooperative,
+// unless a member is in the group that knows the eager protocol alone.
 //
 // Lease. [Consumer.Lease] tells until when this member is sure to be a member:
 // the session timeout counted from the sending of the last heartbeat that the
 // coordinator answered well. Whoever writes on behalf of a claim must be done by
-// then, because the next owner may start right after it.
+// then, because the next owner may start right after it. While the group waits for
+// this member it also ends with the rebalance timeout.
 //
 // Goroutines. [Consumer.Run] starts and awaits them all: a heartbeat, a commit
-// tick, one fetch loop per broker, one worker per partition. A Handler that
+// tick, a join that is under way, one fetch loop per broker, one worker per partition. A Handler that
 // blocks holds its own partition only. Memory is bounded: a partition has at
 // most two fetched batches waiting, and all partitions together share a budget
 // of bytes that are fetched and not yet at rest.

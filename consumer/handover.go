@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 	"time"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // giveBack brings to rest what is held and no longer assigned, while the other
@@ -102,7 +100,7 @@ func (m *membership) lastCommit(ctx context.Context, claims []*claim, limit time
 	for {
 		g, _ := m.current()
 		err := m.commit(ctx, claims)
-		if err == nil || outOfGroup(err) && !(errors.Is(err, kafka.IllegalGeneration) && m.ahead(g)) {
+		if err == nil || outOfGroup(err) && !m.overtaken(g, err) {
 			return err
 		}
 		pause(ctx, wait.NextBackOff())

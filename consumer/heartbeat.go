@@ -38,7 +38,7 @@ func (m *membership) heartbeats(ctx context.Context) {
 			m.extendLease(sent, false) // the coordinator counts it: the member is there
 			m.signal(g.id)
 			err = nil
-		case errors.Is(err, kafka.IllegalGeneration) && m.ahead(g):
+		case m.overtaken(g, err):
 			continue // the answer to the join says which one it is
 		case outOfGroup(err):
 			m.lose(err)

@@ -214,11 +214,12 @@ func (c *Consumer) setJoining(joining bool) {
 	c.joining = joining
 }
 
-// ahead tells whether the coordinator may be further than g.
-func (c *Consumer) ahead(g *generation) bool {
+// overtaken tells of an error that only says that the coordinator is further than
+// g, as this member is or will be.
+func (c *Consumer) overtaken(g *generation, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.joining || c.generation != g
+	return errors.Is(err, kafka.IllegalGeneration) && (c.joining || c.generation != g)
 }
 
 // current is the generation that the coordinator named last, and whether it was

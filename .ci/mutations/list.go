@@ -61,7 +61,7 @@ var mutations = []mutation{
 	},
 	{
 		"an end while the group joins commits in the generation that comes", "consumer/handover.go",
-		"kafka.IllegalGeneration) && m.ahead(g))", "kafka.IllegalGeneration) && m.ahead(g) && false)", consumerPkg, "TestAnEndWhileAJoinsAnswer",
+		"outOfGroup(err) && !m.overtaken(g, err) {", "outOfGroup(err) && (g != nil) {", consumerPkg, "TestAnEndWhileAJoinsAnswer",
 	},
 
 	// What is handed out.
@@ -125,7 +125,7 @@ var mutations = []mutation{
 	},
 	{
 		"a heartbeat that a join has overtaken ends nothing", "consumer/heartbeat.go",
-		"kafka.IllegalGeneration) && m.ahead(g):", "kafka.IllegalGeneration) && m.ahead(g) && false:", consumerPkg, "TestWhatTheGroupDoesWhileAJoinsAnswer",
+		"case m.overtaken(g, err):", "case false:", consumerPkg, "TestWhatTheGroupDoesWhileAJoinsAnswer",
 	},
 
 	// Hand-over: withdraw, await, commit, leave.
