@@ -59,8 +59,7 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 		m.begin(next)
 	}
 	why := context.Cause(m.running)
-	lost := errors.Is(why, errLost)
-	drain := ctx.Err() != nil && !lost
+	drain := ctx.Err() != nil && errors.Is(why, context.Cause(ctx))
 	stopFetching()
 	m.rest(life, m.held(), drain)
 	stopCommitting()
@@ -68,7 +67,7 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 	switch {
 	case errors.Is(why, kafka.FencedInstanceID):
 		return ErrFenced
-	case lost, ctx.Err() != nil:
+	case errors.Is(why, errLost), drain:
 		return nil
 	}
 	return why

@@ -18,7 +18,7 @@ import (
 func TestAProcessWithoutItsCoordinatorWritesNothingAfterItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, 3, embeddedkinesis.Options{})
-		kafkaLink := &link{dial: b.network.DialContext, conns: map[net.Conn]bool{}, delay: func() time.Duration { return 0 }}
+		kafkaLink := &link{dial: b.network.DialContext, conns: map[net.Conn]bool{}, delay: func(uint16) time.Duration { return 0 }}
 		p := launch(t, b.config("server: {listen: \"127.0.0.1:8080\"}\n"), Options{
 			Logger: slog.New(slog.NewTextHandler(b.log, nil)), Listen: b.network.Listen,
 			Dial: func(ctx context.Context, network, address string) (net.Conn, error) {

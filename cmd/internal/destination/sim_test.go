@@ -90,6 +90,8 @@ func setting(t *testing.T, name string, value uint64) uint64 {
 	return n
 }
 
+const slowestJoin = 10 * time.Second
+
 // simulation is one world.
 type simulation struct {
 	*bubble
@@ -161,6 +163,7 @@ func (s *simulation) run() {
 			p.stop(s.t)
 		}
 	}
+	pass(slowestJoin) // for what was left under way
 	for _, r := range s.kinesis.History(testStream) {
 		s.verifier.stored(r.PartitionKey, r.Data)
 	}
@@ -260,16 +263,20 @@ func (s *simulation) live() []*simulated {
 func (s *simulation) launch() {
 	seed := s.rnd.Uint64()
 	delays := rand.New(rand.NewPCG(seed, 3))
-	slow := time.Duration(1)
+	slow := map[uint16]time.Duration{offsetCommitKey: 1, joinGroupKey: 1}
 	if s.rnd.IntN(3) == 0 {
-		slow = 1500 * time.Millisecond
+		slow[offsetCommitKey] = 1500 * time.Millisecond
 		s.faults["slow-commits"]++
 	}
+	if s.rnd.IntN(3) == 0 {
+		slow[joinGroupKey] = slowestJoin
+		s.faults["slow-joins"]++
+	}
 	var mu sync.Mutex
-	l := &link{dial: s.network.DialContext, conns: map[net.Conn]bool{}, delay: func() time.Duration {
+	l := &link{dial: s.network.DialContext, conns: map[net.Conn]bool{}, delay: func(key uint16) time.Duration {
 		mu.Lock()
 		defer mu.Unlock()
-		return time.Duration(delays.Int64N(int64(slow)))
+		return time.Duration(delays.Int64N(int64(slow[key])))
 	}}
 	dial := l.Dial
 	if s.mixed && s.rnd.IntN(2) == 0 {

@@ -23,7 +23,7 @@ import (
 // link is the network as one process has it.
 type link struct {
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
-	delay func() time.Duration // of an offset commit
+	delay func(key uint16) time.Duration // of an offset commit or a join
 
 	mu    sync.Mutex
 	cut   bool
@@ -71,12 +71,14 @@ type linkConn struct {
 	link *link
 }
 
-const offsetCommitKey = 8 // of the Kafka protocol
+const offsetCommitKey, joinGroupKey = 8, 11 // of the Kafka protocol
 
 func (c *linkConn) Write(b []byte) (int, error) {
-	if len(b) > 6 && binary.BigEndian.Uint16(b[4:]) == offsetCommitKey && b[0] == 0 {
-		if d := c.link.delay(); d > 0 {
-			pass(d)
+	if len(b) > 6 && b[0] == 0 {
+		if key := binary.BigEndian.Uint16(b[4:]); key == offsetCommitKey || key == joinGroupKey {
+			if d := c.link.delay(key); d > 0 {
+				pass(d)
+			}
 		}
 	}
 	return c.Conn.Write(b)
