@@ -330,11 +330,11 @@ var mutations = []mutation{
 
 	// What brokers, registry and stream do to each other and to us.
 	{
-		"a refusal of SyncGroup is no broken connection", "consumer/syncgroup.go",
-		"len(answer.Assignments) == 0", "false", consumerPkg, "TestAJoinThatAnotherOneOvertookIsNoHold|TestAProcessThatIsFencedAmidAJoinEnds",
+		"a refusal of SyncGroup is no broken connection", "consumer/groupcall.go",
+		"if code := kafka.Error(res.ErrorCode); code != 0 {", "if code := kafka.Error(res.ErrorCode); code != 0 && len(res.Assignments) > 0 {", consumerPkg, "TestAJoinThatAnotherOneOvertookIsNoHold|TestAProcessThatIsFencedAmidAJoinEnds",
 	},
 	{
-		"a coordinator that left is forgotten", "consumer/group.go",
+		"a coordinator that left is forgotten", "consumer/heartbeat.go",
 		"c.groupTransport.CloseIdleConnections()", "", consumerPkg, "TestABrokerThatLeftTheClusterIsDialledNoMore",
 	},
 	{
