@@ -94,9 +94,10 @@ type member struct {
 	cancel context.CancelFunc
 	done   chan error
 
-	mu    sync.Mutex
-	seen  []string
-	holds []string
+	mu       sync.Mutex
+	seen     []string
+	holds    []string
+	standing map[string]string // topic/partition → why it is held
 }
 
 // slow delays what a connection sends of one kind of request (its API key), as
@@ -147,15 +148,16 @@ func (w *world) slowly(slows ...*slow) func(ctx context.Context, network, addres
 func (w *world) member(opts Options, handler func(m *member, msg *Message)) *member {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &member{cancel: cancel, done: make(chan error, 1)}
+	m := &member{cancel: cancel, done: make(chan error, 1), standing: map[string]string{}}
 	if opts.Dial == nil {
 		opts.Dial = w.network.DialContext
 	}
 	opts.Logger = slog.New(slog.NewTextHandler(w.t.Output(), nil))
-	opts.Hold = func(_ string, _ int, reason string, _ error) {
+	opts.Hold = func(topic string, partition int, reason string, _ error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.holds = append(m.holds, reason)
+		m.standing[fmt.Sprintf("%s/%d", topic, partition)] = reason
 	}
 	var err error
 	if m.Consumer, err = New(w.config, opts); err != nil {
