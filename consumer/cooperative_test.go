@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"kinesis-destination/consumer/embeddedkafka"
 )
 
@@ -262,5 +264,29 @@ func TestAnEndWhileTheGroupJoinsCommitsAllTheSame(t *testing.T) {
 		b.stop(t)
 		c.stop(t)
 		j.wholeAndInOrder(t, 4, end)
+	})
+}
+
+func TestAMemberThatIsNoLongerInTheGroupGivesEverythingUpWithoutACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.produce(0, 0, 5)
+		m := w.member(Options{CommitInterval: time.Hour}, settle)
+		pass(10 * time.Second)
+		before := m.held()
+		_, err := m.group.LeaveGroup(t.Context(), &kafka.LeaveGroupRequest{
+			Addr: m.addr, GroupID: "g", Members: []kafka.LeaveGroupRequestMember{{ID: m.Stats().MemberID}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		if before[0].ctx.Err() == nil || m.Stats().Partitions == nil {
+			t.Error("the claim goes on, or there is no new one")
+		}
+		m.stop(t)
+		if got, want := m.values(), slices.Concat(values(0, 0, 5), values(0, 0, 5)); !slices.Equal(got, want) {
+			t.Errorf("handed out %v: what may be another's by then was committed", got)
+		}
 	})
 }

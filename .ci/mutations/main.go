@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,7 +41,7 @@ func run(only string, seed int) error {
 		return fmt.Errorf("-only: %w", err)
 	}
 	var chosen []mutation
-	for _, m := range mutations {
+	for _, m := range slices.Concat(mutations, cooperation) {
 		if wanted.MatchString(m.invariant + "\n" + m.file + "\n" + m.run) {
 			chosen = append(chosen, m)
 		}
