@@ -154,7 +154,7 @@ func overlayOf(m mutation) (overlay string, remove func(), err error) {
 		return "", nil, fmt.Errorf("read the file to change: %w", err)
 	}
 	if n := strings.Count(string(text), m.old); n != 1 {
-		return "", nil, fmt.Errorf("%s holds the text to change %d times, not once: bring .ci/mutations/list.go up to date", m.file, n)
+		return "", nil, fmt.Errorf("%s holds the text to change %d times, not once: bring .ci/mutations up to date", m.file, n)
 	}
 	folder, err := os.MkdirTemp("", "mutation")
 	if err != nil {
