@@ -128,7 +128,11 @@ func TestWhatMovedToAnotherAddressIsFoundThere(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBubble(t, 4, embeddedkinesis.Options{})
+				// Each lane has a connection of its own, since no answer comes at once.
+				slow := func(embeddedkinesis.Call) embeddedkinesis.Action {
+					return embeddedkinesis.Action{DelayAnswer: 20 * time.Millisecond}
+				}
+				b := newBubble(t, 4, embeddedkinesis.Options{Script: slow})
 				n := &names{
 					dialer: b.network.DialContext, moved: map[string]int{}, gone: map[string]bool{},
 					left: map[string]time.Time{}, late: map[string]int{},
@@ -154,6 +158,11 @@ func TestWhatMovedToAnotherAddressIsFoundThere(t *testing.T) {
 				b.settled(o.total, time.Minute, p)
 				pass(3 * time.Second) // and committed
 				n.leave(c.hosts...)
+				if c.away == 0 {
+					n.arrive(c.hosts...)
+				}
+				feed(5, b.schemaID) // by a few lanes: the others' connections rest
+				pass(long + time.Second)
 				feed(200, b.registry.Register("other", fmt.Sprintf("%s ", schemas.SegmentEvaluation)))
 				pass(c.away)
 				n.arrive(c.hosts...)
