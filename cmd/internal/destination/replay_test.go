@@ -101,7 +101,7 @@ func (s *site) replayAlone(program, config string, killAt int, args ...string) (
 
 func TestContractReplayGoesOnAfterAKillWithoutAGap(t *testing.T) {
 	s := newSite(t, embeddedkinesis.Random(32, embeddedkinesis.Rates{Throttle: .01}))
-	n := s.load()
+	n := s.load() / 2
 	g, o := newLeads(t, 32, max(50, n/20)), newOracle()
 	s.feed(g, o, n)
 	program, config := s.binary()
