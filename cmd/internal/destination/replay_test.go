@@ -326,3 +326,26 @@ func TestContractReplayOfASegmentToAnotherStream(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// Rule 21 is replay's as well.
+func TestReplayRefusesToStartAgainstAPolicy(t *testing.T) {
+	s := newSite(t, embeddedkinesis.Random(40, embeddedkinesis.Rates{}))
+	g, o := newLeads(t, 40, 5), newOracle()
+	s.feed(g, o, 20)
+	text := strings.Replace(s.configText(), "{id: "+leads.Newsletter+"}", "{id: "+leads.Newsletter+", labels: [C2]}", 1)
+	config, err := Parse("site.yaml", []byte(strings.Replace(text, "activation:", "activation:\n  marketingActions: [exportToThirdParty]", 1)+
+		"governance: {enabledPolicies: [core/C2-exportToThirdParty]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{false, true} {
+		options := everything("forbidden")
+		options.DryRun = dry
+		if _, err := Replay(t.Context(), &config, options); !errors.Is(err, ErrViolation) {
+			t.Errorf("dry run %v: %v", dry, err)
+		}
+	}
+	if len(s.embedded.History(s.name)) != 0 || len(s.offsetsOf(replayGroup(&config, "forbidden"))) != 0 {
+		t.Error("something was sent, or kept")
+	}
+}
