@@ -108,6 +108,9 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *destination.Config) err
 		f.ID = destination.NewReplayID(time.Now())
 		fmt.Fprintf(cmd.ErrOrStderr(), "replay %s: should it be interrupted, give --id %s to go on\n", f.ID, f.ID)
 	}
+	if !f.LatestOnly && !f.DryRun && f.Stream == "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: on stream %s old states will stand after newer ones; --latest-only sends none\n", config.Target.Kinesis.Stream)
+	}
 	bar := newProgress(cmd.ErrOrStderr(), "offsets")
 	f.Progress = func(p destination.ReplayProgress) { bar.set(p.Done, p.Total) }
 	account, err := destination.Replay(cmd.Context(), config, f.ReplayOptions)

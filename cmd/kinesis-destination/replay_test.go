@@ -44,7 +44,13 @@ func TestReplayEndsWithACountOfEveryEvent(t *testing.T) {
 	if !strings.Contains(out.stderr, "give --id 20") {
 		t.Errorf("it does not say under which id it goes on: %s", out.stderr)
 	}
+	if !strings.Contains(out.stderr, "old states will stand after newer ones") {
+		t.Errorf("it does not warn: %s", out.stderr)
+	}
 	text := command(t, "", "replay", "-c", s.configFile, "--from", "earliest", "--to", "latest", "--latest-only", "--id", "a")
+	if strings.Contains(text.stderr, "old states") {
+		t.Errorf("it warns of what it does not do: %s", text.stderr)
+	}
 	for _, line := range []string{"events                                       5\n", "= delivered                                  1\n", "+ filtered: superseded                       2\n"} {
 		if !strings.Contains(text.stdout, line) {
 			t.Errorf("no line %q: %+v", line, text)
