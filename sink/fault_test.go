@@ -244,9 +244,13 @@ func TestMemoryIsBoundedAndPutBlocks(t *testing.T) {
 
 func TestDataTheStreamRefusesIsFoundAndTheRestDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		queued := make(chan struct{})
 		w := newWorld(t, worldOptions{
 			options: func(o *Options) { o.Lanes = 1 },
 			kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+				if c.Operation == "PutRecords" {
+					<-queued // or how many calls there are would be the scheduler's choice
+				}
 				if slices.Contains(c.Keys, "bad") {
 					return embeddedkinesis.Action{Code: "ValidationException", Message: "Value 'bad' is not valid"}
 				}
@@ -260,6 +264,7 @@ func TestDataTheStreamRefusesIsFoundAndTheRestDelivered(t *testing.T) {
 		for i := range 300 {
 			w.put(fmt.Sprint("k", i), 0)
 		}
+		close(queued)
 		w.oracle.await()
 		for _, tr := range w.oracle.all {
 			if (tr == bad) != (tr.outcome == DeadLettered) {
