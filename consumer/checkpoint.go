@@ -30,27 +30,20 @@ var ErrMoved = errors.New("another process has changed the group's offsets meanw
 
 // Checkpoints reads what a group has for the topics' partitions.
 func (h *History) Checkpoints(ctx context.Context, group string) (*Checkpoints, error) {
-	c := &Checkpoints{history: h, group: group}
-	return c, c.Refresh(ctx)
-}
-
-// Refresh reads them again.
-func (c *Checkpoints) Refresh(ctx context.Context) error {
-	topics, err := c.history.cfg.lookUp(ctx, c.history.client, c.history.cfg.Addr())
+	topics, err := h.cfg.lookUp(ctx, h.client, h.cfg.Addr())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	found, err := committedOffsets(ctx, c.history.client, c.history.cfg.Addr(), c.group, allPartitions(topics))
+	found, err := committedOffsets(ctx, h.client, h.cfg.Addr(), group, allPartitions(topics))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for tp, at := range found {
 		if at.committed < 0 {
 			delete(found, tp)
 		}
 	}
-	c.at = found
-	return nil
+	return &Checkpoints{history: h, group: group, at: found}, nil
 }
 
 // All are the checkpoints, ordered by topic and partition.

@@ -50,6 +50,15 @@ type Capacity struct {
 	OnDemand bool
 }
 
+// Seconds is how long records of so many bytes in all, keys included, take at the
+// limits of its shards, spread evenly and with nothing else on them; 0: not known.
+func (c Capacity) Seconds(records, bytes int64) float64 {
+	if c.Shards == 0 {
+		return 0
+	}
+	return max(float64(records)/shardRecords, float64(bytes)/shardBytes) / float64(c.Shards)
+}
+
 // Measure asks the stream for its capacity.
 func Measure(ctx context.Context, cfg Config, opts Options) (Capacity, error) {
 	if err := validate(&cfg, &opts.DeadLetter); err != nil {

@@ -112,7 +112,7 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *destination.Config) err
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: on stream %s old states will stand after newer ones; --latest-only sends none\n", config.Target.Kinesis.Stream)
 	}
 	bar := newProgress(cmd.ErrOrStderr(), "offsets")
-	f.Progress = func(p destination.ReplayProgress) { bar.set(p.Done, p.Total) }
+	f.Progress = bar.set
 	account, err := destination.Replay(cmd.Context(), config, f.ReplayOptions)
 	bar.end()
 	if errors.Is(err, destination.ErrOtherReplay) {

@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -279,26 +280,22 @@ func (b *backfill) goOn(context.Context) error {
 
 // candidate implements purpose: any event that can be read has an identity.
 func (b *backfill) candidate(ctx context.Context, m *consumer.Message) (judgment, error) {
-	if m.Value == nil {
-		return filtered(ReasonTombstone), nil
-	}
-	event, err := b.decoder.Decode(ctx, m.Value)
+	j, err := b.decode(ctx, m)
 	if err != nil {
-		failure, own := decodeFailure(err)
-		if !own {
-			return judgment{}, err
-		}
-		return filtered(transform.Reason(failure.Reason)), nil // the live pipeline has dealt with it
+		return judgment{}, err
 	}
-	plan, err := b.rules().plan(event.Schema)
+	if j.Outcome != 0 { // the live pipeline has dealt with it
+		return filtered(j.Reason), nil
+	}
+	plan, err := b.rules().plan(j.event.Schema)
 	if err != nil {
 		return filtered(ReasonInvalidSchema), nil
 	}
-	key := plan.Key(event)
-	if key == "" {
+	if j.PartitionKey = plan.Key(j.event); j.PartitionKey == "" {
 		return filtered(transform.ReasonMalformed), nil
 	}
-	return judgment{Decision: transform.Decision{Outcome: transform.Export, PartitionKey: key}, event: event}, nil
+	j.Outcome = transform.Export
+	return j, nil
 }
 
 // compose implements purpose: the present state of a member, unless the live
@@ -342,7 +339,7 @@ func (b *backfill) snapshot() *BackfillStatus {
 		s.Account.add(stretch.account())
 	}
 	slices.SortFunc(s.Partitions, func(x, y BackfillPartition) int {
-		return comparePlaces(x.Topic, x.Partition, y.Topic, y.Partition)
+		return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Partition, y.Partition))
 	})
 	return &s
 }

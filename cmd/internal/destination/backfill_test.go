@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/segmentio/kafka-go"
-
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -66,16 +64,7 @@ func (p *profiles) members() map[string]int64 {
 
 func (b *bubble) feedProfiles(g *leads.Generator, p *profiles, n int) {
 	b.t.Helper()
-	var messages []kafka.Message
-	for range n {
-		e, err := g.Next()
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		p.add(e)
-		messages = append(messages, b.message(e))
-	}
-	b.produce(messages...)
+	b.feedEach(g, n, b.schemaID, p.add)
 }
 
 // serials are the loyalty points of records, which are their events' serials, by key.

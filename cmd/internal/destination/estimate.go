@@ -2,7 +2,6 @@ package destination
 
 import (
 	"context"
-	"math"
 
 	"kinesis-destination/sink"
 	"kinesis-destination/transform"
@@ -26,12 +25,10 @@ type Estimate struct {
 // The list prices of Kinesis Data Streams in us-east-1, in November 2025: other
 // regions cost up to twice as much (aws.amazon.com/kinesis/data-streams/pricing).
 const (
-	putUnitBytes   = 25 << 10
-	usdPerPutUnit  = 0.014 / 1e6
-	usdPerGBIn     = 0.08 // on-demand standard
-	listPrices     = "list prices of us-east-1, standard modes; what is charged by the hour not included"
-	shardRecords   = 1000    // a second
-	shardByteLimit = 1 << 20 // a second
+	putUnitBytes  = 25 << 10
+	usdPerPutUnit = 0.014 / 1e6
+	usdPerGBIn    = 0.08 // on-demand standard
+	listPrices    = "list prices of us-east-1, standard modes; what is charged by the hour not included"
 )
 
 func (e *Estimate) add(key string, document []byte, listed []transform.Membership) {
@@ -56,11 +53,9 @@ func (e *Estimate) finish(ctx context.Context, config *Config, o ReplayOptions) 
 		o.Logger.Warn("the stream's capacity is not known: no time is estimated", "error", err)
 	}
 	e.Shards, e.OnDemand, e.Prices = capacity.Shards, capacity.OnDemand, listPrices
-	if e.Shards > 0 {
-		e.Seconds = math.Max(float64(e.Records)/shardRecords, float64(e.Bytes)/shardByteLimit) / float64(e.Shards)
-	}
+	e.Seconds = capacity.Seconds(e.Records, e.Bytes)
 	if o.Rate > 0 {
-		e.Seconds = math.Max(e.Seconds, float64(e.Records)/o.Rate)
+		e.Seconds = max(e.Seconds, float64(e.Records)/o.Rate)
 	}
 	e.USD = float64(e.units) * usdPerPutUnit
 	if e.OnDemand {

@@ -34,6 +34,16 @@ type judgment struct {
 
 // judge decides as run does. The error is the registry's, which cannot answer now.
 func (u *judging) judge(ctx context.Context, m *consumer.Message, source transform.Source) (judgment, error) {
+	j, err := u.decode(ctx, m)
+	if err != nil || j.Outcome != 0 {
+		return j, err
+	}
+	j.Decision, j.why = u.rules().judge(nil, j.event, source)
+	return j, nil
+}
+
+// decode is the first step of judge: without an outcome, there is an event.
+func (u *judging) decode(ctx context.Context, m *consumer.Message) (judgment, error) {
 	if m.Value == nil {
 		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}}, nil
 	}
@@ -47,8 +57,7 @@ func (u *judging) judge(ctx context.Context, m *consumer.Message, source transfo
 			Outcome: transform.Reject, Stage: transform.StageDecode, Reason: transform.Reason(failure.Reason),
 		}, why: err}, nil
 	}
-	decision, why := u.rules().judge(nil, event, source)
-	return judgment{decision, event, why}, nil
+	return judgment{event: event}, nil
 }
 
 // filtered is the judgment that an event does not leave.

@@ -2,7 +2,6 @@ package destination
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -21,7 +20,6 @@ const segmentHashBytes = 5
 // known is which activated segments have been exported since they were added, or
 // from the beginning. It is kept beside one offset: that of the first partition.
 type known struct {
-	backfill    *backfill
 	checkpoints *consumer.Checkpoints
 	keeper      bool // this process keeps it
 	begun       bool // something is kept
@@ -73,7 +71,7 @@ func (b *backfill) known(ctx context.Context) (*known, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &known{backfill: b, checkpoints: checkpoints, segments: map[segmentHash]bool{}}
+	k := &known{checkpoints: checkpoints, segments: map[segmentHash]bool{}}
 	if all := checkpoints.All(); len(all) > 0 {
 		k.at, k.begun = all[0], true
 		if k.segments, err = parseKnown(k.at.Note); err != nil {
@@ -81,10 +79,12 @@ func (b *backfill) known(ctx context.Context) (*known, error) {
 		}
 	} else {
 		parts, err := b.history.Partitions(ctx)
-		if err != nil || len(parts) == 0 {
+		if err != nil {
 			return nil, err
 		}
-		k.at = consumer.Checkpoint{Topic: parts[0].Topic, Partition: parts[0].Partition}
+		if len(parts) > 0 {
+			k.at = consumer.Checkpoint{Topic: parts[0].Topic, Partition: parts[0].Partition}
+		}
 	}
 	k.keeper = slices.ContainsFunc(b.destination.consumer.Stats().Partitions, func(p consumer.PartitionStats) bool {
 		return p.Topic == k.at.Topic && p.Partition == k.at.Partition
@@ -129,15 +129,11 @@ func (k *known) keep(ctx context.Context, segments map[segmentHash]bool) error {
 		return nil
 	}
 	if note := writeKnown(segments); note != k.at.Note {
-		k.at.Note, k.segments = note, segments
+		k.at.Note = note
 		k.at.Next++
 	}
 	if err := k.checkpoints.Commit(ctx, k.at); err != nil {
 		return fmt.Errorf("keep which segments are known: %w", err)
 	}
 	return nil
-}
-
-func comparePlaces(topic1 string, partition1 int, topic2 string, partition2 int) int {
-	return cmp.Or(cmp.Compare(topic1, topic2), cmp.Compare(partition1, partition2))
 }

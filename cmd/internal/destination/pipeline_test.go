@@ -21,14 +21,20 @@ import (
 // feed makes n events up, writes them and tells the oracle.
 func (b *bubble) feed(g *leads.Generator, o *oracle, n int) {
 	b.t.Helper()
+	b.feedEach(g, n, b.schemaID, o.add)
+}
+
+// feedEach makes n events up, tells of each, and writes them by a schema.
+func (b *bubble) feedEach(g *leads.Generator, n, schemaID int, tell func(leads.Event)) {
+	b.t.Helper()
 	var messages []kafka.Message
 	for range n {
 		e, err := g.Next()
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		o.add(e)
-		messages = append(messages, b.message(e))
+		tell(e)
+		messages = append(messages, kafka.Message{Key: []byte(e.Key), Value: append(schemas.AppendFrame(nil, schemaID), e.Body...)})
 	}
 	b.produce(messages...)
 }

@@ -129,8 +129,7 @@ func newRedrive(ctx context.Context, config *Config, o RedriveOptions) (_ *redri
 	if r.later, err = newLater(b); err != nil {
 		return nil, err
 	}
-	waiting := func(err error) { o.Logger.Warn("waiting for Kafka", "error", err) }
-	b.history.Waiting, r.later.history.Waiting = waiting, waiting
+	b.history.Waiting, r.later.history.Waiting = waitingForKafka(o.Logger), waitingForKafka(o.Logger)
 	if err := r.readMark(ctx); err != nil {
 		return nil, err
 	}
@@ -182,11 +181,12 @@ func (r *redrive) survey(ctx context.Context, l *Letter) error {
 // run sends the chosen letters, in rounds.
 func (r *redrive) run(ctx context.Context) error {
 	if !r.o.DryRun {
-		end, err := r.openSink(ctx)
+		s, end, err := openSink(ctx, r.config, r.o.Logger)
 		if err != nil {
 			return err
 		}
 		defer end()
+		r.sink = s
 		if err := r.endRound(ctx); err != nil { // of an earlier process
 			return err
 		}
@@ -226,11 +226,6 @@ func (r *redrive) run(ctx context.Context) error {
 
 // produceGrace is how long a dead letter that is being written may take beyond the sink's own.
 const produceGrace = 8 * time.Second
-
-func (r *redrive) openSink(ctx context.Context) (end func(), err error) {
-	r.sink, end, err = openSink(ctx, r.config, r.o.Logger)
-	return end, err
-}
 
 // send decides about a letter by today's rules, and puts, rejects or settles it.
 func (r *redrive) send(ctx context.Context, l *Letter) error {

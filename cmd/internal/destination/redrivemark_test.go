@@ -27,8 +27,8 @@ func TestARedriveThatAKillCutOffIsRepairedByTheNext(t *testing.T) {
 	defer r.close()
 	s.feedOneThatLeaves(g, o)
 	replayAll(t, s.config(""), everything("live")) // the live pipeline delivers it
-	end, err := r.openSink(ctx)
-	if err != nil {
+	var end func()
+	if r.sink, end, err = openSink(ctx, r.config, options.Logger); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.read(ctx, func(_ *consumer.Message, l *Letter) error { return r.send(ctx, l) }); err != nil {

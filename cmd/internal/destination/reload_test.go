@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/segmentio/kafka-go"
-
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -103,16 +101,7 @@ func (r *ruled) registerForbidden() {
 // feedForbidden writes n events in the newer schema and tells the oracle.
 func (r *ruled) feedForbidden(g *leads.Generator, o *oracle, n int) {
 	r.t.Helper()
-	var messages []kafka.Message
-	for range n {
-		e, err := g.Next()
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		o.add(e)
-		messages = append(messages, kafka.Message{Key: []byte(e.Key), Value: append(schemas.AppendFrame(nil, r.second), e.Body...)})
-	}
-	r.produce(messages...)
+	r.feedEach(g, n, r.second, o.add)
 }
 
 // emails counts the records on the stream that hold an e-mail address.

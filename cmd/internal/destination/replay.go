@@ -31,13 +31,9 @@ type ReplayOptions struct {
 	Stream     string  // instead of the configuration's; empty: that one
 	ID         string  // under which Kafka keeps how far it has come
 	Logger     *slog.Logger
-	Progress   func(ReplayProgress) // called every now and then; nil: nobody
-}
-
-// ReplayProgress is how far a replay is.
-type ReplayProgress struct {
-	Done, Total int64 // offsets; with LatestOnly each is read twice
-	Account     SweepAccount
+	// Progress is called every now and then, with the offsets that were read of all
+	// that have to be, each twice with LatestOnly; nil: nobody is told.
+	Progress func(done, total int64)
 }
 
 // Replayed is the account of a replay, from its beginning under its id.
@@ -101,7 +97,7 @@ func newReplay(ctx context.Context, config *Config, o ReplayOptions) (*replay, e
 	if err != nil {
 		return nil, err
 	}
-	history.Waiting = func(err error) { o.Logger.Warn("waiting for Kafka", "error", err) }
+	history.Waiting = waitingForKafka(o.Logger)
 	r := &replay{config: config, o: o, sweep: sweep{
 		judging: j, latestOnly: o.LatestOnly, history: history, log: o.Logger, terms: o.terms(config.Target.Kinesis.Stream), indexLimit: indexLimit,
 	}}
@@ -263,12 +259,12 @@ func (r *replay) account() *Replayed {
 }
 
 func (r *replay) report() {
-	p := ReplayProgress{Account: r.account().SweepAccount}
+	var done, total int64
 	for _, s := range r.stretches {
-		done, total := s.progress()
-		p.Done, p.Total = p.Done+done, p.Total+total
+		d, t := s.progress()
+		done, total = done+d, total+t
 	}
-	r.o.Progress(p)
+	r.o.Progress(done, total)
 }
 
 // NewReplayID is an id for a replay that was given none.

@@ -40,6 +40,11 @@ func logHold(log *slog.Logger, reason string, err error) {
 	}
 }
 
+// waitingForKafka tells that a command waits for the cluster.
+func waitingForKafka(log *slog.Logger) func(error) {
+	return func(err error) { log.Warn("waiting for Kafka", "error", err) }
+}
+
 // underway counts what a sink was given and has not told of.
 type underway struct{ sync.WaitGroup }
 

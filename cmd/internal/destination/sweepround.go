@@ -199,7 +199,7 @@ func (w *sweep) insistKafka(ctx context.Context, try func() error) error {
 			moved, err = err, nil
 		}
 		return err
-	}, func(err error) { w.log.Warn("waiting for Kafka", "error", err) })
+	}, waitingForKafka(w.log))
 	return errors.Join(moved, err)
 }
 
