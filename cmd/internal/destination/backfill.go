@@ -37,7 +37,6 @@ type backfill struct {
 	destination *Destination
 	group       string // says which segments are known
 
-	at        *stretch  // that is being swept
 	confirmed int       // version of the rules that have no new segment
 	told      time.Time // when Kafka was last told which segments are known
 
@@ -76,8 +75,9 @@ func newBackfill(d *Destination, o Options) (*backfill, error) {
 	b := &backfill{destination: d, group: d.config.Source.Kafka.Group + ".backfill", own: map[part]*stretch{}}
 	b.sweep = sweep{
 		judging: judging{d.pipeline.decoder, d.pipeline.rules.Load}, purpose: b, latestOnly: true, history: history,
-		sink: d.sink, window: make(chan struct{}, backfillWindow), log: d.log, roundEnds: b.goOn, indexLimit: indexLimit,
+		window: make(chan struct{}, backfillWindow), log: d.log, indexLimit: indexLimit,
 	}
+	b.sink, b.ended = d.sink, b.goOn
 	return b, nil
 }
 
@@ -232,13 +232,12 @@ func (b *backfill) pin(ctx context.Context, at part, since time.Duration) (*stre
 	}
 	r.From = min(r.From, r.To)
 	s := newStretch(r, b.terms)
-	return s, b.commit(ctx, s)
+	return s, b.write(ctx, s)
 }
 
 // partition sweeps one partition.
 func (b *backfill) partition(ctx context.Context, s *stretch) error {
 	b.wait("")
-	b.at = s
 	if parking := b.destination.pipeline.parking; parking != nil {
 		if err := parking.Refresh(ctx); err != nil {
 			return err

@@ -11,27 +11,15 @@ import (
 // later knows, of the identities that have letters, the newest event in the
 // source topic that leaves. An older state must not follow it into the stream.
 type later struct {
+	tail    // at first it begins behind the oldest wanted letter
 	book    *letterbook
-	history *consumer.History
 	letters map[transform.Source]bool // origins of open letters: they have not left
 	wanted  map[identity]*newest
-	from    map[part]int64 // where to read on; at first, behind the oldest wanted letter
 	first   map[part]int64 // where the partition begins by now
 }
 
-// identity is whose events are kept in order: a partition key, in one partition.
-type identity struct {
-	part
-	key string
-}
-
-type part struct {
-	topic     string
-	partition int
-}
-
 func identityOf(s transform.Source, key string) identity {
-	return identity{part{s.Topic, s.Partition}, key}
+	return identity{part{s.Topic, s.Partition}, hashKey(key)}
 }
 
 // newest is how far an identity is in the stream.
@@ -51,10 +39,12 @@ func newLater(b *letterbook) (*later, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &later{
-		book: b, history: history, letters: map[transform.Source]bool{}, wanted: map[identity]*newest{},
-		from: map[part]int64{}, first: map[part]int64{},
-	}, nil
+	l := &later{book: b, letters: map[transform.Source]bool{}, wanted: map[identity]*newest{}, first: map[part]int64{}}
+	l.tail = tail{
+		history: history, bounds: history.Bounds, judge: b.judge, next: map[part]int64{}, leaves: l.sent,
+		skip: func(source transform.Source) bool { return l.letters[source] },
+	}
+	return l, nil
 }
 
 func (l *later) close() { l.history.Close() }
@@ -68,8 +58,8 @@ func (l *later) want(d *Letter, key string) {
 	if l.wanted[id] == nil {
 		l.wanted[id] = &newest{-1}
 	}
-	if from, ok := l.from[id.part]; !ok || d.Origin.Offset+1 < from {
-		l.from[id.part] = d.Origin.Offset + 1
+	if from, ok := l.next[id.part]; !ok || d.Origin.Offset+1 < from {
+		l.next[id.part] = d.Origin.Offset + 1
 	}
 }
 
@@ -77,9 +67,9 @@ func (l *later) want(d *Letter, key string) {
 // that is no source any more, nothing is known.
 func (l *later) begin(ctx context.Context) error {
 	var at []consumer.Progress
-	for p := range l.from {
+	for p := range l.next {
 		if !l.book.config.Source.Kafka.Reads(p.topic) {
-			delete(l.from, p)
+			delete(l.next, p)
 			l.first[p] = math.MaxInt64
 			continue
 		}
@@ -98,60 +88,8 @@ func (l *later) begin(ctx context.Context) error {
 	return err
 }
 
-// lookAgain has the next look begin at an offset.
-func (l *later) lookAgain(p part, offset int64) {
-	if from, ok := l.from[p]; ok {
-		l.from[p] = min(from, offset)
-	}
-}
-
-// look reads on to the end as it is now. It returns the newest events of the
-// identities in sent that are newer than what was sent.
-func (l *later) look(ctx context.Context, sent map[identity]int64) (map[identity]*newerEvent, error) {
-	var at []consumer.Progress
-	for p, from := range l.from {
-		at = append(at, consumer.Progress{Topic: p.topic, Partition: p.partition, Next: max(from, l.first[p])})
-	}
-	if len(at) == 0 {
-		return nil, nil
-	}
-	if err := l.history.Bounds(ctx, at); err != nil {
-		return nil, err
-	}
-	newer := map[identity]*newerEvent{}
-	for _, p := range at {
-		r := consumer.Range{Topic: p.Topic, Partition: p.Partition, From: p.Next, To: p.End}
-		if err := l.history.Read(ctx, r, func(m *consumer.Message) error { return l.event(ctx, m, sent, newer) }); err != nil {
-			return nil, err
-		}
-		l.from[part{p.Topic, p.Partition}] = max(p.Next, p.End)
-	}
-	return newer, nil
-}
-
-func (l *later) event(ctx context.Context, m *consumer.Message, sent map[identity]int64, newer map[identity]*newerEvent) error {
-	source := sourceIn(m)
-	if l.letters[source] {
-		return nil
-	}
-	j, err := l.book.judge(ctx, m, source)
-	if err != nil || j.Outcome != transform.Export {
-		return err
-	}
-	id := identityOf(source, j.PartitionKey)
-	n := l.wanted[id]
-	if n == nil {
-		return nil
-	}
-	n.offset = max(n.offset, m.Offset)
-	if older, ok := sent[id]; ok && older < m.Offset {
-		newer[id] = &newerEvent{originOf(m), j.PartitionKey, j.Data}
-	}
-	return nil
-}
-
 // judge tells how a letter of an identity stands.
-func (l *later) judge(id identity, offset int64, pastRetention bool) standing {
+func (l *later) standing(id identity, offset int64, pastRetention bool) standing {
 	switch n := l.wanted[id]; {
 	case n != nil && n.offset >= offset:
 		return superseded

@@ -24,7 +24,7 @@ func (s *site) overtaking(o *oracle, options ReplayOptions) (r *replay, at *stre
 		s.t.Fatal(err)
 	}
 	at = r.stretches[0] // of the one partition that holds something
-	r.sent = map[keyHash]int64{}
+	r.take(at)
 	if err := r.survey(ctx, at); err != nil {
 		s.t.Fatal(err)
 	}
@@ -34,7 +34,9 @@ func (s *site) overtaking(o *oracle, options ReplayOptions) (r *replay, at *stre
 		func(m *consumer.Message) error { return r.event(ctx, at, m) }); err != nil {
 		s.t.Fatal(err)
 	}
-	r.underway.Wait()
+	if err := r.inFlight.waitIdle(ctx); err != nil {
+		s.t.Fatal(err)
+	}
 	if o.lastStates(s.embedded.History(s.name)) != 1 {
 		s.t.Fatal("the story tells nothing")
 	}
@@ -55,7 +57,8 @@ func TestWhatLiveTrafficOvertookIsPutOnceMore(t *testing.T) {
 	options.LatestOnly = true
 	r, at, end := s.overtaking(o, options)
 	defer end()
-	if err := r.endRound(t.Context(), at, at.To); err != nil {
+	at.taken = at.To
+	if err := r.end(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if a := r.account(); o.lastStates(s.embedded.History(s.name)) != 0 || a.CaughtUp != 1 {

@@ -2,7 +2,6 @@ package destination
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -67,27 +66,17 @@ const redriveRound = 2000
 // settled; all else is one goroutine's.
 type redrive struct {
 	*letterbook
-	o      RedriveOptions
-	sink   *sink.Sink // nil in a dry run
+	o RedriveOptions
+	rounds
 	later  *later
 	chosen map[int]map[int64]bool // letters by partition and offset
 
-	underway underway
-	round    []putEvent // what was put in this round
-
 	marks    *consumer.Checkpoints
-	marked   bool               // a round is under way
 	doubtful map[identity]int64 // letters that an earlier process may have put; nil: there are none
 
 	mu      sync.Mutex
 	account Redriven
 	settled []*Letter // since the last commit
-}
-
-// putEvent is a record that was put: its identity, and which event it is.
-type putEvent struct {
-	identity identity
-	offset   int64
 }
 
 // Redrive takes dead letters through today's rules and consents. Of each
@@ -102,6 +91,7 @@ func Redrive(ctx context.Context, config *Config, o RedriveOptions) (*Redriven, 
 	}
 	defer r.close()
 	err = r.run(ctx)
+	r.account.CaughtUp = r.caughtUp.Load()
 	if rest := r.account.Selected - r.account.Done(); rest > 0 { // it ended early
 		r.account.Left[LeftInterrupted] += rest
 	}
@@ -129,6 +119,7 @@ func newRedrive(ctx context.Context, config *Config, o RedriveOptions) (_ *redri
 	if r.later, err = newLater(b); err != nil {
 		return nil, err
 	}
+	r.size, r.keep, r.tail = redriveRound, r, &r.later.tail
 	b.history.Waiting, r.later.history.Waiting = waitingForKafka(o.Logger), waitingForKafka(o.Logger)
 	if err := r.readMark(ctx); err != nil {
 		return nil, err
@@ -142,7 +133,7 @@ func newRedrive(ctx context.Context, config *Config, o RedriveOptions) (_ *redri
 	if err := r.later.begin(ctx); err != nil {
 		return nil, err
 	}
-	r.doubt()
+	r.doubtAll()
 	return r, nil
 }
 
@@ -187,11 +178,10 @@ func (r *redrive) run(ctx context.Context) error {
 		}
 		defer end()
 		r.sink = s
-		if err := r.endRound(ctx); err != nil { // of an earlier process
+		if err := r.end(ctx); err != nil { // of an earlier process
 			return err
 		}
 	}
-	inRound := 0
 	err := r.read(ctx, func(_ *consumer.Message, l *Letter) error {
 		if l == nil || !r.chosen[l.Partition][l.Offset] {
 			return nil
@@ -199,33 +189,14 @@ func (r *redrive) run(ctx context.Context) error {
 		if err := r.send(ctx, l); err != nil {
 			return err
 		}
-		if inRound++; inRound < redriveRound {
-			return nil
-		}
-		inRound = 0
-		return r.endRound(ctx)
+		return r.next(ctx)
 	})
 	if err == nil {
-		err = r.endRound(ctx)
+		return r.finish(ctx)
 	}
-	if r.o.DryRun {
-		return err
-	}
-	if err == nil {
-		return r.mark(ctx, false)
-	}
-	// What is in flight comes to rest and is kept, if that is soon. Otherwise the
-	// letters of this round stay open, and the mark tells the next run of them.
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout+produceGrace)
-	defer cancel()
-	if ended := r.endRound(stopping); ended != nil {
-		return err
-	}
-	return errors.Join(err, r.mark(stopping, false))
+	r.cutOff(ctx)
+	return err
 }
-
-// produceGrace is how long a dead letter that is being written may take beyond the sink's own.
-const produceGrace = 8 * time.Second
 
 // send decides about a letter by today's rules, and puts, rejects or settles it.
 func (r *redrive) send(ctx context.Context, l *Letter) error {
@@ -247,10 +218,10 @@ func (r *redrive) send(ctx context.Context, l *Letter) error {
 			r.settle(l, func(a *Redriven) { a.DeadLettered[string(j.Reason)]++ })
 			return nil
 		}
-		return r.underway.give(func() error { return r.sink.Reject(ctx, r.record(l, j), rejection(j.Decision, j.why)) })
+		return r.inFlight.give(func() error { return r.sink.Reject(ctx, r.record(l, j), rejection(j.Decision, j.why)) })
 	}
 	id := identityOf(l.Origin, j.PartitionKey)
-	switch r.later.judge(id, l.Origin.Offset, r.o.PastRetention) {
+	switch r.later.standing(id, l.Origin.Offset, r.o.PastRetention) {
 	case superseded:
 		r.settle(l, func(a *Redriven) { a.Superseded++ })
 		return nil
@@ -262,13 +233,12 @@ func (r *redrive) send(ctx context.Context, l *Letter) error {
 		r.settle(l, func(a *Redriven) { a.Delivered++ })
 		return nil
 	}
-	if err := r.mark(ctx, true); err != nil {
-		return err
-	}
 	if !l.parked { // else the live pipeline sends nothing newer of it before it is settled
-		r.round = append(r.round, putEvent{id, l.Origin.Offset})
+		if err := r.overtake(ctx, id, l.Origin.Offset); err != nil {
+			return err
+		}
 	}
-	return r.underway.give(func() error { return r.sink.Put(ctx, r.record(l, j)) })
+	return r.inFlight.give(func() error { return r.sink.Put(ctx, r.record(l, j)) })
 }
 
 func (r *redrive) leave(why string) error {
@@ -314,8 +284,8 @@ func (d *redriven) Done(outcome sink.Outcome, reason string) {
 			a.DeadLettered[reason]++
 		}
 	})
-	d.redrive.underway.Done()
+	d.redrive.inFlight.done()
 }
 
 // Withdrawn leaves the letter for the next time.
-func (d *redriven) Withdrawn() { _ = d.redrive.leave(LeftInterrupted); d.redrive.underway.Done() }
+func (d *redriven) Withdrawn() { _ = d.redrive.leave(LeftInterrupted); d.redrive.inFlight.done() }

@@ -7,11 +7,8 @@ import (
 	"kinesis-destination/consumer"
 )
 
-// A process that is killed amid a round may have put letters after newer events
-// of their identities, and cannot repair that any more. So a mark is set before
-// the first put, and taken away when the last round is repaired and kept: the
-// offset 1 or 0 of a group of its own. A run that finds it set puts the newer
-// events of all open letters' identities once more.
+// The mark of a redrive is the offset 1 or 0 of a group of its own: what is
+// settled is kept beside the offsets of another.
 
 // readMark looks whether an earlier process was killed amid a round.
 func (r *redrive) readMark(ctx context.Context) error {
@@ -31,11 +28,8 @@ func (r *redrive) readMark(ctx context.Context) error {
 	return nil
 }
 
-// mark notes whether a round is under way.
+// mark implements roundKeeper.
 func (r *redrive) mark(ctx context.Context, open bool) error {
-	if r.marked == open || r.marks == nil {
-		return nil
-	}
 	c := consumer.Checkpoint{Topic: r.ranges[0].Topic}
 	if open {
 		c.Next = 1
@@ -43,16 +37,15 @@ func (r *redrive) mark(ctx context.Context, open bool) error {
 	if err := r.marks.Commit(ctx, c); err != nil {
 		return fmt.Errorf("mark a round: %w", err)
 	}
-	r.marked = open
 	return nil
 }
 
-// doubt has the first round's end look for what is newer than the letters that
+// doubtAll has the first round's end look for what is newer than the letters that
 // an earlier process may have put.
-func (r *redrive) doubt() {
+func (r *redrive) doubtAll() {
 	for id, offset := range r.doubtful {
-		if r.later.judge(id, offset, true) == superseded {
-			r.round = append(r.round, putEvent{id, offset})
+		if r.later.standing(id, offset, true) == superseded {
+			r.doubt(id, offset)
 			r.later.lookAgain(id.part, offset+1)
 		}
 	}

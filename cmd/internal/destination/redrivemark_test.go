@@ -34,7 +34,9 @@ func TestARedriveThatAKillCutOffIsRepairedByTheNext(t *testing.T) {
 	if err := r.read(ctx, func(_ *consumer.Message, l *Letter) error { return r.send(ctx, l) }); err != nil {
 		t.Fatal(err)
 	}
-	r.underway.Wait()
+	if err := r.inFlight.waitIdle(ctx); err != nil {
+		t.Fatal(err)
+	}
 	end() // killed: the round does not end
 	if o.lastStates(s.embedded.History(s.name)) != 1 {
 		t.Fatal("the story tells nothing")

@@ -205,10 +205,10 @@ func (r *replay) run(ctx context.Context) error {
 				return err
 			}
 			defer p.letters.Close()
-			r.roundEnds = func(ctx context.Context) error {
+			r.ended = func(ctx context.Context) error {
 				return r.insistKafka(ctx, func() error { return p.Refresh(ctx) })
 			}
-			if err := r.roundEnds(ctx); err != nil {
+			if err := r.ended(ctx); err != nil {
 				return err
 			}
 		}

@@ -3,7 +3,6 @@ package destination
 import (
 	"context"
 	"log/slog"
-	"sync"
 
 	"kinesis-destination/sink"
 )
@@ -43,32 +42,4 @@ func logHold(log *slog.Logger, reason string, err error) {
 // waitingForKafka tells that a command waits for the cluster.
 func waitingForKafka(log *slog.Logger) func(error) {
 	return func(err error) { log.Warn("waiting for Kafka", "error", err) }
-}
-
-// underway counts what a sink was given and has not told of.
-type underway struct{ sync.WaitGroup }
-
-// give gives the sink one more; an error says that it did not take it.
-func (u *underway) give(put func() error) error {
-	u.Add(1)
-	err := put()
-	if err != nil {
-		u.Done()
-	}
-	return err
-}
-
-// rest waits until nothing is under way.
-func (u *underway) rest(ctx context.Context) error {
-	rested := make(chan struct{})
-	go func() { // ends when the sink has told of everything, at the latest when it is closed
-		u.Wait()
-		close(rested)
-	}()
-	select {
-	case <-rested:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

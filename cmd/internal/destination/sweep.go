@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/time/rate"
 
@@ -32,28 +31,21 @@ const ReasonSuperseded = "superseded"
 //
 // Where each identity's newest event alone is to leave, a partition is read
 // twice: first to learn which that is, up to the end of the topic, then to send.
-// The live pipeline may deliver a newer event between that look and the put. So
-// after each round the topic is read on, and the newer event is put once more;
-// then again, until nothing came. For that moment an older state may stand after
-// a newer one, and never at the end.
 type sweep struct {
 	judging
 	purpose     purpose
 	latestOnly  bool
 	history     *consumer.History
 	checkpoints *consumer.Checkpoints // nil: nothing is kept
-	sink        *sink.Sink            // nil: nothing is sent
 	rate        *rate.Limiter         // nil: as fast as the stream takes it
 	window      chan struct{}         // bounds what is under way; nil: the sink does
 	terms       string                // what is swept for: one sweep is not gone on with as another
 	log         *slog.Logger
-	roundEnds   func(ctx context.Context) error // nil: nothing else is to be done then
-	progress    func()                          // called every now and then; nil: nobody
+	progress    func() // called every now and then; nil: nobody
 	indexLimit  int
 
-	underway underway
-	sent     map[keyHash]int64 // in this round: the newest event of each identity
-	caughtUp atomic.Int64      // newer events that were put once more
+	rounds
+	at *stretch // that is being swept
 }
 
 // purpose decides about events. The error of both is the registry's, which
@@ -68,14 +60,12 @@ type purpose interface {
 
 // stretch is what is swept of one partition.
 type stretch struct {
-	topic     string
-	partition int
+	part
 	next      int64        // everything before it is done, in this slice
 	surveyed  int64        // up to here the newest events are known
 	sweepNote              // as of the last round's end
 	taken     int64        // everything before it was sent, counted or passed by, in this round
 	newest    *newestIndex // nil: every event is to leave
-	seen      int64        // the topic was looked at up to here
 	unsure    bool         // an earlier process ended amid this round: what it sent is not known
 
 	mu          sync.Mutex // guards what others than the sweep see
@@ -130,7 +120,7 @@ func (a *SweepAccount) add(b SweepAccount) {
 }
 
 func newStretch(r consumer.Range, terms string) *stretch {
-	s := &stretch{topic: r.Topic, partition: r.Partition, sweepNote: sweepNote{From: r.From, To: r.To, Live: r.To, Terms: terms, Slices: 1, Account: newSweepAccount()}}
+	s := &stretch{part: part{r.Topic, r.Partition}, sweepNote: sweepNote{From: r.From, To: r.To, Live: r.To, Terms: terms, Slices: 1, Account: newSweepAccount()}}
 	s.begin(r.From)
 	return s
 }
@@ -140,7 +130,7 @@ var errForeignNote = errors.New("its group has offsets that are no checkpoints o
 
 // parseStretch reads a checkpoint.
 func parseStretch(c consumer.Checkpoint) (*stretch, error) {
-	s := &stretch{topic: c.Topic, partition: c.Partition, sweepNote: sweepNote{Account: newSweepAccount()}}
+	s := &stretch{part: part{c.Topic, c.Partition}, sweepNote: sweepNote{Account: newSweepAccount()}}
 	if err := json.Unmarshal([]byte(c.Note), &s.sweepNote); err != nil || s.Slices < 1 {
 		return nil, fmt.Errorf("%s/%d: %w", c.Topic, c.Partition, errForeignNote)
 	}
@@ -202,8 +192,8 @@ func (w *sweep) tell(s *stretch) {
 	}
 }
 
-// commit has Kafka keep how far a stretch is.
-func (w *sweep) commit(ctx context.Context, s *stretch) error {
+// write has Kafka keep a stretch's checkpoint.
+func (w *sweep) write(ctx context.Context, s *stretch) error {
 	if w.checkpoints == nil {
 		return nil
 	}
@@ -212,6 +202,25 @@ func (w *sweep) commit(ctx context.Context, s *stretch) error {
 		return fmt.Errorf("write a checkpoint: %w", err)
 	}
 	return w.insistKafka(ctx, func() error { return w.checkpoints.Commit(ctx, c) })
+}
+
+// commit implements roundKeeper: everything that was taken is done.
+func (w *sweep) commit(ctx context.Context) error {
+	s := w.at
+	s.unsure = false
+	s.next = s.taken
+	s.Account = s.account()
+	if err := w.write(ctx, s); err != nil {
+		return err
+	}
+	w.tell(s)
+	return nil
+}
+
+// mark implements roundKeeper.
+func (w *sweep) mark(ctx context.Context, open bool) error {
+	w.at.Open = open
+	return w.write(ctx, w.at)
 }
 
 // errHeld says that the rules in force forbid an event's export for now.
@@ -230,7 +239,7 @@ func (w *sweep) send(ctx context.Context, s *stretch, m *consumer.Message, j jud
 			s.count(func(a *SweepAccount) { a.DeadLettered[string(j.Reason)]++ })
 			break
 		}
-		err = w.underway.give(func() error { return w.sink.Reject(ctx, w.record(s, m, j), rejection(j.Decision, j.why)) })
+		err = w.inFlight.give(func() error { return w.sink.Reject(ctx, w.record(s, m, j), rejection(j.Decision, j.why)) })
 	default:
 		err = w.put(ctx, s, m, j)
 	}
@@ -257,7 +266,7 @@ func (w *sweep) put(ctx context.Context, s *stretch, m *consumer.Message, j judg
 			return ctx.Err()
 		}
 	}
-	err := w.underway.give(func() error { return w.sink.Put(ctx, w.record(s, m, j)) })
+	err := w.inFlight.give(func() error { return w.sink.Put(ctx, w.record(s, m, j)) })
 	if err != nil {
 		w.leave()
 	}
@@ -301,5 +310,5 @@ func (d *swept) rest() {
 	if !d.rejected {
 		d.sweep.leave()
 	}
-	d.sweep.underway.Done()
+	d.sweep.inFlight.done()
 }

@@ -5,34 +5,36 @@ import (
 	"errors"
 
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink"
 	"kinesis-destination/transform"
 )
 
 // progressEvery is after how many events someone hears how far it is.
 const progressEvery = 256
 
-// run sweeps a stretch to its end. Should it end before, what was sent comes to
-// rest and is kept, if it does so soon; otherwise the next run begins with this
-// round again.
+// run sweeps a stretch to its end, or to that of the round in which it is cut off.
 func (w *sweep) run(ctx context.Context, s *stretch) error {
+	w.take(s)
 	w.tell(s)
 	for {
 		err := w.slice(ctx, s)
 		if err != nil && s.taken > s.next {
-			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-			defer cancel()
-			_ = w.endRound(stopping, s, s.taken)
+			w.cutOff(ctx)
 		}
 		if err != nil || s.Slice == s.Slices-1 {
 			return err
 		}
 		s.Slice++
 		s.next, s.taken, s.surveyed = s.From, s.From, s.From
-		if err := w.commit(ctx, s); err != nil {
+		if err := w.write(ctx, s); err != nil {
 			return err
 		}
 	}
+}
+
+// take has the rounds be those of a stretch.
+func (w *sweep) take(s *stretch) {
+	w.at = s
+	w.size, w.keep, w.marked = sweepRound, w, s.Open
 }
 
 // slice sweeps what is left of the slice at hand.
@@ -45,27 +47,25 @@ func (w *sweep) slice(ctx context.Context, s *stretch) error {
 			return err
 		}
 	}
-	inRound := 0
-	w.sent = map[keyHash]int64{}
 	rest := consumer.Range{Topic: s.topic, Partition: s.partition, From: s.next, To: s.To}
 	err := w.history.Read(ctx, rest, func(m *consumer.Message) error {
 		if err := w.event(ctx, s, m); err != nil {
 			return err
 		}
 		s.taken = m.Offset + 1
-		if inRound++; inRound%progressEvery == 0 {
+		if w.taken%progressEvery == 0 {
 			w.tell(s)
 		}
-		if inRound < sweepRound {
-			return nil
-		}
-		inRound = 0
-		return w.endRound(ctx, s, m.Offset+1)
+		return w.next(ctx)
 	})
-	if err == nil {
-		err = w.endRound(ctx, s, s.To)
+	if err != nil {
+		return err
 	}
-	return err
+	s.taken = s.To
+	if s.Slice == s.Slices-1 {
+		return w.finish(ctx)
+	}
+	return w.end(ctx)
 }
 
 // event takes one event of the range.
@@ -86,67 +86,27 @@ func (w *sweep) event(ctx context.Context, s *stretch, m *consumer.Message) erro
 		}
 		return w.send(ctx, s, m, j)
 	}
-	h := hashKey(j.PartitionKey)
-	if !s.newest.holds(h) {
+	id := identity{s.part, hashKey(j.PartitionKey)}
+	if !s.newest.holds(id.key) {
 		return nil
 	}
-	newest, superseded := s.newest.standing(h, m.Offset)
+	newest, superseded := s.newest.standing(id.key, m.Offset)
 	switch {
 	case newest && !superseded:
 		j = w.purpose.compose(m, j)
 	case s.unsure && (newest || s.Live < s.To): // it may have been sent, as the newest then, after what is newer
-		w.sent[h] = m.Offset
+		w.doubt(id, m.Offset)
+		w.tail.lookAgain(s.part, s.Live)
 		fallthrough
 	default:
 		j = filtered(ReasonSuperseded)
 	}
-	if j.Outcome == transform.Export {
-		if err := w.open(ctx, s); err != nil {
+	if j.Outcome == transform.Export && w.sink != nil {
+		if err := w.overtake(ctx, id, m.Offset); err != nil {
 			return err
 		}
-		w.sent[h] = m.Offset
 	}
 	return w.send(ctx, s, m, j)
-}
-
-// open notes, before the first put, that a round is under way: should the process
-// be killed amid it, the next one knows that what it finds superseded may have
-// been sent after what superseded it.
-func (w *sweep) open(ctx context.Context, s *stretch) error {
-	if s.Open {
-		return nil
-	}
-	s.Open = true
-	return w.commit(ctx, s)
-}
-
-// endRound awaits what is under way, repairs what live traffic overtook, and
-// has Kafka keep that everything before next is done.
-func (w *sweep) endRound(ctx context.Context, s *stretch, next int64) error {
-	if err := w.underway.rest(ctx); err != nil {
-		return err
-	}
-	if w.latestOnly && w.sink != nil && len(w.sent) > 0 {
-		if s.unsure {
-			s.seen = s.Live
-		}
-		if err := w.catchUp(ctx, s); err != nil {
-			return err
-		}
-	}
-	clear(w.sent)
-	s.unsure = false
-	s.next, s.taken = next, next
-	s.Account = s.account()
-	s.Open = s.Open && !s.ended()
-	if err := w.commit(ctx, s); err != nil {
-		return err
-	}
-	w.tell(s)
-	if w.roundEnds != nil {
-		return w.roundEnds(ctx)
-	}
-	return nil
 }
 
 // survey learns the newest event of each identity, from the checkpoint to the
@@ -171,8 +131,18 @@ func (w *sweep) survey(ctx context.Context, s *stretch) error {
 	}
 	s.Slices = s.newest.slices
 	s.surveyed = s.To
-	s.seen = s.To
-	_, err := w.look(ctx, s)
+	w.tail = &tail{
+		history: w.history, next: map[part]int64{s.part: s.To},
+		bounds: func(ctx context.Context, at []consumer.Progress) error {
+			return w.insistKafka(ctx, func() error { return w.history.Bounds(ctx, at) })
+		},
+		judge: func(ctx context.Context, m *consumer.Message, source transform.Source) (j judgment, err error) {
+			err = w.insist(ctx, func() (err error) { j, err = w.judge(ctx, m, source); return err })
+			return j, err
+		},
+		leaves: func(id identity, offset int64) { s.newest.leaves(id.key, offset) },
+	}
+	_, err := w.tail.look(ctx, nil)
 	return err
 }
 
@@ -217,59 +187,3 @@ func insist(ctx context.Context, try func() error, waiting func(error)) error {
 	}
 	return nil
 }
-
-// catchUp puts the newer events of identities that were sent in this round once
-// more, and again what came meanwhile, until nothing did.
-func (w *sweep) catchUp(ctx context.Context, s *stretch) error {
-	for {
-		newer, err := w.look(ctx, s)
-		if err != nil || len(newer) == 0 {
-			return err
-		}
-		for h, event := range newer {
-			w.sent[h] = event.Offset
-			if err := w.underway.give(func() error { return w.sink.Put(ctx, event.record((*overtaken)(w))) }); err != nil {
-				return err
-			}
-		}
-		if err := w.underway.rest(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// look reads on to the end as it is now. It returns the newest events that leave
-// of identities which were sent in this round.
-func (w *sweep) look(ctx context.Context, s *stretch) (map[keyHash]*newerEvent, error) {
-	at := []consumer.Progress{{Topic: s.topic, Partition: s.partition}}
-	if err := w.insistKafka(ctx, func() error { return w.history.Bounds(ctx, at) }); err != nil {
-		return nil, err
-	}
-	newer := map[keyHash]*newerEvent{}
-	tail := consumer.Range{Topic: s.topic, Partition: s.partition, From: max(s.seen, at[0].Start), To: at[0].End}
-	err := w.history.Read(ctx, tail, func(m *consumer.Message) error {
-		var j judgment
-		source := sourceIn(m)
-		if err := w.insist(ctx, func() (err error) { j, err = w.judge(ctx, m, source); return err }); err != nil || j.Outcome != transform.Export {
-			return err
-		}
-		h := hashKey(j.PartitionKey)
-		s.newest.leaves(h, m.Offset)
-		if older, ok := w.sent[h]; ok && older < m.Offset {
-			newer[h] = &newerEvent{originOf(m), j.PartitionKey, j.Data}
-		}
-		return nil
-	})
-	s.seen = max(s.seen, at[0].End)
-	return newer, err
-}
-
-// overtaken hears of a newer event that was put once more. Should the stream
-// refuse it, the live pipeline's own attempt is refused as well.
-type overtaken sweep
-
-// Done counts it.
-func (o *overtaken) Done(sink.Outcome, string) { o.caughtUp.Add(1); o.underway.Done() }
-
-// Withdrawn is for the live pipeline to deliver.
-func (o *overtaken) Withdrawn() { o.underway.Done() }
