@@ -262,8 +262,8 @@ var mutations = []mutation{
 		"known.beyond > 0", "false", destinationPkg, "TestLatestOnlySendsNothingOlder",
 	},
 	{
-		"what live traffic overtook is put once more", "cmd/internal/destination/sweepround.go",
-		"if older, ok := w.sent[h]; ok && older < m.Offset {", "if false {", destinationPkg, "TestWhatLiveTrafficOvertookIsPutOnceMore",
+		"what live traffic overtook is put once more", "cmd/internal/destination/tail.go",
+		"if older, ok := sent[id]; ok && older < m.Offset {", "if false {", destinationPkg, "TestWhatLiveTrafficOvertookIsPutOnceMore",
 	},
 	{
 		"a round that a kill cut off is repaired", "cmd/internal/destination/sweepround.go",
@@ -271,11 +271,11 @@ var mutations = []mutation{
 	},
 	{
 		"a redrive that a kill cut off is repaired", "cmd/internal/destination/redrive.go",
-		"\tr.doubt()\n", "", destinationPkg, "TestARedriveThatAKillCutOffIsRepairedByTheNext",
+		"\tr.doubtAll()\n", "", destinationPkg, "TestARedriveThatAKillCutOffIsRepairedByTheNext",
 	},
 	{
-		"a round is kept once everything of it is at rest", "cmd/internal/destination/sweepround.go",
-		"if err := w.underway.rest(ctx); err != nil {\n\t\treturn err\n\t}\n\tif w.latestOnly", "if w.latestOnly", destinationPkg, "TestContractReplay|TestContractDryRun",
+		"a round is kept once everything of it is at rest", "cmd/internal/destination/rounds.go",
+		"if err := r.inFlight.waitIdle(ctx); err != nil {\n\t\treturn err\n\t}\n\tif r.tail != nil", "if r.tail != nil", destinationPkg, "TestContractReplay|TestContractDryRun",
 	},
 	{
 		"a backfill waits for the live events that were there before", "cmd/internal/destination/backfill.go",

@@ -1,16 +1,19 @@
 package destination
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 	"time"
 
 	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
 	"kinesis-destination/transform"
 )
 
@@ -34,8 +37,8 @@ const (
 // is a newer state, that is exported: log cleaning may leave nothing else.
 type backfill struct {
 	sweep
-	destination *Destination
-	group       string // says which segments are known
+	o     BackfillOptions
+	group string // says which segments are known
 
 	confirmed int       // version of the rules that have no new segment
 	told      time.Time // when Kafka was last told which segments are known
@@ -46,38 +49,29 @@ type backfill struct {
 	status *BackfillStatus
 }
 
-// BackfillStatus is a backfill as /status shows it. It covers the partitions that
-// are assigned to the process.
-type BackfillStatus struct {
-	Segments   []string            `json:"segments"` // that were added
-	Began      time.Time           `json:"began"`    // in this process
-	Ended      time.Time           `json:"ended,omitzero"`
-	Waiting    string              `json:"waiting,omitempty"` // for what it waits
-	Partitions []BackfillPartition `json:"partitions"`
-	Account    SweepAccount        `json:"account"` // delivered: members that were exported
-	CaughtUp   int64               `json:"caughtUp"`
+// BackfillOptions are what a backfill takes of the destination that it belongs to.
+type BackfillOptions struct {
+	Source  consumer.Config
+	Dial    func(ctx context.Context, network, address string) (net.Conn, error) // nil: TCP
+	Decoder *schemas.Decoder
+	Rules   func() *ruleset // those in force
+	Stats   func() consumer.Stats
+	Sink    *sink.Sink
+	Parking *parking // nil: deadLetter.park is off
+	Logger  *slog.Logger
 }
 
-// BackfillPartition is how far a backfill is in one partition. Offsets count
-// twice, as they are read twice.
-type BackfillPartition struct {
-	Topic     string `json:"topic"`
-	Partition int    `json:"partition"`
-	Done      int64  `json:"done"`
-	Total     int64  `json:"total"`
-}
-
-func newBackfill(d *Destination, o Options) (*backfill, error) {
-	history, err := consumer.NewHistory(d.config.Source.Kafka, o.Dial)
+func newBackfill(o BackfillOptions) (*backfill, error) {
+	history, err := consumer.NewHistory(o.Source, o.Dial)
 	if err != nil {
 		return nil, err
 	}
-	b := &backfill{destination: d, group: d.config.Source.Kafka.Group + ".backfill", own: map[part]*stretch{}}
+	b := &backfill{o: o, group: o.Source.Group + ".backfill", own: map[part]*stretch{}}
 	b.sweep = sweep{
-		judging: judging{d.pipeline.decoder, d.pipeline.rules.Load}, purpose: b, latestOnly: true, history: history,
-		window: make(chan struct{}, backfillWindow), log: d.log, indexLimit: indexLimit,
+		judging: judging{o.Decoder, o.Rules}, purpose: b, latestOnly: true, history: history,
+		window: make(chan struct{}, backfillWindow), log: o.Logger, indexLimit: indexLimit,
 	}
-	b.sink, b.ended = d.sink, b.goOn
+	b.sink, b.ended = o.Sink, b.goOn
 	return b, nil
 }
 
@@ -114,7 +108,7 @@ func (b *backfill) wait(what string) {
 // step does what there is to do: nothing, as a rule.
 func (b *backfill) step(ctx context.Context) error {
 	rules := b.rules()
-	if !rules.activation.Backfill.NewSegments || !b.destination.consumer.Stats().Assigned {
+	if !rules.activation.Backfill.NewSegments || !b.o.Stats().Assigned {
 		return nil
 	}
 	if b.confirmed == rules.Version && time.Since(b.told) < keepFor {
@@ -167,7 +161,7 @@ func (b *backfill) members(ctx context.Context, rules *ruleset, wanted []string,
 		}
 	}
 	var late error
-	for _, p := range b.destination.consumer.Stats().Partitions {
+	for _, p := range b.o.Stats().Partitions {
 		at := part{p.Topic, p.Partition}
 		s := kept[at]
 		if s == nil {
@@ -238,8 +232,8 @@ func (b *backfill) pin(ctx context.Context, at part, since time.Duration) (*stre
 // partition sweeps one partition.
 func (b *backfill) partition(ctx context.Context, s *stretch) error {
 	b.wait("")
-	if parking := b.destination.pipeline.parking; parking != nil {
-		if err := parking.Refresh(ctx); err != nil {
+	if b.o.Parking != nil {
+		if err := b.o.Parking.Refresh(ctx); err != nil {
 			return err
 		}
 	}
@@ -263,7 +257,7 @@ func (b *backfill) goOn(context.Context) error {
 			return errBackfillChanged
 		}
 	}
-	for _, p := range b.destination.consumer.Stats().Partitions {
+	for _, p := range b.o.Stats().Partitions {
 		delete(own, part{p.Topic, p.Partition})
 	}
 	if len(own) > 0 {
@@ -316,29 +310,4 @@ func (b *backfill) compose(m *consumer.Message, j judgment) judgment {
 		return judgment{decision, j.event, why}
 	}
 	return filtered(transform.ReasonNotInMappedSegment)
-}
-
-// Status is how far the backfill is; nil: there was none since the start.
-func (b *backfill) Status() *BackfillStatus {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.snapshot()
-}
-
-// snapshot is Status; b.mu is held.
-func (b *backfill) snapshot() *BackfillStatus {
-	if b.status == nil {
-		return nil
-	}
-	s := *b.status
-	s.Partitions, s.Account, s.CaughtUp = []BackfillPartition{}, newSweepAccount(), b.caughtUp.Load()
-	for at, stretch := range b.own {
-		done, total := stretch.progress()
-		s.Partitions = append(s.Partitions, BackfillPartition{at.topic, at.partition, done, total})
-		s.Account.add(stretch.account())
-	}
-	slices.SortFunc(s.Partitions, func(x, y BackfillPartition) int {
-		return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Partition, y.Partition))
-	})
-	return &s
 }

@@ -127,6 +127,9 @@ func (c *Config) warn(log *slog.Logger) {
 	}
 }
 
+// File is where the configuration was read.
+func (c *Config) File() string { return c.origin.file }
+
 // problem is a mistake that only shows when the file is read already.
 func (c *Config) problem(path, message string) Problem {
 	return Problem{File: c.origin.file, Line: c.origin.line(path), Path: path, Message: message}

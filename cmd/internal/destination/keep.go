@@ -16,18 +16,18 @@ const (
 	keepLook = time.Minute
 )
 
-// keepLetters has Kafka keep which dead letters are settled, for as long as the
+// keepSettled has Kafka keep which dead letters are settled, for as long as the
 // destination runs: dropped ones would come back. One process does it, that of a
 // source's first partition.
-func (d *Destination) keepLetters(ctx context.Context) {
+func keepSettled(ctx context.Context, letters *consumer.History, group string, stats func() consumer.Stats) {
 	var told time.Time
 	every(ctx, keepLook, func() {
 		first := func(p consumer.PartitionStats) bool { return p.Partition == 0 }
-		if time.Since(told) < keepFor || !slices.ContainsFunc(d.consumer.Stats().Partitions, first) {
+		if time.Since(told) < keepFor || !slices.ContainsFunc(stats().Partitions, first) {
 			return
 		}
 		// Without a topic, or an answer, there is the next look.
-		checkpoints, err := d.letters.Checkpoints(ctx, letterGroup(&d.config, ""))
+		checkpoints, err := letters.Checkpoints(ctx, group)
 		if err == nil && checkpoints.Commit(ctx, checkpoints.All()...) == nil {
 			told = time.Now()
 		}

@@ -86,7 +86,7 @@ func (b *backfill) known(ctx context.Context) (*known, error) {
 			k.at = consumer.Checkpoint{Topic: parts[0].Topic, Partition: parts[0].Partition}
 		}
 	}
-	k.keeper = slices.ContainsFunc(b.destination.consumer.Stats().Partitions, func(p consumer.PartitionStats) bool {
+	k.keeper = slices.ContainsFunc(b.o.Stats().Partitions, func(p consumer.PartitionStats) bool {
 		return p.Topic == k.at.Topic && p.Partition == k.at.Partition
 	})
 	return k, nil

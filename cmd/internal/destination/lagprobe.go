@@ -48,20 +48,6 @@ func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 	})
 }
 
-// every calls f after each interval until ctx ends.
-func every(ctx context.Context, interval time.Duration, f func()) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			f()
-		}
-	}
-}
-
 // complete adds what was found to what the consumer knows.
 func (l *lagProbe) complete(s consumer.Stats) consumer.Stats {
 	l.mu.Lock()

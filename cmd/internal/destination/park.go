@@ -69,7 +69,7 @@ func (p *parking) Await(ctx context.Context, m *consumer.Message) error {
 			return ctx.Err()
 		}
 		p.holds.Set(key, sink.HoldDeadLetterTopic, err)
-		if err := rest(ctx, wait.NextBackOff()); err != nil {
+		if err := sleep(ctx, wait.NextBackOff()); err != nil {
 			return err
 		}
 	}

@@ -7,10 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/cenkalti/backoff/v4"
-	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
@@ -88,31 +84,13 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 	wait := newHoldBackoff()
 	for {
 		p.holds.Set(holdKey{"registry", m.Topic, m.Partition}, HoldRegistry, err)
-		if err := rest(ctx, wait.NextBackOff()); err != nil {
+		if err := sleep(ctx, wait.NextBackOff()); err != nil {
 			return event, err
 		}
 		event, err = p.decoder.Decode(ctx, m.Value)
 		if err == nil || schemas.IsMessageFault(err) {
 			return event, err
 		}
-	}
-}
-
-// newHoldBackoff paces the attempts during a hold.
-func newHoldBackoff() backoff.BackOff {
-	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
-		backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
-}
-
-// rest waits; an error says that ctx ended.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }
 
@@ -181,24 +159,6 @@ func (p *pipeline) record(ctx context.Context, m *consumer.Message, key string, 
 		Owner:        &delivery{p, m, reason},
 		Links:        p.links(ctx, m),
 	}
-}
-
-func originOf(m *consumer.Message) sink.Origin {
-	return sink.Origin{
-		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
-		Key: m.Key, Value: m.Value, Headers: headers(m.Headers),
-	}
-}
-
-func headers(from []consumer.Header) []kafka.Header {
-	if len(from) == 0 {
-		return nil
-	}
-	to := make([]kafka.Header, len(from))
-	for i, h := range from {
-		to[i] = kafka.Header{Key: h.Key, Value: h.Value}
-	}
-	return to
 }
 
 // delivery hears what became of a message that the sink took.

@@ -84,7 +84,7 @@ type replay struct {
 
 func newReplay(ctx context.Context, config *Config, o ReplayOptions) (*replay, error) {
 	if o.Segment != "" && !slices.ContainsFunc(config.Activation.Segments, func(s transform.Segment) bool { return s.ID == o.Segment }) {
-		return nil, config.unknownSegment(o.Segment)
+		return nil, unknownSegment(config, o.Segment)
 	}
 	j, err := newJudging(config)
 	if err != nil {
@@ -119,7 +119,7 @@ func newReplay(ctx context.Context, config *Config, o ReplayOptions) (*replay, e
 }
 
 // unknownSegment says which segments there are.
-func (c *Config) unknownSegment(id string) error {
+func unknownSegment(c *Config, id string) error {
 	var known []string
 	for _, s := range c.Activation.Segments {
 		known = append(known, s.ID)
@@ -206,7 +206,7 @@ func (r *replay) run(ctx context.Context) error {
 			}
 			defer p.letters.Close()
 			r.ended = func(ctx context.Context) error {
-				return r.insistKafka(ctx, func() error { return p.Refresh(ctx) })
+				return r.untilKafka(ctx, func() error { return p.Refresh(ctx) })
 			}
 			if err := r.ended(ctx); err != nil {
 				return err

@@ -43,7 +43,7 @@ func newRuleset(config *Config, version int) (*ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash, err := config.rulesHash()
+	hash, err := rulesHash(config)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func newRuleset(config *Config, version int) (*ruleset, error) {
 
 // rulesHash covers what may change without a restart, and no credentials: it is
 // shown to everyone who may see /status.
-func (c *Config) rulesHash() (string, error) {
+func rulesHash(c *Config) (string, error) {
 	hash := sha256.New()
 	encoder := yaml.NewEncoder(hash)
 	for _, block := range []any{c.Activation, c.Governance} {

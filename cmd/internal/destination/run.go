@@ -205,7 +205,7 @@ func (d *Destination) newBesides(o Options) (err error) {
 	if d.probe, err = newLagProbe(&d.config, o); err != nil {
 		return err
 	}
-	if d.backfill, err = newBackfill(d, o); err != nil {
+	if d.backfill, err = d.newBackfill(o); err != nil {
 		return err
 	}
 	if d.letters, err = consumer.NewHistory(d.config.letterTopic(), o.Dial); err != nil {
@@ -213,6 +213,14 @@ func (d *Destination) newBesides(o Options) (err error) {
 	}
 	d.atClose(func(context.Context) { d.letters.Close() })
 	return nil
+}
+
+func (d *Destination) newBackfill(o Options) (*backfill, error) {
+	p := d.pipeline
+	return newBackfill(BackfillOptions{
+		Source: d.config.Source.Kafka, Dial: o.Dial, Decoder: p.decoder, Rules: p.rules.Load,
+		Stats: d.consumer.Stats, Sink: d.sink, Parking: p.parking, Logger: d.log,
+	})
 }
 
 // registryClient makes a connection for each request, so that each finds the
@@ -245,7 +253,7 @@ func (d *Destination) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { d.probe.run(background, d.consumer.Stats) })
 	others.Go(func() { d.backfill.run(background) })
-	others.Go(func() { d.keepLetters(background) })
+	others.Go(func() { keepSettled(background, d.letters, letterGroup(&d.config, ""), d.consumer.Stats) })
 	if d.pipeline.parking != nil {
 		others.Go(func() { d.pipeline.parking.Run(background) })
 	}

@@ -31,15 +31,3 @@ func openSink(ctx context.Context, config *Config, log *slog.Logger) (s *sink.Si
 		transport.CloseIdleConnections()
 	}, nil
 }
-
-// logHold tells of a hold; an empty reason ends one.
-func logHold(log *slog.Logger, reason string, err error) {
-	if reason != "" {
-		log.Warn("held: retrying until the cause is gone", "reason", reason, "error", err)
-	}
-}
-
-// waitingForKafka tells that a command waits for the cluster.
-func waitingForKafka(log *slog.Logger) func(error) {
-	return func(err error) { log.Warn("waiting for Kafka", "error", err) }
-}

@@ -201,7 +201,7 @@ func (w *sweep) write(ctx context.Context, s *stretch) error {
 	if err != nil {
 		return fmt.Errorf("write a checkpoint: %w", err)
 	}
-	return w.insistKafka(ctx, func() error { return w.checkpoints.Commit(ctx, c) })
+	return w.untilKafka(ctx, func() error { return w.checkpoints.Commit(ctx, c) })
 }
 
 // commit implements roundKeeper: everything that was taken is done.

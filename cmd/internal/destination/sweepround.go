@@ -134,10 +134,10 @@ func (w *sweep) survey(ctx context.Context, s *stretch) error {
 	w.tail = &tail{
 		history: w.history, next: map[part]int64{s.part: s.To},
 		bounds: func(ctx context.Context, at []consumer.Progress) error {
-			return w.insistKafka(ctx, func() error { return w.history.Bounds(ctx, at) })
+			return w.untilKafka(ctx, func() error { return w.history.Bounds(ctx, at) })
 		},
 		judge: func(ctx context.Context, m *consumer.Message, source transform.Source) (j judgment, err error) {
-			err = w.insist(ctx, func() (err error) { j, err = w.judge(ctx, m, source); return err })
+			err = w.untilRegistry(ctx, func() (err error) { j, err = w.judge(ctx, m, source); return err })
 			return j, err
 		},
 		leaves: func(id identity, offset int64) { s.newest.leaves(id.key, offset) },
@@ -148,22 +148,22 @@ func (w *sweep) survey(ctx context.Context, s *stretch) error {
 
 // candidate asks the purpose, for as long as the registry cannot answer.
 func (w *sweep) candidate(ctx context.Context, m *consumer.Message) (j judgment, err error) {
-	err = w.insist(ctx, func() (err error) {
+	err = w.untilRegistry(ctx, func() (err error) {
 		j, err = w.purpose.candidate(ctx, m)
 		return err
 	})
 	return j, err
 }
 
-// insist tries until the registry answers.
-func (w *sweep) insist(ctx context.Context, try func() error) error {
-	return insist(ctx, try, func(err error) { logHold(w.log, HoldRegistry, err) })
+// untilRegistry tries until the registry answers.
+func (w *sweep) untilRegistry(ctx context.Context, try func() error) error {
+	return retryUntil(ctx, try, func(err error) { logHold(w.log, HoldRegistry, err) })
 }
 
-// insistKafka tries until Kafka answers, unless another process sweeps the same.
-func (w *sweep) insistKafka(ctx context.Context, try func() error) error {
+// untilKafka tries until Kafka answers, unless another process sweeps the same.
+func (w *sweep) untilKafka(ctx context.Context, try func() error) error {
 	var moved error
-	err := insist(ctx, func() error {
+	err := retryUntil(ctx, func() error {
 		err := try()
 		if errors.Is(err, consumer.ErrMoved) {
 			moved, err = err, nil
@@ -171,19 +171,4 @@ func (w *sweep) insistKafka(ctx context.Context, try func() error) error {
 		return err
 	}, waitingForKafka(w.log))
 	return errors.Join(moved, err)
-}
-
-// insist tries until it succeeds or ctx ends; waiting hears once why it has to.
-func insist(ctx context.Context, try func() error, waiting func(error)) error {
-	err := try()
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	waiting(err)
-	for wait := newHoldBackoff(); err != nil; err = try() {
-		if err := rest(ctx, wait.NextBackOff()); err != nil {
-			return err
-		}
-	}
-	return nil
 }
