@@ -75,9 +75,11 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 	return c
 }
 
-// stopWork has the worker take no further message; it is only called by the
-// goroutine that ends claims.
+// stopWork has the worker take no further message, and nothing begin beside it;
+// it is only called by the goroutine that ends claims.
 func (c *claim) stopWork() {
+	c.mu.Lock() // after this, pending only falls
+	defer c.mu.Unlock()
 	if !c.stopped() {
 		close(c.stop)
 	}

@@ -12,11 +12,10 @@ import (
 
 // lease is how much of it is left.
 func (s *Sink) lease(now time.Time) time.Duration {
-	until := s.opts.Lease()
-	if until.IsZero() {
+	if s.opts.Lease == nil {
 		return math.MaxInt64
 	}
-	return until.Sub(now)
+	return s.opts.Lease().Sub(now)
 }
 
 // deliver makes one call and settles what it brought.

@@ -60,8 +60,9 @@ type Options struct {
 
 	// Dial connects to AWS. Nil: the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Lease tells until when this process surely owns its partitions; the zero
-	// time, or a nil function, means for ever.
+	// Lease tells until when this process surely owns its partitions; a time that
+	// has passed, the zero time included: it owns none. Nil: there is no lease, as
+	// for a command that works beside the group.
 	Lease func() time.Time
 	// Hold hears of each change of the stream-wide hold: why deliveries stand
 	// still, and an empty reason when they work again. Calls do not overlap,
@@ -87,9 +88,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()
-	}
-	if o.Lease == nil {
-		o.Lease = func() time.Time { return time.Time{} }
 	}
 	if o.Hold == nil {
 		o.Hold = func(string, error) {}

@@ -56,6 +56,7 @@ type BackfillOptions struct {
 	Decoder *schemas.Decoder
 	Rules   func() *ruleset // those in force
 	Stats   func() consumer.Stats
+	Claim   func(topic string, partition int) (consumer.Claim, bool)
 	Sink    *sink.Sink
 	Parking *parking // nil: deadLetter.park is off
 	Logger  *slog.Logger
@@ -81,7 +82,7 @@ func (b *backfill) run(ctx context.Context) {
 	failing := ""
 	every(ctx, backfillInterval, func() {
 		err := b.step(ctx)
-		if ctx.Err() != nil || errors.Is(err, errBackfillChanged) || errors.Is(err, consumer.ErrMoved) {
+		if ctx.Err() != nil || errors.Is(err, errBackfillChanged) || errors.Is(err, errClaimEnded) || errors.Is(err, consumer.ErrMoved) {
 			return
 		}
 		words := ""
@@ -231,6 +232,11 @@ func (b *backfill) pin(ctx context.Context, at part, since time.Duration) (*stre
 
 // partition sweeps one partition.
 func (b *backfill) partition(ctx context.Context, s *stretch) error {
+	claim, ok := b.o.Claim(s.topic, s.partition)
+	if !ok {
+		return errBackfillChanged
+	}
+	s.claim = &claim
 	b.wait("")
 	if b.o.Parking != nil {
 		if err := b.o.Parking.Refresh(ctx); err != nil {

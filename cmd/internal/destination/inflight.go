@@ -2,18 +2,30 @@ package destination
 
 import (
 	"context"
+	"errors"
 	"sync"
+
+	"kinesis-destination/consumer"
 )
 
 // inFlight counts what a sink was given and has not told of.
 type inFlight struct {
-	mu   sync.Mutex
-	n    int
-	idle chan struct{} // closed when n is 0 again; nil: nobody waits
+	claim *consumer.Claim // under which it is sent; nil: none is needed
+
+	mu        sync.Mutex
+	n         int
+	idle      chan struct{} // closed when n is 0 again; nil: nobody waits
+	withdrawn bool          // something came back unsent
 }
+
+// errClaimEnded says that the partition is being given up.
+var errClaimEnded = errors.New("the partition is being given up")
 
 // give gives the sink one more; an error says that it did not take it.
 func (f *inFlight) give(put func() error) error {
+	if f.claim != nil && !f.claim.Begin() {
+		return errClaimEnded
+	}
 	f.mu.Lock()
 	f.n++
 	f.mu.Unlock()
@@ -26,6 +38,9 @@ func (f *inFlight) give(put func() error) error {
 
 // done takes one away that the sink has told of.
 func (f *inFlight) done() {
+	if f.claim != nil {
+		defer f.claim.End()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.n--
@@ -35,23 +50,43 @@ func (f *inFlight) done() {
 	}
 }
 
-// waitIdle waits until nothing is in flight. A wait that ctx has ended can be
-// begun again.
-func (f *inFlight) waitIdle(ctx context.Context) error {
+// giveBack takes one away that the sink gave back unsent.
+func (f *inFlight) giveBack() {
 	f.mu.Lock()
-	if f.n == 0 {
-		f.mu.Unlock()
-		return nil
-	}
-	if f.idle == nil {
-		f.idle = make(chan struct{})
-	}
-	idle := f.idle
+	f.withdrawn = true
 	f.mu.Unlock()
-	select {
-	case <-idle:
+	f.done()
+}
+
+// revoked is closed when nothing more may be sent; nil: that does not happen.
+func (f *inFlight) revoked() <-chan struct{} {
+	if f.claim == nil {
 		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	}
+	return f.claim.Revoked()
+}
+
+// waitIdle waits until nothing is in flight. A wait that ctx has ended can be
+// begun again. An error says that not everything is at rest.
+func (f *inFlight) waitIdle(ctx context.Context) error {
+	for {
+		f.mu.Lock()
+		n, withdrawn := f.n, f.withdrawn
+		if n > 0 && f.idle == nil {
+			f.idle = make(chan struct{})
+		}
+		idle := f.idle
+		f.mu.Unlock()
+		switch {
+		case n == 0 && withdrawn:
+			return errClaimEnded
+		case n == 0:
+			return nil
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }

@@ -119,7 +119,7 @@ func newRedrive(ctx context.Context, config *Config, o RedriveOptions) (_ *redri
 	if r.later, err = newLater(b); err != nil {
 		return nil, err
 	}
-	r.size, r.keep, r.tail = redriveRound, r, &r.later.tail
+	r.size, r.keep, r.tail, r.inFlight = redriveRound, r, &r.later.tail, new(inFlight)
 	b.history.Waiting, r.later.history.Waiting = waitingForKafka(o.Logger), waitingForKafka(o.Logger)
 	if err := r.readMark(ctx); err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ type rounds struct {
 	tail  *tail                           // nil: old states may follow newer ones
 	ended func(ctx context.Context) error // hears of each end; nil: nobody
 
-	inFlight inFlight
+	inFlight *inFlight
 	taken    int                // events of this round
 	marked   bool               // as Kafka has it
 	sent     map[identity]int64 // in this round: the newest event of each identity
@@ -135,7 +135,7 @@ func (r *rounds) catchUp(ctx context.Context) error {
 		}
 		for id, event := range newer {
 			r.sent[id] = event.Offset
-			if err := r.inFlight.give(func() error { return r.sink.Put(ctx, event.record((*overtaken)(r))) }); err != nil {
+			if err := r.inFlight.give(func() error { return r.sink.Put(ctx, event.record(&overtaken{r, r.inFlight}, r.inFlight.revoked())) }); err != nil {
 				return err
 			}
 		}
@@ -147,10 +147,13 @@ func (r *rounds) catchUp(ctx context.Context) error {
 
 // overtaken hears of a newer event that was put once more. Should the stream
 // refuse it, the live pipeline's own attempt is refused as well.
-type overtaken rounds
+type overtaken struct {
+	rounds   *rounds
+	inFlight *inFlight
+}
 
 // Done counts it.
-func (o *overtaken) Done(sink.Outcome, string) { o.caughtUp.Add(1); o.inFlight.done() }
+func (o *overtaken) Done(sink.Outcome, string) { o.rounds.caughtUp.Add(1); o.inFlight.done() }
 
 // Withdrawn is for the live pipeline to deliver.
 func (o *overtaken) Withdrawn() { o.inFlight.done() }

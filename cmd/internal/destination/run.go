@@ -219,7 +219,7 @@ func (d *Destination) newBackfill(o Options) (*backfill, error) {
 	p := d.pipeline
 	return newBackfill(BackfillOptions{
 		Source: d.config.Source.Kafka, Dial: o.Dial, Decoder: p.decoder, Rules: p.rules.Load,
-		Stats: d.consumer.Stats, Sink: d.sink, Parking: p.parking, Logger: d.log,
+		Stats: d.consumer.Stats, Claim: d.consumer.Claim, Sink: d.sink, Parking: p.parking, Logger: d.log,
 	})
 }
 

@@ -61,12 +61,13 @@ type purpose interface {
 // stretch is what is swept of one partition.
 type stretch struct {
 	part
-	next      int64        // everything before it is done, in this slice
-	surveyed  int64        // up to here the newest events are known
-	sweepNote              // as of the last round's end
-	taken     int64        // everything before it was sent, counted or passed by, in this round
-	newest    *newestIndex // nil: every event is to leave
-	unsure    bool         // an earlier process ended amid this round: what it sent is not known
+	next      int64           // everything before it is done, in this slice
+	surveyed  int64           // up to here the newest events are known
+	sweepNote                 // as of the last round's end
+	taken     int64           // everything before it was sent, counted or passed by, in this round
+	newest    *newestIndex    // nil: every event is to leave
+	claim     *consumer.Claim // under which it is sent; nil: none is needed
+	unsure    bool            // an earlier process ended amid this round: what it sent is not known
 
 	mu          sync.Mutex // guards what others than the sweep see
 	now         SweepAccount
@@ -281,13 +282,14 @@ func (w *sweep) leave() {
 }
 
 func (w *sweep) record(s *stretch, m *consumer.Message, j judgment) *sink.Record {
-	return &sink.Record{PartitionKey: j.PartitionKey, Data: j.Data, Origin: originOf(m), Owner: &swept{w, s, j.Outcome == transform.Reject}}
+	return &sink.Record{PartitionKey: j.PartitionKey, Data: j.Data, Origin: originOf(m), Revoked: w.inFlight.revoked(), Owner: &swept{w, s, w.inFlight, j.Outcome == transform.Reject}}
 }
 
 // swept hears what became of an event that the sink took.
 type swept struct {
 	sweep    *sweep
 	stretch  *stretch
+	inFlight *inFlight
 	rejected bool // it went to the dead-letter topic, outside of the window
 }
 
@@ -300,15 +302,18 @@ func (d *swept) Done(outcome sink.Outcome, reason string) {
 			a.DeadLettered[reason]++
 		}
 	})
-	d.rest()
+	d.leave()
+	d.inFlight.done()
 }
 
-// Withdrawn leaves the event for the next time: its round has not ended.
-func (d *swept) Withdrawn() { d.rest() }
+// Withdrawn leaves the event for the next time: its round does not end.
+func (d *swept) Withdrawn() {
+	d.leave()
+	d.inFlight.giveBack()
+}
 
-func (d *swept) rest() {
+func (d *swept) leave() {
 	if !d.rejected {
 		d.sweep.leave()
 	}
-	d.sweep.inFlight.done()
 }

@@ -33,7 +33,9 @@ func (w *sweep) run(ctx context.Context, s *stretch) error {
 
 // take has the rounds be those of a stretch.
 func (w *sweep) take(s *stretch) {
-	w.at = s
+	w.at, w.inFlight = s, &inFlight{claim: s.claim}
+	clear(w.sent)
+	w.taken = 0
 	w.size, w.keep, w.marked = sweepRound, w, s.Open
 }
 

@@ -86,6 +86,6 @@ type newerEvent struct {
 	data []byte
 }
 
-func (e *newerEvent) record(owner sink.Owner) *sink.Record {
-	return &sink.Record{PartitionKey: e.key, Data: e.data, Origin: e.Origin, Owner: owner}
+func (e *newerEvent) record(owner sink.Owner, revoked <-chan struct{}) *sink.Record {
+	return &sink.Record{PartitionKey: e.key, Data: e.data, Origin: e.Origin, Owner: owner, Revoked: revoked}
 }
