@@ -43,6 +43,7 @@ type site struct {
 	schemaID         int
 	real             bool                   // Kafka is
 	source           string                 // source.kafka, where it is not just the brokers and the topic
+	extra            string                 // further blocks of the file
 	ballast          int                    // bytes of a header that each event carries besides
 	log              logBuffer              // of processes that start began
 	dial             dialer                 // of a process that start begins; nil: TCP
@@ -181,7 +182,7 @@ activation:
   segments: [{id: %s}, {id: %s}]
   attributes: [person.email, loyalty.points]
 server: {listen: "127.0.0.1:0"}
-`, s.name, source, s.registry, s.name, s.stream, leads.HighPropensity, leads.Newsletter)
+`, s.name, source, s.registry, s.name, s.stream, leads.HighPropensity, leads.Newsletter) + s.extra
 }
 
 // start runs a destination in this process.
