@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"kinesis-destination/sink/embeddedkinesis"
+	"kinesis-destination/sink/kpl"
 )
 
 // piece is one document of a stored record.
@@ -25,7 +26,7 @@ type piece struct {
 // takeApart takes an aggregate apart with another library than the code under test
 // uses (which uses none). A plain record is its own only member.
 func takeApart(key string, data []byte) (members []piece, err error) {
-	body, ok := bytes.CutPrefix(data, magic[:])
+	body, ok := bytes.CutPrefix(data, kpl.Magic[:])
 	if !ok {
 		return []piece{{key, data}}, nil
 	}
@@ -98,12 +99,12 @@ func TestAggregateIsOfTheSizeThatWasPromisedAndUnpacks(t *testing.T) {
 			data := bytes.Repeat([]byte{byte(random.IntN(256))}, random.IntN(400))
 			c.entries = append(c.entries, entry{rec: &Record{PartitionKey: key, Data: data}})
 		}
-		n, a := c.run(limits{aggregate: aggregateBytes})
+		n, a := c.run(limits{aggregate: kpl.MaxBytes})
 		packed := appendAggregate(nil, []flight{{chain: c, head: c.entries[:n]}})
-		if len(packed)+len(key) != a.size || len(packed) > aggregateBytes {
+		if len(packed)+len(key) != a.size || len(packed) > kpl.MaxBytes {
 			t.Fatalf("%d bytes for %d members, said %d", len(packed)+len(key), n, a.size)
 		}
-		if n < len(c.entries) && len(packed)+memberSize(c.entries[n].rec) <= aggregateBytes {
+		if n < len(c.entries) && len(packed)+memberSize(c.entries[n].rec) <= kpl.MaxBytes {
 			t.Fatal("there was room for another")
 		}
 		members, err := takeApart(key, packed)
@@ -133,14 +134,14 @@ func TestKeysOfOneShardShareAggregatesOfThePromisedSize(t *testing.T) {
 			asked[shard] += bytes
 			return true, time.Time{}
 		}
-		batch := q.Batch(epoch, limits{records: 500, bytes: maxBatchBytes, record: defaultRecordBytes, aggregate: aggregateBytes, share: true}, may)
+		batch := q.Batch(epoch, limits{records: 500, bytes: maxBatchBytes, record: defaultRecordBytes, aggregate: kpl.MaxBytes, share: true}, may)
 		for rest := batch; len(rest) > 0; {
 			n := parcel(rest)
 			if entries(rest[:n]) == 1 {
 				packed += rest[0].head[0].rec.size()
 			} else {
 				data := appendAggregate(nil, rest[:n])
-				if len(data) > aggregateBytes {
+				if len(data) > kpl.MaxBytes {
 					t.Fatalf("an aggregate of %d bytes", len(data))
 				}
 				packed += len(data) + len(rest[0].key)

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/cenkalti/backoff/v4"
+
+	"kinesis-destination/sink/kpl"
 )
 
 // Stored is one document as it stands in the stream. The members of an aggregate
@@ -142,15 +144,15 @@ func (r *reader) tell(shard string, record types.Record) error {
 		Shard: shard, SequenceNumber: aws.ToString(record.SequenceNumber), PartitionKey: aws.ToString(record.PartitionKey),
 		Data: record.Data, Arrived: aws.ToTime(record.ApproximateArrivalTimestamp),
 	}
-	members, err := unpackAggregate(s.Data)
-	if errors.Is(err, errNoAggregate) {
+	members, err := kpl.Unpack(s.Data)
+	if errors.Is(err, kpl.ErrPlain) {
 		return r.each(s)
 	}
 	if err != nil {
 		return fmt.Errorf("take the aggregate at %s apart: %w", s.SequenceNumber, err)
 	}
 	for _, m := range members {
-		s.PartitionKey, s.Data = m.key, m.data
+		s.PartitionKey, s.Data = m.Key, m.Data
 		if err := r.each(s); err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"kinesis-destination/sink/kpl"
 )
 
 // Sink delivers records. Its methods are safe for concurrent use; the order of
@@ -79,7 +81,7 @@ func New(cfg Config, opts Options) (*Sink, error) {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
 	}
 	if cfg.Aggregation == AggregationKPL {
-		s.aggregate = aggregateBytes
+		s.aggregate = kpl.MaxBytes
 	}
 	s.start()
 	return s, nil

@@ -172,8 +172,8 @@ var mutations = []mutation{
 		"&& len(flights) > 1", "&& false", sinkPkg, "TestAggregateThatWentAstray",
 	},
 	{
-		"an aggregate is of the size that was promised", "sink/aggregate.go",
-		"2 + fieldSize(len(r.Data))) }", "1 + fieldSize(len(r.Data))) }", sinkPkg, "TestAggregateIsOfTheSize|TestKeysOfOneShard",
+		"an aggregate is of the size that was promised", "sink/kpl/kpl.go",
+		"fieldSize(2 + fieldSize(n)) }", "fieldSize(1 + fieldSize(n)) }", sinkPkg, "TestAggregateIsOfTheSize|TestKeysOfOneShard",
 	},
 
 	// Holds and dead letters.

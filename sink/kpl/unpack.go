@@ -1,4 +1,4 @@
-package sink
+package kpl
 
 import (
 	"bytes"
@@ -9,22 +9,22 @@ import (
 )
 
 var (
-	errNoAggregate = errors.New("a plain record")
-	errAggregate   = errors.New("it is not of the KPL's format, or its checksum is wrong")
+	// ErrPlain says that a record is no aggregate.
+	ErrPlain     = errors.New("a plain record")
+	errAggregate = errors.New("it is not of the KPL's format, or its checksum is wrong")
 )
 
-// member is one document of an aggregate.
-type member struct {
-	key  string
-	data []byte
+// Member is one document of an aggregate.
+type Member struct {
+	Key  string
+	Data []byte
 }
 
-// unpackAggregate takes an aggregate apart; see aggregate.go for its format. The
-// error is errNoAggregate for any other record.
-func unpackAggregate(data []byte) ([]member, error) {
-	body, ok := bytes.CutPrefix(data, magic[:])
+// Unpack takes an aggregate apart. The error is ErrPlain for any other record.
+func Unpack(data []byte) ([]Member, error) {
+	body, ok := bytes.CutPrefix(data, Magic[:])
 	if !ok {
-		return nil, errNoAggregate
+		return nil, ErrPlain
 	}
 	if len(body) < md5.Size {
 		return nil, errAggregate
@@ -34,7 +34,7 @@ func unpackAggregate(data []byte) ([]member, error) {
 		return nil, errAggregate
 	}
 	var keys []string
-	var members []member
+	var members []Member
 	for len(body) > 0 {
 		number, kind, n := protowire.ConsumeTag(body)
 		if n < 0 {
@@ -61,7 +61,7 @@ func unpackAggregate(data []byte) ([]member, error) {
 	return members, nil
 }
 
-func unpackMember(keys []string, field []byte) (m member, err error) {
+func unpackMember(keys []string, field []byte) (m Member, err error) {
 	index := uint64(len(keys))
 	for len(field) > 0 {
 		number, kind, n := protowire.ConsumeTag(field)
@@ -76,13 +76,13 @@ func unpackMember(keys []string, field []byte) (m member, err error) {
 		case number == 1 && kind == protowire.VarintType:
 			index, _ = protowire.ConsumeVarint(field)
 		case number == 3 && kind == protowire.BytesType:
-			m.data, _ = protowire.ConsumeBytes(field)
+			m.Data, _ = protowire.ConsumeBytes(field)
 		}
 		field = field[n:]
 	}
 	if index >= uint64(len(keys)) {
 		return m, errAggregate
 	}
-	m.key = keys[index]
+	m.Key = keys[index]
 	return m, nil
 }
