@@ -189,7 +189,7 @@ func (l *lane) throttled(c *chain, now time.Time) {
 func (l *lane) bury(f flight) {
 	e := f.head[0]
 	why := *e.dead
-	l.sink.letters.add(&letter{rec: e.rec, failure: why, at: time.Now(), done: func(outcome Outcome) {
+	l.sink.letters.add(newLetter(e.rec, why, func(outcome Outcome) {
 		l.mu.Lock()
 		l.leave(f.chain, outcome, why.Reason)
 		if outcome == DeadLettered && l.sink.parking != nil {
@@ -200,5 +200,5 @@ func (l *lane) bury(f flight) {
 		l.mu.Unlock()
 		l.tell(settled)
 		l.nudge()
-	}})
+	}))
 }

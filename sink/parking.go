@@ -115,12 +115,9 @@ func (p *Parking) holds(r *Record) bool {
 	return ok
 }
 
-// full says whether there is no room for the identities of some letters.
-func (p *Parking) full(pending []*letter) bool {
-	if p == nil || p.count.Load() < parkingLimit {
-		return false
-	}
-	return slices.ContainsFunc(pending, func(l *letter) bool { return l.rec.PartitionKey != "" && !p.holds(l.rec) })
+// full says whether there is no room for the identity of a letter.
+func (p *Parking) full(l *letter) bool {
+	return p != nil && p.count.Load() >= parkingLimit && l.rec.PartitionKey != "" && !p.holds(l.rec)
 }
 
 // letter parks the identity of a letter that was written.
