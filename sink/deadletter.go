@@ -74,9 +74,13 @@ func newLetters(opts Options, retry func(time.Time) *patience, holds *holds, par
 	}
 }
 
-// add queues a letter. Its done function is called once, with DeadLettered or,
-// if it is withdrawn, with no outcome.
+// add queues a letter. Its done function is called once: with DeadLettered; with
+// AtRest if there is to be none; or, if it is withdrawn, with no outcome.
 func (w *letters) add(l *letter) {
+	if l.rec.Origin.AtRest {
+		l.done(AtRest)
+		return
+	}
 	w.mu.Lock()
 	refused := w.closing || l.rec.revoked()
 	if !refused {

@@ -65,13 +65,20 @@ func isLetterHeader(name string) bool {
 	return false
 }
 
+// ParkedKeyBytes is the length of the value of HeaderParkedKey.
+const ParkedKeyBytes = len(hashKey{})
+
+// Bare is a header's name without what LetterName puts before it, once or often.
+func Bare(name string) string {
+	for strings.HasPrefix(name, sourcePrefix) {
+		name = name[len(sourcePrefix):]
+	}
+	return name
+}
+
 // LetterName is the name under which a header of the source stands in a letter.
 func LetterName(name string) string {
-	bare := name
-	for strings.HasPrefix(bare, sourcePrefix) {
-		bare = bare[len(sourcePrefix):]
-	}
-	if isLetterHeader(bare) {
+	if isLetterHeader(Bare(name)) {
 		return sourcePrefix + name
 	}
 	return name

@@ -48,7 +48,8 @@ type Place struct {
 	Offset    int64 `json:"offset"`
 }
 
-func newParking() *Parking { return &Parking{spots: make(map[spot]*Parked)} }
+// NewParking knows of no identity yet.
+func NewParking() *Parking { return &Parking{spots: make(map[spot]*Parked)} }
 
 // Note parks the identity of a dead letter: key is the value of its header
 // x-parked-key, topic and partition are those of its source. Other keys, and

@@ -41,6 +41,9 @@ type Origin struct {
 	Headers   []kafka.Header
 	// Omitted tells of a value that was too large to be read; nil: it is Value.
 	Omitted *Omitted
+	// AtRest says that the message is a dead letter itself, of a topic that keeps
+	// it: should it fail, no letter of it is written.
+	AtRest bool
 	// Redrives is how often the message was a dead letter and failed again.
 	Redrives int
 }
@@ -66,6 +69,8 @@ const (
 	Delivered
 	// DeadLettered: the dead-letter topic acknowledged it.
 	DeadLettered
+	// AtRest: it cannot be delivered, and stood on a dead-letter topic before.
+	AtRest
 )
 
 // String returns the outcome as users see it.
@@ -75,6 +80,8 @@ func (o Outcome) String() string {
 		return "delivered"
 	case DeadLettered:
 		return "dead_lettered"
+	case AtRest:
+		return "filtered"
 	}
 	return "none"
 }
@@ -89,6 +96,8 @@ const (
 	ReasonRejected            = "rejected"
 	ReasonRetriesExhausted    = "retries-exhausted"
 	ReasonParked              = "parked" // it follows an earlier dead letter of its identity
+	// ReasonLetterOfALetter is that of the outcome AtRest.
+	ReasonLetterOfALetter = "dead-letter-of-a-dead-letter"
 )
 
 // Failure says why a record goes to the dead-letter topic.

@@ -68,7 +68,7 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	s.stream.target.Store(&cfg.Stream)
 	s.stream.shards.Store(unmapped)
 	if opts.DeadLetter.Park {
-		s.parking = newParking()
+		s.parking = NewParking()
 		if err := parkMetrics(opts.Registerer, opts.Destination, s.parking); err != nil {
 			cancel()
 			return nil, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
 	"kinesis-destination/transform"
 )
 
@@ -92,7 +93,7 @@ func (b *backfill) run(ctx context.Context) {
 		}
 		words := ""
 		if err != nil {
-			words = err.Error()
+			words = sink.Brief(err.Error())
 		}
 		if err != nil && words != failing {
 			b.log.Warn("backfill: trying again", "error", err)

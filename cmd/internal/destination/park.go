@@ -131,8 +131,8 @@ func (p *parking) look(ctx context.Context) ([]consumer.Range, func(partition in
 }
 
 func (p *parking) note(m *consumer.Message) {
-	if l := parseLetter(m, p.destination); l != nil {
-		p.spots.Note(l.Origin.Topic, l.Origin.Partition, header(m, sink.HeaderParkedKey), sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
+	if l, _ := parseLetter(m, p.destination); l != nil {
+		p.spots.Note(l.Origin.Topic, l.Origin.Partition, l.parked, sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
 	}
 }
 

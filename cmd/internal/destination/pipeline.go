@@ -186,7 +186,7 @@ func (p *pipeline) record(ctx context.Context, m *consumer.Message, key string, 
 func originOf(m *consumer.Message) sink.Origin {
 	return sink.Origin{
 		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
-		Key: m.Key, Value: m.Value, Headers: headers(m.Headers),
+		Key: m.Key, Value: m.Value, Headers: headers(m.Headers), AtRest: deadAlready(m),
 	}
 }
 
@@ -210,12 +210,15 @@ type delivery struct {
 
 // Done settles the message.
 func (d *delivery) Done(outcome sink.Outcome, reason string) {
-	if outcome == sink.Delivered {
+	switch outcome {
+	case sink.Delivered:
 		d.pipeline.account.Delivered(d.message.Time)
 		d.pipeline.settle(d.message, Delivered, d.reason)
-		return
+	case sink.AtRest:
+		d.pipeline.settle(d.message, Filtered, reason)
+	default:
+		d.pipeline.settle(d.message, DeadLettered, reason)
 	}
-	d.pipeline.settle(d.message, DeadLettered, reason)
 }
 
 // Withdrawn gives the message back, to be read again by the partition's next owner.
