@@ -85,8 +85,7 @@ func together(all []validation) error {
 		}
 	}
 	err := destination.Together(configs)
-	var problems destination.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[destination.Problems](err); ok {
 		for i := range all {
 			for _, p := range problems {
 				if p.File == all[i].File && all[i].config != nil {

@@ -71,7 +71,7 @@ func metadataWithout(asked *kmsg.MetadataRequest, names []string, unknown string
 	answer.Brokers = append(answer.Brokers, broker)
 	for _, name := range names {
 		topic := kmsg.NewMetadataResponseTopic()
-		topic.Topic = kmsg.StringPtr(name)
+		topic.Topic = new(name)
 		if name == unknown {
 			topic.ErrorCode = kerr.UnknownTopicOrPartition.Code
 		} else {
