@@ -52,6 +52,9 @@ func (h *History) Ledger(ctx context.Context, group string, ranges []Range) (*Le
 // whether it is for nobody to settle. It answers whether the message is open.
 func (l *Ledger) Note(m *Message, foreign bool) (open bool) {
 	p := l.parts[topicPartition{m.Topic, m.Partition}]
+	if p == nil {
+		return !foreign // the partition was empty when the ledger was read
+	}
 	p.end = m.Offset + 1
 	for len(p.settled) > 0 && p.settled[0].to <= m.Offset {
 		p.settled = p.settled[1:]

@@ -68,7 +68,7 @@ func (p *peek) lookUp(ctx context.Context) error {
 		return err
 	}
 	if n := len(topics[0].Partitions); p.partition >= n {
-		return fmt.Errorf("topic %s has no partition %d: they are 0 to %d", p.topic, p.partition, n-1)
+		return fmt.Errorf("%w: topic %s has no partition %d: they are 0 to %d", ErrNoMessage, p.topic, p.partition, n-1)
 	}
 	return nil
 }

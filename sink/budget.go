@@ -64,6 +64,45 @@ func (b *budget) release(records, bytes int) {
 	}
 }
 
+// rooms are budgets by source partition: where the letters of one cannot be
+// written, the rejected records of the others go on. What they hold is counted by
+// whoever handed the messages out.
+type rooms struct {
+	mu  sync.Mutex
+	all map[sourcePartition]*budget
+}
+
+type sourcePartition struct {
+	topic     string
+	partition int
+}
+
+func (r *rooms) of(o *Origin) *budget {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := sourcePartition{o.Topic, o.Partition}
+	b := r.all[at]
+	if b == nil {
+		if r.all == nil {
+			r.all = map[sourcePartition]*budget{}
+		}
+		b = &budget{maxRecords: directRecords, maxBytes: directBytes}
+		r.all[at] = b
+	}
+	return b
+}
+
+func (r *rooms) used() (records, bytes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, b := range r.all {
+		n, size := b.used()
+		records += n
+		bytes += size
+	}
+	return records, bytes
+}
+
 func (b *budget) used() (records, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -107,6 +107,20 @@ func checkLetters(ctx context.Context, opts Options) error {
 	return nil
 }
 
+// LetterLimits are the max.message.bytes of the dead-letter topic, and the largest
+// of the source topics; 0: it is not there, or the user may not ask.
+func LetterLimits(ctx context.Context, opts Options) (letters, source int) {
+	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
+	defer cancel()
+	topic := letterTopic{client: newKafkaClient(opts), opts: opts, sources: make(map[string]int)}
+	if _, err := topic.count(ctx, opts.DeadLetter.Topic); err != nil || len(opts.SourceTopics) == 0 {
+		return 0, 0
+	}
+	letters, _ = topic.largest(ctx, []string{opts.DeadLetter.Topic})
+	source, _ = topic.largest(ctx, opts.SourceTopics)
+	return letters, source
+}
+
 // newKafkaClient reaches the cluster of the dead-letter topic.
 func newKafkaClient(opts Options) *kafka.Client {
 	return &kafka.Client{Addr: kafka.TCP(opts.Brokers...), Transport: opts.KafkaTransport}

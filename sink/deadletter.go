@@ -3,24 +3,21 @@ package sink
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/compress"
 	"github.com/segmentio/kafka-go/protocol"
 	"golang.org/x/sync/errgroup"
 )
 
 const (
-	// directRecords and directBytes bound the rejected records that no lane counts.
+	// directRecords and directBytes bound the rejected records of a source
+	// partition that no lane counts.
 	directRecords = 1000
 	directBytes   = 8 << 20
-	// letterBatch is below the default max.message.bytes of a broker, 1,048,588.
-	letterBatch = 512 << 10
-	// produceTimeout bounds how long a withdrawal waits for a write.
-	produceTimeout = 7 * time.Second
 	// leaderDelay is how long the choice of a leader may take, and the client to
 	// hear of it, before it is a hold.
 	leaderDelay = 10 * time.Second
@@ -30,22 +27,37 @@ const (
 
 // letters writes dead letters, and waits for all in-sync replicas. Letters of
 // one partition stay in order. A topic that cannot be written is a hold: every
-// letter stays until it can. kafka-go has no idempotent producer, so a letter
-// may repeat after an answer that never came; its origin headers tell.
+// letter stays until it can; those of other partitions go on. kafka-go has no
+// idempotent producer, so a letter may repeat after an answer that never came; its
+// origin headers tell.
 type letters struct {
 	opts    Options
 	client  *kafka.Client
 	retry   func(now time.Time) *patience
 	holds   *holds
-	direct  budget
+	direct  rooms
 	parking *Parking
-	topic   letterTopic // owned by the goroutine
+	topic   letterTopic      // owned by the goroutine, as failing
+	failing map[int]*failing // partitions whose letters wait; everywhere: all
 	wake    chan struct{}
 
 	mu      sync.Mutex
 	pending []*letter // guarded by mu, as all below
 	writing int
 	closing bool
+}
+
+// everywhere stands for all partitions of the dead-letter topic.
+const everywhere = -1
+
+// failing is why letters wait, and until when they are not tried again.
+type failing struct {
+	since    time.Time
+	patience *patience
+	until    time.Time
+	held     bool // it has counted as a hold
+	reason   string
+	err      error
 }
 
 func newLetters(opts Options, retry func(time.Time) *patience, holds *holds, parking *Parking) *letters {
@@ -56,15 +68,19 @@ func newLetters(opts Options, retry func(time.Time) *patience, holds *holds, par
 		retry:   retry,
 		holds:   holds,
 		parking: parking,
-		direct:  budget{maxRecords: directRecords, maxBytes: directBytes},
 		topic:   letterTopic{client: client, opts: opts},
+		failing: map[int]*failing{},
 		wake:    make(chan struct{}, 1),
 	}
 }
 
-// add queues a letter. Its done function is called once, with DeadLettered or,
-// if it is withdrawn, with no outcome.
+// add queues a letter. Its done function is called once: with DeadLettered; with
+// AtRest if there is to be none; or, if it is withdrawn, with no outcome.
 func (w *letters) add(l *letter) {
+	if l.rec.Origin.AtRest {
+		l.done(AtRest)
+		return
+	}
 	w.mu.Lock()
 	refused := w.closing || l.rec.revoked()
 	if !refused {
@@ -93,6 +109,11 @@ func (w *letters) waiting() int {
 
 // withdraw gives back what is not being written.
 func (w *letters) withdraw(gone func(*Record) bool) {
+	w.giveBack(gone)
+	w.nudge() // a hold may have ended with them
+}
+
+func (w *letters) giveBack(gone func(*Record) bool) {
 	w.mu.Lock()
 	var kept, taken []*letter
 	for _, l := range w.pending {
@@ -107,7 +128,6 @@ func (w *letters) withdraw(gone func(*Record) bool) {
 	for _, l := range taken {
 		l.done(0)
 	}
-	w.nudge()
 }
 
 // close lets the goroutine end after the write that is under way, and gives
@@ -120,8 +140,6 @@ func (w *letters) close() {
 }
 
 func (w *letters) run(ctx context.Context) {
-	var patience *patience
-	failing := time.Time{} // since when no round succeeded; zero: the last one did
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -129,34 +147,72 @@ func (w *letters) run(ctx context.Context) {
 		if end {
 			return
 		}
-		if first != nil {
-			reason, err := w.round(ctx, first)
-			now := time.Now()
-			if failing.IsZero() {
-				failing = now
-			}
-			if !settlesSoon(err) || now.Sub(failing) >= leaderDelay {
-				w.holds.Set(fromDeadLetter, reason, err)
-			}
-			if err == nil {
-				patience, failing = nil, time.Time{}
-				continue
-			}
-			if patience == nil {
-				patience = w.retry(now)
-			}
-			delay, _ := patience.Next(now)
-			if !w.rest(ctx, timer, now.Add(delay)) {
-				return
-			}
-			continue
+		w.round(ctx, first)
+		w.tell()
+		timer.Stop()
+		if len(w.failing) > 0 {
+			next := slices.MinFunc(slices.Collect(maps.Values(w.failing)), func(a, b *failing) int { return a.until.Compare(b.until) })
+			timer.Reset(time.Until(next.until))
 		}
 		select {
+		case <-timer.C:
 		case <-w.wake:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// first returns the oldest letter, if any, and whether the writer is to end.
+func (w *letters) first() (l *letter, end bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.pending) > 0 {
+		l = w.pending[0]
+	}
+	return l, w.closing
+}
+
+// round writes what is pending, but for what is to rest.
+func (w *letters) round(ctx context.Context, first *letter) {
+	if first == nil {
+		clear(w.failing)
+		return
+	}
+	if f := w.failing[everywhere]; f != nil && time.Now().Before(f.until) {
+		return
+	}
+	// The topic is looked up before anything is taken: meanwhile all can be withdrawn.
+	if err := w.topic.ensure(ctx, first.rec.Origin.Topic); err != nil {
+		w.fail(everywhere, HoldDeadLetterTopic, err)
+		return
+	}
+	delete(w.failing, everywhere)
+	w.write(ctx, w.takeAll())
+}
+
+// fail has the letters of a partition rest.
+func (w *letters) fail(partition int, reason string, err error) {
+	now := time.Now()
+	f := w.failing[partition]
+	if f == nil {
+		f = &failing{since: now, patience: w.retry(now)}
+		w.failing[partition] = f
+	}
+	delay, _ := f.patience.Next(now)
+	f.until, f.reason, f.err = now.Add(delay), reason, err
+	f.held = f.held || !settlesSoon(err) || now.Sub(f.since) >= leaderDelay
+}
+
+// tell says what holds letters, of the first partition for which that is so.
+func (w *letters) tell() {
+	for _, partition := range slices.Sorted(maps.Keys(w.failing)) {
+		if f := w.failing[partition]; f.held {
+			w.holds.Set(fromDeadLetter, f.reason, f.err)
+			return
+		}
+	}
+	w.holds.Set(fromDeadLetter, "", nil)
 }
 
 // settlesSoon tells of a partition whose leader is being chosen, as right after
@@ -173,53 +229,6 @@ func settlesSoon(err error) bool {
 	return false
 }
 
-// round writes what is pending. An error comes with the reason of the hold.
-func (w *letters) round(ctx context.Context, first *letter) (reason string, err error) {
-	// The topic is looked up before anything is taken: meanwhile all can be withdrawn.
-	if err := w.topic.ensure(ctx, first.rec.Origin.Topic); err != nil {
-		return HoldDeadLetterTopic, err
-	}
-	batch := w.takeAll()
-	if w.parking.full(batch) {
-		w.putBack(batch, func(*letter) bool { return true })
-		return HoldParkingFull, errParkingFull
-	}
-	if err := w.write(ctx, batch); err != nil {
-		return HoldDeadLetterTopic, err
-	}
-	return "", nil
-}
-
-// rest waits for the next attempt. It reports false when there is to be none.
-func (w *letters) rest(ctx context.Context, timer *time.Timer, until time.Time) bool {
-	timer.Reset(time.Until(until))
-	for {
-		select {
-		case <-timer.C:
-			return true
-		case <-ctx.Done():
-			return false
-		case <-w.wake:
-			w.mu.Lock()
-			end := w.closing
-			w.mu.Unlock()
-			if end {
-				return false
-			}
-		}
-	}
-}
-
-// first returns the oldest letter, if any, and whether the writer is to end.
-func (w *letters) first() (l *letter, end bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.pending) > 0 {
-		l = w.pending[0]
-	}
-	return l, w.closing
-}
-
 func (w *letters) takeAll() []*letter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -228,40 +237,61 @@ func (w *letters) takeAll() []*letter {
 	return batch
 }
 
-// write produces a batch, partition by partition. What could not be written is
-// pending again, before anything newer.
-func (w *letters) write(ctx context.Context, batch []*letter) error {
+// write produces a batch, partition by partition. What could not be written, or
+// belongs to a partition that is to rest, is pending again, before anything newer.
+func (w *letters) write(ctx context.Context, batch []*letter) {
+	now := time.Now()
 	parts := make(map[int][]*letter)
 	for _, l := range batch {
 		p := l.partition(w.topic.source(ctx, l.rec.Origin.Topic), w.topic.partitions)
 		parts[p] = append(parts[p], l)
 	}
-	var failed sync.Map // *letter → unwritten
+	maps.DeleteFunc(w.failing, func(p int, _ *failing) bool { return parts[p] == nil })
+	var mu sync.Mutex
+	left := map[*letter]bool{}
+	outcomes := map[int]outcome{}
 	group := errgroup.Group{}
 	group.SetLimit(produceParallel)
 	for p, run := range parts {
+		if f := w.failing[p]; f != nil && now.Before(f.until) {
+			mu.Lock()
+			keep(left, run)
+			mu.Unlock()
+			continue
+		}
 		group.Go(func() error {
-			rest, err := w.produce(ctx, p, run)
-			for _, l := range rest {
-				failed.Store(l, true)
-			}
-			return err
+			o := w.produce(ctx, p, run)
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[p] = o
+			keep(left, o.rest)
+			return nil
 		})
 	}
-	err := group.Wait()
-	if err != nil {
+	_ = group.Wait() // each partition has an outcome of its own
+	for p, o := range outcomes {
+		if o.err == nil {
+			delete(w.failing, p)
+			continue
+		}
+		w.fail(p, o.reason, o.err)
 		w.topic.forget()
 	}
-	w.putBack(batch, func(l *letter) bool { _, ok := failed.Load(l); return ok })
-	return err
+	w.putBack(batch, left)
 }
 
-// putBack makes pending again what failed, and gives back what was withdrawn
+func keep(left map[*letter]bool, run []*letter) {
+	for _, l := range run {
+		left[l] = true
+	}
+}
+
+// putBack makes pending again what is left, and gives back what was withdrawn
 // meanwhile.
-func (w *letters) putBack(batch []*letter, failed func(*letter) bool) {
+func (w *letters) putBack(batch []*letter, left map[*letter]bool) {
 	var kept []*letter
 	for _, l := range batch {
-		if failed(l) {
+		if left[l] {
 			kept = append(kept, l)
 		}
 	}
@@ -270,56 +300,5 @@ func (w *letters) putBack(batch []*letter, failed func(*letter) bool) {
 	w.writing = 0
 	closing := w.closing
 	w.mu.Unlock()
-	w.withdraw(func(r *Record) bool { return closing || r.revoked() })
-}
-
-// produce writes letters of one partition in order, and returns those that it
-// could not write.
-func (w *letters) produce(ctx context.Context, partition int, run []*letter) ([]*letter, error) {
-	limit, codec := letterBatch, compress.None
-	for len(run) > 0 {
-		n, bytes := 0, 0
-		for n < len(run) && (n == 0 || bytes+run[n].size() <= limit) {
-			bytes += run[n].size()
-			n++
-		}
-		base, err := w.produceOnce(ctx, partition, run[:n], codec)
-		switch {
-		case err == nil:
-			for i, l := range run[:n] {
-				w.parking.letter(l, Place{partition, base + int64(i)})
-				l.done(DeadLettered)
-			}
-			run = run[n:]
-			limit, codec = letterBatch, compress.None
-		case errors.Is(err, kafka.MessageSizeTooLarge) && n > 1:
-			limit = bytes / 2
-		case errors.Is(err, kafka.MessageSizeTooLarge) && codec == compress.None:
-			codec = compress.Zstd // the source batch may have been compressed too
-		default:
-			return run, fmt.Errorf("write to the dead-letter topic: %w", err)
-		}
-	}
-	return nil, nil
-}
-
-func (w *letters) produceOnce(ctx context.Context, partition int, run []*letter, codec compress.Compression) (base int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
-	defer cancel()
-	now := time.Now()
-	records := make([]kafka.Record, len(run))
-	for i, l := range run {
-		records[i] = l.message(w.opts.Destination, w.opts.Group, now, w.parking != nil)
-	}
-	res, err := w.client.Produce(ctx, &kafka.ProduceRequest{
-		Topic:        w.opts.DeadLetter.Topic,
-		Partition:    partition,
-		RequiredAcks: kafka.RequireAll,
-		Records:      kafka.NewRecordReader(records...),
-		Compression:  codec,
-	})
-	if err != nil {
-		return 0, err
-	}
-	return res.BaseOffset, lacking(res.Error, "WRITE", w.opts.DeadLetter.Topic)
+	w.giveBack(func(r *Record) bool { return closing || r.revoked() })
 }

@@ -99,7 +99,7 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 	s.metrics.putRecords.WithLabelValues(result).Inc()
 	l.endSpan(result, why, failed)
 	if held.action == hold {
-		s.held(now, held.reason, errEntryHeld)
+		s.held(now, l.probe, held.reason, errEntryHeld)
 		return
 	}
 	s.accepted.Store(s.accepted.Load() || failed < parcels(batch))
@@ -188,9 +188,9 @@ func (l *lane) failed(batch []flight, now time.Time, err error) {
 	l.tell(settled)
 	switch {
 	case v.action == hold:
-		s.held(now, v.reason, shown)
+		s.held(now, l.probe, v.reason, shown)
 	case !v.reached:
-		s.unanswered(now, shown)
+		s.unanswered(now, l.probe, shown)
 	default:
 		s.opened()
 	}

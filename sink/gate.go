@@ -17,35 +17,43 @@ type gate struct {
 	mu       sync.Mutex
 	patience *patience // nil: open
 	until    time.Time // no probe before
-	probing  bool
+	probing  probe     // the one under way
+	last     probe
 	failing  time.Time // since when no call was answered; zero: the last one was
 }
 
+// probe is one call through the closed gate. The zero value is a call that was
+// let in while the gate stood open: what becomes of it says nothing of a probe.
+type probe uint64
+
 // Enter asks to make a call. Otherwise it says when to ask again; zero: when
 // the gate is opened or the probe returns.
-func (g *gate) Enter(now time.Time) (ok bool, at time.Time) {
+func (g *gate) Enter(now time.Time) (ok bool, as probe, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
 	case g.patience == nil:
-		return true, time.Time{}
-	case g.probing:
-		return false, time.Time{}
+		return true, 0, time.Time{}
+	case g.probing != 0:
+		return false, 0, time.Time{}
 	case now.Before(g.until):
-		return false, g.until
+		return false, 0, g.until
 	}
-	g.probing = true
-	return true, time.Time{}
+	g.last++
+	g.probing = g.last
+	return true, g.probing, time.Time{}
 }
 
 // Abstain takes back an Enter that led to no call. It reports whether lanes
 // may be waiting for the probe that was not made.
-func (g *gate) Abstain() (changed bool) {
+func (g *gate) Abstain(as probe) (changed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	changed = g.probing
-	g.probing = false
-	return changed
+	if as == 0 || as != g.probing {
+		return false
+	}
+	g.probing = 0
+	return true
 }
 
 // Answered notes a call after which others are welcome. It reports whether the
@@ -54,20 +62,20 @@ func (g *gate) Answered() (opened bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	opened = g.patience != nil
-	g.patience, g.probing, g.failing = nil, false, time.Time{}
+	g.patience, g.probing, g.failing = nil, 0, time.Time{}
 	return opened
 }
 
 // Held notes a call that was refused for a stream-wide cause.
-func (g *gate) Held(now time.Time) {
+func (g *gate) Held(now time.Time, as probe) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.shut(now)
+	g.shut(now, as)
 }
 
 // Failed notes a call without an answer. It reports whether that has been so
 // for long enough to count as a hold.
-func (g *gate) Failed(now time.Time) (held bool) {
+func (g *gate) Failed(now time.Time, as probe) (held bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.failing.IsZero() {
@@ -76,20 +84,20 @@ func (g *gate) Failed(now time.Time) (held bool) {
 	if g.patience == nil && now.Sub(g.failing) < suspectAfter {
 		return false
 	}
-	g.shut(now)
+	g.shut(now, as)
 	return true
 }
 
 // shut closes the gate or, after the probe, keeps it closed for longer. Calls
 // that were under way when it closed change nothing.
-func (g *gate) shut(now time.Time) {
+func (g *gate) shut(now time.Time, as probe) {
 	switch {
 	case g.patience == nil:
 		g.patience = g.retry(now)
-	case !g.probing:
+	case as == 0 || as != g.probing:
 		return
 	}
-	g.probing = false
+	g.probing = 0
 	delay, _ := g.patience.Next(now)
 	g.until = now.Add(delay)
 }

@@ -30,15 +30,15 @@ func (s *Sink) opened() {
 }
 
 // held notes a call that was refused for a stream-wide cause.
-func (s *Sink) held(now time.Time, reason string, err error) {
-	s.gate.Held(now)
+func (s *Sink) held(now time.Time, as probe, reason string, err error) {
+	s.gate.Held(now, as)
 	s.holds.Set(fromPut, reason, err)
 	s.nudgeAll()
 }
 
 // unanswered notes a call without an answer.
-func (s *Sink) unanswered(now time.Time, err error) {
-	if s.gate.Failed(now) {
+func (s *Sink) unanswered(now time.Time, as probe, err error) {
+	if s.gate.Failed(now, as) {
 		s.holds.Set(fromPut, HoldUnavailable, err)
 		s.nudgeAll()
 	}

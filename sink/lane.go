@@ -29,6 +29,7 @@ type lane struct {
 	// Owned by the goroutine.
 	patience  *patience // of calls; nil after one that was answered
 	notBefore time.Time
+	probe     probe // what the gate let the last call in as
 	body      []byte
 	packed    []byte
 	span      trace.Span // of the call that is made; nil: it is not traced
@@ -120,7 +121,7 @@ func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
 	if may, at = l.mayCall(now); may {
 		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate, share: l.mayShare()}
 		batch = l.queue.Batch(now, lim, l.mayPut)
-		if len(batch) == 0 && l.sink.gate.Abstain() {
+		if len(batch) == 0 && l.sink.gate.Abstain(l.probe) {
 			defer l.sink.nudgeAll()
 		}
 		doomed = append(doomed, l.queue.Doomed()...)
@@ -148,7 +149,8 @@ func (l *lane) mayCall(now time.Time) (may bool, at time.Time) {
 	if left := l.sink.lease(now); left < leaseMargin+minLease {
 		return false, now.Add(leasePoll)
 	}
-	return l.sink.gate.Enter(now)
+	may, l.probe, at = l.sink.gate.Enter(now)
+	return may, at
 }
 
 // mayPut asks a shard's bucket for room.
@@ -187,7 +189,7 @@ func (l *lane) throttled(c *chain, now time.Time) {
 func (l *lane) bury(f flight) {
 	e := f.head[0]
 	why := *e.dead
-	l.sink.letters.add(&letter{rec: e.rec, failure: why, at: time.Now(), done: func(outcome Outcome) {
+	l.sink.letters.add(newLetter(e.rec, why, func(outcome Outcome) {
 		l.mu.Lock()
 		l.leave(f.chain, outcome, why.Reason)
 		if outcome == DeadLettered && l.sink.parking != nil {
@@ -198,5 +200,5 @@ func (l *lane) bury(f flight) {
 		l.mu.Unlock()
 		l.tell(settled)
 		l.nudge()
-	}})
+	}))
 }

@@ -1,8 +1,11 @@
 package sink
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -14,6 +17,11 @@ type letter struct {
 	failure Failure
 	at      time.Time // when it failed
 	done    func(Outcome)
+}
+
+func newLetter(r *Record, f Failure, done func(Outcome)) *letter {
+	f.Message = Brief(f.Message)
+	return &letter{rec: r, failure: f, at: time.Now(), done: done}
 }
 
 // Headers of a dead letter. Those with the prefix kafka_dlt are Spring's, which
@@ -34,16 +42,108 @@ const (
 	// HeaderParkedKey is the MD5 of the partition key, with deadLetter.park: what
 	// an identity is known by after a restart.
 	HeaderParkedKey = "x-parked-key"
+	// HeaderRedrives counts how often a letter was redriven and failed again.
+	HeaderRedrives = "x-redrives"
+	// What was left out of a letter because it is too large: of value and key
+	// length and SHA-256, as Omitted writes them; how many headers.
+	HeaderValueOmitted   = "x-value-omitted"
+	HeaderKeyOmitted     = "x-key-omitted"
+	HeaderHeadersOmitted = "x-headers-omitted"
+)
+
+// sourcePrefix is put before the name of a source's header that has the name of
+// one of a letter's own, so that only those that this program wrote are believed.
+const sourcePrefix = "x-source-"
+
+func isLetterHeader(name string) bool {
+	switch name {
+	case HeaderTopic, HeaderPartition, HeaderOffset, HeaderTimestamp, HeaderGroup, HeaderMessage,
+		HeaderDestination, HeaderStage, HeaderReason, HeaderAttempts, HeaderFailedAt, HeaderParkedKey, HeaderRedrives,
+		HeaderValueOmitted, HeaderKeyOmitted, HeaderHeadersOmitted:
+		return true
+	}
+	return false
+}
+
+// ParkedKeyBytes is the length of the value of HeaderParkedKey.
+const ParkedKeyBytes = len(hashKey{})
+
+// Bare is a header's name without what LetterName puts before it, once or often.
+func Bare(name string) string {
+	for strings.HasPrefix(name, sourcePrefix) {
+		name = name[len(sourcePrefix):]
+	}
+	return name
+}
+
+// LetterName is the name under which a header of the source stands in a letter.
+func LetterName(name string) string {
+	if isLetterHeader(Bare(name)) {
+		return sourcePrefix + name
+	}
+	return name
+}
+
+// SourceName is the name that a header of a letter had at the source; false: it
+// is the letter's own.
+func SourceName(name string) (string, bool) {
+	if isLetterHeader(name) {
+		return "", false
+	}
+	if bare, ok := strings.CutPrefix(name, sourcePrefix); ok && LetterName(bare) == name {
+		return bare, true
+	}
+	return name, true
+}
+
+// Omitted is what is known of a part of a message that is left out of its letter.
+type Omitted struct {
+	Length int64
+	SHA256 [sha256.Size]byte
+}
+
+// OmittedOf is what is to be known of a part that is left out.
+func OmittedOf(part []byte) Omitted { return Omitted{int64(len(part)), sha256.Sum256(part)} }
+
+const omittedForm = "length=%d sha256=%x"
+
+// String is the form that stands in a header.
+func (o Omitted) String() string { return fmt.Sprintf(omittedForm, o.Length, o.SHA256) }
+
+// ParseOmitted reads what String wrote.
+func ParseOmitted(text string) (Omitted, bool) {
+	var o Omitted
+	var sum []byte
+	if n, err := fmt.Sscanf(text, omittedForm, &o.Length, &sum); n != 2 || err != nil || len(sum) != len(o.SHA256) {
+		return Omitted{}, false
+	}
+	o.SHA256 = [sha256.Size]byte(sum)
+	return o, o.Length >= 0 && o.String() == text
+}
+
+// cut is how much is left out of a letter.
+type cut int
+
+const (
+	whole     cut = iota
+	noValue       // it stands in the source topic, at the place that the letter names
+	noHeaders     // nor the source's headers
+	noKey         // nor the key: what is left is the letter's own
 )
 
 // message makes the Kafka record: key, value and headers of the source as they
 // were, then the headers that say what happened. Its time is now and not the
 // source's, or the topic's retention could end it at once; the source's is in a
 // header.
-func (l *letter) message(destination, group string, now time.Time, parks bool) kafka.Record {
+func (l *letter) message(destination, group string, now time.Time, parks bool, out cut) kafka.Record {
 	o := &l.rec.Origin
-	headers := make([]kafka.Header, len(o.Headers), len(o.Headers)+12)
-	copy(headers, o.Headers)
+	var headers []kafka.Header
+	if out < noHeaders {
+		headers = make([]kafka.Header, 0, len(o.Headers)+16)
+		for _, h := range o.Headers {
+			headers = append(headers, kafka.Header{Key: LetterName(h.Key), Value: h.Value})
+		}
+	}
 	text := func(key, value string) { headers = append(headers, kafka.Header{Key: key, Value: []byte(value)}) }
 	binary := func(key string, value []byte) { headers = append(headers, kafka.Header{Key: key, Value: value}) }
 	text(HeaderTopic, o.Topic)
@@ -57,18 +157,59 @@ func (l *letter) message(destination, group string, now time.Time, parks bool) k
 	text(HeaderReason, l.failure.Reason)
 	text(HeaderAttempts, strconv.Itoa(l.failure.Attempts))
 	text(HeaderFailedAt, l.at.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	if o.Redrives > 0 {
+		text(HeaderRedrives, strconv.Itoa(o.Redrives))
+	}
 	if parks && l.rec.PartitionKey != "" {
 		key := hashOf(l.rec.PartitionKey)
 		binary(HeaderParkedKey, key[:])
 	}
-	return kafka.Record{Key: kafka.NewBytes(o.Key), Value: kafka.NewBytes(o.Value), Headers: headers, Time: now}
+	key, value := o.Key, o.Value
+	switch {
+	case o.Omitted != nil:
+		value = []byte{} // no tombstone: there was a value
+		text(HeaderValueOmitted, o.Omitted.String())
+	case out >= noValue && value != nil:
+		text(HeaderValueOmitted, OmittedOf(value).String())
+		value = []byte{}
+	}
+	if out >= noHeaders {
+		text(HeaderHeadersOmitted, strconv.Itoa(len(o.Headers)))
+	}
+	if out >= noKey && key != nil {
+		text(HeaderKeyOmitted, OmittedOf(key).String())
+		key = []byte{}
+	}
+	return kafka.Record{Key: kafka.NewBytes(key), Value: kafka.NewBytes(value), Headers: headers, Time: now}
 }
 
 func big32(n int) []byte   { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
 func big64(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
-// size is about what the letter takes on the wire.
-func (l *letter) size() int { return l.rec.held() - l.rec.size() + 1024 }
+// ownBytes is what a letter's own headers take at most, but for its message:
+// names of a topic, a group and a destination among them.
+const ownBytes = 2 << 10
+
+// size is about what the letter takes, on the wire and of those who read it.
+func (l *letter) size(out cut) int {
+	o := &l.rec.Origin
+	n := ownBytes + len(l.failure.Message)
+	if out < noKey {
+		n += len(o.Key)
+	}
+	if out < noHeaders {
+		n += headerBytes(o.Headers)
+	}
+	if out < noValue {
+		n += len(o.Value)
+	}
+	return n
+}
+
+// place names the message that a letter is about.
+func (l *letter) place() string {
+	return fmt.Sprintf("%s/%d@%d", l.rec.Origin.Topic, l.rec.Origin.Partition, l.rec.Origin.Offset)
+}
 
 // partition returns where a letter goes: the partition it came from when the
 // topics have as many, so that order and key stay as they were; else the one

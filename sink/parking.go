@@ -48,7 +48,8 @@ type Place struct {
 	Offset    int64 `json:"offset"`
 }
 
-func newParking() *Parking { return &Parking{spots: make(map[spot]*Parked)} }
+// NewParking knows of no identity yet.
+func NewParking() *Parking { return &Parking{spots: make(map[spot]*Parked)} }
 
 // Note parks the identity of a dead letter: key is the value of its header
 // x-parked-key, topic and partition are those of its source. Other keys, and
@@ -115,12 +116,9 @@ func (p *Parking) holds(r *Record) bool {
 	return ok
 }
 
-// full says whether there is no room for the identities of some letters.
-func (p *Parking) full(pending []*letter) bool {
-	if p == nil || p.count.Load() < parkingLimit {
-		return false
-	}
-	return slices.ContainsFunc(pending, func(l *letter) bool { return l.rec.PartitionKey != "" && !p.holds(l.rec) })
+// full says whether there is no room for the identity of a letter.
+func (p *Parking) full(l *letter) bool {
+	return p != nil && p.count.Load() >= parkingLimit && l.rec.PartitionKey != "" && !p.holds(l.rec)
 }
 
 // letter parks the identity of a letter that was written.

@@ -39,6 +39,13 @@ type Origin struct {
 	Key       []byte
 	Value     []byte
 	Headers   []kafka.Header
+	// Omitted tells of a value that was too large to be read; nil: it is Value.
+	Omitted *Omitted
+	// AtRest says that the message is a dead letter itself, of a topic that keeps
+	// it: should it fail, no letter of it is written.
+	AtRest bool
+	// Redrives is how often the message was a dead letter and failed again.
+	Redrives int
 }
 
 // Owner hears of a record exactly once, by one of the two methods. They are
@@ -62,6 +69,8 @@ const (
 	Delivered
 	// DeadLettered: the dead-letter topic acknowledged it.
 	DeadLettered
+	// AtRest: it cannot be delivered, and stood on a dead-letter topic before.
+	AtRest
 )
 
 // String returns the outcome as users see it.
@@ -71,6 +80,8 @@ func (o Outcome) String() string {
 		return "delivered"
 	case DeadLettered:
 		return "dead_lettered"
+	case AtRest:
+		return "filtered"
 	}
 	return "none"
 }
@@ -85,6 +96,8 @@ const (
 	ReasonRejected            = "rejected"
 	ReasonRetriesExhausted    = "retries-exhausted"
 	ReasonParked              = "parked" // it follows an earlier dead letter of its identity
+	// ReasonLetterOfALetter is that of the outcome AtRest.
+	ReasonLetterOfALetter = "dead-letter-of-a-dead-letter"
 )
 
 // Failure says why a record goes to the dead-letter topic.
@@ -93,7 +106,8 @@ type Failure struct {
 	Stage string
 	// Reason is a word of a fixed set.
 	Reason string
-	// Message explains it. It must hold no attribute, identity or credential.
+	// Message explains it. It must hold no attribute, identity or credential, and
+	// is cut to TextLimit.
 	Message string
 	// Attempts is how often delivery was tried.
 	Attempts int
@@ -104,8 +118,16 @@ func (r *Record) size() int { return len(r.Data) + len(r.PartitionKey) }
 
 // held is about how much memory a record keeps while it is queued.
 func (r *Record) held() int {
-	n := r.size() + len(r.Origin.Key) + len(r.Origin.Value)
-	for _, h := range r.Origin.Headers {
+	return r.size() + len(r.Origin.Key) + len(r.Origin.Value) + headerBytes(r.Origin.Headers)
+}
+
+// headerCost is what a header takes in memory beside its text: on the wire an
+// empty one is two bytes, and a message may have millions.
+const headerCost = 40
+
+func headerBytes(headers []kafka.Header) int {
+	n := headerCost * len(headers)
+	for _, h := range headers {
 		n += len(h.Key) + len(h.Value)
 	}
 	return n

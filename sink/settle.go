@@ -134,5 +134,8 @@ func (n settlement) tell() {
 		n.rec.Owner.Withdrawn()
 		return
 	}
+	if n.outcome == AtRest {
+		n.reason = ReasonLetterOfALetter
+	}
 	n.rec.Owner.Done(n.outcome, n.reason)
 }

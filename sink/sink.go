@@ -70,7 +70,7 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	s.stream.target.Store(&cfg.Stream)
 	s.stream.shards.Store(unmapped)
 	if opts.DeadLetter.Park {
-		s.parking = newParking()
+		s.parking = NewParking()
 		if err := parkMetrics(opts.Registerer, opts.Destination, s.parking); err != nil {
 			cancel()
 			return nil, err
@@ -118,22 +118,23 @@ func (s *Sink) Put(ctx context.Context, r *Record) error {
 // behind that key's earlier records, and later ones wait for it. Otherwise it
 // keeps its place among the rejected records of its source partition.
 func (s *Sink) Reject(ctx context.Context, r *Record, f Failure) error {
+	f.Message = Brief(f.Message)
 	if r.PartitionKey != "" {
 		return s.enqueue(ctx, entry{rec: r, dead: &f})
 	}
 	if r.revoked() {
 		return ErrRevoked
 	}
-	bytes := r.held()
-	if err := s.letters.direct.acquire(ctx, bytes, r.Revoked, s.closing); err != nil {
+	bytes, room := r.held(), s.letters.direct.of(&r.Origin)
+	if err := room.acquire(ctx, bytes, r.Revoked, s.closing); err != nil {
 		return err
 	}
 	s.metrics.inFlight.Inc()
-	s.letters.add(&letter{rec: r, failure: f, at: time.Now(), done: func(outcome Outcome) {
-		s.letters.direct.release(1, bytes)
+	s.letters.add(newLetter(r, f, func(outcome Outcome) {
+		room.release(1, bytes)
 		s.metrics.inFlight.Dec()
 		settlement{r, outcome, f.Reason}.tell()
-	}})
+	}))
 	return nil
 }
 

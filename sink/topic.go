@@ -18,6 +18,8 @@ const (
 	// unknownMessageBytes is used when the source topic's limit may not be read.
 	unknownMessageBytes = 16 << 20
 	topicTimeout        = 15 * time.Second
+
+	maxMessageBytes = "max.message.bytes"
 )
 
 // letterTopic knows the dead-letter topic, and creates it if it is missing.
@@ -25,6 +27,7 @@ type letterTopic struct {
 	client     *kafka.Client
 	opts       Options
 	partitions int            // 0: not looked at
+	takes      int            // its max.message.bytes; 0: not known
 	sources    map[string]int // partition counts of source topics
 }
 
@@ -52,6 +55,7 @@ func (t *letterTopic) ensure(ctx context.Context, origin string) error {
 	if err != nil {
 		return fmt.Errorf("look up the dead-letter topic: %w", err)
 	}
+	t.takes, _ = t.largest(ctx, []string{t.opts.DeadLetter.Topic}) // without the right to ask, sizes are tried
 	t.partitions = n
 	return nil
 }
@@ -114,26 +118,54 @@ func (t *letterTopic) create(ctx context.Context, sources []string, dry bool) (p
 	if len(there) == 0 {
 		return 0, missing
 	}
-	res, err := t.client.CreateTopics(ctx, &kafka.CreateTopicsRequest{
-		ValidateOnly: dry,
-		Topics: []kafka.TopicConfig{{
-			Topic:             t.opts.DeadLetter.Topic,
-			NumPartitions:     partitions,
-			ReplicationFactor: -1, // the broker's default
-			ConfigEntries: []kafka.ConfigEntry{{
-				ConfigName:  "max.message.bytes",
-				ConfigValue: strconv.Itoa(t.largest(ctx, there) + letterRoom),
-			}},
-		}},
-	})
-	if err != nil {
-		return 0, err
+	// Hosted clusters limit what a topic may ask for, some to what it is by
+	// default. Then a letter that is too large is sent compressed, or cut.
+	for _, limit := range t.limits(ctx, there) {
+		if err = t.createWith(ctx, partitions, limit, dry); !errors.Is(err, errConfigRefused) {
+			break
+		}
 	}
-	err = res.Errors[t.opts.DeadLetter.Topic]
-	if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
-		return 0, fmt.Errorf("create topic %s: %w", t.opts.DeadLetter.Topic, lacking(err, "CREATE", t.opts.DeadLetter.Topic))
+	if err != nil {
+		return 0, fmt.Errorf("create topic %s: %w", t.opts.DeadLetter.Topic, err)
 	}
 	return partitions, nil
+}
+
+// limits are the values of max.message.bytes to create the topic with, the best
+// one first: room for the largest message of the source topics and a letter's own
+// headers, as much as they, and 0, the broker's default.
+func (t *letterTopic) limits(ctx context.Context, sources []string) []int {
+	largest, known := t.largest(ctx, sources)
+	if !known {
+		return []int{unknownMessageBytes + letterRoom, 0}
+	}
+	return []int{max(largest, brokerMessageBytes) + letterRoom, largest, 0}
+}
+
+// errConfigRefused is that a cluster does not let the topic have its limit.
+var errConfigRefused = errors.New("the cluster refuses its max.message.bytes")
+
+func (t *letterTopic) createWith(ctx context.Context, partitions, limit int, dry bool) error {
+	config := kafka.TopicConfig{
+		Topic:             t.opts.DeadLetter.Topic,
+		NumPartitions:     partitions,
+		ReplicationFactor: -1, // the broker's default
+	}
+	if limit > 0 {
+		config.ConfigEntries = []kafka.ConfigEntry{{ConfigName: maxMessageBytes, ConfigValue: strconv.Itoa(limit)}}
+	}
+	res, err := t.client.CreateTopics(ctx, &kafka.CreateTopicsRequest{ValidateOnly: dry, Topics: []kafka.TopicConfig{config}})
+	if err != nil {
+		return err
+	}
+	err = res.Errors[t.opts.DeadLetter.Topic]
+	switch {
+	case errors.Is(err, kafka.TopicAlreadyExists):
+		return nil
+	case limit > 0 && (errors.Is(err, kafka.PolicyViolation) || errors.Is(err, kafka.InvalidConfiguration) || errors.Is(err, kafka.InvalidRequest)):
+		return fmt.Errorf("%w (%d): %w", errConfigRefused, limit, err)
+	}
+	return lacking(err, "CREATE", t.opts.DeadLetter.Topic)
 }
 
 // lacking names the right that an answer is about, where it says that the user
@@ -149,29 +181,28 @@ func denied(err error) bool {
 	return errors.Is(err, kafka.TopicAuthorizationFailed) || errors.Is(err, kafka.ClusterAuthorizationFailed)
 }
 
-// largest returns the largest message that the source topics take. Not being
-// permitted to ask is no obstacle.
-func (t *letterTopic) largest(ctx context.Context, sources []string) int {
+// largest returns the largest message that some topics take; false where the
+// user may not ask.
+func (t *letterTopic) largest(ctx context.Context, topics []string) (largest int, known bool) {
 	req := kafka.DescribeConfigsRequest{}
-	for _, s := range sources {
+	for _, topic := range topics {
 		req.Resources = append(req.Resources, kafka.DescribeConfigRequestResource{
-			ResourceType: kafka.ResourceTypeTopic, ResourceName: s, ConfigNames: []string{"max.message.bytes"},
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: topic, ConfigNames: []string{maxMessageBytes},
 		})
 	}
 	res, err := t.client.DescribeConfigs(ctx, &req)
 	if err != nil {
-		return unknownMessageBytes
+		return 0, false
 	}
-	largest := brokerMessageBytes
 	for _, r := range res.Resources {
 		if r.Error != nil || len(r.ConfigEntries) == 0 {
-			return unknownMessageBytes
+			return 0, false
 		}
 		for _, c := range r.ConfigEntries {
-			if n, err := strconv.Atoi(c.ConfigValue); err == nil && c.ConfigName == "max.message.bytes" {
+			if n, err := strconv.Atoi(c.ConfigValue); err == nil && c.ConfigName == maxMessageBytes {
 				largest = max(largest, n)
 			}
 		}
 	}
-	return largest
+	return largest, largest > 0
 }

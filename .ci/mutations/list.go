@@ -186,8 +186,8 @@ var mutations = []mutation{
 		"g.until = now.Add(delay)", "g.until = now.Add(delay / 8)", sinkPkg, "TestHourLongOutage",
 	},
 	{
-		"a letter is written before its record settles", "sink/deadletter.go",
-		"case err == nil:\n\t\t\tfor", "case err == nil || !errors.Is(err, kafka.MessageSizeTooLarge):\n\t\t\tfor", sinkPkg, "TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder",
+		"a letter is written before its record settles", "sink/letterwrite.go",
+		"if err != nil {\n\t\t\treturn outcome{run", "if isTooLarge(err) {\n\t\t\treturn outcome{run", sinkPkg, "TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder",
 	},
 	{
 		"a letter keeps its place among its key", "sink/sink.go",
@@ -325,6 +325,6 @@ var mutations = []mutation{
 	},
 	{
 		"a leader that is being chosen is waited for", "sink/deadletter.go",
-		"now.Sub(failing) >= leaderDelay", "true", sinkPkg, "TestALeaderThatIsBeingChosenIsAHoldOnlyWhenThatLasts",
+		"now.Sub(f.since) >= leaderDelay", "true", sinkPkg, "TestALeaderThatIsBeingChosenIsAHoldOnlyWhenThatLasts",
 	},
 }

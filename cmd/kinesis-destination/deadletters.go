@@ -90,7 +90,8 @@ func listLettersCommand() *cobra.Command {
 		Use:   "list -c destination.yaml",
 		Short: "Count the open dead letters by stage, reason and time",
 		Long: `Reads the dead-letter topic and counts the letters that are neither redriven nor
-dropped, by stage and reason and over time; then the newest one by one.`,
+dropped, by stage and reason and over time; then the newest one by one, and what is on
+the topic and is no letter of this destination.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config()
@@ -156,7 +157,11 @@ func dropLettersCommand() *cobra.Command {
 can only erase from the beginning of a partition, so what lies before the first open
 letter is erased now, redriven letters included; dropped letters behind an open one
 lie there until that is settled and drop is called again, or until the topic's
-retention ends them.`,
+retention ends them.
+
+What is no letter of this destination is kept, --all or not, unless it is named: by
+--reason foreign (no letter, or a damaged one), --reason other-destination (another
+destination's letter), or --partition and --offset. It is erased where Kafka can.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config()
@@ -173,7 +178,11 @@ retention ends them.`,
 			if f.output == outputJSON {
 				return writeIndented(cmd.OutOrStdout(), dropped)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s%-28s %9d\n%-28s %9d\n", dryNote(dry), "dropped", dropped.Dropped, "erased from Kafka", dropped.Erased)
+			text := fmt.Sprintf("%s%-28s %9d\n%-28s %9d\n", dryNote(dry), "dropped", dropped.Dropped, "erased from Kafka", dropped.Erased)
+			if dropped.Behind > 0 {
+				text += fmt.Sprintf("%-28s %9d\n", "foreign behind open letters", dropped.Behind)
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), text)
 			return err
 		},
 	}

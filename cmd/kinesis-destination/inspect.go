@@ -34,6 +34,8 @@ type validation struct {
 	Warnings    []string               `json:"warnings"`
 	Checks      []destination.Check    `json:"checks"`
 	Governance  []transform.Evaluation `json:"governance"`
+
+	config *destination.Config // nil: the file has mistakes
 }
 
 func validateCommand() *cobra.Command {
@@ -61,6 +63,7 @@ the registry and its newest schemas, the stream and the credentials; nothing is 
 				failed = errors.Join(failed, err)
 				all = append(all, v)
 			}
+			failed = errors.Join(failed, together(all))
 			if err := writeValidation(cmd.OutOrStdout(), all, output); err != nil {
 				return err
 			}
@@ -71,6 +74,27 @@ the registry and its newest schemas, the stream and the credentials; nothing is 
 	cmd.Flags().BoolVar(&live, "live", false, "also check brokers, topics, registry, stream and credentials")
 	cmd.Flags().StringVarP(&output, "output", "o", outputText, "text or json")
 	return cmd
+}
+
+// together looks at the files beside each other, as run takes them.
+func together(all []validation) error {
+	var configs []destination.Config
+	for i := range all {
+		if all[i].config != nil {
+			configs = append(configs, *all[i].config)
+		}
+	}
+	err := destination.Together(configs)
+	if problems, ok := errors.AsType[destination.Problems](err); ok {
+		for i := range all {
+			for _, p := range problems {
+				if p.File == all[i].File && all[i].config != nil {
+					all[i].Problems = append(all[i].Problems, p)
+				}
+			}
+		}
+	}
+	return err
 }
 
 // validate looks at one file. The error is short: what is wrong stands in the
@@ -85,7 +109,7 @@ func validate(cmd *cobra.Command, file string, live bool) (validation, error) {
 		errors.As(err, &v.Problems)
 		return v, err
 	}
-	v.Destination = config.Name
+	v.Destination, v.config = config.Name, &config
 	v.Warnings = append(v.Warnings, config.Warnings()...)
 	if live {
 		v.Checks, v.Governance, err = destination.Live(cmd.Context(), &config)

@@ -42,6 +42,12 @@ func writeLetterList(w io.Writer, list *destination.LetterList) error {
 		fmt.Fprintf(&b, "%-9d %9d  %-20s  %-10s %-24s %8d  %s/%d@%d\n", l.Partition, l.Offset, at(l.FailedAt), l.Stage, l.Reason, l.Redrives,
 			l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
 	}
+	for i, f := range list.Foreign {
+		if i == 0 {
+			fmt.Fprintf(&b, "\nNo letters of this destination:\n%-18s %9s  %-22s  %s\n", "REASON", "MESSAGES", "FIRST AT", "WHY")
+		}
+		fmt.Fprintf(&b, "%-18s %9d  %-22s  %s\n", f.Reason, f.Count, fmt.Sprintf("%d@%d", f.Partition, f.Offset), f.Why)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -56,6 +62,7 @@ func writeLetter(w io.Writer, s *destination.ShownLetter) error {
 	lines := [][2]string{
 		{"letter", fmt.Sprintf("partition %d, offset %d (%s)", s.Partition, s.Offset, state)},
 		{"from", fmt.Sprintf("topic %s, partition %d, offset %d, written %s", s.Origin.Topic, s.Origin.Partition, s.Origin.Offset, at(s.Written))},
+		{"left out of the letter", s.ValueOmitted},
 		{"failed", fmt.Sprintf("%s, after %d attempts, redriven %d times", at(s.FailedAt), s.Attempts, s.Redrives)},
 		{"stage", s.Stage},
 		{"reason", s.Reason},
@@ -80,6 +87,11 @@ func writeLetter(w io.Writer, s *destination.ShownLetter) error {
 			return fmt.Errorf("print the event: %w", err)
 		}
 		fmt.Fprintf(&b, "event: %s\n", &indented)
+	}
+	if s.Left != "" {
+		fmt.Fprintf(&b, "a redrive leaves it: %s: %s\n", s.Left, s.Today.Message)
+		_, err := io.WriteString(w, b.String())
+		return err
 	}
 	d := s.Today.Decision
 	today := []string{outcomeWord(d.Outcome)}

@@ -156,7 +156,7 @@ func logger(w io.Writer, format, level string) (*slog.Logger, error) {
 	if err := at.UnmarshalText([]byte(level)); err != nil {
 		return nil, usageError{errors.New("--log-level must be debug, info, warn or error")}
 	}
-	options := &slog.HandlerOptions{Level: at}
+	options := &slog.HandlerOptions{Level: at, ReplaceAttr: destination.BriefAttr}
 	switch format {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options)), nil

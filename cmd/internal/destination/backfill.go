@@ -87,7 +87,7 @@ func (b *backfill) run(ctx context.Context) {
 		}
 		words := ""
 		if err != nil {
-			words = err.Error()
+			words = sink.Brief(err.Error())
 		}
 		if err != nil && words != failing {
 			b.log.Warn("backfill: trying again", "error", err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,10 +82,11 @@ func Live(ctx context.Context, config *Config) ([]Check, []transform.Evaluation,
 	defer letters.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	failures := sink.Check(ctx, config.Target.Kinesis.Config, sink.Options{
+	options := sink.Options{
 		Destination: config.Name, DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers,
 		KafkaTransport: letters, SourceTopics: config.Source.Kafka.TopicNames(),
-	})
+	}
+	failures := sink.Check(ctx, config.Target.Kinesis.Config, options)
 	what := "stream " + config.Target.Kinesis.Stream + " (credentials, state, partition keys honoured) and dead-letter topic"
 	if len(failures) == 0 {
 		checks = append(checks, Check{What: what, OK: true})
@@ -92,7 +94,22 @@ func Live(ctx context.Context, config *Config) ([]Check, []transform.Evaluation,
 	for _, err := range failures {
 		checks = append(checks, Check{What: what, Note: err.Error()})
 	}
-	return checks, evaluations, nil
+	return append(checks, checkLetterLimits(ctx, options)...), evaluations, nil
+}
+
+// checkLetterLimits compares what the dead-letter topic takes with what the source
+// topics do. Less is no failure: some clusters allow no more, and a letter that
+// does not fit is cut.
+func checkLetterLimits(ctx context.Context, options sink.Options) []Check {
+	letters, source := sink.LetterLimits(ctx, options)
+	if letters == 0 || source == 0 {
+		return nil
+	}
+	check := Check{What: "max.message.bytes of topic " + options.DeadLetter.Topic, OK: true, Note: strconv.Itoa(letters)}
+	if letters < source {
+		check.Note = fmt.Sprintf("%d, and %d of the source topics: a larger letter is sent compressed, or without its value; raise it if the cluster allows that", letters, source)
+	}
+	return []Check{check}
 }
 
 func checkKafka(ctx context.Context, config *Config) []Check {

@@ -3,11 +3,9 @@ package destination
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
@@ -74,12 +72,21 @@ func ExplainMessage(ctx context.Context, config *Config, topic string, partition
 	if err != nil {
 		return Explanation{}, err
 	}
-	e, err := rules.explainMessage(ctx, decoder, m)
-	e.Letter = letterHeaders(m)
+	source := sourceIn(m)
+	var letter *Letter
+	if !config.Source.Kafka.Reads(topic) { // of a source topic no header is believed
+		letter, _ = readLetter(m)
+	}
+	if letter != nil {
+		source = letter.Origin
+	}
+	e, err := rules.explainMessage(ctx, decoder, m, source)
+	e.Letter = letter.story()
 	return e, err
 }
 
-func (r *ruleset) explainMessage(ctx context.Context, decoder *schemas.Decoder, m *consumer.Message) (Explanation, error) {
+// explainMessage explains a message that stood at source.
+func (r *ruleset) explainMessage(ctx context.Context, decoder *schemas.Decoder, m *consumer.Message, source transform.Source) (Explanation, error) {
 	if m.Value == nil {
 		return undecoded(transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}, "the message has no value"), nil
 	}
@@ -93,7 +100,7 @@ func (r *ruleset) explainMessage(ctx context.Context, decoder *schemas.Decoder, 
 			Outcome: transform.Reject, Stage: transform.StageDecode, Reason: transform.Reason(failure.Reason),
 		}, failure.Message), nil
 	}
-	return r.explain(event, sourceOf(m))
+	return r.explain(event, source)
 }
 
 func (r *ruleset) explain(event schemas.Event, source transform.Source) (Explanation, error) {
@@ -111,43 +118,18 @@ func undecoded(d transform.Decision, why string) Explanation {
 	}}
 }
 
-// sourceOf is where a message stood before it became a dead letter, if it is one.
-func sourceOf(m *consumer.Message) transform.Source {
-	source := sourceIn(m)
-	topic, partition, offset := header(m, sink.HeaderTopic), header(m, sink.HeaderPartition), header(m, sink.HeaderOffset)
-	if len(topic) > 0 && len(partition) == 4 && len(offset) == 8 {
-		source = transform.Source{
-			Topic: string(topic), Partition: int(binary.BigEndian.Uint32(partition)), Offset: int64(binary.BigEndian.Uint64(offset)),
-		}
-	}
-	return source
-}
-
-// letterHeaders are the headers of a dead letter that say what happened, numbers
-// as text; none for other messages.
-func letterHeaders(m *consumer.Message) []consumer.Header {
-	if header(m, sink.HeaderReason) == nil || header(m, sink.HeaderTopic) == nil {
+// story is what the headers of a letter say of it; none where there is no letter.
+func (l *Letter) story() []consumer.Header {
+	if l == nil {
 		return nil
 	}
-	source := sourceOf(m)
-	headers := []consumer.Header{{Key: "from", Value: fmt.Appendf(nil, "topic %s, partition %d, offset %d", source.Topic, source.Partition, source.Offset)}}
-	for _, key := range []string{sink.HeaderDestination, sink.HeaderStage, sink.HeaderReason, sink.HeaderAttempts, sink.HeaderFailedAt} {
-		if value := header(m, key); value != nil {
+	headers := []consumer.Header{{Key: "from", Value: fmt.Appendf(nil, "topic %s, partition %d, offset %d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)}}
+	for _, key := range []string{sink.HeaderDestination, sink.HeaderStage, sink.HeaderReason, sink.HeaderAttempts, sink.HeaderFailedAt, sink.HeaderValueOmitted} {
+		if value := l.header(key); value != nil {
 			headers = append(headers, consumer.Header{Key: key, Value: value})
 		}
 	}
 	return headers
-}
-
-// header is the last header of a name, as a dead letter's own come after those of
-// the message that it was.
-func header(m *consumer.Message, key string) []byte {
-	for _, h := range slices.Backward(m.Headers) {
-		if h.Key == key {
-			return h.Value
-		}
-	}
-	return nil
 }
 
 func explainSchema(ctx context.Context, config *Config, file string) (*schemas.Schema, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
 )
 
 // holds knows what is held and why. A hold is never a record's fault: it lasts
@@ -44,14 +45,18 @@ func newHolds(log *slog.Logger) *holds { return &holds{log: log, causes: map[hol
 func (h *holds) Set(key holdKey, reason string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	cause := ""
+	if err != nil {
+		cause = sink.Brief(err.Error())
+	}
 	before, was := h.causes[key]
 	switch {
 	case was && before.Reason == reason: // the words of the cause may differ by now
-		if err != nil && before.Cause != err.Error() {
-			if reason == consumer.ReasonAccessDenied && !h.heldBecause(err.Error()) {
-				h.log.Error("still held: another right lacks", "topic", key.topic, "error", err)
+		if err != nil && before.Cause != cause {
+			if reason == consumer.ReasonAccessDenied && !h.heldBecause(cause) {
+				h.log.Error("still held: another right lacks", "topic", key.topic, "error", cause)
 			}
-			before.Cause = err.Error()
+			before.Cause = cause
 			h.causes[key] = before
 		}
 		return
@@ -66,13 +71,9 @@ func (h *holds) Set(key holdKey, reason string, err error) {
 		return
 	}
 	if !h.heldFor(reason) {
-		h.log.Error("held: retrying until the cause is gone; nothing is lost", "reason", reason, "topic", key.topic, "error", err)
+		h.log.Error("held: retrying until the cause is gone; nothing is lost", "reason", reason, "topic", key.topic, "error", cause)
 	}
-	held := Held{Reason: reason, Topic: key.topic, Partition: key.partition, Since: time.Now()}
-	if err != nil {
-		held.Cause = err.Error()
-	}
-	h.causes[key] = held
+	h.causes[key] = Held{Reason: reason, Cause: cause, Topic: key.topic, Partition: key.partition, Since: time.Now()}
 }
 
 func (h *holds) heldBecause(cause string) bool {
@@ -91,6 +92,24 @@ func (h *holds) heldFor(reason string) bool {
 		}
 	}
 	return false
+}
+
+// BriefAttr cuts what a log line says to the limit of explanations; see sink.Brief.
+// It is a slog.HandlerOptions.ReplaceAttr.
+func BriefAttr(_ []string, a slog.Attr) slog.Attr {
+	switch v := a.Value.Any().(type) {
+	case string:
+		a.Value = slog.StringValue(sink.Brief(v))
+	case error:
+		a.Value = slog.StringValue(sink.Brief(v.Error()))
+	case []string:
+		brief := make([]string, len(v))
+		for i := range v {
+			brief[i] = sink.Brief(v[i])
+		}
+		a.Value = slog.AnyValue(brief)
+	}
+	return a
 }
 
 // reasons are the reason words of holds, each once, and what is held for them.

@@ -2,7 +2,10 @@ package destination
 
 import (
 	"context"
+	"errors"
 	"math"
+
+	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/transform"
@@ -64,11 +67,19 @@ func (l *later) want(d *Letter, key string) {
 }
 
 // begin reads the source topics up to their ends as they are now. Of a topic
-// that is no source any more, nothing is known.
+// that is no source any more, and of a partition that a topic has not, nothing is
+// known.
 func (l *later) begin(ctx context.Context) error {
+	if len(l.next) == 0 {
+		return nil
+	}
+	there, err := l.partitions(ctx)
+	if err != nil {
+		return err
+	}
 	var at []consumer.Progress
 	for p := range l.next {
-		if !l.book.config.Source.Kafka.Reads(p.topic) {
+		if !l.book.config.Source.Kafka.Reads(p.topic) || there != nil && !there[p] {
 			delete(l.next, p)
 			l.first[p] = math.MaxInt64
 			continue
@@ -84,8 +95,21 @@ func (l *later) begin(ctx context.Context) error {
 	for _, p := range at {
 		l.first[part{p.Topic, p.Partition}] = p.Start
 	}
-	_, err := l.look(ctx, nil)
+	_, err = l.look(ctx, nil)
 	return err
+}
+
+// partitions are those of the source topics; nil where one of these is missing.
+func (l *later) partitions(ctx context.Context) (map[part]bool, error) {
+	ranges, err := l.history.Partitions(ctx)
+	if errors.Is(err, kafka.UnknownTopicOrPartition) {
+		return nil, nil
+	}
+	there := map[part]bool{}
+	for _, r := range ranges {
+		there[part{r.Topic, r.Partition}] = true
+	}
+	return there, err
 }
 
 // judge tells how a letter of an identity stands.

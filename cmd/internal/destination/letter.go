@@ -1,9 +1,13 @@
 package destination
 
 import (
+	"cmp"
 	"encoding/binary"
+	"math"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"kinesis-destination/consumer"
@@ -11,83 +15,217 @@ import (
 	"kinesis-destination/transform"
 )
 
-// letterRedrives counts how often a letter was redriven and failed again. It
-// stands between the source's headers and those that say what happened.
-const letterRedrives = "x-redrives"
-
 // Letter is one dead letter.
 type Letter struct {
-	Partition int               `json:"partition"` // of the dead-letter topic, as offset
-	Offset    int64             `json:"offset"`
-	Stage     string            `json:"stage"`
-	Reason    string            `json:"reason"`
-	FailedAt  time.Time         `json:"failedAt"`
-	Attempts  int               `json:"attempts"`
-	Redrives  int               `json:"redrives"`
-	Message   string            `json:"message"`
-	Origin    transform.Source  `json:"origin"`
-	Written   time.Time         `json:"written"` // the source message's time
-	parked    bool              // later events of its identity follow it to the topic
-	headers   []consumer.Header // the source message's own
-	message   *consumer.Message
+	Partition int              `json:"partition"` // of the dead-letter topic, as offset
+	Offset    int64            `json:"offset"`
+	Stage     string           `json:"stage"`
+	Reason    string           `json:"reason"`
+	FailedAt  time.Time        `json:"failedAt"`
+	Attempts  int              `json:"attempts"`
+	Redrives  int              `json:"redrives"`
+	Message   string           `json:"message"`
+	Origin    transform.Source `json:"origin"`
+	// Written is the source message's time; zero where that is none of a calendar.
+	Written time.Time `json:"written,omitzero"`
+	// ValueOmitted tells of a value that is not in the letter.
+	ValueOmitted string `json:"valueOmitted,omitempty"`
+
+	written time.Time // as it was
+	parked  []byte    // the identity whose later events follow it to the topic; nil: none
+	headers []consumer.Header
+	own     []consumer.Header // that say what happened
+	message *consumer.Message // as the source's, but for what is omitted
+	omitted omissions
 }
+
+// omissions is what a letter lacks of the message that it is about.
+type omissions struct {
+	value, key *sink.Omitted // nil: they are there
+	headers    int           // -1: they are there
+	sought     bool          // at the source; left tells what came of it
+	left       string        // why it cannot be made whole; empty: it is
+}
+
+func (o *omissions) any() bool { return o.value != nil || o.key != nil || o.headers >= 0 }
+
+// What stands on a dead-letter topic and is no letter of its destination is
+// foreign: passed over by everything but a drop that names one of these as reasons.
+const (
+	ReasonForeign          = "foreign"           // no letter, or a damaged one
+	ReasonOtherDestination = "other-destination" // a letter of another one
+)
+
+const ofAnotherDestination = "it is a letter of another destination"
 
 // parseLetter reads a message of the dead-letter topic. Anything but a letter of
-// this destination is nil.
-func parseLetter(m *consumer.Message, destination string) *Letter {
-	if string(header(m, sink.HeaderDestination)) != destination || header(m, sink.HeaderReason) == nil || len(header(m, sink.HeaderOffset)) != 8 {
-		return nil
+// this destination is nil, and foreign says why.
+func parseLetter(m *consumer.Message, destination string) (l *Letter, foreign string) {
+	l, foreign = readLetter(m)
+	if l != nil && string(l.header(sink.HeaderDestination)) != destination {
+		return nil, ofAnotherDestination
 	}
-	l := &Letter{
-		Partition: m.Partition, Offset: m.Offset, Stage: string(header(m, sink.HeaderStage)), Reason: string(header(m, sink.HeaderReason)),
-		Message: string(header(m, sink.HeaderMessage)), Origin: sourceOf(m), FailedAt: m.Time, Written: m.Time, message: m,
+	return l, foreign
+}
+
+// foreignReason is the word for why a message is foreign.
+func foreignReason(why string) string {
+	if why == ofAnotherDestination {
+		return ReasonOtherDestination
 	}
-	l.parked = header(m, sink.HeaderParkedKey) != nil
-	l.Attempts, _ = strconv.Atoi(string(header(m, sink.HeaderAttempts))) // 0 where it does not say
-	if at, err := time.Parse(time.RFC3339, string(header(m, sink.HeaderFailedAt))); err == nil {
-		l.FailedAt = at
-	}
-	if at := header(m, sink.HeaderTimestamp); len(at) == 8 {
-		l.Written = time.UnixMilli(int64(binary.BigEndian.Uint64(at)))
-	}
-	own := slices.IndexFunc(m.Headers, func(h consumer.Header) bool { return h.Key == sink.HeaderTopic })
-	for i := own + 1; i < len(m.Headers); i++ { // the source may be a dead letter of someone else
+	return ReasonForeign
+}
+
+// readLetter reads a letter of any destination. A topic holds what anybody wrote to
+// it, so all that is used later is checked here; where a check fails, foreign names
+// the header and nothing that stands in it.
+func readLetter(m *consumer.Message) (_ *Letter, foreign string) {
+	begin := -1 // the letter's own headers follow those of the source
+	for i := range m.Headers {
 		if m.Headers[i].Key == sink.HeaderTopic {
-			own = i
+			begin = i
 		}
 	}
-	l.headers = m.Headers[:own]
-	if n := len(l.headers); n > 0 && l.headers[n-1].Key == letterRedrives {
-		l.Redrives, _ = strconv.Atoi(string(l.headers[n-1].Value)) // 0 for another's header
-		l.headers = l.headers[:n-1]
+	if begin < 0 {
+		return nil, "header " + sink.HeaderTopic + " is missing"
 	}
-	return l
+	l := &Letter{Partition: m.Partition, Offset: m.Offset, own: m.Headers[begin:], message: m, omitted: omissions{headers: -1}}
+	for _, field := range letterFields {
+		switch values := l.values(field.header); {
+		case len(values) == 0 && field.optional:
+		case len(values) == 0:
+			return nil, "header " + field.header + " is missing"
+		case len(values) > 1:
+			return nil, "header " + field.header + " is given twice"
+		case !field.read(l, values[0]):
+			return nil, "header " + field.header + " is not what a letter has"
+		}
+	}
+	for _, h := range m.Headers[:begin] {
+		h.Key = cmp.Or(sourceName(h.Key), h.Key)
+		l.headers = append(l.headers, h)
+	}
+	return l, ""
 }
 
-// LetterFilter chooses dead letters; its zero value chooses all.
-type LetterFilter struct {
-	Stages, Reasons []string
-	Since, Until    time.Time // when they failed: from, included, to, not
-	Identity        string    // partition key, profile id or Kafka key
-	Partition       int       // of the dead-letter topic; with Offset
-	Offset          int64     // the one letter there; see One
-	One             bool
+func sourceName(name string) string {
+	name, _ = sink.SourceName(name) // one that a letter of an earlier version did not mark stays as it is
+	return name
 }
 
-// Empty tells whether it chooses all.
-func (f *LetterFilter) Empty() bool {
-	return len(f.Stages)+len(f.Reasons) == 0 && f.Since.IsZero() && f.Until.IsZero() && f.Identity == "" && !f.One
+// values are those of one of the letter's own headers.
+func (l *Letter) values(name string) (values [][]byte) {
+	for _, h := range l.own {
+		if h.Key == name {
+			values = append(values, h.Value)
+		}
+	}
+	return values
 }
 
-// chooses judges by the headers alone; who it is about is another question.
-func (f *LetterFilter) chooses(l *Letter) bool {
-	switch {
-	case f.One && (l.Partition != f.Partition || l.Offset != f.Offset),
-		len(f.Stages) > 0 && !slices.Contains(f.Stages, l.Stage),
-		len(f.Reasons) > 0 && !slices.Contains(f.Reasons, l.Reason),
-		l.FailedAt.Before(f.Since),
-		!f.Until.IsZero() && !l.FailedAt.Before(f.Until):
+// header is one of the letter's own; nil: it has not got it.
+func (l *Letter) header(name string) []byte {
+	if values := l.values(name); len(values) > 0 {
+		return values[0]
+	}
+	return nil
+}
+
+// letterField is a header, and what must stand in it.
+type letterField struct {
+	header   string
+	optional bool
+	read     func(l *Letter, value []byte) bool
+}
+
+// topicName is Kafka's own rule.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// Times beyond these cannot be shown; nothing failed then.
+var firstTime, lastTime = time.Unix(0, 0), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
+var letterFields = []letterField{
+	{sink.HeaderTopic, false, func(l *Letter, v []byte) bool { l.Origin.Topic = string(v); return topicName.Match(v) }},
+	{sink.HeaderPartition, false, func(l *Letter, v []byte) bool {
+		if len(v) != 4 {
+			return false
+		}
+		l.Origin.Partition = int(int32(binary.BigEndian.Uint32(v)))
+		return l.Origin.Partition >= 0
+	}},
+	{sink.HeaderOffset, false, func(l *Letter, v []byte) bool {
+		if len(v) != 8 {
+			return false
+		}
+		l.Origin.Offset = int64(binary.BigEndian.Uint64(v))
+		return l.Origin.Offset >= 0 && l.Origin.Offset < math.MaxInt64
+	}},
+	{sink.HeaderTimestamp, false, func(l *Letter, v []byte) bool {
+		if len(v) != 8 {
+			return false
+		}
+		l.written = time.UnixMilli(int64(binary.BigEndian.Uint64(v))) // a producer may have written any
+		if !l.written.Before(firstTime) && l.written.Before(lastTime) {
+			l.Written = l.written
+		}
+		return true
+	}},
+	{sink.HeaderDestination, false, func(_ *Letter, v []byte) bool { return destinationName.Match(v) }},
+	{sink.HeaderStage, false, func(l *Letter, v []byte) bool { l.Stage = string(v); return slices.Contains(letterStages, l.Stage) }},
+	{sink.HeaderReason, false, func(l *Letter, v []byte) bool { l.Reason = string(v); return slices.Contains(letterReasons, l.Reason) }},
+	{sink.HeaderFailedAt, false, func(l *Letter, v []byte) bool {
+		at, err := time.Parse(time.RFC3339, string(v))
+		l.FailedAt = at.UTC()
+		return err == nil && !at.Before(firstTime) && at.Before(lastTime)
+	}},
+	{sink.HeaderGroup, true, func(*Letter, []byte) bool { return true }},
+	{sink.HeaderMessage, true, func(l *Letter, v []byte) bool { l.Message = sink.Brief(string(v)); return true }},
+	{sink.HeaderAttempts, true, func(l *Letter, v []byte) bool { return readCount(&l.Attempts, v) }},
+	{sink.HeaderRedrives, true, func(l *Letter, v []byte) bool { return readCount(&l.Redrives, v) }},
+	{sink.HeaderParkedKey, true, func(l *Letter, v []byte) bool { l.parked = v; return len(v) == sink.ParkedKeyBytes }},
+	{sink.HeaderValueOmitted, true, func(l *Letter, v []byte) bool {
+		l.ValueOmitted = string(v)
+		return readOmitted(&l.omitted.value, v)
+	}},
+	{sink.HeaderKeyOmitted, true, func(l *Letter, v []byte) bool { return readOmitted(&l.omitted.key, v) }},
+	{sink.HeaderHeadersOmitted, true, func(l *Letter, v []byte) bool { return readCount(&l.omitted.headers, v) }},
+}
+
+// readCount reads a number of at most nine digits.
+func readCount(to *int, value []byte) bool {
+	n, err := strconv.ParseUint(string(value), 10, 32)
+	*to = int(n)
+	return err == nil && len(value) <= 9
+}
+
+func readOmitted(to **sink.Omitted, value []byte) bool {
+	o, ok := sink.ParseOmitted(string(value))
+	*to = &o
+	return ok
+}
+
+// deadLetterSuffix is how the names of dead-letter topics end by default.
+const deadLetterSuffix = ".dlt"
+
+// generations is how often a message may have been a dead letter, of whatever
+// destinations, before it is no more written to a further topic of any name.
+const generations = 3
+
+// deadAlready tells whether a message that cannot be delivered lies on a dead-letter
+// topic already, and is not to be copied to another: destinations that read each
+// other's would write for ever. Its headers alone are no reason, as a producer may
+// send any: either the topic is one of dead letters by its name, or the message says
+// that it has been through some.
+func deadAlready(m *consumer.Message) bool {
+	levels := 0
+	for i := range m.Headers {
+		if name := m.Headers[i].Key; strings.HasSuffix(name, sink.HeaderTopic) && sink.Bare(name) == sink.HeaderTopic {
+			levels++
+		}
+	}
+	if levels == 0 || levels < generations && !strings.HasSuffix(m.Topic, deadLetterSuffix) {
 		return false
 	}
-	return true
+	l, _ := readLetter(m)
+	return l != nil
 }

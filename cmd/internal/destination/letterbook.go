@@ -19,14 +19,13 @@ type letterbook struct {
 	history *consumer.History
 	ranges  []consumer.Range
 	ledger  *consumer.Ledger
-	foreign map[int]int64 // per partition, the first message that is not this destination's letter
 }
 
 // openLetters opens the topic; close it. Without a topic there are no letters.
 // What is settled is remembered under the source's group, ".dead-letters", and
 // the id where there is one.
 func openLetters(ctx context.Context, config *Config, id string) (_ *letterbook, err error) {
-	b := &letterbook{config: config, foreign: map[int]int64{}}
+	b := &letterbook{config: config}
 	if b.judging, err = newJudging(config); err != nil {
 		return nil, err
 	}
@@ -77,15 +76,16 @@ func letterGroup(config *Config, id string) string {
 func (b *letterbook) close() { b.history.Close() }
 
 // first reads all letters in order, notes them in the ledger, and hands out
-// those that are not settled.
-func (b *letterbook) first(ctx context.Context, each func(*Letter) error) error {
-	return b.read(ctx, func(m *consumer.Message, l *Letter) error {
-		if l == nil {
-			if _, ok := b.foreign[m.Partition]; !ok {
-				b.foreign[m.Partition] = m.Offset
-			}
-		}
-		if !b.ledger.Note(m, l == nil) {
+// those that are not settled; and to foreign, where that is given, what is no letter
+// of ours, and why.
+func (b *letterbook) first(ctx context.Context, each func(*Letter) error, foreign func(m *consumer.Message, why string)) error {
+	return b.read(ctx, func(m *consumer.Message, l *Letter, why string) error {
+		open := b.ledger.Note(m, l == nil)
+		switch {
+		case l == nil && foreign != nil:
+			foreign(m, why)
+			return nil
+		case !open:
 			return nil
 		}
 		return each(l)
@@ -93,10 +93,11 @@ func (b *letterbook) first(ctx context.Context, each func(*Letter) error) error 
 }
 
 // read reads everything in order; what is no letter of ours comes without one.
-func (b *letterbook) read(ctx context.Context, each func(*consumer.Message, *Letter) error) error {
+func (b *letterbook) read(ctx context.Context, each func(m *consumer.Message, l *Letter, foreign string) error) error {
 	for _, r := range b.ranges {
 		if err := b.history.Read(ctx, r, func(m *consumer.Message) error {
-			return each(m, parseLetter(m, b.config.Name))
+			l, foreign := parseLetter(m, b.config.Name)
+			return each(m, l, foreign)
 		}); err != nil {
 			return fmt.Errorf("read the dead-letter topic: %w", err)
 		}
@@ -112,6 +113,9 @@ func (b *letterbook) selected(ctx context.Context, f *LetterFilter, l *Letter) (
 	}
 	if f.Identity == "" || string(l.message.Key) == f.Identity {
 		return true, nil
+	}
+	if err := b.makeWhole(ctx, l); err != nil || l.omitted.left != "" {
+		return false, err
 	}
 	j, err := b.judge(ctx, l.message, l.Origin)
 	if err != nil {

@@ -1,6 +1,10 @@
 package destination
 
-import "context"
+import (
+	"context"
+
+	"kinesis-destination/consumer"
+)
 
 // DropOptions are what a drop is asked for.
 type DropOptions struct {
@@ -10,32 +14,39 @@ type DropOptions struct {
 
 // Dropped is the account of a drop.
 type Dropped struct {
-	Dropped int64 `json:"dropped"` // settled now; never listed or redriven again
+	// Dropped are letters that are settled now, never listed or redriven again, and
+	// messages that are foreign and erased.
+	Dropped int64 `json:"dropped"`
 	// Erased is how many messages Kafka let go of: those before the first letter
 	// of a partition that is open. The others lie there until those before them
 	// are settled, or the topic's retention ends them.
 	Erased int64 `json:"erased"`
+	// Behind is how many foreign messages were chosen and lie behind an open letter:
+	// as they are nobody's to settle, they are listed until Kafka can erase them.
+	Behind int64 `json:"behind"`
 	DryRun bool  `json:"dryRun"`
 }
 
+// dropping is a drop under way.
+type dropping struct {
+	*letterbook
+	o       DropOptions
+	account Dropped
+	kept    map[int]int64   // per partition, the first foreign message that is not chosen
+	foreign map[int][]int64 // those that are
+}
+
 // DropLetters settles letters without sending them, and has Kafka erase what it
-// can: Kafka deletes from the beginning of a partition only.
+// can: Kafka deletes from the beginning of a partition only. What is no letter of
+// the destination is erased only where it was asked for.
 func DropLetters(ctx context.Context, config *Config, o DropOptions) (*Dropped, error) {
 	b, err := openLetters(ctx, config, "")
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
-	account := &Dropped{DryRun: o.DryRun}
-	if err := b.first(ctx, func(l *Letter) error {
-		ok, err := b.selected(ctx, &o.Filter, l)
-		if err != nil || !ok {
-			return err
-		}
-		account.Dropped++
-		b.ledger.Settle(config.DeadLetter.Topic, l.Partition, l.Offset)
-		return nil
-	}); err != nil {
+	d := &dropping{letterbook: b, o: o, account: Dropped{DryRun: o.DryRun}, kept: map[int]int64{}, foreign: map[int][]int64{}}
+	if err := b.first(ctx, func(l *Letter) error { return d.letter(ctx, l) }, d.stranger); err != nil {
 		return nil, err
 	}
 	if !o.DryRun {
@@ -44,19 +55,49 @@ func DropLetters(ctx context.Context, config *Config, o DropOptions) (*Dropped, 
 		}
 	}
 	for _, r := range b.ranges {
-		before := b.ledger.Next(r.Topic, r.Partition)
-		if foreign, ok := b.foreign[r.Partition]; ok {
-			before = min(before, foreign)
+		if err := d.erase(ctx, r); err != nil {
+			return &d.account, err
 		}
-		if before <= r.From {
-			continue
-		}
-		if !o.DryRun {
-			if err := b.history.Erase(ctx, r.Topic, r.Partition, before); err != nil {
-				return account, err
-			}
-		}
-		account.Erased += before - r.From
 	}
-	return account, nil
+	return &d.account, nil
+}
+
+func (d *dropping) letter(ctx context.Context, l *Letter) error {
+	ok, err := d.selected(ctx, &d.o.Filter, l)
+	if err != nil || !ok {
+		return err
+	}
+	d.account.Dropped++
+	d.ledger.Settle(d.config.DeadLetter.Topic, l.Partition, l.Offset)
+	return nil
+}
+
+func (d *dropping) stranger(m *consumer.Message, why string) {
+	if d.o.Filter.choosesForeign(m, why) {
+		d.foreign[m.Partition] = append(d.foreign[m.Partition], m.Offset)
+	} else if _, ok := d.kept[m.Partition]; !ok {
+		d.kept[m.Partition] = m.Offset
+	}
+}
+
+// erase has Kafka let go of what nobody needs at the beginning of a partition.
+func (d *dropping) erase(ctx context.Context, r consumer.Range) error {
+	before := d.ledger.Next(r.Topic, r.Partition)
+	if kept, ok := d.kept[r.Partition]; ok {
+		before = min(before, kept)
+	}
+	if before > r.From && !d.o.DryRun {
+		if err := d.history.Erase(ctx, r.Topic, r.Partition, before); err != nil {
+			return err
+		}
+	}
+	d.account.Erased += max(0, before-r.From)
+	for _, offset := range d.foreign[r.Partition] {
+		if offset < before {
+			d.account.Dropped++
+		} else {
+			d.account.Behind++
+		}
+	}
+	return nil
 }

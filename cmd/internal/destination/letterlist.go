@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"kinesis-destination/consumer"
 )
 
 // LetterList is what lies on the dead-letter topic and is neither redriven nor dropped.
@@ -14,6 +16,18 @@ type LetterList struct {
 	Causes  []LetterCause  `json:"causes"`  // the most frequent first
 	Times   []LetterPeriod `json:"times"`   // when they failed
 	Letters []Letter       `json:"letters"` // the newest, in order
+	// Foreign is what lies on the topic and is no letter of the destination, whatever
+	// was asked for.
+	Foreign []ForeignLetters `json:"foreign"`
+}
+
+// ForeignLetters are messages that are no letters of the destination, for one cause.
+type ForeignLetters struct {
+	Reason    string `json:"reason"` // ReasonForeign or ReasonOtherDestination
+	Why       string `json:"why"`
+	Count     int64  `json:"count"`
+	Partition int    `json:"partition"` // of the first of them, as offset
+	Offset    int64  `json:"offset"`
 }
 
 // LetterCause is how many letters have a stage and reason.
@@ -40,43 +54,78 @@ func ListLetters(ctx context.Context, config *Config, id string, filter LetterFi
 		return nil, err
 	}
 	defer b.close()
-	list := &LetterList{Topic: config.DeadLetter.Topic, Causes: []LetterCause{}, Times: []LetterPeriod{}, Letters: []Letter{}}
-	causes := map[[2]string]*LetterCause{}
-	minutes := map[int64]int64{}
-	err = b.first(ctx, func(l *Letter) error {
-		if ok, err := b.selected(ctx, &filter, l); err != nil || !ok {
-			return err
+	t := newTally(newest)
+	if err := b.first(ctx, func(l *Letter) error {
+		ok, err := b.selected(ctx, &filter, l)
+		if ok {
+			t.letter(l)
 		}
-		list.Open++
-		minutes[l.FailedAt.Unix()/60]++
-		c := causes[[2]string{l.Stage, l.Reason}]
-		if c == nil {
-			c = &LetterCause{Stage: l.Stage, Reason: l.Reason, First: l.FailedAt, Last: l.FailedAt}
-			causes[[2]string{l.Stage, l.Reason}] = c
-		}
-		c.add(l.FailedAt)
-		if newest > 0 {
-			one := *l
-			one.headers, one.message = nil, nil // not to keep what was fetched with it
-			list.Letters = append(list.Letters, one)
-			if len(list.Letters) >= 2*newest+keepLetters {
-				list.Letters = newestOf(list.Letters, newest)
-			}
-		}
-		return nil
-	})
-	if err != nil {
+		return err
+	}, t.foreign); err != nil {
 		return nil, err
 	}
-	list.Letters = newestOf(list.Letters, newest)
-	for _, c := range causes {
+	return t.list(config.DeadLetter.Topic), nil
+}
+
+// tally counts letters. What it counts by are words of fixed sets, so that no topic
+// makes it large.
+type tally struct {
+	newest  int
+	open    int64
+	causes  map[[2]string]*LetterCause
+	minutes map[int64]int64
+	letters []Letter
+	strange map[string]*ForeignLetters
+}
+
+func newTally(newest int) *tally {
+	return &tally{newest: newest, causes: map[[2]string]*LetterCause{}, minutes: map[int64]int64{}, strange: map[string]*ForeignLetters{}}
+}
+
+func (t *tally) letter(l *Letter) {
+	t.open++
+	t.minutes[l.FailedAt.Unix()/60]++
+	c := t.causes[[2]string{l.Stage, l.Reason}]
+	if c == nil {
+		c = &LetterCause{Stage: l.Stage, Reason: l.Reason, First: l.FailedAt, Last: l.FailedAt}
+		t.causes[[2]string{l.Stage, l.Reason}] = c
+	}
+	c.add(l.FailedAt)
+	if t.newest > 0 {
+		one := *l
+		one.headers, one.own, one.message = nil, nil, nil // not to keep what was fetched with it
+		t.letters = append(t.letters, one)
+		if len(t.letters) >= 2*t.newest+keepLetters {
+			t.letters = newestOf(t.letters, t.newest)
+		}
+	}
+}
+
+func (t *tally) foreign(m *consumer.Message, why string) {
+	f := t.strange[why]
+	if f == nil {
+		f = &ForeignLetters{Reason: foreignReason(why), Why: why, Partition: m.Partition, Offset: m.Offset}
+		t.strange[why] = f
+	}
+	f.Count++
+}
+
+func (t *tally) list(topic string) *LetterList {
+	list := &LetterList{
+		Topic: topic, Open: t.open, Causes: []LetterCause{}, Times: histogram(t.minutes),
+		Letters: newestOf(t.letters, t.newest), Foreign: []ForeignLetters{},
+	}
+	for _, c := range t.causes {
 		list.Causes = append(list.Causes, *c)
 	}
 	slices.SortFunc(list.Causes, func(a, b LetterCause) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Stage, b.Stage), cmp.Compare(a.Reason, b.Reason))
 	})
-	list.Times = histogram(minutes)
-	return list, nil
+	for _, f := range t.strange {
+		list.Foreign = append(list.Foreign, *f)
+	}
+	slices.SortFunc(list.Foreign, func(a, b ForeignLetters) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Why, b.Why)) })
+	return list
 }
 
 // keepLetters is how many letters more than asked for are kept before the older go.
@@ -84,7 +133,7 @@ const keepLetters = 1000
 
 func newestOf(letters []Letter, n int) []Letter {
 	slices.SortStableFunc(letters, func(a, b Letter) int { return a.FailedAt.Compare(b.FailedAt) })
-	return slices.Clone(letters[max(0, len(letters)-n):])
+	return append([]Letter{}, letters[max(0, len(letters)-n):]...)
 }
 
 func (c *LetterCause) add(at time.Time) {

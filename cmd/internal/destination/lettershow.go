@@ -11,6 +11,7 @@ import (
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
+	"kinesis-destination/transform"
 )
 
 // ShownLetter is one letter with what it holds.
@@ -20,9 +21,10 @@ type ShownLetter struct {
 	Key     string            `json:"key"`
 	Headers []consumer.Header `json:"-"` // the source message's own
 	Bytes   int               `json:"bytes"`
-	Event   json.RawMessage   `json:"event"`  // Avro JSON; null where it cannot be decoded
-	Schema  string            `json:"schema"` // that it was written with
-	Today   Explanation       `json:"today"`  // what today's rules make of it
+	Event   json.RawMessage   `json:"event"`          // Avro JSON; null where it cannot be decoded
+	Schema  string            `json:"schema"`         // that it was written with
+	Left    string            `json:"left,omitempty"` // why a redrive leaves it: what was omitted is gone
+	Today   Explanation       `json:"today"`          // what today's rules make of it
 }
 
 // mask stands for what is not shown.
@@ -40,17 +42,22 @@ func ShowLetter(ctx context.Context, config *Config, partition int, offset int64
 	if err != nil {
 		return nil, fmt.Errorf("read topic %s, partition %d: %w", config.DeadLetter.Topic, partition, err)
 	}
-	letter := parseLetter(m, config.Name)
+	letter, foreign := parseLetter(m, config.Name)
 	if letter == nil {
-		return nil, fmt.Errorf("offset %d of partition %d: %w", offset, partition, ErrNoLetter)
+		return nil, fmt.Errorf("offset %d of partition %d: %w: %s", offset, partition, ErrNoLetter, foreign)
 	}
 	b, err := openLetters(ctx, config, "")
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
+	settled := !b.ledger.Note(m, false)
+	if err := b.makeWhole(ctx, letter); err != nil {
+		return nil, err
+	}
+	m = letter.message
 	shown := &ShownLetter{
-		Letter: *letter, Settled: !b.ledger.Note(m, false), Key: string(m.Key), Headers: slices.Clone(letter.headers), Bytes: len(m.Value),
+		Letter: *letter, Settled: settled, Key: string(m.Key), Headers: slices.Clone(letter.headers), Bytes: len(m.Value), Left: letter.omitted.left,
 	}
 	if !reveal {
 		for i := range shown.Headers {
@@ -60,7 +67,11 @@ func ShowLetter(ctx context.Context, config *Config, partition int, offset int64
 			shown.Key = mask
 		}
 	}
-	if shown.Today, err = b.rules().explainMessage(ctx, b.decoder, m); err != nil {
+	if shown.Left != "" {
+		shown.Today = undecoded(transform.Decision{}, "the letter is without its value, which the source topic no longer has")
+		return shown, nil
+	}
+	if shown.Today, err = b.rules().explainMessage(ctx, b.decoder, m, letter.Origin); err != nil {
 		return nil, err
 	}
 	event, err := b.decoder.Decode(ctx, m.Value)

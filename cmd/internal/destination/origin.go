@@ -11,7 +11,7 @@ import (
 func originOf(m *consumer.Message) sink.Origin {
 	return sink.Origin{
 		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
-		Key: m.Key, Value: m.Value, Headers: headers(m.Headers),
+		Key: m.Key, Value: m.Value, Headers: headers(m.Headers), AtRest: deadAlready(m),
 	}
 }
 

@@ -30,8 +30,9 @@ type parking struct {
 	holds       *holds
 
 	claims sync.Map      // part → the end of the claim for which the topic was read
-	turn   chan struct{} // of capacity 1: who has put something in owns the field below
+	turn   chan struct{} // of capacity 1: who has put something in owns what is below
 	read   map[int]int64 // partition of the topic → where to read on
+	absent time.Time     // when it was last sure that there is no topic; owned like read
 }
 
 func newParking(config *Config, spots *sink.Parking, holds *holds, dial func(context.Context, string, string) (net.Conn, error)) (*parking, error) {
@@ -97,10 +98,7 @@ func (p *parking) Refresh(ctx context.Context) error {
 
 // catchUp is Refresh in one's turn.
 func (p *parking) catchUp(ctx context.Context) error {
-	ranges, settled, err := p.look(ctx)
-	if errors.Is(err, kafka.UnknownTopicOrPartition) {
-		return nil // no letter was ever written
-	}
+	ranges, settled, err := p.find(ctx)
 	if err != nil {
 		return fmt.Errorf("look for parked identities: %w", err)
 	}
@@ -120,6 +118,39 @@ func (p *parking) catchUp(ctx context.Context) error {
 	return nil
 }
 
+// absentDelay is for how long brokers must not know the topic before no letter was
+// ever written: one that was just started, or has not heard of a new topic yet,
+// knows none. It is twice what a client keeps of an answer. goneDelay is that for a topic that was there: it was deleted then.
+// absentLook is how often they are asked meanwhile.
+const (
+	absentDelay = 10 * time.Second
+	goneDelay   = 30 * time.Second
+	absentLook  = 500 * time.Millisecond
+)
+
+// find is look; without a topic there are no ranges.
+func (p *parking) find(ctx context.Context) ([]consumer.Range, func(partition int, offset int64) bool, error) {
+	asked, delay := time.Now(), absentDelay
+	if len(p.read) > 0 || p.spots.Count() > 0 {
+		delay = goneDelay
+	}
+	for {
+		ranges, settled, err := p.look(ctx)
+		if !errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return ranges, settled, err
+		}
+		// What was sure a moment ago is: partitions that begin together wait once.
+		if time.Since(asked) >= delay || asked.Sub(p.absent) < absentDelay {
+			p.absent = time.Now()
+			clear(p.read)
+			return nil, nil, nil
+		}
+		if err := sleep(ctx, absentLook); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
 // look asks what the topic holds, and what of it has been dealt with.
 func (p *parking) look(ctx context.Context) ([]consumer.Range, func(partition int, offset int64) bool, error) {
 	ranges, err := p.letters.Ranges(ctx, consumer.Beginning(), consumer.End())
@@ -131,8 +162,8 @@ func (p *parking) look(ctx context.Context) ([]consumer.Range, func(partition in
 }
 
 func (p *parking) note(m *consumer.Message) {
-	if l := parseLetter(m, p.destination); l != nil {
-		p.spots.Note(l.Origin.Topic, l.Origin.Partition, header(m, sink.HeaderParkedKey), sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
+	if l, _ := parseLetter(m, p.destination); l != nil {
+		p.spots.Note(l.Origin.Topic, l.Origin.Partition, l.parked, sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
 	}
 }
 

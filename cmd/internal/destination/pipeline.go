@@ -170,12 +170,15 @@ type delivery struct {
 
 // Done settles the message.
 func (d *delivery) Done(outcome sink.Outcome, reason string) {
-	if outcome == sink.Delivered {
+	switch outcome {
+	case sink.Delivered:
 		d.pipeline.account.Delivered(d.message.Time)
 		d.pipeline.settle(d.message, Delivered, d.reason)
-		return
+	case sink.AtRest:
+		d.pipeline.settle(d.message, Filtered, reason)
+	default:
+		d.pipeline.settle(d.message, DeadLettered, reason)
 	}
-	d.pipeline.settle(d.message, DeadLettered, reason)
 }
 
 // Withdrawn gives the message back, to be read again by the partition's next owner.

@@ -5,6 +5,7 @@ import (
 
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
+	"kinesis-destination/transform"
 )
 
 // The outcomes of an event, as metrics and accounts have them.
@@ -29,6 +30,20 @@ const (
 )
 
 const stageDecode = "decode"
+
+// letterStages and letterReasons are the words that a dead letter may have: a letter
+// with another one was written by something else. A test holds that every reason of
+// the code is among them.
+var (
+	letterStages  = []string{stageDecode, string(transform.StageTransform), sink.StageSink}
+	letterReasons = []string{
+		ReasonMalformed, ReasonUnknownSchema, ReasonInvalidSchema,
+		string(transform.ReasonMissingPart), string(transform.ReasonMissingProfileID), string(transform.ReasonNotANumber),
+		string(transform.ReasonTimeOutOfRange), string(transform.ReasonDuplicateKey), string(transform.ReasonCollection),
+		string(transform.ReasonPolicyViolation),
+		sink.ReasonRecordTooLarge, sink.ReasonInvalidPartitionKey, sink.ReasonRejected, sink.ReasonRetriesExhausted, sink.ReasonParked,
+	}
+)
 
 // decodeFailure names the message's own fault; false: the registry cannot answer now.
 func decodeFailure(err error) (sink.Failure, bool) {

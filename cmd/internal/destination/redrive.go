@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -55,6 +53,7 @@ const (
 	LeftRedriveLimit = "redrive-limit"
 	LeftHistoryGone  = "history-gone"     // the source topic no longer has all that came after it
 	LeftViolation    = "policy-violation" // governance.onViolation: refuse
+	LeftValueGone    = "value-gone"       // it is not in the letter, and no more in the source topic
 	LeftInterrupted  = "interrupted"
 )
 
@@ -124,7 +123,7 @@ func newRedrive(ctx context.Context, config *Config, o RedriveOptions) (_ *redri
 	if err := r.readMark(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.first(ctx, func(l *Letter) error { return r.survey(ctx, l) }); err != nil {
+	if err := r.first(ctx, func(l *Letter) error { return r.survey(ctx, l) }, nil); err != nil {
 		return nil, err
 	}
 	if err := b.ledger.Fits(func(_ string, p int, o int64) bool { return r.chosen[p][o] }); err != nil {
@@ -151,14 +150,7 @@ func (r *redrive) survey(ctx context.Context, l *Letter) error {
 	if err != nil || !ok && r.doubtful == nil {
 		return err
 	}
-	j, err := r.judge(ctx, l.message, l.Origin)
-	if err == nil && j.Outcome == transform.Export {
-		r.later.want(l, j.PartitionKey)
-		if id := identityOf(l.Origin, j.PartitionKey); r.doubtful != nil && !l.parked {
-			r.doubtful[id] = max(r.doubtful[id], l.Origin.Offset)
-		}
-	}
-	if err != nil || !ok {
+	if err := r.weigh(ctx, l); err != nil || !ok {
 		return err
 	}
 	if r.chosen[l.Partition] == nil {
@@ -166,6 +158,22 @@ func (r *redrive) survey(ctx context.Context, l *Letter) error {
 	}
 	r.chosen[l.Partition][l.Offset] = true
 	r.account.Selected++
+	return nil
+}
+
+// weigh notes whose letter it is, where today's rules would let it leave.
+func (r *redrive) weigh(ctx context.Context, l *Letter) error {
+	if err := r.makeWhole(ctx, l); err != nil || l.omitted.left != "" {
+		return err
+	}
+	j, err := r.judge(ctx, l.message, l.Origin)
+	if err != nil || j.Outcome != transform.Export {
+		return err
+	}
+	r.later.want(l, j.PartitionKey)
+	if id := identityOf(l.Origin, j.PartitionKey); r.doubtful != nil && l.parked == nil {
+		r.doubtful[id] = max(r.doubtful[id], l.Origin.Offset)
+	}
 	return nil
 }
 
@@ -182,7 +190,7 @@ func (r *redrive) run(ctx context.Context) error {
 			return err
 		}
 	}
-	err := r.read(ctx, func(_ *consumer.Message, l *Letter) error {
+	err := r.read(ctx, func(_ *consumer.Message, l *Letter, _ string) error {
 		if l == nil || !r.chosen[l.Partition][l.Offset] {
 			return nil
 		}
@@ -202,6 +210,12 @@ func (r *redrive) run(ctx context.Context) error {
 func (r *redrive) send(ctx context.Context, l *Letter) error {
 	if l.Redrives >= r.o.MaxRedrives {
 		return r.leave(LeftRedriveLimit)
+	}
+	if err := r.makeWhole(ctx, l); err != nil {
+		return err
+	}
+	if l.omitted.left != "" {
+		return r.leave(l.omitted.left)
 	}
 	j, err := r.judge(ctx, l.message, l.Origin)
 	if err != nil {
@@ -233,7 +247,7 @@ func (r *redrive) send(ctx context.Context, l *Letter) error {
 		r.settle(l, func(a *Redriven) { a.Delivered++ })
 		return nil
 	}
-	if !l.parked { // else the live pipeline sends nothing newer of it before it is settled
+	if l.parked == nil { // else the live pipeline sends nothing newer of it before it is settled
 		if err := r.overtake(ctx, id, l.Origin.Offset); err != nil {
 			return err
 		}
@@ -258,12 +272,11 @@ func (r *redrive) settle(l *Letter, count func(*Redriven)) {
 // record is a letter as the message that it was. Should it fail again, it keeps
 // where that stood, and counts.
 func (r *redrive) record(l *Letter, j judgment) *sink.Record {
-	own := append(slices.Clone(l.headers), consumer.Header{Key: letterRedrives, Value: strconv.AppendInt(nil, int64(l.Redrives)+1, 10)})
 	return &sink.Record{
 		PartitionKey: j.PartitionKey, Data: j.Data,
 		Origin: sink.Origin{
-			Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset, Time: l.Written,
-			Key: l.message.Key, Value: l.message.Value, Headers: headers(own),
+			Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset, Time: l.written,
+			Key: l.message.Key, Value: l.message.Value, Headers: headers(l.headers), Redrives: l.Redrives + 1,
 		},
 		Owner: &redriven{r, l},
 	}
@@ -278,11 +291,7 @@ type redriven struct {
 // Done settles the letter: it is delivered, or a new letter stands for it.
 func (d *redriven) Done(outcome sink.Outcome, reason string) {
 	d.redrive.settle(d.letter, func(a *Redriven) {
-		if outcome == sink.Delivered {
-			a.Delivered++
-		} else {
-			a.DeadLettered[reason]++
-		}
+		count(outcome, reason, &a.Delivered, a.Filtered, a.DeadLettered)
 	})
 	d.redrive.inFlight.done()
 }

@@ -31,7 +31,7 @@ func TestARedriveThatAKillCutOffIsRepairedByTheNext(t *testing.T) {
 	if r.sink, end, err = openSink(ctx, r.config, options.Logger); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.read(ctx, func(_ *consumer.Message, l *Letter) error { return r.send(ctx, l) }); err != nil {
+	if err := r.read(ctx, func(_ *consumer.Message, l *Letter, _ string) error { return r.send(ctx, l) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.inFlight.waitIdle(ctx); err != nil {

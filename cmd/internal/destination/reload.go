@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"kinesis-destination/sink"
 )
 
 // RefusedReload is a new configuration that was not taken.
@@ -67,11 +69,11 @@ func (d *Destination) nextRules(ctx context.Context) (*ruleset, error) {
 
 // refuse keeps the rules in force and says why, once for the same reasons.
 func (d *Destination) refuse(err error) {
-	problems := []string{err.Error()}
+	problems := []string{sink.Brief(err.Error())}
 	if all := Problems(nil); errors.As(err, &all) {
 		problems = nil
 		for _, p := range all {
-			problems = append(problems, p.Error())
+			problems = append(problems, sink.Brief(p.Error()))
 		}
 	}
 	d.mu.Lock()

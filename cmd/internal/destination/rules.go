@@ -114,10 +114,10 @@ func (r *ruleset) schemas() []SchemaStatus {
 		switch v := found.(type) {
 		case *transform.Plan:
 			if why := v.Violation(); why != nil {
-				s.Violation = why.Error()
+				s.Violation = sink.Brief(why.Error())
 			}
 		case error:
-			s.Refused = v.Error()
+			s.Refused = sink.Brief(v.Error())
 		}
 		list = append(list, s)
 		return true

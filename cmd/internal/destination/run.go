@@ -49,7 +49,7 @@ const closeTimeout = 2 * time.Second
 func Run(ctx context.Context, configs []Config, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := distinct(configs); err != nil {
+	if err := Together(configs); err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
@@ -94,21 +94,6 @@ func Run(ctx context.Context, configs []Config, o Options) error {
 	running.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
-	}
-	return nil
-}
-
-// distinct refuses destinations that would take each other's events.
-func distinct(configs []Config) error {
-	names, groups := map[string]bool{}, map[string]bool{}
-	for _, c := range configs {
-		if names[c.Name] {
-			return Problems{c.problem("name", "two destinations of one process have this name")}
-		}
-		if groups[c.Source.Kafka.Group] {
-			return Problems{c.problem("source.kafka.group", "two destinations share this group: each would get only a part of the events")}
-		}
-		names[c.Name], groups[c.Source.Kafka.Group] = true, true
 	}
 	return nil
 }

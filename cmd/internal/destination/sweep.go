@@ -296,11 +296,7 @@ type swept struct {
 // Done counts the event.
 func (d *swept) Done(outcome sink.Outcome, reason string) {
 	d.stretch.count(func(a *SweepAccount) {
-		if outcome == sink.Delivered {
-			a.Delivered++
-		} else {
-			a.DeadLettered[reason]++
-		}
+		count(outcome, reason, &a.Delivered, a.Filtered, a.DeadLettered)
 	})
 	d.leave()
 	d.inFlight.done()

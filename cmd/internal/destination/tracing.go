@@ -75,10 +75,14 @@ func (p *pipeline) links(ctx context.Context, m *consumer.Message) []trace.Link 
 // carrier lets OpenTelemetry read the headers of a message.
 type carrier []consumer.Header
 
+// longestTrace is what tracestate may have at most by W3C's recommendation, and
+// more than traceparent has. A longer header is no trace: a producer may send any.
+const longestTrace = 512
+
 // Get implements propagation.TextMapCarrier.
 func (c carrier) Get(key string) string {
 	for _, h := range c {
-		if h.Key == key {
+		if h.Key == key && len(h.Value) <= longestTrace {
 			return string(h.Value)
 		}
 	}

@@ -111,7 +111,7 @@ func newVerifier() *verifier {
 // readLetters notes which events have a dead letter, settled or not.
 func (v *verifier) readLetters(ctx context.Context, letters *letterbook) error {
 	v.dead = map[transform.Source]string{}
-	return letters.read(ctx, func(_ *consumer.Message, l *Letter) error {
+	return letters.read(ctx, func(_ *consumer.Message, l *Letter, _ string) error {
 		if l != nil {
 			v.dead[l.Origin] = l.Reason
 		}

@@ -1,0 +1,99 @@
+package destination
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/sink"
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+func togetherConfig(t *testing.T, name, topics, more string) Config {
+	t.Helper()
+	text := strings.Replace(bubbleConfig, "name: leads", "name: "+name, 1)
+	text = strings.Replace(text, "topic: segment-evaluations", topics, 1)
+	config, err := Parse(name+".yaml", []byte(text+more))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+func TestDestinationsWhoseLettersGoRoundAreRefused(t *testing.T) {
+	type file struct{ name, topics, more string }
+	for name, c := range map[string]struct {
+		files []file
+		want  string // in the refusal; empty: they are fine
+	}{
+		"one pattern":         {[]file{{"a", `topicPattern: ".*"`, ""}, {"b", `topicPattern: ".*"`, ""}}, "source.kafka.topicPattern: takes in b.dlt"},
+		"by name":             {[]file{{"a", "topics: [e, e.b.dlt]", ""}, {"b", "topics: [e, e.a.dlt]", ""}}, "(a → b → a)"},
+		"over a third":        {[]file{{"a", "topics: [e, e.c.dlt]", ""}, {"b", "topics: [e, e.a.dlt]", ""}, {"c", "topics: [e, e.b.dlt]", ""}}, "(a → b → c → a)"},
+		"one way":             {[]file{{"a", "topic: e", ""}, {"b", "topic: e.a.dlt", ""}}, ""},
+		"a shared topic":      {[]file{{"a", "topic: e", "deadLetter: {topic: d}\n"}, {"b", "topic: f", "deadLetter: {topic: d}\n"}}, "b.yaml:15: deadLetter.topic: is that of destination a"},
+		"a group of progress": {[]file{{"a", "topic: e", ""}, {"a.dead-letters", "topic: e", ""}}, "source.kafka.group: groups that begin"},
+		"the same name":       {[]file{{"a", "topic: e", ""}, {"a", "topic: f", ""}}, "share this group"},
+		"nothing shared":      {[]file{{"a", "topic: e", ""}, {"b", "topic: e", ""}}, ""},
+	} {
+		var configs []Config
+		for _, f := range c.files {
+			configs = append(configs, togetherConfig(t, f.name, f.topics, f.more))
+		}
+		err := Together(configs)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Two processes cannot know each other's files. Their letters come to an end all the
+// same, and an event that only forges a letter's headers still has its letter.
+func TestLettersOfLettersComeToAnEnd(t *testing.T) {
+	for _, c := range []struct {
+		name, dead string
+		most       int // letters of one event
+	}{
+		{"of topics with the usual names", "", 2},
+		{"of topics with other names", "deadLetter: {topic: dead-%s}\n", 2 * generations},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBubble(t, 1, embeddedkinesis.Options{})
+				var processes []*process
+				for i, name := range []string{"a", "b"} {
+					more := c.dead
+					if more != "" {
+						more = fmt.Sprintf(more, name)
+					}
+					config := togetherConfig(t, name, `topicPattern: "segment.*|.*dlt|dead-.*"`, more+fmt.Sprintf("server: {listen: \"127.0.0.1:%d\"}\n", 8180+i))
+					processes = append(processes, launch(t, config, Options{Logger: slog.New(slog.NewTextHandler(b.log, nil)), Dial: b.network.DialContext, Listen: b.network.Listen}))
+				}
+				var forged []kafka.Header
+				for _, h := range aLetter(map[string][]byte{sink.HeaderParkedKey: make([]byte, 16)}).Headers {
+					forged = append(forged, kafka.Header{Key: h.Key, Value: h.Value})
+				}
+				b.produce(kafka.Message{Key: []byte("k"), Value: []byte("no event"), Headers: forged})
+				pass(10 * time.Minute)
+				letters, first := int64(0), 0
+				for _, p := range processes {
+					a := p.Account()
+					letters += a.DeadLettered["malformed"]
+					if a.DeadLettered["malformed"] > 0 {
+						first++
+					}
+					if a.Filtered[sink.ReasonLetterOfALetter] == 0 || a.Unaccounted() != 0 {
+						t.Errorf("%+v", a)
+					}
+				}
+				if first != 2 || letters > int64(c.most) {
+					t.Errorf("%d letters of one event, by %d destinations", letters, first)
+				}
+			})
+		})
+	}
+}

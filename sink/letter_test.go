@@ -1,0 +1,62 @@
+package sink
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// A producer may send headers with the names of a letter's own. They must not be
+// taken for what this program found, and a redrive gives them back.
+func TestOnlyOurOwnHeadersHaveTheNamesOfALettersHeaders(t *testing.T) {
+	forged := []string{
+		HeaderTopic, HeaderPartition, HeaderOffset, HeaderTimestamp, HeaderGroup, HeaderMessage, HeaderDestination, HeaderStage, HeaderReason,
+		HeaderAttempts, HeaderFailedAt, HeaderParkedKey, HeaderRedrives, HeaderValueOmitted, HeaderKeyOmitted, HeaderHeadersOmitted,
+	}
+	for _, parks := range []bool{false, true} {
+		r := &Record{PartitionKey: "k", Origin: Origin{Topic: "events", Redrives: 1, Value: []byte("v"), Key: []byte("k")}}
+		for _, name := range append(forged, "x-source-x-reason", "x-source-x-source-x-reason", "x-source-other", "other") {
+			r.Origin.Headers = append(r.Origin.Headers, kafka.Header{Key: name, Value: []byte("forged")})
+		}
+		m := newLetter(r, Failure{Stage: "decode", Reason: "malformed"}, nil).message("d", "g", time.Now(), parks, whole)
+		var back []kafka.Header
+		for _, h := range m.Headers {
+			if name, source := SourceName(h.Key); source {
+				back = append(back, kafka.Header{Key: name, Value: h.Value})
+			} else if string(h.Value) == "forged" {
+				t.Errorf("the source's %s passes for ours", h.Key)
+			}
+		}
+		if !slices.EqualFunc(back, r.Origin.Headers, func(a, b kafka.Header) bool { return a.Key == b.Key && bytes.Equal(a.Value, b.Value) }) {
+			t.Errorf("given back: %v", back)
+		}
+	}
+}
+
+func FuzzHeaderNamesComeBack(f *testing.F) {
+	for _, name := range []string{"", "x-reason", "x-source-", "x-source-x-reason", "x-source-x-source-x-redrives", "traceparent"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		in := LetterName(name)
+		if isLetterHeader(in) {
+			t.Fatalf("%q passes for ours", name)
+		}
+		if back, source := SourceName(in); !source || back != name {
+			t.Fatalf("%q became %q and came back as %q", name, in, back)
+		}
+	})
+}
+
+func FuzzOmittedComesBack(f *testing.F) {
+	f.Add(OmittedOf([]byte("x")).String())
+	f.Add("length=-1 sha256=00")
+	f.Fuzz(func(t *testing.T, text string) {
+		if o, ok := ParseOmitted(text); ok && (o.String() != text || o.Length < 0) {
+			t.Fatalf("%q became %v", text, o)
+		}
+	})
+}

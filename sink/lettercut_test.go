@@ -1,0 +1,249 @@
+package sink
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// noise is what no compression makes smaller.
+func noise(n int) []byte {
+	random := rand.New(rand.NewPCG(1, uint64(n)))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	return b
+}
+
+func (w *world) reject(change func(*Origin)) *tracked {
+	w.t.Helper()
+	tr := w.oracle.record("", 0, nil)
+	if change != nil {
+		change(&tr.rec.Origin)
+	}
+	if err := w.sink.Reject(w.t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+		w.t.Fatal(err)
+	}
+	return tr
+}
+
+// What a topic with the broker's default limit does not take, or whoever reads it
+// could not hold, is left out of a letter, and the letter says so.
+func TestWhatIsTooLargeForTheTopicIsLeftOutOfALetter(t *testing.T) {
+	const small = 100_000
+	manyHeaders := make([]kafka.Header, 500_000)
+	cases := map[string]struct {
+		change func(*Origin)
+		want   cut
+	}{
+		"small":                          {func(o *Origin) { o.Value = noise(small) }, whole},
+		"large and compressible":         {func(o *Origin) { o.Value = bytes.Repeat([]byte("x"), 15<<20) }, whole},
+		"small on the wire, and large":   {func(o *Origin) { o.Value = bytes.Repeat([]byte("x"), 17<<20) }, noValue},
+		"larger than the topic takes":    {func(o *Origin) { o.Value = noise(2 << 20) }, noValue},
+		"a large header":                 {func(o *Origin) { o.Value, o.Headers = noise(small), []kafka.Header{{Key: "h", Value: noise(2 << 20)}} }, noHeaders},
+		"a header with a large name":     {func(o *Origin) { o.Headers = []kafka.Header{{Key: string(noise(2 << 20))}} }, noHeaders},
+		"half a million empty headers":   {func(o *Origin) { o.Headers = manyHeaders }, noHeaders},
+		"a large key":                    {func(o *Origin) { o.Key = noise(2 << 20) }, noKey},
+		"everything large":               {func(o *Origin) { o.Key, o.Value, o.Headers = noise(2<<20), noise(3<<20), manyHeaders }, noKey},
+		"a large key and no value":       {func(o *Origin) { o.Key, o.Value = noise(2<<20), nil }, noKey},
+		"a value that was never read":    {func(o *Origin) { o.Value, o.Omitted = nil, &Omitted{Length: 150_000_000, SHA256: [32]byte{1, 2}} }, noValue},
+		"the explanation is a long text": {nil, whole},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, worldOptions{topics: []kfake.Opt{kfake.SeedTopics(3, testDLT)}})
+				before, tr, after := w.reject(nil), w.oracle.record("", 0, nil), (*tracked)(nil)
+				if c.change != nil {
+					c.change(&tr.rec.Origin)
+				}
+				o := tr.rec.Origin
+				o.Partition, tr.rec.Origin.Partition = 0, 0
+				if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed", Message: strings.Repeat("name", 400_000)}); err != nil {
+					t.Fatal(err)
+				}
+				after = w.reject(func(o *Origin) { o.Partition = 0 })
+				w.oracle.await()
+				for _, each := range []*tracked{before, tr, after} {
+					if each.outcome != DeadLettered {
+						t.Fatalf("outcome %v", each.outcome)
+					}
+				}
+				letters := w.letters()
+				if len(letters) != 3 {
+					t.Fatalf("%d letters", len(letters))
+				}
+				judgeCut(t, &o, letters[1], c.want)
+				if held := w.reported(); len(held) > 0 {
+					t.Errorf("holds reported: %q", held)
+				}
+			})
+		})
+	}
+}
+
+func judgeCut(t *testing.T, o *Origin, m kafka.Message, want cut) {
+	t.Helper()
+	if got := headerOf(m, HeaderOffset); !bytes.Equal(got, big64(o.Offset)) {
+		t.Errorf("it is the letter of %x", got)
+	}
+	if got := headerOf(m, HeaderMessage); len(got) > TextLimit {
+		t.Errorf("the explanation has %d bytes", len(got))
+	}
+	omitted := OmittedOf(o.Value)
+	if o.Omitted != nil {
+		omitted = *o.Omitted
+	}
+	switch {
+	case want < noValue || o.Value == nil && o.Omitted == nil:
+		if !bytes.Equal(m.Value, o.Value) || headerOf(m, HeaderValueOmitted) != nil {
+			t.Errorf("a value of %d bytes became %d", len(o.Value), len(m.Value))
+		}
+	default:
+		got, ok := ParseOmitted(string(headerOf(m, HeaderValueOmitted)))
+		if m.Value == nil || len(m.Value) > 0 || !ok || got != omitted {
+			t.Errorf("a value of %d bytes became %d, with %v, want %v", len(o.Value), len(m.Value), got, omitted)
+		}
+	}
+	n := headerOf(m, HeaderHeadersOmitted)
+	if want < noHeaders && (len(n) > 0 || m.Headers[0].Key != "h") || want >= noHeaders && string(n) != fmt.Sprint(len(o.Headers)) {
+		t.Errorf("of %d headers %q are left out", len(o.Headers), n)
+	}
+	key, left := ParseOmitted(string(headerOf(m, HeaderKeyOmitted)))
+	if want < noKey && (left || !bytes.Equal(m.Key, o.Key)) || want >= noKey && key != OmittedOf(o.Key) {
+		t.Errorf("a key of %d bytes became %d, with %v", len(o.Key), len(m.Key), key)
+	}
+}
+
+// A broker hangs up on a request of more than 100 MiB, and would for ever.
+func TestNoRequestIsLargerThanABrokerReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{})
+		// A topic whose limit is above what the broker reads at all.
+		w.sink.letters.topic = letterTopic{client: w.sink.letters.client, opts: w.sink.opts, partitions: 3, takes: 200 << 20, sources: map[string]int{testTopic: 3}}
+		var mu sync.Mutex
+		largest := 0
+		w.kafka.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			mu.Lock()
+			defer mu.Unlock()
+			for _, topic := range r.(*kmsg.ProduceRequest).Topics {
+				largest = max(largest, len(topic.Partitions[0].Records))
+			}
+			return nil, nil, false
+		})
+		client := newKafkaClient(w.sink.opts)
+		if _, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: testDLT, NumPartitions: 3, ReplicationFactor: 1}}}); err != nil {
+			t.Fatal(err)
+		}
+		w.reject(func(o *Origin) { o.Value = make([]byte, 150_000_000) })
+		w.oracle.await()
+		mu.Lock()
+		defer mu.Unlock()
+		if largest == 0 || largest > 100<<20 {
+			t.Errorf("the largest batch has %d bytes", largest)
+		}
+		if m := w.letters()[0]; len(m.Value) != 0 || headerOf(m, HeaderValueOmitted) == nil {
+			t.Errorf("%d bytes of value", len(m.Value))
+		}
+	})
+}
+
+// Whatever keeps one partition's letters from being written, those of the others
+// do not wait for it, however many there are.
+func TestALetterThatCannotBeWrittenHoldsNoOtherPartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var why error
+		w := newWorld(t, worldOptions{options: func(o *Options) {
+			report := o.Hold
+			o.Hold = func(reason string, err error) {
+				report(reason, err)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					why = err
+				}
+			}
+		}})
+		for range 3 {
+			w.reject(nil).wait()
+		}
+		var healed atomic.Bool
+		w.kafka.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			if healed.Load() || r.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Partition != 1 {
+				return nil, nil, false
+			}
+			return refuseProduce(r, kerr.MessageTooLarge), nil, true
+		})
+		stuck := 0
+		for range directRecords { // all the room of partition 1
+			if tr := w.oracle.record("", 0, nil); tr.rec.Origin.Partition == 1 {
+				stuck++
+				if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				close(tr.done) // this one is not of the story
+				tr.outcome = DeadLettered
+			}
+		}
+		<-time.After(10 * time.Minute)
+		for range 50 {
+			began := time.Now()
+			w.reject(func(o *Origin) { o.Partition = 2 }).wait()
+			if took := time.Since(began); took > 100*time.Millisecond {
+				t.Fatalf("a letter of another partition waited %v", took)
+			}
+		}
+		if got := w.reported(); !slices.Equal(got, []string{HoldDeadLetterTopic}) {
+			t.Errorf("holds reported: %q", got)
+		}
+		mu.Lock()
+		for _, word := range []string{testDLT, testTopic + "/1@", "max.message.bytes", " bytes)"} {
+			if !strings.Contains(why.Error(), word) {
+				t.Errorf("the hold does not name %s: %v", word, why)
+			}
+		}
+		mu.Unlock()
+		healed.Store(true)
+		w.oracle.await()
+		synctest.Wait()
+		if got := w.reported(); !slices.Equal(got, []string{HoldDeadLetterTopic, ""}) {
+			t.Errorf("holds reported: %q", got)
+		}
+		if n := len(w.letters()); n != 3+stuck+50 {
+			t.Errorf("%d letters", n)
+		}
+	})
+}
+
+// refuseProduce answers a produce request with an error for each partition.
+func refuseProduce(r kmsg.Request, code *kerr.Error) kmsg.Response {
+	answer := r.ResponseKind().(*kmsg.ProduceResponse)
+	for _, asked := range r.(*kmsg.ProduceRequest).Topics {
+		topic := kmsg.NewProduceResponseTopic()
+		topic.Topic = asked.Topic
+		for _, p := range asked.Partitions {
+			refused := kmsg.NewProduceResponseTopicPartition()
+			refused.Partition, refused.ErrorCode = p.Partition, code.Code
+			topic.Partitions = append(topic.Partitions, refused)
+		}
+		answer.Topics = append(answer.Topics, topic)
+	}
+	return answer
+}
