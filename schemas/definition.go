@@ -32,6 +32,8 @@ func (p *parser) definition(kind string, node map[string]any, own []string, name
 	known := p.names[full]
 	if known == nil {
 		p.names[full] = t
+		p.open[t] = true
+		defer delete(p.open, t)
 	}
 	var err error
 	switch kind {
@@ -57,7 +59,7 @@ func (p *parser) definition(kind string, node map[string]any, own []string, name
 		return t, nil
 	}
 	// A reference that comes by two ways defines its types twice, and the same.
-	if !known.same(t) {
+	if p.open[known] || !known.same(t) {
 		return nil, fmt.Errorf("%s: type %s is defined twice, and not the same", path, shown(full))
 	}
 	return known, nil

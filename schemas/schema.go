@@ -58,7 +58,7 @@ func parse(text []byte, references [][]byte) (*Schema, error) {
 	if size > maxSchemaText {
 		return nil, fmt.Errorf("%w: its text is larger than %d bytes", ErrInvalidSchema, maxSchemaText)
 	}
-	p := parser{names: map[string]*Type{}}
+	p := parser{names: map[string]*Type{}, open: map[*Type]bool{}}
 	for _, reference := range references {
 		if _, err := p.document(reference); err != nil {
 			return nil, fmt.Errorf("%w: referenced schema: %w", ErrInvalidSchema, err)
@@ -81,7 +81,8 @@ func parse(text []byte, references [][]byte) (*Schema, error) {
 // parser builds the tree of one schema. Names are known from where they are defined on, as Avro has it.
 type parser struct {
 	names map[string]*Type
-	all   []*Type // every type, inner ones first
+	open  map[*Type]bool // those whose definition is being read
+	all   []*Type        // every type, inner ones first
 	depth int
 	nodes int
 }

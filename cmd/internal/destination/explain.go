@@ -83,7 +83,7 @@ func (r *ruleset) explainMessage(ctx context.Context, decoder *schemas.Decoder, 
 	if m.Value == nil {
 		return undecoded(transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}, "the message has no value"), nil
 	}
-	event, err := decoder.Decode(ctx, m.Value)
+	event, err := decoder.Decode(ctx, m.Value, header(m, schemas.HeaderSchemaID))
 	if err != nil {
 		failure, own := decodeFailure(err)
 		if !own {
