@@ -24,7 +24,7 @@ func (p *parser) definition(kind string, node map[string]any, own []string, name
 		namespace = stated
 	}
 	if name == "" || len(namespace)+len(name) >= maxName {
-		return nil, fmt.Errorf("%s: a %s has a name of at most %d bytes, %q is none", path, kind, maxName, shown(name))
+		return nil, fmt.Errorf("%s: the name of a %s is missing, or with its namespace longer than %d bytes: %q", path, kind, maxName, shown(name))
 	}
 	full := qualified(name, namespace)
 	inner := full[:max(strings.LastIndexByte(full, '.'), 0)]
