@@ -3,6 +3,7 @@ package transform
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 	"slices"

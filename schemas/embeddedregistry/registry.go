@@ -85,6 +85,13 @@ func (r *Registry) Register(subject, text string) int {
 	return r.add(subject, schema{Schema: text}).ID
 }
 
+// RegisterReferring is Register for a schema that refers to others.
+func (r *Registry) RegisterReferring(subject, text string, references ...Reference) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.add(subject, schema{Schema: text, References: references}).ID
+}
+
 // GUID is the GUID of the schema with an id, as bytes.
 func (r *Registry) GUID(id int) []byte {
 	r.mu.Lock()
@@ -283,12 +290,12 @@ func guid(s schema) string {
 // add registers a schema; the same text has the same id, and no second version in a subject.
 func (r *Registry) add(subject string, posted schema) schema {
 	for _, known := range r.subjects[subject] {
-		if known.Schema == posted.Schema {
+		if known.Schema == posted.Schema && slices.Equal(known.References, posted.References) {
 			return known
 		}
 	}
 	for _, known := range r.schemas {
-		if known.Schema == posted.Schema && known.SchemaType == posted.SchemaType {
+		if known.Schema == posted.Schema && known.SchemaType == posted.SchemaType && slices.Equal(known.References, posted.References) {
 			posted.ID, posted.GUID = known.ID, known.GUID
 		}
 	}
