@@ -96,7 +96,7 @@ func TestASchemaCostsABoundedTimeAndMemory(t *testing.T) {
 func TestWhatASchemaMayNotBeIsSaid(t *testing.T) {
 	all := bombs()
 	for name, want := range map[string]string{
-		"a long name around 5,000 fields": "the path of a field is longer than 4096 bytes",
+		"a long name around 5,000 fields": "the path of a field is longer than 2048 bytes",
 		"a long namespace of 5,000 types": "with its namespace longer than 1024 bytes",
 		"10,000 records in each other":    "types nest deeper than 128, at record C128",
 		"text beyond the bound":           "its text is larger than 4194304 bytes",

@@ -103,9 +103,13 @@ func (w *writer) record(c *schemas.Cursor, t *schemas.Type) bool {
 	mark := len(w.dst)
 	w.dst = append(w.dst, '{')
 	for _, i := range t.Solid() {
+		field := c.Branch(t.Fields[i].Type)
+		if field.Kind == schemas.Null {
+			continue
+		}
 		at := len(w.dst)
 		w.key(t.Fields[i].Name)
-		if !w.value(c, t.Fields[i].Type) {
+		if !w.value(c, field) {
 			w.dst = w.dst[:at]
 		}
 		if w.ended() {
