@@ -115,7 +115,7 @@ func (c *Config) rules() transform.Config {
 
 // Warnings are what is allowed but may surprise.
 func (c *Config) Warnings() []string {
-	return slices.Concat(c.ruleWarnings(), c.Source.Kafka.Warnings(), c.Source.Config.Warnings())
+	return slices.Concat(c.ruleWarnings(), c.Source.Kafka.Warnings(), c.Source.Warnings())
 }
 
 // ruleWarnings are those of Warnings that a reload can bring.

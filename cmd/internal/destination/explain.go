@@ -49,6 +49,7 @@ func Explain(ctx context.Context, config *Config, schemaFile, name string, text 
 // syntaxLine is where a text stops being JSON; 0 when it is JSON. (A decoder that
 // reads token by token does not know.)
 func syntaxLine(text []byte) int {
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // the byte order mark of some editors
 	var syntax *json.SyntaxError
 	if !errors.As(json.Unmarshal(text, new(json.RawMessage)), &syntax) {
 		return 0
