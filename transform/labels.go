@@ -50,9 +50,12 @@ const maxCarrierText = 512
 // carriers collects labels, each carrier of a label once.
 type carriers struct {
 	list  []Carrier
-	known map[Carrier]struct{}
-	named map[Carrier]int // how many of a label, by mapped path or segment
+	known map[carried]struct{}
+	named map[carried]int // how many of a label, by mapped path or segment
 }
+
+// carried is a label, and what carries it or is mapped.
+type carried struct{ label, what, segment string }
 
 func (cs *carriers) add(c Carrier, labels ...string) {
 	for _, label := range labels {
@@ -68,10 +71,10 @@ func (cs *carriers) add(c Carrier, labels ...string) {
 
 func (cs *carriers) once(c Carrier) {
 	if cs.known == nil {
-		cs.known, cs.named = map[Carrier]struct{}{}, map[Carrier]int{}
+		cs.known, cs.named = map[carried]struct{}{}, map[carried]int{}
 	}
-	one := Carrier{Label: c.Label, Field: c.Field, Segment: c.Segment}
-	group := Carrier{Label: c.Label, Mapped: c.Mapped, Segment: c.Segment}
+	one := carried{c.Label, c.Field, c.Segment}
+	group := carried{c.Label, c.Mapped, c.Segment}
 	if _, known := cs.known[one]; known || cs.named[group] == maxCarriers {
 		return
 	}
