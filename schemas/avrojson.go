@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,18 +16,18 @@ import (
 // "profile.xdm.Person"), without its namespace, or as goavro does it ("long.timestamp-millis"); a value without its branch's name, as tools
 // that print plain JSON leave it, is of the first branch that it fits. Errors name the place, never a value.
 func (s *Schema) EncodeJSON(text []byte) ([]byte, error) {
-	root, err := parseJSON(text)
+	root, err := parseJSON(bytes.TrimPrefix(text, byteOrderMark))
 	if err != nil {
 		return nil, fmt.Errorf("read JSON: %w", err)
 	}
-	body, err := encode(nil, s.Root, root, "$")
+	body, err := encode(nil, s.Root, root, &place{name: "$"})
 	if err != nil {
 		return nil, fmt.Errorf("encode by the schema: %w", err)
 	}
 	return body, nil
 }
 
-func encode(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+func encode(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
 	switch t.Kind {
 	case Null:
 		if v.kind == jsonNull {
@@ -62,15 +63,15 @@ func encode(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
 
 func (t *Type) describe() string {
 	if t.Kind == Enum {
-		return fmt.Sprintf("one of the symbols of %s", t.Name)
+		return fmt.Sprintf("one of the symbols of %s", shown(t.Name))
 	}
 	if t.Name != "" {
-		return fmt.Sprintf("%s %s", t.Kind, t.Name)
+		return fmt.Sprintf("%s %s", t.Kind, shown(t.Name))
 	}
 	return t.Kind.String()
 }
 
-func encodeInteger(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+func encodeInteger(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
 	bits := 64
 	if t.Kind == Int {
 		bits = 32
@@ -82,7 +83,7 @@ func encodeInteger(dst []byte, t *Type, v *jsonValue, path string) ([]byte, erro
 	return appendLong(dst, n), nil
 }
 
-func encodeFloat(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+func encodeFloat(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
 	bits := 64
 	if t.Kind == Float {
 		bits = 32
@@ -99,7 +100,7 @@ func encodeFloat(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error)
 }
 
 // encodeBytes takes bytes as Avro JSON has them: a string whose characters are the bytes 0 to 255.
-func encodeBytes(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+func encodeBytes(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
 	if v.kind != jsonString {
 		return nil, fmt.Errorf("%s: must be %s, written as a string", path, t.describe())
 	}
@@ -118,7 +119,7 @@ func encodeBytes(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error)
 	return append(dst, raw...), nil
 }
 
-func encodeCollection(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+func encodeCollection(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
 	if t.Kind == Array && v.kind != jsonArray || t.Kind == Map && v.kind != jsonObject {
 		return nil, fmt.Errorf("%s: must be %s", path, t.Kind)
 	}
@@ -126,10 +127,10 @@ func encodeCollection(dst []byte, t *Type, v *jsonValue, path string) ([]byte, e
 		dst = appendLong(dst, int64(len(v.items)))
 	}
 	for i, item := range v.items {
-		at := fmt.Sprintf("%s[%d]", path, i)
+		at := path.item("", i)
 		if t.Kind == Map {
 			dst = append(appendLong(dst, int64(len(v.keys[i]))), v.keys[i]...)
-			at = fmt.Sprintf("%s[%q]", path, v.keys[i])
+			at = path.entry(v.keys[i])
 		}
 		var err error
 		if dst, err = encode(dst, t.Items, item, at); err != nil {
@@ -139,20 +140,20 @@ func encodeCollection(dst []byte, t *Type, v *jsonValue, path string) ([]byte, e
 	return appendLong(dst, 0), nil
 }
 
-func encodeRecord(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+func encodeRecord(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
 	if v.kind != jsonObject {
 		return nil, fmt.Errorf("%s: must be %s", path, t.describe())
 	}
 	for i, key := range v.keys {
 		if !slices.ContainsFunc(t.Fields, func(f Field) bool { return f.Name == key }) {
-			return nil, fmt.Errorf("%s: %s has no field %q", path, t.Name, key)
+			return nil, fmt.Errorf("%s: %s has no field %q", path, shown(t.Name), shown(key))
 		}
 		if slices.Contains(v.keys[:i], key) {
-			return nil, fmt.Errorf("%s: field %q is there twice", path, key)
+			return nil, fmt.Errorf("%s: field %q is there twice", path, shown(key))
 		}
 	}
 	for _, field := range t.Fields {
-		at := path + "." + field.Name
+		at := path.field(field.Name)
 		var err error
 		switch i := slices.Index(v.keys, field.Name); {
 		case i >= 0:
@@ -170,7 +171,7 @@ func encodeRecord(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error
 }
 
 // encodePreset writes a field's default, which stands without the name of its branch: it is of the union's first.
-func encodePreset(dst []byte, field Field, path string) ([]byte, error) {
+func encodePreset(dst []byte, field Field, path *place) ([]byte, error) {
 	v, err := parseJSON(field.preset)
 	if err != nil {
 		return nil, fmt.Errorf("%s: default: %w", path, err)
@@ -182,7 +183,7 @@ func encodePreset(dst []byte, field Field, path string) ([]byte, error) {
 	return encode(dst, t, v, path)
 }
 
-func encodeUnion(dst []byte, t *Type, v *jsonValue, path string) ([]byte, error) {
+func encodeUnion(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
 	if v.kind == jsonObject && len(v.keys) == 1 {
 		if i := t.branchCalled(v.keys[0]); i >= 0 {
 			return encode(appendLong(dst, int64(i)), t.Union[i], v.items[0], path)

@@ -17,6 +17,13 @@ func latin1(raw []byte) string {
 	return string(text)
 }
 
+const (
+	// shownPerByte and shownAtLeast bound what an event becomes as JSON: names of fields stand beside each value, and
+	// values of no byte can be more than anyone can count.
+	shownPerByte = 64
+	shownAtLeast = 1 << 20
+)
+
 // DecodeJSON writes the Avro bytes of an event as Avro JSON, in the order of the bytes.
 func (s *Schema) DecodeJSON(body []byte) ([]byte, error) {
 	c := NewCursor(body)
@@ -24,10 +31,16 @@ func (s *Schema) DecodeJSON(body []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the bytes do not fit the schema", ErrMalformed)
 	}
 	c = NewCursor(body)
-	return appendJSON(nil, &c, s.Root), nil
+	limit := shownAtLeast + shownPerByte*len(body)
+	text := appendJSON(nil, &c, s.Root, limit)
+	if len(text) > limit {
+		return nil, fmt.Errorf("%d bytes of Avro are more than %d bytes of JSON", len(body), limit)
+	}
+	return text, nil
 }
 
-func appendJSON(dst []byte, c *Cursor, t *Type) []byte {
+// appendJSON stops soon after the limit.
+func appendJSON(dst []byte, c *Cursor, t *Type, limit int) []byte {
 	switch t.Kind {
 	case Null:
 		return append(dst, "null"...)
@@ -53,27 +66,27 @@ func appendJSON(dst []byte, c *Cursor, t *Type) []byte {
 			return append(dst, "null"...)
 		}
 		dst = append(appendText(append(dst, '{'), branch.branchName()), ':')
-		return append(appendJSON(dst, c, branch), '}')
+		return append(appendJSON(dst, c, branch, limit), '}')
 	}
-	return appendNested(dst, c, t)
+	return appendNested(dst, c, t, limit)
 }
 
-func appendNested(dst []byte, c *Cursor, t *Type) []byte {
+func appendNested(dst []byte, c *Cursor, t *Type, limit int) []byte {
 	opening, closing := byte('{'), byte('}')
 	if t.Kind == Array {
 		opening, closing = '[', ']'
 	}
 	dst = append(dst, opening)
-	for i := range t.Fields {
+	for i := 0; i < len(t.Fields) && len(dst) <= limit; i++ {
 		dst = append(appendText(separate(dst, i), t.Fields[i].Name), ':')
-		dst = appendJSON(dst, c, t.Fields[i].Type)
+		dst = appendJSON(dst, c, t.Fields[i].Type, limit)
 	}
 	if t.Kind != Record {
-		for i, b := 0, (Blocks{}); c.Next(t, &b); i++ {
+		for i, b := 0, (Blocks{}); len(dst) <= limit && c.Next(t, &b); i++ {
 			if dst = separate(dst, i); t.Kind == Map {
 				dst = append(appendText(dst, string(c.Bytes())), ':')
 			}
-			dst = appendJSON(dst, c, t.Items)
+			dst = appendJSON(dst, c, t.Items, limit)
 		}
 	}
 	return append(dst, closing)

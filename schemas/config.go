@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"strings"
@@ -90,4 +91,18 @@ func (r *RegistryConfig) urls() []string {
 		all = append(all, strings.TrimRight(strings.TrimSpace(text), "/"))
 	}
 	return all
+}
+
+// Warnings are what works but is likely not meant.
+func (c *Config) Warnings() []string {
+	r := c.Registry
+	if r == nil || r.Username == nil && r.Password == nil && r.BearerToken == nil {
+		return nil
+	}
+	for _, text := range r.urls() {
+		if base, err := url.Parse(text); err == nil && base.Scheme == "http" {
+			return []string{fmt.Sprintf("source.schemaRegistry.url: credentials are sent to %s over plain http, where whoever is on the way can read them: use https", base.Host)}
+		}
+	}
+	return nil
 }

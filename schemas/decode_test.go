@@ -22,7 +22,7 @@ func TestRawMessagesAreOfTheSchemaFile(t *testing.T) {
 	if d.Registry() != nil {
 		t.Error("a schema file makes a registry")
 	}
-	event, err := d.Decode(context.Background(), []byte{0, 1, 2})
+	event, err := d.Decode(context.Background(), []byte{0, 1, 2}, nil)
 	if err != nil || string(event.Body) != "\x00\x01\x02" || event.Schema.Origin != "schemaFile "+path {
 		t.Errorf("%v %x %s", err, event.Body, event.Schema.Origin)
 	}
@@ -34,7 +34,7 @@ func TestRegistryDecidesTheFraming(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Decode(context.Background(), []byte("raw Avro")); !errors.Is(err, ErrMalformed) {
+	if _, err := d.Decode(context.Background(), []byte("raw Avro"), nil); !errors.Is(err, ErrMalformed) {
 		t.Error(err)
 	}
 }
@@ -58,7 +58,7 @@ func TestFramesThatAreNoneAreMalformed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, value := range []string{"", "\x00\x00\x00\x00", "{\"json\": 1}", "\x01\x00\x00\x00\x01\x00"} {
-		if _, err := d.Decode(context.Background(), []byte(value)); !errors.Is(err, ErrMalformed) || !IsMessageFault(err) {
+		if _, err := d.Decode(context.Background(), []byte(value), nil); !errors.Is(err, ErrMalformed) || !IsMessageFault(err) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestAFrameOfGlueIsSaidToBeThat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = d.Decode(context.Background(), append([]byte{3, 0}, make([]byte, 20)...))
+	_, err = d.Decode(context.Background(), append([]byte{3, 0}, make([]byte, 20)...), nil)
 	if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "AWS Glue") {
 		t.Error(err)
 	}
@@ -114,15 +114,12 @@ func TestConfigurationMistakesAreReportedTogether(t *testing.T) {
 	}
 }
 
-func TestManyUnknownIDsAreNotKept(t *testing.T) {
-	r, err := NewRegistry(RegistryConfig{URL: "http://localhost:1"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for id := range 3 * maxUnknown {
-		r.refuse(id, ErrUnknownSchema)
-		if len(r.unknown) > maxUnknown || r.refused(id) == nil {
-			t.Fatalf("after %d ids: %d are kept", id, len(r.unknown))
+func TestManyUnknownSchemasAreNotKept(t *testing.T) {
+	r := refusals{byKey: map[schemaKey]refusal{}}
+	for id := range uint64(3 * maxUnknown) {
+		r.weigh(schemaKey{id: id}, ErrInvalidSchema, 0)
+		if len(r.byKey) > maxUnknown || r.believed(schemaKey{id: id}) == nil {
+			t.Fatalf("after %d ids: %d are kept", id, len(r.byKey))
 		}
 	}
 }

@@ -2,8 +2,9 @@ package schemas
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,27 +15,26 @@ var primitiveSizes = [...]int{Null: 0, Boolean: 1, Int: 1, Long: 1, Float: 4, Do
 // maxFixedSize bounds a fixed: no message holds more.
 const maxFixedSize = 1 << 30
 
-var namePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 // definition reads a type that has a name, and makes the name known before its fields are read: it may contain itself.
-func (p *parser) definition(kind string, node map[string]any, namespace, path string) (*Type, error) {
+// What is in a name is not looked at: registries hold names that Avro's rules forbid, as Java did not check them for
+// years, and bytes are read the same whatever a type is called.
+func (p *parser) definition(kind string, node map[string]any, own []string, namespace string, path *place) (*Type, error) {
 	name, _ := node["name"].(string)
-	own, stated := node["namespace"].(string)
-	if !stated {
-		own = namespace
+	if stated, ok := node["namespace"].(string); ok {
+		namespace = stated
 	}
-	full := qualified(name, own)
-	for part := range strings.SplitSeq(full, ".") {
-		if !namePattern.MatchString(part) {
-			return nil, fmt.Errorf("%s: %q is no name for a type", path, full)
-		}
+	if name == "" || len(namespace)+len(name) >= maxName {
+		return nil, fmt.Errorf("%s: the name of a %s is missing, or with its namespace longer than %d bytes: %q", path, kind, maxName, shown(name))
 	}
-	if p.names[full] != nil {
-		return nil, fmt.Errorf("%s: type %s is defined twice", path, full)
-	}
+	full := qualified(name, namespace)
 	inner := full[:max(strings.LastIndexByte(full, '.'), 0)]
-	t := &Type{Name: full}
-	p.names[full] = t
+	t := &Type{Name: full, Labels: own}
+	known := p.names[full]
+	if known == nil {
+		p.names[full] = t
+		p.open[t] = true
+		defer delete(p.open, t)
+	}
 	var err error
 	switch kind {
 	case "enum":
@@ -42,41 +42,70 @@ func (p *parser) definition(kind string, node map[string]any, namespace, path st
 		t.Symbols, err = symbols(node, path)
 	case "fixed":
 		t.Kind = Fixed
-		t.Size, err = integer(node, "size", path)
-		if t.minSize = t.Size; err == nil && (t.Size < 1 || t.Size > maxFixedSize) {
-			err = fmt.Errorf("%s: size of a fixed must be positive", path)
+		t.Size, err = integer(node, "size")
+		if t.minSize = t.Size; err != nil || t.Size < 0 || t.Size > maxFixedSize {
+			return nil, fmt.Errorf("%s: size of a fixed must be a whole number from 0 to %d", path, maxFixedSize)
 		}
 	default:
 		t.Kind = Record
 		err = p.fields(t, node, inner, path)
 	}
-	p.all = append(p.all, t)
-	return t, err
+	if err != nil {
+		return nil, err
+	}
+	logical(t, node)
+	if known == nil {
+		p.all = append(p.all, t)
+		return t, nil
+	}
+	// A reference that comes by two ways defines its types twice, and the same.
+	if p.open[known] || !known.same(t) {
+		return nil, fmt.Errorf("%s: type %s is defined twice, and not the same", path, shown(full))
+	}
+	return known, nil
 }
 
-func (p *parser) fields(t *Type, node map[string]any, namespace, path string) error {
+// same says whether two definitions of a name are read in the same way and carry the same labels. Types with names
+// inside them are the same ones, as the first definition of each counts.
+func (t *Type) same(other *Type) bool {
+	if t == other {
+		return true
+	}
+	return t.Kind == other.Kind && t.Name == other.Name && t.Logical == other.Logical && t.Scale == other.Scale && t.Size == other.Size &&
+		slices.Equal(t.Labels, other.Labels) && slices.Equal(t.Symbols, other.Symbols) &&
+		slices.EqualFunc(t.Fields, other.Fields, func(a, b Field) bool {
+			return a.Name == b.Name && slices.Equal(a.Labels, b.Labels) && a.Type.sameInside(b.Type)
+		}) &&
+		(t.Items == nil) == (other.Items == nil) && (t.Items == nil || t.Items.sameInside(other.Items)) &&
+		slices.EqualFunc(t.Union, other.Union, (*Type).sameInside)
+}
+
+// sameInside is same for types within: one with a name is itself alone.
+func (t *Type) sameInside(other *Type) bool { return t == other || t.Name == "" && t.same(other) }
+
+func (p *parser) fields(t *Type, node map[string]any, namespace string, path *place) error {
 	list, ok := node["fields"].([]any)
 	if !ok {
 		return fmt.Errorf("%s: a record has \"fields\"", path)
 	}
 	seen := map[string]bool{}
 	for i, item := range list {
-		at := fmt.Sprintf("%s.fields[%d]", path, i)
+		at := path.item(".fields", i)
 		object, ok := item.(map[string]any)
 		if !ok {
 			return fmt.Errorf("%s: a field is an object", at)
 		}
 		field := Field{Aliases: stringList(object["aliases"])}
 		field.Name, _ = object["name"].(string)
-		if !namePattern.MatchString(field.Name) || seen[field.Name] {
-			return fmt.Errorf("%s: %q is no name for a field, or there twice", at, field.Name)
+		if field.Name == "" || seen[field.Name] {
+			return fmt.Errorf("%s: %q is no name for a field, or there twice", at, shown(field.Name))
 		}
 		seen[field.Name] = true
 		var err error
 		if field.Labels, err = labels(object, at); err != nil {
 			return err
 		}
-		if field.Type, err = p.parse(fieldType(object), namespace, path+"."+field.Name); err != nil {
+		if field.Type, err = p.parse(fieldType(object), namespace, path.field(field.Name)); err != nil {
 			return err
 		}
 		if preset, ok := object["default"]; ok {
@@ -102,28 +131,38 @@ func fieldType(field map[string]any) any {
 }
 
 // labels reads the property "labels". One that cannot be read is an error: a label nobody sees protects nobody.
-func labels(node map[string]any, path string) ([]string, error) {
+func labels(node map[string]any, path *place) ([]string, error) {
+	var list []string
 	switch value := node["labels"].(type) {
 	case nil:
-		return nil, nil
 	case string:
-		return []string{value}, nil
+		list = []string{value}
 	case []any:
-		if list := stringList(value); len(list) == len(value) {
-			return list, nil
+		if list = stringList(value); len(list) != len(value) {
+			return nil, fmt.Errorf("%s: labels must be a list of strings", path)
+		}
+	default:
+		return nil, fmt.Errorf("%s: labels must be a list of strings", path)
+	}
+	for _, label := range list {
+		if len(label) > maxLabel {
+			return nil, fmt.Errorf("%s: label %s is longer than %d bytes", path, shown(label), maxLabel)
 		}
 	}
-	return nil, fmt.Errorf("%s: labels must be a list of strings", path)
+	return list, nil
 }
 
-func symbols(node map[string]any, path string) ([]string, error) {
+func symbols(node map[string]any, path *place) ([]string, error) {
 	list := stringList(node["symbols"])
 	seen := map[string]bool{}
 	for _, symbol := range list {
 		if seen[symbol] {
-			return nil, fmt.Errorf("%s: symbol %q is there twice", path, symbol)
+			return nil, fmt.Errorf("%s: symbol %q is there twice", path, shown(symbol))
 		}
 		seen[symbol] = true
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s: an enum has \"symbols\"", path)
 	}
 	return list, nil
 }
@@ -139,12 +178,13 @@ func stringList(node any) []string {
 	return list
 }
 
-func integer(node map[string]any, key, path string) (int, error) {
-	number, ok := node[key].(json.Number)
-	if ok {
+var errNoInteger = errors.New("no whole number")
+
+func integer(node map[string]any, key string) (int, error) {
+	if number, ok := node[key].(json.Number); ok {
 		if n, err := strconv.Atoi(number.String()); err == nil {
 			return n, nil
 		}
 	}
-	return 0, fmt.Errorf("%s: %q must be a whole number", path, key)
+	return 0, errNoInteger
 }

@@ -23,7 +23,12 @@ type Schema struct {
 	Text   string // as the registry or the file has it
 	Origin string // where it came from, in words for a user: "schema id 7", "schemaFile events.avsc"
 	Root   *Type
+
+	size int // about how many bytes it takes in memory
 }
+
+// Size is about how many bytes the schema takes in memory.
+func (s *Schema) Size() int { return s.size }
 
 // SegmentEvaluation is the text of the contract's own event schema.
 //

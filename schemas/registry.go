@@ -2,12 +2,11 @@ package schemas
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,34 +17,51 @@ const (
 	// requestTimeout bounds one question to the registry, all of its addresses together.
 	requestTimeout = 10 * time.Second
 
-	// unknownFor is how long the registry's answer that it has no such id is taken as true: short enough that a schema
-	// registered late is found, long enough that a topic full of strangers asks the registry a few times a minute.
-	unknownFor = 15 * time.Second
+	// fetchTimeout bounds the questions for one schema: it can refer to others, and those to others.
+	fetchTimeout = time.Minute
 
-	// maxUnknown bounds how many unknown ids are remembered; random bytes look like many.
-	maxUnknown = 4096
+	// keptSchemas is how many bytes of schemas are kept: some two thousand of the size of the contract's.
+	keptSchemas = 64 << 20
 )
 
 // Registry is a client of a Confluent-compatible schema registry. A schema never changes under its id, so each is asked
-// for once in the life of the process, by one request at a time. It may be used by many goroutines at once.
+// for once as long as it is in use, by one request at a time. It may be used by many goroutines at once.
 type Registry struct {
-	cfg    RegistryConfig
-	bases  []string     // the same schemas at each
-	base   atomic.Int32 // the one that answered last
-	client *http.Client
-	flight singleflight.Group
-
-	// known is by id. It is replaced as a whole, so that the hot path reads it without a lock or an allocation.
-	known atomic.Pointer[map[int]*Schema]
-
-	mu      sync.Mutex      // guards unknown, and known against a second writer
-	unknown map[int]refusal // by id
+	cfg     RegistryConfig
+	bases   []string     // the same schemas at each
+	base    atomic.Int32 // the one that answered last
+	client  *http.Client
+	flight  singleflight.Group
+	known   *Cache[schemaKey, *Schema]
+	unknown refusals
 }
 
-// refusal is an answer about an id that is no schema, and until when it is believed.
-type refusal struct {
-	err   error
-	until time.Time
+// schemaKey is what a message names its schema by: an id, or a GUID.
+type schemaKey struct {
+	id   uint64 // 0: by its GUID
+	guid GUID
+}
+
+// GUID is the hash of a schema that newer registries and producers name it by, whatever its id is.
+type GUID [16]byte
+
+// String is the GUID in its usual form.
+func (g GUID) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", g[:4], g[4:6], g[6:8], g[8:10], g[10:])
+}
+
+func (k schemaKey) String() string {
+	if k.id == 0 {
+		return "schema guid " + k.guid.String()
+	}
+	return "schema id " + strconv.FormatUint(k.id, 10)
+}
+
+func (k schemaKey) path() string {
+	if k.id == 0 {
+		return "/schemas/guids/" + k.guid.String()
+	}
+	return "/schemas/ids/" + strconv.FormatUint(k.id, 10)
 }
 
 // NewRegistry makes a client; nil is the default HTTP client. Nothing is asked yet.
@@ -63,32 +79,65 @@ func NewRegistry(cfg RegistryConfig, client *http.Client) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{cfg: cfg, bases: cfg.urls(), client: client, unknown: map[int]refusal{}}
-	r.known.Store(&map[int]*Schema{})
-	return r, nil
+	own := *client
+	own.CheckRedirect = sameOrigin
+	return &Registry{
+		cfg: cfg, bases: cfg.urls(), client: &own, known: NewCache[schemaKey, *Schema](keptSchemas),
+		unknown: refusals{byKey: map[schemaKey]refusal{}},
+	}, nil
 }
 
 // ByID is the schema with an id. The error is ErrUnknownSchema or ErrInvalidSchema, or says why the registry cannot
 // answer now.
 func (r *Registry) ByID(ctx context.Context, id int) (*Schema, error) {
-	if known := (*r.known.Load())[id]; known != nil {
+	return r.find(ctx, schemaKey{id: uint64(id)})
+}
+
+// ByGUID is the schema with a GUID, as ByID.
+func (r *Registry) ByGUID(ctx context.Context, guid GUID) (*Schema, error) {
+	return r.find(ctx, schemaKey{guid: guid})
+}
+
+func (r *Registry) find(ctx context.Context, key schemaKey) (*Schema, error) {
+	if known, ok := r.known.Get(key); ok {
 		return known, nil
 	}
-	if err := r.refused(id); err != nil {
-		return nil, err
+	for attempt := 0; ; attempt++ {
+		if err := r.unknown.believed(key); err != nil {
+			return nil, err
+		}
+		schema, err := r.together(ctx, key, attempt)
+		if !IsMessageFault(err) {
+			return schema, err
+		}
+		wait := r.unknown.weigh(key, err, attempt)
+		if wait == 0 {
+			return nil, err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, fmt.Errorf("ask the schema registry for %s: %w", key, ctx.Err())
+		case <-timer.C:
+		}
 	}
-	// Whoever comes first asks for all; the question outlives its context, as the others wait for the same answer.
-	flight := r.flight.DoChan(strconv.Itoa(id), func() (any, error) {
-		if known := (*r.known.Load())[id]; known != nil { // the answer came between the two questions
+}
+
+// together asks once for all who want the same schema at a time: whoever comes first asks, and the question outlives
+// its context, as the others wait for the same answer.
+func (r *Registry) together(ctx context.Context, key schemaKey, attempt int) (*Schema, error) {
+	flight := r.flight.DoChan(key.String(), func() (any, error) {
+		if known, ok := r.known.Get(key); ok { // the answer came between the two questions
 			return known, nil
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
-		return r.fetch(ctx, id)
+		return r.fetch(ctx, key, attempt)
 	})
 	select {
 	case <-ctx.Done():
-		return nil, fmt.Errorf("ask the schema registry for id %d: %w", id, ctx.Err())
+		return nil, fmt.Errorf("ask the schema registry for %s: %w", key, ctx.Err())
 	case answer := <-flight:
 		if answer.Err != nil {
 			return nil, answer.Err
@@ -97,62 +146,37 @@ func (r *Registry) ByID(ctx context.Context, id int) (*Schema, error) {
 	}
 }
 
-func (r *Registry) fetch(ctx context.Context, id int) (*Schema, error) {
-	answer, err := r.get(ctx, "/schemas/ids/"+strconv.Itoa(id))
+func (r *Registry) fetch(ctx context.Context, key schemaKey, attempt int) (*Schema, error) {
+	q := r.question(attempt)
+	answer, err := q.get(ctx, key.path())
 	var schema *Schema
 	if err == nil {
-		schema, err = r.schema(ctx, answer)
+		schema, err = q.schema(ctx, answer)
 	}
 	if err != nil {
-		err = fmt.Errorf("schema id %d: %w", id, err)
-		if IsMessageFault(err) {
-			r.refuse(id, err)
+		if key.id == 0 && errors.Is(err, ErrUnknownSchema) {
+			err = fmt.Errorf("%w; older registries know schemas by id alone", err)
 		}
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	schema.ID, schema.Origin = id, fmt.Sprintf("schema id %d", id)
-	r.keep(schema)
+	schema.ID, schema.Origin = int(key.id), key.String()
+	schema, _ = r.known.Add(key, schema, schema.Size())
 	return schema, nil
 }
 
 // Latest is the newest schema of a subject. Its Origin names subject and version.
 func (r *Registry) Latest(ctx context.Context, subject string) (*Schema, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	answer, err := r.get(ctx, "/subjects/"+url.PathEscape(subject)+"/versions/latest")
+	q := r.question(0)
+	answer, err := q.get(ctx, "/subjects/"+url.PathEscape(subject)+"/versions/latest")
 	if err != nil {
 		return nil, fmt.Errorf("subject %s: %w", subject, err)
 	}
-	schema, err := r.schema(ctx, answer)
+	schema, err := q.schema(ctx, answer)
 	if err != nil {
 		return nil, fmt.Errorf("subject %s, version %d: %w", subject, answer.Version, err)
 	}
 	schema.ID, schema.Origin = answer.ID, fmt.Sprintf("subject %s, version %d", subject, answer.Version)
 	return schema, nil
-}
-
-func (r *Registry) keep(schema *Schema) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	more := maps.Clone(*r.known.Load())
-	more[schema.ID] = schema
-	r.known.Store(&more)
-}
-
-func (r *Registry) refused(id int) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if refusal, ok := r.unknown[id]; ok && time.Now().Before(refusal.until) {
-		return refusal.err
-	}
-	return nil
-}
-
-func (r *Registry) refuse(id int, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.unknown) >= maxUnknown {
-		clear(r.unknown)
-	}
-	r.unknown[id] = refusal{err, time.Now().Add(unknownFor)}
 }

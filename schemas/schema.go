@@ -21,61 +21,88 @@ func IsMessageFault(err error) bool {
 	return errors.Is(err, ErrMalformed) || errors.Is(err, ErrUnknownSchema) || errors.Is(err, ErrInvalidSchema)
 }
 
-// maxSchemaNodes bounds how large a schema may be, in type references.
-const maxSchemaNodes = 50_000
+// The bounds of a schema. Registries hold messages of the topic _schemas, of at most 1 MiB as Kafka comes; what is
+// within the bounds is read in under a second and 300 MiB (TestASchemaCostsABoundedTimeAndMemory).
+const (
+	// maxSchemaText bounds the text of a schema with all that it refers to: four times what a registry holds of one.
+	maxSchemaText = 4 << 20
 
-// maxSchemaDepth bounds how deep type definitions may nest in each other.
-const maxSchemaDepth = 128
+	// maxSchemaNodes bounds how large a schema may be, in type references.
+	maxSchemaNodes = 50_000
+
+	// maxSchemaDepth bounds how deep types nest in each other, where they are defined or by their names.
+	maxSchemaDepth = 128
+
+	// maxPath bounds the dotted path of a field. Each byte of an event can write the names on the way to it: with the
+	// depth of types, this is what bounds the time for an event (TestWhatAnEventCostsIsBoundedByItsBytes).
+	maxPath = 2 << 10
+
+	// maxName bounds the full name of a type, which stands at each of its uses.
+	maxName = 1 << 10
+
+	// maxLabel bounds a data usage label: the platform's own have three characters.
+	maxLabel = 256
+)
+
+// byteOrderMark begins the files of some editors.
+var byteOrderMark = []byte("\ufeff")
 
 // Parse reads a schema's text. The error is ErrInvalidSchema and says where.
 func Parse(text []byte) (*Schema, error) { return parse(text, nil) }
 
 // parse reads a schema that may use the named types of others, which come first.
 func parse(text []byte, references [][]byte) (*Schema, error) {
-	p := parser{names: map[string]*Type{}}
+	size := len(text)
+	for _, reference := range references {
+		size += len(reference)
+	}
+	if size > maxSchemaText {
+		return nil, fmt.Errorf("%w: its text is larger than %d bytes", ErrInvalidSchema, maxSchemaText)
+	}
+	p := parser{names: map[string]*Type{}, open: map[*Type]bool{}}
 	for _, reference := range references {
 		if _, err := p.document(reference); err != nil {
 			return nil, fmt.Errorf("%w: referenced schema: %w", ErrInvalidSchema, err)
 		}
 	}
 	root, err := p.document(text)
+	if err == nil {
+		err = p.measure()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidSchema, err)
 	}
-	p.measure()
+	room := maxInlinedOps
 	for _, t := range p.all {
-		t.compile()
+		t.compile(&room)
 	}
-	s := &Schema{Text: string(text), Origin: "the schema", Root: root}
-	if err := s.verify(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidSchema, err)
-	}
-	return s, nil
+	return &Schema{Text: string(text), Origin: "the schema", Root: root, size: p.size(size)}, nil
 }
 
 // parser builds the tree of one schema. Names are known from where they are defined on, as Avro has it.
 type parser struct {
 	names map[string]*Type
-	all   []*Type // every type, inner ones first
+	open  map[*Type]bool // those whose definition is being read
+	all   []*Type        // every type, inner ones first
 	depth int
 	nodes int
 }
 
 func (p *parser) document(text []byte) (*Type, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, byteOrderMark)))
 	decoder.UseNumber()
 	var node any
 	if err := decoder.Decode(&node); err != nil {
-		return nil, fmt.Errorf("parse JSON: %w", err)
+		return nil, fmt.Errorf("parse JSON: %w", &cutError{err})
 	}
 	if decoder.More() {
 		return nil, errors.New("parse JSON: text after the schema")
 	}
-	return p.parse(node, "", "schema")
+	return p.parse(node, "", &place{name: "schema"})
 }
 
 // parse reads a type: a name, a list (a union), or an object. path says where, namespace is the enclosing one.
-func (p *parser) parse(node any, namespace, path string) (*Type, error) {
+func (p *parser) parse(node any, namespace string, path *place) (*Type, error) {
 	if p.nodes++; p.nodes > maxSchemaNodes {
 		return nil, fmt.Errorf("more than %d types", maxSchemaNodes)
 	}
@@ -99,7 +126,7 @@ var primitives = map[string]Kind{
 	"null": Null, "boolean": Boolean, "int": Int, "long": Long, "float": Float, "double": Double, "bytes": Bytes, "string": String,
 }
 
-func (p *parser) named(name, namespace, path string) (*Type, error) {
+func (p *parser) named(name, namespace string, path *place) (*Type, error) {
 	if kind, ok := primitives[name]; ok {
 		t := &Type{Kind: kind, minSize: primitiveSizes[kind]}
 		p.all = append(p.all, t)
@@ -111,20 +138,20 @@ func (p *parser) named(name, namespace, path string) (*Type, error) {
 	if t := p.names[name]; t != nil {
 		return t, nil
 	}
-	return nil, fmt.Errorf("%s: unknown type %q", path, name)
+	return nil, fmt.Errorf("%s: unknown type %q", path, shown(name))
 }
 
-func (p *parser) union(branches []any, namespace, path string) (*Type, error) {
+func (p *parser) union(branches []any, namespace string, path *place) (*Type, error) {
 	t := &Type{Kind: Union}
 	seen := map[string]bool{}
 	for i, node := range branches {
-		branch, err := p.parse(node, namespace, fmt.Sprintf("%s[%d]", path, i))
+		branch, err := p.parse(node, namespace, path.item("", i))
 		if err != nil {
 			return nil, err
 		}
 		name := branch.branchName()
 		if branch.Kind == Union || seen[name] {
-			return nil, fmt.Errorf("%s: a union holds no union, and no type twice (%s)", path, name)
+			return nil, fmt.Errorf("%s: a union holds no union, and no type twice (%s)", path, shown(name))
 		}
 		seen[name] = true
 		t.Union = append(t.Union, branch)
@@ -144,7 +171,7 @@ func (t *Type) branchName() string {
 	return t.Kind.String()
 }
 
-func (p *parser) object(node map[string]any, namespace, path string) (*Type, error) {
+func (p *parser) object(node map[string]any, namespace string, path *place) (*Type, error) {
 	kind, ok := node["type"].(string)
 	if !ok {
 		if node["type"] == nil {
@@ -152,18 +179,21 @@ func (p *parser) object(node map[string]any, namespace, path string) (*Type, err
 		}
 		return p.parse(node["type"], namespace, path) // {"type": {"type": …}}
 	}
+	own, err := labels(node, path)
+	if err != nil {
+		return nil, err
+	}
 	var t *Type
-	var err error
 	switch kind {
 	case "array", "map":
 		t, err = p.collection(kind, node, namespace, path)
 	case "record", "error", "enum", "fixed":
-		t, err = p.definition(kind, node, namespace, path)
+		return p.definition(kind, node, own, namespace, path)
 	default:
 		if t, err = p.named(kind, namespace, path); err == nil && t.Name != "" {
 			// A reference; its properties are where it was defined. A label here would be lost, and that unseen.
 			if node["labels"] != nil {
-				return nil, fmt.Errorf("%s: labels belong on the field or the definition, not on a reference to %s", path, t.Name)
+				return nil, fmt.Errorf("%s: labels belong on the field or the definition, not on a reference to %s", path, shown(t.Name))
 			}
 			return t, nil
 		}
@@ -171,19 +201,18 @@ func (p *parser) object(node map[string]any, namespace, path string) (*Type, err
 	if err != nil {
 		return nil, err
 	}
-	if t.Labels, err = labels(node, path); err != nil {
-		return nil, err
-	}
-	return t, logical(t, node, path)
+	t.Labels = own
+	logical(t, node)
+	return t, nil
 }
 
-func (p *parser) collection(kind string, node map[string]any, namespace, path string) (*Type, error) {
+func (p *parser) collection(kind string, node map[string]any, namespace string, path *place) (*Type, error) {
 	t, of := &Type{Kind: Array, minSize: 1}, "items"
 	if kind == "map" {
 		t, of = &Type{Kind: Map, minSize: 1}, "values"
 	}
 	var err error
-	t.Items, err = p.parse(node[of], namespace, path+"."+of)
+	t.Items, err = p.parse(node[of], namespace, path.field(of))
 	p.all = append(p.all, t)
 	return t, err
 }

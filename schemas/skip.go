@@ -12,6 +12,10 @@ const (
 	// maxInlined bounds how many ops a nested record may bring; a larger one is called. Without it, records of two
 	// fields each would double at every level.
 	maxInlined = 64
+
+	// maxInlinedOps bounds how many ops nested records bring in all, in a schema or a sequence; the others are called.
+	// Without it, 40,000 fields of the same record of 60 take fifty times the memory of the schema.
+	maxInlinedOps = 64 << 10
 )
 
 type opCode uint8
@@ -37,8 +41,8 @@ type op struct {
 	t     *Type // of a union, an array or map, or a call
 }
 
-// compile makes the type's ops, and those of the types within.
-func (t *Type) compile() {
+// compile makes the type's ops, and those of the types within. room is for how many ops there is still room.
+func (t *Type) compile(room *int) {
 	if t.ops != nil || t.compiling {
 		return
 	}
@@ -53,6 +57,9 @@ func (t *Type) compile() {
 	case Long:
 		ops = append(ops, op{code: opVarint})
 	case Float, Double, Fixed:
+		if t.void {
+			break
+		}
 		ops = append(ops, op{code: opFixed, n: int32(t.minSize)})
 	case Bytes, String:
 		ops = append(ops, op{code: opBytes})
@@ -62,17 +69,17 @@ func (t *Type) compile() {
 		if t.Kind == Map {
 			t.entry = []op{{code: opBytes}}
 		}
-		t.entry = append(t.entry, t.Items.inline()...)
+		t.entry = append(t.entry, t.Items.inline(room)...)
 		ops = append(ops, op{code: opBlocks, t: t})
 	case Union:
 		t.branches = nil
 		for _, branch := range t.Union {
-			t.branches = append(t.branches, branch.inline())
+			t.branches = append(t.branches, branch.inline(room))
 		}
 		ops = append(ops, t.union()...)
 	case Record:
-		for _, field := range t.Fields {
-			ops = append(ops, field.Type.inline()...)
+		for _, i := range t.solid {
+			ops = append(ops, t.Fields[i].Type.inline(room)...)
 		}
 	}
 	t.ops, t.compiling = ops, false
@@ -85,7 +92,9 @@ func Sequence(types []*Type) *Type {
 		t.Fields = append(t.Fields, Field{Type: inner})
 		t.minSize = min(t.minSize+inner.minSize, maxFixedSize)
 	}
-	t.compile()
+	t.weigh()
+	room := maxInlinedOps
+	t.compile(&room)
 	return t
 }
 
@@ -102,11 +111,12 @@ func (t *Type) union() []op {
 }
 
 // inline is the ops of a type inside another: its own, or a call where they are many or not known yet.
-func (t *Type) inline() []op {
-	t.compile()
-	if t.compiling || len(t.ops) > maxInlined {
+func (t *Type) inline(room *int) []op {
+	t.compile(room)
+	if t.compiling || len(t.ops) > maxInlined || len(t.ops) > 1 && len(t.ops) > *room {
 		return []op{{code: opCall, t: t}}
 	}
+	*room -= len(t.ops)
 	return t.ops
 }
 

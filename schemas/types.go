@@ -73,13 +73,23 @@ type Type struct {
 	Items   *Type    // of an array; the values of a map
 	Union   []*Type  // branches of a union
 
-	precision int
 	minSize   int    // fewest bytes that a value can have
+	void      bool   // no value has any byte
+	solid     []int  // the fields of a record that are not void
+	height    int    // how many types nest in it
+	reach     int    // bytes of its longest path
 	ops       []op   // how a value is skipped
 	branches  [][]op // of a union: how each is skipped
 	entry     []op   // of an array or map: how an item is skipped, its key included
 	compiling bool   // ops are being made: the type contains itself
 }
+
+// Void says that a value has no bytes: a null, a fixed of none, a record of those. There is nothing to read, and in a
+// hostile schema there are more of them than anyone can count: two in a record, two of that in the next.
+func (t *Type) Void() bool { return t.void }
+
+// Solid are the indexes of a record's fields that are not void.
+func (t *Type) Solid() []int { return t.solid }
 
 // Field is a field of a record.
 type Field struct {

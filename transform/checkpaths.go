@@ -68,13 +68,24 @@ func kindsAt(root *schemas.Type, path string, through bool) []schemas.Kind {
 				next = append(next, field.Type.Alternatives()...)
 			}
 		}
-		at = next
+		// Records that share the type of a field would double the ways at each name.
+		at = distinct(next)
 	}
 	var kinds []schemas.Kind
 	for _, t := range at {
 		kinds = append(kinds, t.Kind)
 	}
 	return kinds
+}
+
+// distinct leaves each type out that was there before.
+func distinct(types []*schemas.Type) []*schemas.Type {
+	seen := map[*schemas.Type]bool{}
+	return slices.DeleteFunc(types, func(t *schemas.Type) bool {
+		before := seen[t]
+		seen[t] = true
+		return before
+	})
 }
 
 // attributesOf are the records that the attributes of an event can be.

@@ -5,13 +5,17 @@ import (
 	"strconv"
 )
 
-// maxDecimalBytes bounds a decimal: about 1,200 digits. Turning a megabyte into digits takes longer than anyone waits.
-const maxDecimalBytes = 512
+// A decimal has at most about 1,200 digits, before or after its point. Turning a megabyte into digits takes longer than
+// anyone waits, and a scale of a thousand makes a thousand digits of each byte.
+const (
+	maxDecimalBytes = 512
+	maxScale        = 1200
+)
 
 // decimal writes a two's complement number with scale digits after the point, all of them (rule 18: digits kept).
 func (w *writer) decimal(raw []byte, scale int) {
 	raw = shortest(raw)
-	if len(raw) > maxDecimalBytes {
+	if len(raw) > maxDecimalBytes || scale > maxScale {
 		w.fail(ReasonNotANumber)
 		return
 	}

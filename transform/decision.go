@@ -50,6 +50,7 @@ const (
 	ReasonNotANumber       Reason = "not-a-number"         // rule 18: NaN, an infinity, an endless decimal
 	ReasonTimeOutOfRange   Reason = "time-out-of-range"    // RFC 3339 ends with the year 9999
 	ReasonDuplicateKey     Reason = "duplicate-key"        // a map that would leave has a key twice
+	ReasonRecordTooLarge   Reason = "record-too-large"     // larger than any stream takes; the sink's word for the same
 	ReasonCollection       Reason = "collection-attribute" // rule 19: a mapped path is an array or map
 	ReasonPolicyViolation  Reason = "policy-violation"     // rule 26, onViolation dead-letter; or refuse, then a hold
 )
@@ -59,7 +60,7 @@ var Reasons = []Reason{
 	ReasonConsentExit,
 	ReasonUnmappedSegment, ReasonUnmappedAttribute, ReasonNotInMappedSegment, ReasonNothingChanged, ReasonConsent,
 	ReasonMalformed, ReasonMissingPart, ReasonMissingProfileID, ReasonNotANumber, ReasonTimeOutOfRange,
-	ReasonDuplicateKey, ReasonCollection, ReasonPolicyViolation,
+	ReasonDuplicateKey, ReasonRecordTooLarge, ReasonCollection, ReasonPolicyViolation,
 }
 
 // Trigger is what made an event a candidate for export.

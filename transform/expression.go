@@ -38,6 +38,18 @@ func (e Expression) problem() string {
 	return ""
 }
 
+// labels are those that the expression looks for.
+func (e Expression) labels() []string {
+	if e.Label != "" {
+		return []string{e.Label}
+	}
+	var all []string
+	for _, operand := range e.Operands {
+		all = append(all, operand.labels()...)
+	}
+	return all
+}
+
 // holds says whether the expression is true of labels, and which of them make it so.
 func (e Expression) holds(has func(label string) bool) (bool, []string) {
 	if e.Label != "" {

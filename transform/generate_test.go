@@ -196,11 +196,14 @@ func (m *schemaMaker) any(depth int) any {
 	case 6:
 		return m.enum("x", "y", "zz")
 	case 7:
+		if m.dice.once(4) {
+			return object{"type": "fixed", "name": m.name(), "size": 16, "logicalType": "uuid"}
+		}
 		return object{"type": "fixed", "name": m.name(), "size": 1 + m.dice.roll(5)}
 	case 8:
 		return object{"type": "bytes", "logicalType": "decimal", "precision": 30, "scale": m.dice.roll(5)}
 	case 9:
-		return object{"type": "fixed", "name": m.name(), "size": 1 + m.dice.roll(12), "logicalType": "decimal", "precision": 9, "scale": m.dice.roll(5)}
+		return object{"type": "fixed", "name": m.name(), "size": 4 + m.dice.roll(9), "logicalType": "decimal", "precision": 9, "scale": m.dice.roll(5)}
 	case 10:
 		return object{"type": "int", "logicalType": m.dice.pick("date", "time-millis")}
 	case 11, 12:

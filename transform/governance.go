@@ -44,14 +44,14 @@ func (r *Rules) Evaluate(s *schemas.Schema) Evaluation {
 	return e
 }
 
-func (r *Rules) evaluate(fields carriers) Evaluation {
+func (r *Rules) evaluate(fields *carriers) Evaluation {
 	segments := r.segmentLabels()
 	e := Evaluation{
 		MarketingActions: r.cfg.Activation.MarketingActions,
-		Policies:         []Judgement{}, Labels: slices.Clone(fields), Violations: []Violation{},
+		Policies:         []Judgement{}, Labels: slices.Clone(fields.list), Violations: []Violation{},
 	}
 	for _, labels := range segments {
-		e.Labels = append(e.Labels, labels...)
+		e.Labels = append(e.Labels, labels.list...)
 	}
 	if v, violated := noExport(e.Labels); violated {
 		e.Violations = append(e.Violations, v)
@@ -79,30 +79,37 @@ func (e Evaluation) Err() error {
 }
 
 // judge evaluates one policy for each segment together with the fields: labels of two segments do not combine.
-func (r *Rules) judge(policy Policy, fields carriers, segments []carriers) (Violation, bool) {
+func (r *Rules) judge(policy Policy, fields *carriers, segments []carriers) (Violation, bool) {
 	v := Violation{
 		Policy: policy.Name, Description: policy.Description,
 		Actions: shared(r.cfg.Activation.MarketingActions, policy.MarketingActions),
 	}
-	var all carriers
-	for _, segment := range segments {
-		weighed := slices.Concat(fields, segment)
-		holds, witnesses := policy.Deny.holds(func(label string) bool {
-			return slices.ContainsFunc(weighed, func(c Carrier) bool { return c.Label == label })
-		})
+	onFields := map[string]bool{} // the labels of the policy that fields carry
+	for _, label := range policy.Deny.labels() {
+		onFields[label] = fields.has(label)
+	}
+	var ofSegments []Carrier
+	for i := range segments {
+		holds, witnesses := policy.Deny.holds(func(label string) bool { return onFields[label] || segments[i].has(label) })
 		if !holds {
 			continue
 		}
 		v.Labels = append(v.Labels, witnesses...)
-		for _, carrier := range weighed {
+		for _, carrier := range segments[i].list {
 			if slices.Contains(witnesses, carrier.Label) {
-				all.once(carrier)
+				ofSegments = append(ofSegments, carrier)
 			}
 		}
 	}
 	slices.Sort(v.Labels)
-	v.Labels, v.Carriers = slices.Compact(v.Labels), all
-	if len(all) == 0 {
+	v.Labels = slices.Compact(v.Labels)
+	for _, carrier := range fields.list {
+		if slices.Contains(v.Labels, carrier.Label) {
+			v.Carriers = append(v.Carriers, carrier)
+		}
+	}
+	v.Carriers = append(v.Carriers, ofSegments...)
+	if len(v.Carriers) == 0 {
 		return v, false
 	}
 	v.WaysOut = waysOut(v, policy)
@@ -171,7 +178,8 @@ func (p *Plan) govern(s *schemas.Schema) {
 		p.bar = &bar{Reject, err}
 	case ViolationDropField:
 		p.dropped, p.violation = p.rules.drop(evaluation), err
-		kept := slices.DeleteFunc(p.rules.fieldLabels(s), func(c Carrier) bool {
+		kept := p.rules.fieldLabels(s)
+		kept.list = slices.DeleteFunc(kept.list, func(c Carrier) bool {
 			return p.dropped[slices.Index(p.rules.paths, c.Mapped)]
 		})
 		if p.rules.evaluate(kept).Err() != nil { // by a segment's own labels: there is no field to leave out

@@ -3,6 +3,7 @@ package transform
 import (
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"kinesis-destination/schemas"
 )
@@ -39,8 +40,22 @@ func (c Carrier) where() string {
 	return c.Declared
 }
 
+// maxCarriers is how many fields below one mapped path are named for one label. A policy weighs that a label is there,
+// and who has to look for it needs no more; schemas of tens of thousands of labelled fields exist to do harm.
+const maxCarriers = 100
+
+// maxCarrierText bounds how long a path stands in a carrier.
+const maxCarrierText = 512
+
 // carriers collects labels, each carrier of a label once.
-type carriers []Carrier
+type carriers struct {
+	list  []Carrier
+	known map[carried]struct{}
+	named map[carried]int // how many of a label, by mapped path or segment
+}
+
+// carried is a label, and what carries it or is mapped.
+type carried struct{ label, what, segment string }
 
 func (cs *carriers) add(c Carrier, labels ...string) {
 	for _, label := range labels {
@@ -55,12 +70,22 @@ func (cs *carriers) add(c Carrier, labels ...string) {
 }
 
 func (cs *carriers) once(c Carrier) {
-	same := func(other Carrier) bool {
-		return other.Label == c.Label && other.Field == c.Field && other.Segment == c.Segment
+	if cs.known == nil {
+		cs.known, cs.named = map[carried]struct{}{}, map[carried]int{}
 	}
-	if !slices.ContainsFunc(*cs, same) {
-		*cs = append(*cs, c)
+	one := carried{c.Label, c.Field, c.Segment}
+	group := carried{c.Label, c.Mapped, c.Segment}
+	if _, known := cs.known[one]; known || cs.named[group] == maxCarriers {
+		return
 	}
+	cs.known[one] = struct{}{}
+	cs.named[group]++
+	cs.list = append(cs.list, c)
+}
+
+// has says whether something carries a label.
+func (cs *carriers) has(label string) bool {
+	return slices.ContainsFunc(cs.list, func(c Carrier) bool { return c.Label == label })
 }
 
 // segmentLabels are the labels of each mapped segment.
@@ -75,8 +100,8 @@ func (r *Rules) segmentLabels() []carriers {
 
 // fieldLabels are the labels of the mapped fields: those that the configuration states and, if there is one, those of
 // a schema. What lies around a mapped path counts, as its labels hold for it; so does what is exported below it.
-func (r *Rules) fieldLabels(s *schemas.Schema) carriers {
-	var cs carriers
+func (r *Rules) fieldLabels(s *schemas.Schema) *carriers {
+	cs := &carriers{}
 	for _, mapped := range r.paths {
 		for path, labels := range sorted(r.cfg.Governance.FieldLabels) {
 			field := mapped
@@ -88,7 +113,7 @@ func (r *Rules) fieldLabels(s *schemas.Schema) carriers {
 			}
 		}
 		if s != nil {
-			reader := labelReader{rules: r, origin: s.Origin, mapped: mapped, into: &cs, seen: map[*schemas.Type]bool{}}
+			reader := labelReader{rules: r, origin: s.Origin, mapped: mapped, into: cs, seen: map[visit]bool{}}
 			reader.root(s.Root)
 		}
 	}
@@ -101,7 +126,13 @@ type labelReader struct {
 	origin string
 	mapped string
 	into   *carriers
-	seen   map[*schemas.Type]bool // records below the mapped path: a recursive one is read once
+	seen   map[visit]bool
+}
+
+// visit is a record that was read: on the way to the mapped path at each place of it, below it once, be it recursive.
+type visit struct {
+	record *schemas.Type
+	path   string
 }
 
 func (l *labelReader) root(t *schemas.Type) {
@@ -117,46 +148,64 @@ func (l *labelReader) root(t *schemas.Type) {
 // field reads a field on the way to the mapped path, at it, or below it.
 func (l *labelReader) field(field *schemas.Field, path, declared string) {
 	if path == "" || under(l.mapped, path) || under(path, l.mapped) {
-		l.into.add(l.carrier(path, declared), field.Labels...)
+		l.note(path, declared, field.Labels)
 		l.below(field.Type, path, declared)
 	}
 }
 
 func (l *labelReader) below(t *schemas.Type, path, declared string) {
-	l.into.add(l.carrier(path, declared), t.Labels...)
-	for _, t := range t.Alternatives() {
-		l.into.add(l.carrier(path, declared), t.Labels...)
-		switch t.Kind {
-		case schemas.Record:
-			l.record(t, path)
-		case schemas.Array, schemas.Map:
-			if path != "" && under(path, l.mapped) && l.rules.cfg.Activation.AllowCollections {
-				l.below(t.Items, path, declared)
-			}
+	l.note(path, declared, t.Labels)
+	if t.Kind == schemas.Union {
+		for _, branch := range t.Union {
+			l.below(branch, path, declared)
+		}
+		return
+	}
+	switch t.Kind {
+	case schemas.Record:
+		l.record(t, path)
+	case schemas.Array, schemas.Map:
+		if path != "" && under(path, l.mapped) && l.rules.cfg.Activation.AllowCollections {
+			l.below(t.Items, path, declared)
 		}
 	}
 }
 
 func (l *labelReader) record(t *schemas.Type, path string) {
 	inside := path != "" && under(path, l.mapped)
-	if inside {
-		if l.seen[t] {
-			return
+	at := visit{record: t}
+	if !inside {
+		at.path = path
+	}
+	if l.seen[at] {
+		return
+	}
+	l.seen[at] = true
+	if !inside {
+		// On the way a field may go by an alias; the mapped path is what it is called here.
+		next := l.next(path)
+		if field := t.Field(next); field != nil {
+			l.field(field, join(path, next), join(path, field.Name))
 		}
-		l.seen[t] = true
+		return
 	}
 	for i := range t.Fields {
-		field := &t.Fields[i]
-		inner := join(path, field.Name)
-		if !inside {
-			// On the way a field may go by an alias; the mapped path is what it is called here.
-			next := l.next(path)
-			if t.Field(next) != field {
-				continue
-			}
-			inner = join(path, next)
+		if field := &t.Fields[i]; len(field.Labels) > 0 || leads(field.Type) {
+			inner := join(path, field.Name)
+			l.field(field, inner, inner)
 		}
-		l.field(field, inner, join(path, field.Name))
+	}
+}
+
+// leads says whether a type carries a label, or can hold others that do.
+func leads(t *schemas.Type) bool {
+	switch t.Kind {
+	case schemas.Record, schemas.Array, schemas.Map:
+		return true
+	case schemas.Union:
+		return len(t.Labels) > 0 || slices.ContainsFunc(t.Union, leads)
+	default:
+		return len(t.Labels) > 0
 	}
 }
 
@@ -170,10 +219,28 @@ func (l *labelReader) next(path string) string {
 	return name
 }
 
-func (l *labelReader) carrier(path, declared string) Carrier {
+// note takes down the labels of what stands at a path.
+func (l *labelReader) note(path, declared string, labels []string) {
+	if len(labels) == 0 {
+		return
+	}
 	field := l.mapped
 	if path != "" && under(path, l.mapped) {
 		field = path
 	}
-	return Carrier{Field: field, Mapped: l.mapped, Declared: fmt.Sprintf("%q of %s in %s", "labels", declared, l.origin)}
+	l.into.add(Carrier{
+		Field: shorten(field, maxCarrierText), Mapped: l.mapped,
+		Declared: fmt.Sprintf("%q of %s in %s", "labels", shorten(declared, maxCarrierText), l.origin),
+	}, labels...)
+}
+
+// shorten cuts a text behind a whole character, and shows that it did.
+func shorten(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n] + "…"
 }

@@ -84,7 +84,7 @@ func (j *journey) writeMemberships(w *writer, exit bool) (left bool) {
 	var names, ids keySet
 	defer names.free()
 	defer ids.free()
-	for outer := (schemas.Blocks{}); t.Kind == schemas.Map && c.Next(t, &outer); {
+	for outer := (schemas.Blocks{}); t.Kind == schemas.Map && !w.ended() && c.Next(t, &outer); {
 		mark, name := len(w.dst), c.Bytes()
 		namespace := c.Branch(t.Items)
 		if namespace.Kind != schemas.Map {
@@ -95,7 +95,7 @@ func (j *journey) writeMemberships(w *writer, exit bool) (left bool) {
 		w.dst = append(w.dst, '{')
 		start := len(w.dst)
 		ids.reset()
-		for inner := (schemas.Blocks{}); c.Next(namespace, &inner); {
+		for inner := (schemas.Blocks{}); !w.ended() && c.Next(namespace, &inner); {
 			id := c.Bytes()
 			segment, mapped := j.plan.rules.segments.find(view(id))
 			m := j.readMember(&c, namespace.Items)

@@ -3,6 +3,7 @@ package transform
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 	"slices"
@@ -115,6 +116,9 @@ func scalar(value any, logical string, o object) any {
 	case float64:
 		return float(v, 64)
 	case []byte:
+		if logical == "uuid" {
+			return fmt.Sprintf("%x-%x-%x-%x-%x", v[:4], v[4:6], v[6:8], v[8:10], v[10:])
+		}
 		return base64.StdEncoding.EncodeToString(v)
 	case *big.Rat:
 		scale, _ := o["scale"].(int)

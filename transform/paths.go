@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -60,6 +61,18 @@ func newPathSet(paths []string) pathSet {
 		s.add(path)
 	}
 	return s
+}
+
+// with is the set with other names of its paths, or the set itself where there are none.
+func (s pathSet) with(others []string) pathSet {
+	if !slices.ContainsFunc(others, func(path string) bool { _, known := s.mapped[path]; return !known }) {
+		return s
+	}
+	more := pathSet{mapped: maps.Clone(s.mapped), above: maps.Clone(s.above), longest: s.longest}
+	for _, path := range others {
+		more.add(path)
+	}
+	return more
 }
 
 func (s *pathSet) add(path string) {

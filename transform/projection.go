@@ -63,11 +63,11 @@ func (b *branch) find(c *schemas.Cursor, t *schemas.Type, slots []found) {
 			c.Skip(t.Union[i])
 		}
 	case schemas.Record:
-		for i := range t.Fields {
-			if child := b.children[i]; child != nil {
-				child.find(c, t.Fields[i].Type, slots)
+		for i := range b.fields {
+			if step := &b.fields[i]; step.child != nil {
+				step.child.find(c, step.t, slots)
 			} else {
-				c.Skip(t.Fields[i].Type)
+				c.Skip(step.t)
 			}
 		}
 	}
@@ -76,7 +76,7 @@ func (b *branch) find(c *schemas.Cursor, t *schemas.Type, slots []found) {
 // writeOutline writes a node of the outline as a member. What turns out to be empty leaves no key.
 func (j *journey) writeOutline(w *writer, o *outline, slots []found) {
 	if o.slot != noSlot {
-		if slots[o.slot].t == nil {
+		if slots[o.slot].t == nil || w.ended() {
 			return
 		}
 		mark := w.open(o.key)
@@ -116,7 +116,7 @@ func (j *journey) writeIdentities(w *writer) found {
 		w.dst = append(w.dst, '}')
 		return key
 	}
-	for outer := (schemas.Blocks{}); c.Next(t, &outer); {
+	for outer := (schemas.Blocks{}); !w.ended() && c.Next(t, &outer); {
 		name := c.Bytes()
 		w.unique(&names, name)
 		w.key(view(name))
@@ -138,7 +138,7 @@ func (j *journey) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Type) 
 		c.Skip(t)
 		return first
 	}
-	for b := (schemas.Blocks{}); c.Next(t, &b); {
+	for b := (schemas.Blocks{}); !w.ended() && c.Next(t, &b); {
 		identity := c.Branch(t.Items)
 		parts, ok := j.shape.identities.of(identity)
 		if !ok {

@@ -7,6 +7,9 @@ import (
 	"text/tabwriter"
 )
 
+// maxListed is how many carriers and ways out of a violation its text names: it stands in logs and in each dead letter.
+const maxListed = 50
+
 // Error reads like a finding of a linter: what, why, where from, and each way out.
 func (v Violation) Error() string {
 	var b strings.Builder
@@ -18,10 +21,18 @@ func (v Violation) Error() string {
 	if v.Description != "" {
 		fmt.Fprintf(&b, "\n  because: %s", v.Description)
 	}
-	for _, c := range v.Carriers {
+	for i, c := range v.Carriers {
+		if i == maxListed {
+			fmt.Fprintf(&b, "\n  and %d more carry them", len(v.Carriers)-i)
+			break
+		}
 		fmt.Fprintf(&b, "\n  %s carries %s: %s", c.what(), c.Label, c.where())
 	}
 	for i, way := range v.WaysOut {
+		if i == maxListed {
+			fmt.Fprintf(&b, "\n  or one of %d more ways like these", len(v.WaysOut)-i)
+			break
+		}
 		lead := "or"
 		if i == 0 {
 			lead = "either"

@@ -102,8 +102,14 @@ type shape struct {
 	watched    pathSet
 }
 
+// fewForms is how many forms are looked through one by one; a union can have thousands.
+const fewForms = 8
+
 // forms are the records that something can be.
-type forms []form
+type forms struct {
+	list  []form
+	index map[*schemas.Type]int // nil for few
+}
 
 type form struct {
 	record *schemas.Type
@@ -111,16 +117,23 @@ type form struct {
 }
 
 // of is the parts of a record; false when the record is none of the forms.
-func (f forms) of(record *schemas.Type) ([]part, bool) {
-	for i := range f {
-		if f[i].record == record {
-			return f[i].parts, true
+func (f *forms) of(record *schemas.Type) ([]part, bool) {
+	if f.index != nil {
+		i, known := f.index[record]
+		if !known {
+			return nil, false
+		}
+		return f.list[i].parts, true
+	}
+	for i := range f.list {
+		if f.list[i].record == record {
+			return f.list[i].parts, true
 		}
 	}
 	return nil, false
 }
 
-func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) *shape {
+func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) (*shape, error) {
 	s := &shape{watched: r.watched}
 	roles := rolesOf(record, eventRoles)
 	for i, role := range roles {
@@ -143,11 +156,14 @@ func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) *sh
 		s.missing = fmt.Errorf("%s has no %s that is a map of arrays of records with an id", origin, partIdentities)
 	}
 	if t := s.types[roleAttributes]; t != nil {
-		resolver := resolver{dropped: dropped, watched: newPathSet(r.paths)}
+		resolver := resolver{dropped: dropped}
 		s.attributes = resolver.resolve(t, r.outline, "")
-		s.watched = resolver.watched
+		if resolver.ways > maxWays {
+			return nil, fmt.Errorf("%s: more than %d fields and branches of unions lie on the ways to the mapped paths", origin, maxWays)
+		}
+		s.watched = r.watched.with(resolver.aliased)
 	}
-	return s
+	return s, nil
 }
 
 // needs says whether a part of the event is ever read under these rules.
@@ -184,16 +200,26 @@ func rolesOf(record *schemas.Type, names map[string]role) []role {
 func formsOf(candidates []*schemas.Type, names map[string]role) forms {
 	var fs forms
 	for _, candidate := range candidates {
-		if _, known := fs.of(candidate); candidate.Kind == schemas.Record && !known {
-			fs = append(fs, form{candidate, partsOf(candidate, rolesOf(candidate, names))})
+		if _, known := fs.of(candidate); candidate.Kind != schemas.Record || known {
+			continue
+		}
+		fs.list = append(fs.list, form{candidate, partsOf(candidate, rolesOf(candidate, names))})
+		switch n := len(fs.list); {
+		case fs.index != nil:
+			fs.index[candidate] = n - 1
+		case n > fewForms:
+			fs.index = map[*schemas.Type]int{}
+			for i := range fs.list {
+				fs.index[fs.list[i].record] = i
+			}
 		}
 	}
 	return fs
 }
 
 // have says whether a form has a field of the role that can be of one of the kinds.
-func (f forms) have(wanted role, kinds ...schemas.Kind) bool {
-	for _, form := range f {
+func (f *forms) have(wanted role, kinds ...schemas.Kind) bool {
+	for _, form := range f.list {
 		for _, part := range form.parts {
 			if part.role == wanted && can(part.t, kinds...) {
 				return true

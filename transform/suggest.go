@@ -6,6 +6,9 @@ import "fmt"
 func didYouMean(word string, candidates []string) string {
 	best, distance := "", len(word)/2+1
 	for _, candidate := range candidates {
+		if n := len(candidate) - len(word); n >= distance || -n >= distance {
+			continue // so far apart by their lengths alone
+		}
 		if d := editDistance(word, candidate); d < distance {
 			best, distance = candidate, d
 		}

@@ -51,7 +51,8 @@ type bar struct {
 }
 
 // Compile judges a writer schema. A schema that lacks a required part, or violates a policy, has a plan as well: one
-// that rejects or holds its events. The error is for a call without rules or schema.
+// that rejects or holds its events. The error is for a call without rules or schema, and for a schema in which too many
+// ways lead to the mapped paths.
 func Compile(r *Rules, s *schemas.Schema) (*Plan, error) {
 	if r == nil || s == nil {
 		return nil, errors.New("compile plan: rules and a schema are needed")
@@ -63,7 +64,11 @@ func Compile(r *Rules, s *schemas.Schema) (*Plan, error) {
 		records = s.Root.Union
 	}
 	for _, record := range records {
-		p.shapes = append(p.shapes, newShape(r, record, s.Origin, p.dropped))
+		shape, err := newShape(r, record, s.Origin, p.dropped)
+		if err != nil {
+			return nil, err
+		}
+		p.shapes = append(p.shapes, shape)
 	}
 	return p, nil
 }
@@ -123,8 +128,7 @@ func (j *journey) export(dst []byte, trigger Trigger, rule int) (Decision, error
 		}
 		return d, bar.err
 	}
-	w := writer{dst: dst, collections: j.plan.rules.cfg.Activation.AllowCollections}
-	w.dst = append(w.dst, '{')
+	w := writer{dst: append(dst, '{'), collections: j.plan.rules.cfg.Activation.AllowCollections, limit: len(dst) + maxRecord}
 	j.writeAttributes(&w)
 	left := j.writeMemberships(&w, false)
 	if trigger == TriggerSegment && left {
@@ -135,7 +139,7 @@ func (j *journey) export(dst []byte, trigger Trigger, rule int) (Decision, error
 
 // exit writes the record of rule 28. It carries no attribute, so no policy bars it.
 func (j *journey) exit(dst []byte, trigger Trigger) (Decision, error) {
-	w := writer{dst: append(dst, '{')}
+	w := writer{dst: append(dst, '{'), limit: len(dst) + maxRecord}
 	j.writeMemberships(&w, true)
 	return j.finish(&w, len(dst), Decision{Outcome: Export, Reason: ReasonConsentExit, Rule: 28, Trigger: trigger})
 }
@@ -147,6 +151,7 @@ func (j *journey) finish(w *writer, start int, d Decision) (Decision, error) {
 		j.writeSource(w)
 	}
 	w.dst = append(w.dst, '}')
+	w.ended() // what the last part made too large
 	switch {
 	case j.facts.unreadable:
 		return j.reject(ReasonMissingPart, 20, errUnreadable)
@@ -168,7 +173,7 @@ func (j *journey) reject(reason Reason, rule int, err error) (Decision, error) {
 
 // key is the partition key that the record would have had.
 func (j *journey) key() string {
-	w := writer{dst: []byte{'{'}}
+	w := writer{dst: []byte{'{'}, limit: maxRecord}
 	return j.partitionKey(j.writeIdentities(&w))
 }
 
@@ -189,6 +194,7 @@ var (
 		ReasonNotANumber:     errors.New("a mapped attribute is NaN, an infinity or a decimal of more than 1,200 digits: JSON has no such number"),
 		ReasonTimeOutOfRange: errors.New("a time to export is outside the years 0 to 9999 or the hours of a day"),
 		ReasonDuplicateKey:   errors.New("a map to export has a key twice"),
+		ReasonRecordTooLarge: errors.New("the record would be larger than the 10 MiB that a stream takes at most"),
 		ReasonCollection:     errors.New("a mapped attribute is an array or map, and activation.allowCollections is not set"),
 	}
 )

@@ -8,11 +8,24 @@ import (
 	"kinesis-destination/schemas"
 )
 
-// writer appends JSON. The first value that has no JSON form leaves its reason; writing goes on, for nothing.
+// writer appends JSON. The first value that has no JSON form leaves its reason, and ends the writing soon.
 type writer struct {
 	dst         []byte
 	reason      Reason
 	collections bool // arrays and maps may be written
+	limit       int  // of dst
+}
+
+// maxRecord is what the largest record holds that any stream of Kinesis takes: MaxRecordSizeInKiB is at most 10,240.
+// What an event becomes is written no further than that and one value more: a byte of it can become a thousand.
+const maxRecord = 10 << 20
+
+// ended says that the record is not going to be: its values need not be looked at any more.
+func (w *writer) ended() bool {
+	if len(w.dst) > w.limit {
+		w.fail(ReasonRecordTooLarge)
+	}
+	return w.reason != ""
 }
 
 func (w *writer) fail(reason Reason) {
@@ -89,11 +102,18 @@ func (w *writer) value(c *schemas.Cursor, t *schemas.Type) bool {
 func (w *writer) record(c *schemas.Cursor, t *schemas.Type) bool {
 	mark := len(w.dst)
 	w.dst = append(w.dst, '{')
-	for i := range t.Fields {
+	for _, i := range t.Solid() {
+		field := c.Branch(t.Fields[i].Type)
+		if field.Kind == schemas.Null {
+			continue
+		}
 		at := len(w.dst)
 		w.key(t.Fields[i].Name)
-		if !w.value(c, t.Fields[i].Type) {
+		if !w.value(c, field) {
 			w.dst = w.dst[:at]
+		}
+		if w.ended() {
+			return true
 		}
 	}
 	if len(w.dst) == mark+1 {
@@ -115,7 +135,7 @@ func (w *writer) collection(c *schemas.Cursor, t *schemas.Type) bool {
 		return w.entries(c, t)
 	}
 	w.dst = append(w.dst, '[')
-	for b := (schemas.Blocks{}); c.Next(t, &b); {
+	for b := (schemas.Blocks{}); !w.ended() && c.Next(t, &b); {
 		w.open(nil)
 		item := c.Branch(t.Items)
 		switch {
@@ -134,7 +154,7 @@ func (w *writer) entries(c *schemas.Cursor, t *schemas.Type) bool {
 	var keys keySet
 	defer keys.free()
 	w.dst = append(w.dst, '{')
-	for b := (schemas.Blocks{}); c.Next(t, &b); {
+	for b := (schemas.Blocks{}); !w.ended() && c.Next(t, &b); {
 		at, key := len(w.dst), c.Bytes()
 		w.unique(&keys, key)
 		w.key(view(key))
@@ -169,7 +189,23 @@ func (w *writer) bytes(raw []byte, t *schemas.Type) {
 		w.decimal(raw, t.Scale)
 		return
 	}
+	if t.Logical == schemas.UUID {
+		w.dst = appendUUID(w.dst, raw)
+		return
+	}
 	w.dst = append(w.dst, '"')
 	w.dst = base64.StdEncoding.AppendEncode(w.dst, raw)
 	w.dst = append(w.dst, '"')
+}
+
+// appendUUID writes 16 bytes as RFC 9562 has them.
+func appendUUID(dst, raw []byte) []byte {
+	dst = append(dst, '"')
+	for i, b := range raw {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			dst = append(dst, '-')
+		}
+		dst = append(dst, hexDigits[b>>4], hexDigits[b&0xf])
+	}
+	return append(dst, '"')
 }

@@ -1,12 +1,17 @@
 // Package embeddedregistry is a schema registry in memory that speaks the part of Confluent's API that this project
-// uses: registering, by id, by subject and version. The demo and tests run on it; its contract tests run on a real
-// registry as well.
+// uses: registering, by id, by GUID, by subject and version, deleting a version softly. The demo and tests run on it; its
+// contract tests run on a real registry as well.
 package embeddedregistry
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"kinesis-destination/schemas"
@@ -44,6 +49,9 @@ type schema struct {
 	Schema     string      `json:"schema"`
 	SchemaType string      `json:"schemaType,omitempty"`
 	References []Reference `json:"references,omitempty"`
+	GUID       string      `json:"guid,omitempty"`
+
+	deleted bool // softly: there for whoever asks for deleted ones, and by its id
 }
 
 // Registry is the server. Its zero value is not ready: use New.
@@ -63,6 +71,8 @@ type Registry struct {
 func New() *Registry {
 	r := &Registry{mux: http.NewServeMux(), subjects: map[string][]schema{}}
 	r.mux.HandleFunc("GET /schemas/ids/{id}", r.byID)
+	r.mux.HandleFunc("GET /schemas/guids/{guid}", r.byGUID)
+	r.mux.HandleFunc("DELETE /subjects/{subject}/versions/{version}", r.softDelete)
 	r.mux.HandleFunc("POST /subjects/{subject}/versions", r.register)
 	r.mux.HandleFunc("GET /subjects/{subject}/versions/{version}", r.byVersion)
 	return r
@@ -73,6 +83,21 @@ func (r *Registry) Register(subject, text string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.add(subject, schema{Schema: text}).ID
+}
+
+// RegisterReferring is Register for a schema that refers to others.
+func (r *Registry) RegisterReferring(subject, text string, references ...Reference) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.add(subject, schema{Schema: text, References: references}).ID
+}
+
+// GUID is the GUID of the schema with an id, as bytes.
+func (r *Registry) GUID(id int) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	bytes, _ := hex.DecodeString(strings.ReplaceAll(r.schemas[id-1].GUID, "-", "")) // guid wrote it
+	return bytes
 }
 
 // SetDown makes the registry hang up on every request, or answer again.
@@ -128,28 +153,57 @@ func (r *Registry) byID(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	found := r.schemas[id-1]
-	answer(w, schema{ID: id, Schema: found.Schema, SchemaType: found.SchemaType, References: found.References})
+	answer(w, schema{ID: id, Schema: found.Schema, SchemaType: found.SchemaType, References: found.References, GUID: found.GUID})
 }
 
-func (r *Registry) byVersion(w http.ResponseWriter, request *http.Request) {
-	versions := r.subjects[request.PathValue("subject")]
-	if len(versions) == 0 {
-		fail(w, http.StatusNotFound, codeSubjectNotFound, "Subject not found")
-		return
-	}
-	version := len(versions)
-	if text := request.PathValue("version"); text != "latest" {
-		var err error
-		if version, err = strconv.Atoi(text); err != nil || version < 1 {
-			fail(w, http.StatusUnprocessableEntity, codeInvalidVersion, "The specified version is not a valid version id")
+func (r *Registry) byGUID(w http.ResponseWriter, request *http.Request) {
+	for _, found := range r.schemas {
+		if found.GUID == request.PathValue("guid") {
+			answer(w, schema{Schema: found.Schema, SchemaType: found.SchemaType, References: found.References, GUID: found.GUID})
 			return
 		}
 	}
-	if version > len(versions) {
-		fail(w, http.StatusNotFound, codeVersionNotFound, "Version not found")
-		return
+	fail(w, http.StatusNotFound, codeSchemaNotFound, "Schema not found")
+}
+
+func (r *Registry) byVersion(w http.ResponseWriter, request *http.Request) {
+	if found := r.version(w, request, request.URL.Query().Get("deleted") == "true"); found != nil {
+		answer(w, *found)
 	}
-	answer(w, versions[version-1])
+}
+
+func (r *Registry) softDelete(w http.ResponseWriter, request *http.Request) {
+	if found := r.version(w, request, false); found != nil {
+		found.deleted = true
+		answer(w, found.Version)
+	}
+}
+
+// version finds the version that a request names, or says that it is not there.
+func (r *Registry) version(w http.ResponseWriter, request *http.Request, deleted bool) *schema {
+	versions := r.subjects[request.PathValue("subject")]
+	there := func(s schema) bool { return deleted || !s.deleted }
+	if !slices.ContainsFunc(versions, there) {
+		fail(w, http.StatusNotFound, codeSubjectNotFound, "Subject not found")
+		return nil
+	}
+	at, text := len(versions), request.PathValue("version")
+	if text == "latest" {
+		for !there(versions[at-1]) {
+			at--
+		}
+	} else {
+		var err error
+		if at, err = strconv.Atoi(text); err != nil || at < 1 {
+			fail(w, http.StatusUnprocessableEntity, codeInvalidVersion, "The specified version is not a valid version id")
+			return nil
+		}
+	}
+	if at > len(versions) || !there(versions[at-1]) {
+		fail(w, http.StatusNotFound, codeVersionNotFound, "Version not found")
+		return nil
+	}
+	return &versions[at-1]
 }
 
 func (r *Registry) register(w http.ResponseWriter, request *http.Request) {
@@ -158,30 +212,96 @@ func (r *Registry) register(w http.ResponseWriter, request *http.Request) {
 		fail(w, http.StatusUnprocessableEntity, codeInvalidSchema, "Unparseable request")
 		return
 	}
-	if avro := posted.SchemaType == "" || posted.SchemaType == "AVRO"; avro && len(posted.References) == 0 {
-		if _, err := schemas.Parse([]byte(posted.Schema)); err != nil {
-			fail(w, http.StatusUnprocessableEntity, codeInvalidSchema, err.Error())
-			return
-		}
+	if message := r.refusal(posted); message != "" {
+		fail(w, http.StatusUnprocessableEntity, codeInvalidSchema, message)
+		return
 	}
 	added := r.add(request.PathValue("subject"), posted)
 	answer(w, map[string]int{"id": added.ID})
 }
 
+var namePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// refusal says why a schema is not registered; empty when it is. What is registered now has names by Avro's rules, and
+// refers to what is there. Register takes also what was registered before anyone looked.
+func (r *Registry) refusal(posted schema) string {
+	if posted.SchemaType != "" && posted.SchemaType != "AVRO" {
+		return ""
+	}
+	for _, reference := range posted.References {
+		versions := r.subjects[reference.Subject]
+		if reference.Version < 1 || reference.Version > len(versions) || versions[reference.Version-1].deleted {
+			return "No schema reference found for subject " + reference.Subject
+		}
+	}
+	var node any
+	if err := json.Unmarshal([]byte(posted.Schema), &node); err != nil {
+		return "Invalid schema"
+	}
+	if name := badName(node); name != "" {
+		return "Illegal character in: " + name
+	}
+	if len(posted.References) == 0 {
+		if _, err := schemas.Parse([]byte(posted.Schema)); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// badName is a name or symbol in a schema that is none by Avro's rules; empty when there is none.
+func badName(node any) string {
+	switch node := node.(type) {
+	case []any:
+		for _, item := range node {
+			if bad := badName(item); bad != "" {
+				return bad
+			}
+		}
+	case map[string]any:
+		names := []any{node["name"], node["namespace"]}
+		if symbols, ok := node["symbols"].([]any); ok {
+			names = append(names, symbols...)
+		}
+		for _, name := range names {
+			name, _ := name.(string)
+			for part := range strings.SplitSeq(name, ".") {
+				if name != "" && !namePattern.MatchString(part) {
+					return name
+				}
+			}
+		}
+		for _, key := range []string{"type", "fields", "items", "values"} {
+			if bad := badName(node[key]); bad != "" {
+				return bad
+			}
+		}
+	}
+	return ""
+}
+
+// guid is a hash of a schema and what it refers to, as the real registry's is.
+func guid(s schema) string {
+	hash := md5.New()
+	_ = json.NewEncoder(hash).Encode([]any{s.Schema, s.References})
+	return schemas.GUID(hash.Sum(nil)).String()
+}
+
 // add registers a schema; the same text has the same id, and no second version in a subject.
 func (r *Registry) add(subject string, posted schema) schema {
 	for _, known := range r.subjects[subject] {
-		if known.Schema == posted.Schema {
+		if known.Schema == posted.Schema && slices.Equal(known.References, posted.References) {
 			return known
 		}
 	}
 	for _, known := range r.schemas {
-		if known.Schema == posted.Schema && known.SchemaType == posted.SchemaType {
-			posted.ID = known.ID
+		if known.Schema == posted.Schema && known.SchemaType == posted.SchemaType && slices.Equal(known.References, posted.References) {
+			posted.ID, posted.GUID = known.ID, known.GUID
 		}
 	}
 	if posted.Subject, posted.Version = subject, len(r.subjects[subject])+1; posted.ID == 0 {
 		posted.ID = len(r.schemas) + 1
+		posted.GUID = guid(posted)
 		r.schemas = append(r.schemas, posted)
 	}
 	r.subjects[subject] = append(r.subjects[subject], posted)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 
 	"kinesis-destination/consumer"
@@ -114,15 +115,20 @@ func (c *Config) rules() transform.Config {
 
 // Warnings are what is allowed but may surprise.
 func (c *Config) Warnings() []string {
-	var warnings []string
-	if rules, err := transform.NewRules(c.rules()); err == nil {
-		warnings = rules.Warnings()
-	}
-	return append(warnings, c.Source.Kafka.Warnings()...)
+	return slices.Concat(c.ruleWarnings(), c.Source.Kafka.Warnings(), c.Source.Warnings())
 }
 
-func (c *Config) warn(log *slog.Logger) {
-	for _, warning := range c.Warnings() {
+// ruleWarnings are those of Warnings that a reload can bring.
+func (c *Config) ruleWarnings() []string {
+	rules, err := transform.NewRules(c.rules())
+	if err != nil {
+		return nil
+	}
+	return rules.Warnings()
+}
+
+func warn(log *slog.Logger, warnings []string) {
+	for _, warning := range warnings {
 		log.Warn("the configuration is allowed, but may surprise", "warning", warning)
 	}
 }

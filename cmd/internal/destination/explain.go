@@ -47,6 +47,7 @@ func Explain(ctx context.Context, config *Config, schemaFile, name string, text 
 // syntaxLine is where a text stops being JSON; 0 when it is JSON. (A decoder that
 // reads token by token does not know.)
 func syntaxLine(text []byte) int {
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // the byte order mark of some editors
 	var syntax *json.SyntaxError
 	if !errors.As(json.Unmarshal(text, new(json.RawMessage)), &syntax) {
 		return 0
@@ -90,7 +91,7 @@ func (r *ruleset) explainMessage(ctx context.Context, decoder *schemas.Decoder, 
 	if m.Value == nil {
 		return undecoded(transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}, "the message has no value"), nil
 	}
-	event, err := decoder.Decode(ctx, m.Value)
+	event, err := decoder.Decode(ctx, m.Value, header(m, schemas.HeaderSchemaID))
 	if err != nil {
 		failure, own := decodeFailure(err)
 		if !own {

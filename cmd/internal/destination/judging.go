@@ -47,7 +47,7 @@ func (u *judging) decode(ctx context.Context, m *consumer.Message) (judgment, er
 	if m.Value == nil {
 		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}}, nil
 	}
-	event, err := u.decoder.Decode(ctx, m.Value)
+	event, err := u.decoder.Decode(ctx, m.Value, header(m, schemas.HeaderSchemaID))
 	if err != nil {
 		failure, own := decodeFailure(err)
 		if !own {

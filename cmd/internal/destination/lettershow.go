@@ -74,7 +74,7 @@ func ShowLetter(ctx context.Context, config *Config, partition int, offset int64
 	if shown.Today, err = b.rules().explainMessage(ctx, b.decoder, m, letter.Origin); err != nil {
 		return nil, err
 	}
-	event, err := b.decoder.Decode(ctx, m.Value)
+	event, err := b.decoder.Decode(ctx, m.Value, header(m, schemas.HeaderSchemaID))
 	if m.Value == nil || err != nil { // explainMessage has told registry and message apart
 		return shown, nil
 	}

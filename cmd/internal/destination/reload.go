@@ -63,7 +63,7 @@ func (d *Destination) nextRules(ctx context.Context) (*ruleset, error) {
 		return nil, err
 	}
 	next.violated = d.violated
-	config.warn(d.log)
+	warn(d.log, config.ruleWarnings())
 	return next, checkRules(ctx, &config, next.rules, d.pipeline.decoder, d.log)
 }
 

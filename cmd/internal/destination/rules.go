@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -24,10 +23,20 @@ type ruleset struct {
 	RulesVersion
 	activation transform.Activation
 	rules      *transform.Rules
-	plans      sync.Map      // *schemas.Schema → *transform.Plan or error
+	plans      *schemas.Cache[*schemas.Schema, planned]
 	ended      chan struct{} // closed when another version took over
 	// violated, if set, hears once of each writer schema that a policy objects to.
 	violated func(schema string, why error)
+}
+
+// keptPlans is how many bytes of plans are kept, with the schemas that they are
+// of: as many as the registry client keeps of schemas.
+const keptPlans = 64 << 20
+
+// planned is the plan of a schema, or why there is none.
+type planned struct {
+	plan *transform.Plan
+	err  error
 }
 
 // RulesVersion tells versions of the rules apart, in one process by the number
@@ -50,6 +59,7 @@ func newRuleset(config *Config, version int) (*ruleset, error) {
 	return &ruleset{
 		RulesVersion: RulesVersion{Version: version, Hash: hash, LoadedAt: time.Now()},
 		activation:   config.Activation, rules: rules, ended: make(chan struct{}),
+		plans: schemas.NewCache[*schemas.Schema, planned](keptPlans),
 	}, nil
 }
 
@@ -76,27 +86,21 @@ func rulesHash(c *Config) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)[:6]), nil
 }
 
-// plan returns the plan of a writer schema, compiled once.
+// plan returns the plan of a writer schema, compiled once as long as it is in
+// use.
 func (r *ruleset) plan(schema *schemas.Schema) (*transform.Plan, error) {
-	found, ok := r.plans.Load(schema)
+	found, ok := r.plans.Get(schema)
 	if !ok {
-		plan, err := transform.Compile(r.rules, schema)
-		if err != nil {
-			found, _ = r.plans.LoadOrStore(schema, err)
-		} else {
-			var known bool
-			found, known = r.plans.LoadOrStore(schema, plan)
-			if why := plan.Violation(); why != nil && !known && r.violated != nil {
+		var made planned
+		made.plan, made.err = transform.Compile(r.rules, schema)
+		// A plan has a piece of its own for each piece of the schema that it reads.
+		if found, ok = r.plans.Add(schema, made, 2*schema.Size()); !ok && found.err == nil && r.violated != nil {
+			if why := found.plan.Violation(); why != nil {
 				r.violated(schema.Origin, why)
 			}
 		}
 	}
-	switch v := found.(type) {
-	case *transform.Plan:
-		return v, nil
-	default:
-		return nil, v.(error)
-	}
+	return found.plan, found.err
 }
 
 // SchemaStatus is a writer schema that came up, as /status shows it.
@@ -106,24 +110,24 @@ type SchemaStatus struct {
 	Refused   string `json:"refused,omitempty"`   // why no plan can be made for it
 }
 
-// schemas are the writer schemas that have a plan under these rules.
+// shownSchemas is how many schemas /status lists.
+const shownSchemas = 200
+
+// schemas are the writer schemas that have a plan under these rules; of very
+// many the first by their names.
 func (r *ruleset) schemas() []SchemaStatus {
 	list := []SchemaStatus{}
-	r.plans.Range(func(key, found any) bool {
-		s := SchemaStatus{Origin: key.(*schemas.Schema).Origin}
-		switch v := found.(type) {
-		case *transform.Plan:
-			if why := v.Violation(); why != nil {
-				s.Violation = sink.Brief(why.Error())
-			}
-		case error:
-			s.Refused = sink.Brief(v.Error())
+	for schema, found := range r.plans.Entries() {
+		s := SchemaStatus{Origin: schema.Origin}
+		if found.err != nil {
+			s.Refused = sink.Brief(found.err.Error())
+		} else if why := found.plan.Violation(); why != nil {
+			s.Violation = sink.Brief(why.Error())
 		}
 		list = append(list, s)
-		return true
-	})
+	}
 	slices.SortFunc(list, func(a, b SchemaStatus) int { return cmp.Compare(a.Origin, b.Origin) })
-	return list
+	return list[:min(len(list), shownSchemas)]
 }
 
 // judge decides about one event; its record is appended to dst.

@@ -130,7 +130,7 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 		return nil, err
 	}
 	rules.violated = d.violated
-	config.warn(log)
+	warn(log, config.Warnings())
 	decoder, err := schemas.NewDecoder(config.Source.Config, registryClient(o.Dial))
 	if err != nil {
 		return nil, err
