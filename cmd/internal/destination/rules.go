@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -67,7 +66,7 @@ func (c *Config) rulesHash() (string, error) {
 		return "", fmt.Errorf("hash the rules: %w", err)
 	}
 	if file := c.Governance.PoliciesFile; file != "" {
-		text, err := os.ReadFile(file)
+		text, err := readFile(file, maxConfigBytes)
 		if err != nil {
 			return "", fmt.Errorf("governance.policiesFile: %w", err)
 		}
