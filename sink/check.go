@@ -75,12 +75,12 @@ func Measure(ctx context.Context, cfg Config, opts Options) (Capacity, error) {
 	in.StreamName, in.StreamARN = target(cfg.Stream)
 	out, err := c.api.DescribeStreamSummary(ctx, in)
 	if err != nil {
-		_, err = classify("describe the stream", err)
+		_, err = c.classify("describe the stream", err)
 		return Capacity{}, err
 	}
 	d := out.StreamDescriptionSummary
 	if d == nil {
-		return Capacity{}, errors.New("describe the stream: the answer is empty")
+		return Capacity{}, c.addressed(errors.New("describe the stream: the answer is empty"))
 	}
 	return Capacity{
 		Shards:   int(aws.ToInt32(d.OpenShardCount)),

@@ -158,7 +158,7 @@ func (st *stream) describe(ctx context.Context) (verdict, error) {
 	in.StreamName, in.StreamARN = target(*st.target.Load())
 	out, err := st.client.api.DescribeStreamSummary(ctx, in)
 	if err != nil {
-		v, err := classify(act, err)
+		v, err := st.client.classify(act, err)
 		if v.reason == "access-denied" && !errors.As(err, new(*credentialsError)) {
 			if !st.warned {
 				st.warned = true
@@ -169,7 +169,11 @@ func (st *stream) describe(ctx context.Context) (verdict, error) {
 		}
 		return v, err
 	}
-	return st.learn(act, out.StreamDescriptionSummary)
+	v, err := st.learn(act, out.StreamDescriptionSummary)
+	if err != nil {
+		err = st.client.addressed(err)
+	}
+	return v, err
 }
 
 func (st *stream) learn(act string, d *types.StreamDescriptionSummary) (verdict, error) {
