@@ -117,12 +117,15 @@ func (c *Credentials) validate(at string, report func(path, message string)) {
 	if (c.AccessKeyID == nil) != (c.SecretAccessKey == nil) {
 		report(at+"accessKeyId", "accessKeyId and secretAccessKey go together; leave both out for the AWS default chain")
 	}
-	for path, secret := range map[string]Secret{"accessKeyId": c.AccessKeyID, "secretAccessKey": c.SecretAccessKey} {
-		if secret == nil {
+	for _, key := range []struct {
+		path   string
+		secret Secret
+	}{{"accessKeyId", c.AccessKeyID}, {"secretAccessKey", c.SecretAccessKey}} {
+		if key.secret == nil {
 			continue
 		}
-		if _, err := keyOf(secret); err != nil {
-			report(at+path, err.Error())
+		if _, err := keyOf(key.secret); err != nil {
+			report(at+key.path, err.Error())
 		}
 	}
 	if c.RoleARN != "" && !roleARN.MatchString(c.RoleARN) {
