@@ -36,6 +36,7 @@ type stream struct {
 	look    chan struct{}
 
 	usable      atomic.Bool
+	answered    atomic.Bool // it was usable once
 	recordLimit atomic.Int64
 	target      atomic.Pointer[string] // name, or ARN once it is known
 	shards      atomic.Pointer[shardMap]
@@ -135,6 +136,9 @@ func (st *stream) doubt(v verdict, err error, since time.Duration) {
 }
 
 func (st *stream) use(usable bool, reason string, err error) {
+	if usable {
+		st.answered.Store(true)
+	}
 	st.holds.Set(fromStream, reason, err)
 	if st.usable.Swap(usable) != usable {
 		st.changed()
