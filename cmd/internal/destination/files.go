@@ -26,6 +26,21 @@ func readFile(name string, limit int) ([]byte, error) {
 	return readAll(file, limit)
 }
 
+// maxEventBytes is what all events may have that are read at a time.
+const maxEventBytes = 64 << 20
+
+// ReadEvent reads one event, or message, of a file; of stdin where name is "-".
+func ReadEvent(name string, stdin io.Reader) ([]byte, error) {
+	if name == "-" {
+		return readAll(stdin, maxEventBytes)
+	}
+	text, err := readFile(name, maxEventBytes)
+	if err != nil {
+		return nil, errors.New(plainPathError(name, err))
+	}
+	return text, nil
+}
+
 // readAll reads what there is, up to a limit.
 func readAll(r io.Reader, limit int) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))

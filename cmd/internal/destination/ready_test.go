@@ -15,7 +15,9 @@ import (
 func TestAProcessIsReadyOnceItsStreamHasAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, 2, embeddedkinesis.Options{})
-		b.kinesis.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action { return embeddedkinesis.Action{Code: "InternalFailure"} })
+		b.kinesis.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action {
+			return embeddedkinesis.Action{Code: "InternalFailure"}
+		})
 		p := b.start(8080, "")
 		pass(2 * time.Second) // the stream is not yet called away
 		if code, why := b.get(8080, "/readyz"); code != http.StatusServiceUnavailable || why != "leads: the stream has not answered yet\n" {

@@ -25,6 +25,7 @@ type ruleset struct {
 	rules      *transform.Rules
 	plans      sync.Map      // *schemas.Schema → *transform.Plan or error
 	ended      chan struct{} // closed when another version took over
+	target     sink.Config   // that explanations are about
 	// violated, if set, hears once of each writer schema that a policy objects to.
 	violated func(schema string, why error)
 }
@@ -48,7 +49,7 @@ func newRuleset(config *Config, version int) (*ruleset, error) {
 	}
 	return &ruleset{
 		RulesVersion: RulesVersion{Version: version, Hash: hash, LoadedAt: time.Now()},
-		activation:   config.Activation, rules: rules, ended: make(chan struct{}),
+		activation:   config.Activation, rules: rules, ended: make(chan struct{}), target: config.Target.Kinesis.Config,
 	}, nil
 }
 
