@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/terminal"
 	"kinesis-destination/transform"
 )
 
@@ -82,7 +83,7 @@ func (x *explain) check(cmd *cobra.Command, args []string) error {
 	case len(args) == 0 && x.raw:
 		return errors.New("--raw goes with FILE")
 	case (len(args) == 0 || x.raw) && given("schema"):
-		return errors.New("--schema goes with FILE in Avro JSON: a message is read by its own writer schema")
+		return errors.New("--schema goes with FILE: a message is read by its own writer schema")
 	case x.partition < 0 || x.offset < 0:
 		return errors.New("--partition and --offset must not be negative")
 	}
@@ -152,7 +153,7 @@ func writeStory(w io.Writer, e destination.Explanation) error {
 		{"trigger", string(d.Trigger)},
 		{"reason", string(d.Reason)},
 		{"because", e.Message},
-		{"partition key", d.PartitionKey},
+		{"partition key", terminal.Text(d.PartitionKey)},
 		{"consent", e.Consent},
 		{"unmet consents", strings.Join(e.UnmetConsents, ", ")},
 		{"not in the schema", strings.Join(e.MissingPaths, ", ")},
@@ -164,16 +165,16 @@ func writeStory(w io.Writer, e destination.Explanation) error {
 		lines = slices.Insert(lines, 3, [2]string{"rule", rule})
 	}
 	for _, c := range e.Labels {
-		lines = append(lines, [2]string{"label weighed", fmt.Sprintf("%s on %s (%s)", c.Label, c.Field+c.Segment, c.Declared)})
+		lines = append(lines, [2]string{"label weighed", terminal.Text(fmt.Sprintf("%s on %s (%s)", c.Label, c.Field+c.Segment, c.Declared))})
 	}
 	for _, h := range e.Letter {
-		lines = append(lines, [2]string{"dead letter", fmt.Sprintf("%s %s", h.Key, h.Value)})
+		lines = append(lines, [2]string{"dead letter", terminal.Text(fmt.Sprintf("%s %s", h.Key, h.Value))})
 	}
 	for _, line := range lines {
 		if line[1] == "" {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%s: %s\n", line[0], line[1]); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s\n", line[0], terminal.Indented(line[1])); err != nil {
 			return fmt.Errorf("print the story: %w", err)
 		}
 	}
