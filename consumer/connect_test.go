@@ -300,8 +300,8 @@ func TestATLSConfigurationSaysWhatIsWrongWithItsFiles(t *testing.T) {
 		{TLS{true, text, "", ""}, "tls.caFile"},
 		{TLS{true, filepath.Join(folder, "gone"), "", ""}, "tls.caFile"},
 		{TLS{true, ca, cert, ""}, "tls.certFile"},
-		{TLS{true, ca, cert, text}, "tls.certFile"},
-		{TLS{true, ca, ca, key}, "tls.certFile"},
+		{TLS{true, ca, cert, text}, "tls.keyFile"},
+		{TLS{true, ca, ca, key}, "tls.keyFile"},
 	} {
 		config := Config{Brokers: []string{"localhost:9093"}, Topic: "events", Group: "g", TLS: c.tls}
 		config.Defaults()

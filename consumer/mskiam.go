@@ -1,14 +1,19 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"regexp"
+	"time"
 
 	"github.com/aws/aws-msk-iam-sasl-signer-go/signer"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 )
 
 // mskHost is the form of the names of MSK's brokers, serverless ones included.
@@ -44,17 +49,31 @@ func (c *Config) validateIAM(report func(path, message string)) {
 // iamToken signs a token with the credentials of the AWS default chain, which
 // refreshes them: MSK takes it as the token of OAUTHBEARER.
 func (s *SASL) iamToken(ctx context.Context) (string, error) {
-	region := s.region
-	if region == "" {
-		shared, err := config.LoadDefaultConfig(ctx)
-		if err != nil {
-			return "", fmt.Errorf("load the AWS configuration: %w", err)
-		}
-		region = shared.Region
+	shared, err := config.LoadDefaultConfig(ctx, config.WithLogger(sdkLogger{}), config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(tokenTimeout)))
+	if err != nil {
+		return "", fmt.Errorf("load the AWS configuration: %w", err)
 	}
-	token, _, err := signer.GenerateAuthToken(ctx, region)
+	region := cmp.Or(s.region, shared.Region)
+	token, _, err := signer.GenerateAuthTokenFromCredentialsProvider(ctx, region, shared.Credentials)
 	if err != nil {
 		return "", fmt.Errorf("sign the token of AWS MSK IAM: %w", err)
 	}
 	return token, nil
+}
+
+// tokenTimeout bounds each call for credentials, body included: a credentials
+// cache gives it no deadline.
+const tokenTimeout = 10 * time.Second
+
+// sdkLogger takes what the SDK has to tell into the log of the process, where it
+// would otherwise write lines of its own form to standard error.
+type sdkLogger struct{}
+
+// Logf implements logging.Logger.
+func (sdkLogger) Logf(class logging.Classification, format string, v ...any) {
+	level := slog.LevelWarn
+	if class == logging.Debug {
+		level = slog.LevelDebug
+	}
+	slog.Default().Log(context.Background(), level, "the AWS SDK says something", "text", fmt.Sprintf(format, v...))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -102,9 +101,9 @@ func (s *SASL) mechanism() (sasl.Mechanism, error) {
 
 // fileToken is the token as the file has it now.
 func (s *SASL) fileToken(context.Context) (string, error) {
-	content, err := os.ReadFile(s.TokenFile)
+	content, err := readSmall(s.TokenFile)
 	if err != nil {
-		return "", fmt.Errorf("cannot be read: %w", err)
+		return "", err
 	}
 	token := strings.TrimSpace(string(content))
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {

@@ -27,8 +27,9 @@ func (t *TLS) Client(block string) (*tls.Config, error) {
 	if config.RootCAs, err = t.roots(); err != nil {
 		return nil, fmt.Errorf("%s.caFile: %w", block, err)
 	}
-	if config.Certificates, err = t.certificates(); err != nil {
-		return nil, fmt.Errorf("%s.certFile: %w", block, err)
+	var path string
+	if config.Certificates, path, err = t.certificates(); err != nil {
+		return nil, fmt.Errorf("%s.%s: %w", block, path, err)
 	}
 	return config, nil
 }
@@ -38,29 +39,30 @@ func (t *TLS) roots() (*x509.CertPool, error) {
 	if t.CAFile == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(t.CAFile)
+	blocks, content, err := pemBlocks(t.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
+		return nil, err
 	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", t.CAFile)
+	if !carries(blocks, "CERTIFICATE") || !roots.AppendCertsFromPEM(content) {
+		return nil, fmt.Errorf("%s holds no certificate that can be read", t.CAFile)
 	}
 	return roots, nil
 }
 
-func (t *TLS) certificates() ([]tls.Certificate, error) {
+// certificates are the client's own; path is the key that an error is about.
+func (t *TLS) certificates() (own []tls.Certificate, path string, err error) {
 	switch {
 	case t.CertFile == "" && t.KeyFile == "":
-		return nil, nil
+		return nil, "", nil
 	case t.CertFile == "" || t.KeyFile == "":
-		return nil, errors.New("certFile and keyFile go together")
+		return nil, "certFile", errors.New("certFile and keyFile go together")
 	}
-	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	certificate, path, err := pair(t.CertFile, t.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("certFile and keyFile cannot be used: %w", err)
+		return nil, path, err
 	}
-	return []tls.Certificate{pair}, nil
+	return []tls.Certificate{certificate}, "", nil
 }
 
 // Validate reports every mistake with its path below the block.
@@ -90,7 +92,7 @@ func (t *TLS) Validate(report func(path, message string)) {
 	if _, err := t.roots(); err != nil {
 		report("caFile", err.Error())
 	}
-	if _, err := t.certificates(); err != nil {
-		report("certFile", err.Error())
+	if _, path, err := t.certificates(); err != nil {
+		report(path, err.Error())
 	}
 }

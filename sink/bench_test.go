@@ -32,7 +32,7 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func benchClient() *client {
-	h := &http.Client{Transport: ownedBody{cannedAnswer()}}
+	h := &http.Client{Transport: ownedBody{base: cannedAnswer()}}
 	return &client{http: h, api: kinesis.New(kinesis.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://localhost"), HTTPClient: h, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),

@@ -44,6 +44,31 @@ func checkStream(ctx context.Context, cfg Config, opts Options) error {
 	return err
 }
 
+// DefaultRecordBytes is what a stream takes of a record, key included, unless it
+// was told to take more.
+const DefaultRecordBytes = defaultRecordBytes
+
+// Unfit says why a stream that takes so many bytes of a record, key included, would
+// never take this one; nil: it would.
+func Unfit(partitionKey string, data []byte, limit int) *Failure {
+	return judge(&Record{PartitionKey: partitionKey, Data: data}, limit)
+}
+
+// RecordLimit asks the stream how many bytes of a record it takes, key included.
+func RecordLimit(ctx context.Context, cfg Config, opts Options) (int, error) {
+	opts = opts.withDefaults()
+	c, err := newClient(ctx, cfg, opts)
+	if err != nil {
+		return 0, err
+	}
+	defer c.close()
+	st := &stream{client: c, logger: opts.Logger}
+	st.recordLimit.Store(defaultRecordBytes)
+	st.target.Store(&cfg.Stream)
+	_, err = st.describe(ctx)
+	return int(st.recordLimit.Load()), err
+}
+
 // Capacity is what a stream takes.
 type Capacity struct {
 	Shards   int // open ones
@@ -75,12 +100,12 @@ func Measure(ctx context.Context, cfg Config, opts Options) (Capacity, error) {
 	in.StreamName, in.StreamARN = target(cfg.Stream)
 	out, err := c.api.DescribeStreamSummary(ctx, in)
 	if err != nil {
-		_, err = classify("describe the stream", err)
+		_, err = c.classify("describe the stream", err)
 		return Capacity{}, err
 	}
 	d := out.StreamDescriptionSummary
 	if d == nil {
-		return Capacity{}, errors.New("describe the stream: the answer is empty")
+		return Capacity{}, c.addressed(errors.New("describe the stream: the answer is empty"))
 	}
 	return Capacity{
 		Shards:   int(aws.ToInt32(d.OpenShardCount)),

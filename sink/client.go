@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,14 +20,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // client makes calls to one stream. Retries are the lanes' own.
 type client struct {
-	api  *kinesis.Client
-	http *http.Client
+	api   *kinesis.Client
+	http  *http.Client
+	proxy func(*http.Request) (*url.URL, error) // nil: none
+	asked atomic.Pointer[url.URL]               // where the last request to the stream went
 }
 
 func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
@@ -33,8 +40,10 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 	})
 	load := []func(*config.LoadOptions) error{
 		config.WithRegion(cfg.Region),
-		config.WithHTTPClient(buildable), // which takes AWS_CA_BUNDLE
+		config.WithHTTPClient(buildable.WithTimeout(answerTime)), // which takes AWS_CA_BUNDLE
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
+		config.WithAPIOptions([]func(*middleware.Stack) error{limitAnswers}),
+		config.WithLogger(sdkLogger{opts.Logger}),
 	}
 	if k := cfg.Credentials; k.AccessKeyID != nil {
 		load = append(load, config.WithCredentialsProvider(aws.NewCredentialsCache(aws.CredentialsProviderFunc(k.retrieve))))
@@ -46,8 +55,11 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 	if b, ok := shared.HTTPClient.(*awshttp.BuildableClient); ok {
 		buildable = b
 	}
+	transport := buildable.GetTransport()
+	c.proxy = transport.Proxy
 	c.http = &http.Client{
-		Transport:     ownedBody{buildable.GetTransport()},
+		Transport:     ownedBody{transport, &c.asked},
+		Timeout:       answerTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	shared.HTTPClient = c.http
@@ -73,17 +85,42 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 // stand in files that are rotated.
 const keysLast = 30 * time.Second
 
+// errNoKey is said of what the service would only call an invalid signature.
+var errNoKey = errors.New("holds a blank or another character that no key has: it is one word of ASCII")
+
+// keyOf is a key as it is now.
+func keyOf(secret Secret) (string, error) {
+	key, err := secret()
+	if err == nil && strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", errNoKey
+	}
+	return key, err
+}
+
 // retrieve implements aws.CredentialsProviderFunc.
 func (c *Credentials) retrieve(context.Context) (aws.Credentials, error) {
-	id, err := c.AccessKeyID()
+	id, err := keyOf(c.AccessKeyID)
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("target.kinesis.credentials.accessKeyId: %w", err)
 	}
-	key, err := c.SecretAccessKey()
+	key, err := keyOf(c.SecretAccessKey)
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("target.kinesis.credentials.secretAccessKey: %w", err)
 	}
 	return aws.Credentials{AccessKeyID: id, SecretAccessKey: key, Source: "target.kinesis.credentials", CanExpire: true, Expires: time.Now().Add(keysLast)}, nil
+}
+
+// sdkLogger takes what the SDK has to tell into the log of this process, where
+// it would otherwise write a line of its own form to standard error.
+type sdkLogger struct{ *slog.Logger }
+
+// Logf implements logging.Logger.
+func (l sdkLogger) Logf(class logging.Classification, format string, v ...any) {
+	level := slog.LevelWarn
+	if class == logging.Debug {
+		level = slog.LevelDebug
+	}
+	l.Log(context.Background(), level, "the AWS SDK says something", "text", plain(fmt.Sprintf(format, v...)))
 }
 
 func (c *client) close() { c.http.CloseIdleConnections() }
@@ -135,7 +172,7 @@ func (b serialised) HandleSerialize(ctx context.Context, in middleware.Serialize
 	if req.URL.Path == "" {
 		req.URL.Path = "/"
 	}
-	req.Header.Set("X-Amz-Target", "Kinesis_20131202.PutRecords")
+	req.Header.Set(operationHeader, "Kinesis_20131202.PutRecords")
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	if req, err = req.SetStream(bytes.NewReader(b)); err != nil {
 		return out, metadata, fmt.Errorf("serialise PutRecords: %w", err)

@@ -100,6 +100,8 @@ func (c *Config) Validate(report func(path, message string)) {
 		u, err := url.Parse(c.Endpoint)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			report(at+"endpoint", "must be an http or https URL")
+		} else if u.User != nil {
+			report(at+"endpoint", "must not hold a user or a password: requests are signed with target.kinesis.credentials")
 		}
 	}
 	c.Credentials.validate(at+"credentials.", report)
@@ -114,6 +116,17 @@ func (c *Config) Validate(report func(path, message string)) {
 func (c *Credentials) validate(at string, report func(path, message string)) {
 	if (c.AccessKeyID == nil) != (c.SecretAccessKey == nil) {
 		report(at+"accessKeyId", "accessKeyId and secretAccessKey go together; leave both out for the AWS default chain")
+	}
+	for _, key := range []struct {
+		path   string
+		secret Secret
+	}{{"accessKeyId", c.AccessKeyID}, {"secretAccessKey", c.SecretAccessKey}} {
+		if key.secret == nil {
+			continue
+		}
+		if _, err := keyOf(key.secret); err != nil {
+			report(at+key.path, err.Error())
+		}
 	}
 	if c.RoleARN != "" && !roleARN.MatchString(c.RoleARN) {
 		report(at+"roleArn", "is not the ARN of an IAM role")

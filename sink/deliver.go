@@ -99,7 +99,7 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 	s.metrics.putRecords.WithLabelValues(result).Inc()
 	l.endSpan(result, why, failed)
 	if held.action == hold {
-		s.held(now, l.probe, held.reason, errEntryHeld)
+		s.held(now, l.probe, held.reason, s.client.addressed(errEntryHeld))
 		return
 	}
 	s.accepted.Store(s.accepted.Load() || failed < parcels(batch))
@@ -153,7 +153,7 @@ func (l *lane) stored(flights []flight, now time.Time, shard string) {
 // may have been stored is sent again before anything newer of its key.
 func (l *lane) failed(batch []flight, now time.Time, err error) {
 	s := l.sink
-	v, shown := classify("PutRecords", err)
+	v, shown := s.client.classify("PutRecords", err)
 	if s.ctx.Err() != nil {
 		v = verdict{again, retryTimeout, false} // Close did not wait any longer
 	}

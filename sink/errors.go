@@ -7,15 +7,96 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // classify says what the error of a call means, and gives an error that may be
-// shown: the service's words only where they cannot hold a partition key.
+// shown: it names who was asked.
+func (c *client) classify(act string, err error) (verdict, error) {
+	v, shown := classify(act, err)
+	return v, &addressedError{shown, c.whom(err)}
+}
+
+// addressedError is an error and, in words, who was asked.
+type addressedError struct {
+	error
+	whom string
+}
+
+func (e *addressedError) Error() string { return e.error.Error() + e.whom }
+func (e *addressedError) Unwrap() error { return e.error }
+
+// addressed is err of what the stream said well formed.
+func (c *client) addressed(err error) error {
+	if asked := c.asked.Load(); asked != nil {
+		return &addressedError{err, " (" + c.way(asked) + ")"}
+	}
+	return err
+}
+
+// whom tells which host a call asked, through which proxy, and the status of its
+// answer if there was one. A failure to get credentials asked another host.
+func (c *client) whom(err error) string {
+	var at *url.URL
+	status := ""
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.Response != nil && answer.Response.Response != nil {
+		if code := answer.HTTPStatusCode(); code > 0 { // of a call that was not answered it is 0
+			status = fmt.Sprintf(", HTTP %d", code)
+		}
+		if request := answer.Response.Request; request != nil {
+			at = request.URL
+		}
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok && at == nil {
+		at, _ = url.Parse(failed.URL) // what cannot be parsed is not named
+	}
+	if at == nil && !errors.As(err, new(*credentialsError)) {
+		at = c.asked.Load()
+	}
+	if at == nil || at.Host == "" {
+		return ""
+	}
+	return " (" + c.way(at) + status + ")"
+}
+
+// way is a host, and the proxy on the way to it without its credentials.
+func (c *client) way(to *url.URL) string {
+	if c.proxy == nil {
+		return to.Host
+	}
+	proxy, err := c.proxy(&http.Request{URL: to})
+	if err != nil || proxy == nil {
+		return to.Host
+	}
+	return to.Host + " through the proxy " + proxy.Host
+}
+
+// maxWords is how many characters of somebody else's words an error takes.
+const maxWords = 500
+
+// plain is a text of somebody else as one line, without what a terminal takes for
+// an order, and not too long.
+func plain(text string) string {
+	words := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) && r != unicode.ReplacementChar {
+			return r
+		}
+		return ' '
+	}, text))
+	if len(words) > maxWords {
+		words = append(words[:maxWords], '…')
+	}
+	return strings.TrimSpace(string(words))
+}
+
+// classify is the method without who was asked: the service's words are shown only
+// where they cannot hold a partition key.
 func classify(act string, err error) (verdict, error) {
 	var creds *credentialsError
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
@@ -28,12 +109,12 @@ func classify(act string, err error) (verdict, error) {
 			v.reason = HoldClockSkew
 		}
 		if errors.As(err, &creds) && v.action != again {
-			return verdict{hold, HoldCredentials, true}, fmt.Errorf("%s: get credentials: %s: %s", act, api.ErrorCode(), api.ErrorMessage())
+			return verdict{hold, HoldCredentials, true}, fmt.Errorf("%s: get credentials: %s: %s", act, plain(api.ErrorCode()), plain(api.ErrorMessage()))
 		}
 		if v.action == hold {
-			return v, fmt.Errorf("%s: %s: %s", act, api.ErrorCode(), api.ErrorMessage())
+			return v, fmt.Errorf("%s: %s: %s", act, plain(api.ErrorCode()), plain(api.ErrorMessage()))
 		}
-		return v, fmt.Errorf("%s: %s", act, api.ErrorCode())
+		return v, fmt.Errorf("%s: %s", act, plain(api.ErrorCode()))
 	}
 	if unreachable(err) {
 		return verdict{hold, HoldUnreachable, false}, fmt.Errorf("%s: %w", act, root(err))
@@ -43,6 +124,9 @@ func classify(act string, err error) (verdict, error) {
 		return verdict{hold, HoldCredentials, true}, fmt.Errorf("%s: get credentials: %w", act, root(creds.err))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errTooLate), timedOut(err):
 		return verdict{again, retryTimeout, false}, fmt.Errorf("%s: no answer in time", act)
+	}
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.HTTPStatusCode() >= http.StatusMultipleChoices {
+		return judgeCall("", answer.HTTPStatusCode()), fmt.Errorf("%s: an answer that is none of the service's, as of a proxy", act)
 	}
 	return verdict{again, retryNetwork, false}, fmt.Errorf("%s: %w", act, root(err))
 }
@@ -64,7 +148,8 @@ func unreachable(err error) bool {
 	var cert *tls.CertificateVerificationError
 	var alert tls.AlertError
 	var header tls.RecordHeaderError
-	return errors.As(err, &dial) || errors.As(err, &cert) || errors.As(err, &alert) || errors.As(err, &header) ||
+	var proxy *proxyError
+	return errors.As(err, &dial) || errors.As(err, &cert) || errors.As(err, &alert) || errors.As(err, &header) || errors.As(err, &proxy) ||
 		errors.Is(err, http.ErrSchemeMismatch)
 }
 

@@ -44,11 +44,11 @@ func ReadStream(ctx context.Context, cfg Config, opts Options, from time.Time, e
 	if _, err := st.describe(ctx); err != nil {
 		return fmt.Errorf("look the stream up: %w", err)
 	}
-	r := reader{api: c.api, each: each, from: from}
+	r := reader{client: c, each: each, from: from}
 	r.streamName, r.streamARN = target(*st.target.Load())
 	shards, err := r.shards(ctx)
 	if err != nil {
-		return fmt.Errorf("list shards: %w", err)
+		return err
 	}
 	for _, id := range shards {
 		if err := r.shard(ctx, id); err != nil {
@@ -60,7 +60,7 @@ func ReadStream(ctx context.Context, cfg Config, opts Options, from time.Time, e
 
 // reader reads one stream.
 type reader struct {
-	api        *kinesis.Client
+	client     *client
 	streamName *string
 	streamARN  *string
 	from       time.Time
@@ -72,8 +72,9 @@ func (r *reader) shards(ctx context.Context) ([]string, error) {
 	found := map[string]types.Shard{}
 	in := &kinesis.ListShardsInput{StreamName: r.streamName, StreamARN: r.streamARN}
 	for {
-		page, err := retried(ctx, func() (*kinesis.ListShardsOutput, error) { return r.api.ListShards(ctx, in) })
+		page, err := retried(ctx, func() (*kinesis.ListShardsOutput, error) { return r.client.api.ListShards(ctx, in) })
 		if err != nil {
+			_, err = r.client.classify("list the shards", err)
 			return nil, err
 		}
 		for _, s := range page.Shards {
@@ -114,15 +115,17 @@ func (r *reader) shard(ctx context.Context, id string) error {
 	if !r.from.IsZero() {
 		in.ShardIteratorType, in.Timestamp = types.ShardIteratorTypeAtTimestamp, &r.from
 	}
-	iterator, err := retried(ctx, func() (*kinesis.GetShardIteratorOutput, error) { return r.api.GetShardIterator(ctx, in) })
+	iterator, err := retried(ctx, func() (*kinesis.GetShardIteratorOutput, error) { return r.client.api.GetShardIterator(ctx, in) })
 	if err != nil {
+		_, err = r.client.classify("find where to read", err)
 		return err
 	}
 	for at := iterator.ShardIterator; at != nil; {
 		page, err := retried(ctx, func() (*kinesis.GetRecordsOutput, error) {
-			return r.api.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: at, StreamARN: r.streamARN})
+			return r.client.api.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: at, StreamARN: r.streamARN})
 		})
 		if err != nil {
+			_, err = r.client.classify("read records", err)
 			return err
 		}
 		for _, record := range page.Records {

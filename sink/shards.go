@@ -102,7 +102,7 @@ func (c *client) listShards(ctx context.Context, stream string) ([]types.Shard, 
 	for {
 		out, err := c.api.ListShards(ctx, in)
 		if err != nil {
-			_, err = classify("list the shards", err)
+			_, err = c.classify("list the shards", err)
 			return nil, err
 		}
 		all = append(all, out.Shards...)

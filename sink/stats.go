@@ -38,6 +38,10 @@ type LastError struct {
 	At     time.Time `json:"at"`
 }
 
+// Answered tells whether the stream has been found usable once. It is asked without
+// a record to send.
+func (s *Sink) Answered() bool { return s.stream.answered.Load() }
+
 // Stats returns the state of the sink now.
 func (s *Sink) Stats() Stats {
 	st := Stats{Shards: len(s.stream.shards.Load().ids), RecordLimit: int(s.stream.recordLimit.Load()), DeadLetters: s.letters.waiting()}

@@ -36,6 +36,7 @@ type stream struct {
 	look    chan struct{}
 
 	usable      atomic.Bool
+	answered    atomic.Bool // it was usable once
 	recordLimit atomic.Int64
 	target      atomic.Pointer[string] // name, or ARN once it is known
 	shards      atomic.Pointer[shardMap]
@@ -135,6 +136,9 @@ func (st *stream) doubt(v verdict, err error, since time.Duration) {
 }
 
 func (st *stream) use(usable bool, reason string, err error) {
+	if usable {
+		st.answered.Store(true)
+	}
 	st.holds.Set(fromStream, reason, err)
 	if st.usable.Swap(usable) != usable {
 		st.changed()
@@ -158,7 +162,7 @@ func (st *stream) describe(ctx context.Context) (verdict, error) {
 	in.StreamName, in.StreamARN = target(*st.target.Load())
 	out, err := st.client.api.DescribeStreamSummary(ctx, in)
 	if err != nil {
-		v, err := classify(act, err)
+		v, err := st.client.classify(act, err)
 		if v.reason == "access-denied" && !errors.As(err, new(*credentialsError)) {
 			if !st.warned {
 				st.warned = true
@@ -169,7 +173,11 @@ func (st *stream) describe(ctx context.Context) (verdict, error) {
 		}
 		return v, err
 	}
-	return st.learn(act, out.StreamDescriptionSummary)
+	v, err := st.learn(act, out.StreamDescriptionSummary)
+	if err != nil {
+		err = st.client.addressed(err)
+	}
+	return v, err
 }
 
 func (st *stream) learn(act string, d *types.StreamDescriptionSummary) (verdict, error) {

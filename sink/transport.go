@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +20,16 @@ type dialError struct{ err error }
 
 func (e *dialError) Error() string { return e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
+
+// proxyError is a proxy that refuses the way to AWS: nothing was sent.
+type proxyError struct{ status int }
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy refuses the connection, HTTP %d %s", e.status, http.StatusText(e.status))
+}
+
+// operationHeader names the operation of a request to Kinesis.
+const operationHeader = "X-Amz-Target"
 
 // Connections to AWS.
 const (
@@ -32,7 +44,10 @@ const (
 // own. The SDK closes the one that it made when the answer is there, although
 // the transport may still be reading it, and then calls a stored request
 // failed (aws-sdk-go-v2 #2737).
-type ownedBody struct{ base http.RoundTripper }
+type ownedBody struct {
+	base  http.RoundTripper
+	asked *atomic.Pointer[url.URL] // where requests to the stream go
+}
 
 // configureTransport sets up the transport below it.
 func configureTransport(t *http.Transport, dial func(ctx context.Context, network, address string) (net.Conn, error), lanes int) {
@@ -50,6 +65,13 @@ func configureTransport(t *http.Transport, dial func(ctx context.Context, networ
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*lanes+4, lanes+2
 	t.IdleConnTimeout = idleTimeout
 	t.WriteBufferSize = 64 << 10
+	t.MaxResponseHeaderBytes = maxAnswerHeader
+	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+		if answer.StatusCode != http.StatusOK {
+			return &proxyError{answer.StatusCode}
+		}
+		return nil
+	}
 	// A connection per lane: no head-of-line blocking between them. The SDK's
 	// transport has HTTP/2 among what it offers in TLS handshakes, and not being
 	// able to speak it does not take that back.
@@ -69,6 +91,9 @@ func (o ownedBody) CloseIdleConnections() {
 
 // RoundTrip implements http.RoundTripper.
 func (o ownedBody) RoundTrip(r *http.Request) (*http.Response, error) {
+	if o.asked != nil && r.Header.Get(operationHeader) != "" { // the client of the stream, not STS
+		o.asked.Store(r.URL)
+	}
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength < 0 {
 		return o.base.RoundTrip(r)
 	}

@@ -64,7 +64,7 @@ func (g *Governance) catalog() (Catalog, error) {
 	if g.PoliciesFile == "" {
 		return core, nil
 	}
-	text, err := os.ReadFile(g.PoliciesFile)
+	text, err := readPolicies(g.PoliciesFile)
 	if err != nil {
 		return core, fmt.Errorf("governance.policiesFile: %w", err)
 	}
@@ -77,6 +77,38 @@ func (g *Governance) catalog() (Catalog, error) {
 	return core, nil
 }
 
+// maxPoliciesBytes is what a ConfigMap of Kubernetes holds, and with it any policies file.
+const maxPoliciesBytes = 1 << 20
+
+func readPolicies(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(file, maxPoliciesBytes+1))
+	if err == nil && len(text) > maxPoliciesBytes {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxPoliciesBytes)
+	}
+	return text, err
+}
+
+// furtherDocument refuses a second document, which would be passed over. An empty one, as after a last ---, is none.
+func furtherDocument(decoder *yaml.Decoder) error {
+	for {
+		var next yaml.Node
+		switch err := decoder.Decode(&next); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return plainYAML(err)
+		}
+		if root := next.Content[0]; root.Kind != yaml.ScalarNode || root.Tag != "!!null" || root.Value != "" {
+			return fmt.Errorf("line %d: a second YAML document begins here: put all policies into one", next.Line)
+		}
+	}
+}
+
 // ParsePolicies reads a policies file that stands beside what is known already. The error joins every mistake, each
 // with its line.
 func ParsePolicies(text []byte, known Catalog) (Catalog, error) {
@@ -85,6 +117,9 @@ func ParsePolicies(text []byte, known Catalog) (Catalog, error) {
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return c, plainYAML(err)
+	}
+	if err := furtherDocument(decoder); err != nil {
+		return c, err
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {

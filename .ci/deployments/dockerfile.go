@@ -15,6 +15,9 @@ import (
 // number is a user and group that Kubernetes can tell from root.
 var number = regexp.MustCompile(`^[1-9][0-9]*:[1-9][0-9]*$`)
 
+// digest ends the name of an image that is always the same one.
+var digest = regexp.MustCompile(`@sha256:[0-9a-f]{64}$`)
+
 // checkDockerfile reads a Dockerfile as BuildKit does and looks at what of the
 // image does not need building it.
 func checkDockerfile(args []string) (string, []error) {
@@ -66,6 +69,11 @@ func checkDockerfile(args []string) (string, []error) {
 	}
 	if strings.Contains(stages[1].BaseName, ":latest") || !strings.Contains(stages[1].BaseName, ":") {
 		report("the base image %s has no version", stages[1].BaseName)
+	}
+	for _, stage := range stages {
+		if !digest.MatchString(stage.BaseName) {
+			report("the base image %s has no digest: a tag may lead elsewhere tomorrow", stage.BaseName)
+		}
 	}
 	return fmt.Sprintf("%d stages read, on %s as %s", len(stages), stages[1].BaseName, user), problems
 }

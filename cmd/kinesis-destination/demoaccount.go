@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/terminal"
 	"kinesis-destination/schemas"
 )
 
@@ -279,13 +281,13 @@ func (v *view) show(running *destination.Destination) {
 	}
 	bar := strings.Repeat("█", done) + strings.Repeat("░", width-done)
 	if v.shown {
-		fmt.Fprint(v.out, "\x1b[2A") // back to the first of the two lines
+		_ = terminal.Control(v.out, "\x1b[2A") // back to the first of the two lines; nobody could be told
 	}
 	v.shown = true
-	fmt.Fprintf(v.out, "\x1b[2K%s\n\x1b[2K[%s] at rest\n", line, bar)
+	_ = terminal.Control(v.out, fmt.Sprintf("\x1b[2K%s\n\x1b[2K[%s] at rest\n", line, bar))
 }
 
-func isTerminal(w any) bool {
-	f, ok := w.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(f.Fd()))
+func isTerminal(w io.Writer) bool {
+	file := terminal.File(w)
+	return file != nil && term.IsTerminal(int(file.Fd()))
 }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/terminal"
 	"kinesis-destination/transform"
 )
 
@@ -21,16 +21,18 @@ type explain struct {
 	topic                  string
 	partition              int
 	offset                 int64
+	raw                    bool
 }
 
 func explainCommand() *cobra.Command {
 	var x explain
 	cmd := &cobra.Command{
-		Use:   "explain -c destination.yaml (FILE | --topic T --partition P --offset N)",
+		Use:   "explain -c destination.yaml ([--raw] FILE | --topic T --partition P --offset N)",
 		Short: "Show what would become of one event, and why",
 		Long: `Reads one event in Avro JSON from FILE (- for standard input), by the destination's
-schemaFile or the registry's newest schema, or by --schema. Or reads the message at
-an offset of Kafka, by its own writer schema; --topic may be the dead-letter topic.
+schemaFile or the registry's newest schema, or by --schema. With --raw FILE is a
+message's value as it stands in Kafka, read by its own writer schema. Or reads the
+message at an offset of Kafka; --topic may be the dead-letter topic.
 
 On standard output the record as run would put it, or nothing; on standard error
 the trigger, the rule and the reason. Nothing is sent.
@@ -60,6 +62,7 @@ one of the export rules, 0 where none speaks; the record is null where none leav
 	}
 	cmd.Flags().StringVarP(&x.config, "config", "c", "", "destination's configuration file")
 	cmd.Flags().StringVar(&x.schema, "schema", "", "schema of the event in FILE (.avsc)")
+	cmd.Flags().BoolVar(&x.raw, "raw", false, "FILE is a message's value as it stands in Kafka")
 	cmd.Flags().StringVar(&x.topic, "topic", "", "topic to read the event from")
 	cmd.Flags().IntVar(&x.partition, "partition", 0, "partition of --topic")
 	cmd.Flags().Int64Var(&x.offset, "offset", 0, "offset in --partition")
@@ -77,7 +80,9 @@ func (x *explain) check(cmd *cobra.Command, args []string) error {
 		return errors.New("FILE and --topic exclude each other")
 	case len(args) == 0 && (!given("topic") || !given("partition") || !given("offset")):
 		return errors.New("give FILE, or all of --topic, --partition and --offset")
-	case len(args) == 0 && given("schema"):
+	case len(args) == 0 && x.raw:
+		return errors.New("--raw goes with FILE")
+	case (len(args) == 0 || x.raw) && given("schema"):
 		return errors.New("--schema goes with FILE: a message is read by its own writer schema")
 	case x.partition < 0 || x.offset < 0:
 		return errors.New("--partition and --offset must not be negative")
@@ -86,16 +91,15 @@ func (x *explain) check(cmd *cobra.Command, args []string) error {
 }
 
 func (x *explain) file(cmd *cobra.Command, config *destination.Config, name string) (destination.Explanation, error) {
-	var text []byte
-	var err error
-	if name == "-" {
-		name = "standard input"
-		text, err = io.ReadAll(cmd.InOrStdin())
-	} else {
-		text, err = os.ReadFile(name)
-	}
+	text, err := destination.ReadEvent(name, cmd.InOrStdin())
 	if err != nil {
 		return destination.Explanation{}, usageError{fmt.Errorf("read the event: %w", err)}
+	}
+	if x.raw {
+		return destination.ExplainRaw(cmd.Context(), config, text)
+	}
+	if name == "-" {
+		name = "standard input"
 	}
 	return destination.Explain(cmd.Context(), config, x.schema, name, text)
 }
@@ -149,7 +153,7 @@ func writeStory(w io.Writer, e destination.Explanation) error {
 		{"trigger", string(d.Trigger)},
 		{"reason", string(d.Reason)},
 		{"because", e.Message},
-		{"partition key", d.PartitionKey},
+		{"partition key", terminal.Text(d.PartitionKey)},
 		{"consent", e.Consent},
 		{"unmet consents", strings.Join(e.UnmetConsents, ", ")},
 		{"not in the schema", strings.Join(e.MissingPaths, ", ")},
@@ -161,16 +165,16 @@ func writeStory(w io.Writer, e destination.Explanation) error {
 		lines = slices.Insert(lines, 3, [2]string{"rule", rule})
 	}
 	for _, c := range e.Labels {
-		lines = append(lines, [2]string{"label weighed", fmt.Sprintf("%s on %s (%s)", c.Label, c.Field+c.Segment, c.Declared)})
+		lines = append(lines, [2]string{"label weighed", terminal.Text(fmt.Sprintf("%s on %s (%s)", c.Label, c.Field+c.Segment, c.Declared))})
 	}
 	for _, h := range e.Letter {
-		lines = append(lines, [2]string{"dead letter", fmt.Sprintf("%s %s", h.Key, h.Value)})
+		lines = append(lines, [2]string{"dead letter", terminal.Text(fmt.Sprintf("%s %s", h.Key, h.Value))})
 	}
 	for _, line := range lines {
 		if line[1] == "" {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%s: %s\n", line[0], line[1]); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s\n", line[0], terminal.Indented(line[1])); err != nil {
 			return fmt.Errorf("print the story: %w", err)
 		}
 	}

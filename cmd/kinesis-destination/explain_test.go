@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/sink/embeddedkinesis"
 )
 
 const (
@@ -159,7 +161,7 @@ func TestExplainRefusesWhatItCannotReadWithoutQuotingIt(t *testing.T) {
 		{"wrong type", wrong + ": encode by the schema: $.attributes.person.email: ", []string{wrong}},
 		{"torn", torn + ":12: read JSON: ", []string{torn}},
 		{"unquoted", unquoted + ":4: read JSON: ", []string{unquoted}},
-		{"missing", "read the event: open gone.json: no such file", []string{"gone.json"}},
+		{"missing", "read the event: gone.json: no such file", []string{"gone.json"}},
 		{"missing schema", "gone.avsc: ", []string{"--schema", "gone.avsc", exampleEvent}},
 		{"no schema", exampleEvent + ": ", []string{"--schema", exampleEvent, exampleEvent}},
 		{"another schema", exampleEvent + ": encode by the schema: $: Other has no field", []string{"--schema", other, exampleEvent}},
@@ -234,5 +236,72 @@ func TestExplainReadsDeadLettersAsTheMessagesThatTheyWere(t *testing.T) {
 		if c.got.code != exitFailed || c.got.stdout != "" || !strings.Contains(c.got.stderr, c.message) {
 			t.Errorf("%s: %+v", c.message, c.got)
 		}
+	}
+}
+
+func TestExplainOfAMessageAsItStandsInKafka(t *testing.T) {
+	s := startServers(t)
+	event, err := os.ReadFile(exampleEvent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	framed := s.framed(event)
+	file := filepath.Join(t.TempDir(), "message.bin")
+	if err := os.WriteFile(file, framed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--raw", file}, {file, "--raw"}, {"--raw", "-"}} {
+		got := command(t, string(framed), append([]string{"explain", "-c", s.configFile}, args...)...)
+		if got.code != 0 || got.stdout != compacted(t)+"\n" || !strings.Contains(got.stderr, "schema: schema id 1\n") {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+	for text, story := range map[string]string{"": "reason: malformed\n", "\x00\x00\x00\x00\x63x": "reason: unknown-schema\n", string(framed[:40]): "reason: malformed\n", string(event): "reason: malformed\n"} {
+		got := command(t, text, "explain", "-c", s.configFile, "--raw", "-")
+		if got.code != 0 || got.stdout != "" || !strings.HasPrefix(got.stderr, "outcome: dead_lettered\nstage: decode\n") || !strings.Contains(got.stderr, story) {
+			t.Errorf("%.20q: %+v", text, got)
+		}
+	}
+	for _, args := range [][]string{{"--raw"}, {"--raw", file, "--schema", "x.avsc"}, {"--raw", file, "--topic", "t"}, {"--raw", filepath.Join(t.TempDir(), "gone")}} {
+		if got := command(t, "", append([]string{"explain", "-c", s.configFile}, args...)...); got.code != exitUsage {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+}
+
+func TestExplainSaysWhatTheStreamWouldNotTake(t *testing.T) {
+	s := startServers(t)
+	event, err := os.ReadFile(exampleEvent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Replace(string(event), `"profileId": "lead-4711"`, `"profileId": "`+strings.Repeat("é", 257)+`"`, 1)
+	fits := strings.Replace(string(event), `"profileId": "lead-4711"`, `"profileId": "`+strings.Repeat("é", 256)+`"`, 1)
+	large := strings.Replace(string(event), "yourstruly@adobe.con", strings.Repeat("y", 1<<20), 1)
+	for _, c := range []struct{ name, event, outcome, reason string }{
+		{"key of 257 characters", long, "dead_lettered", "invalid-partition-key"},
+		{"key of 256 characters", fits, "delivered", ""},
+		{"record of a megabyte", large, "dead_lettered", "record-too-large"},
+	} {
+		got := command(t, c.event, "explain", "-c", s.configFile, "-o", "json", "-")
+		var said struct {
+			Outcome, Reason string
+			Rule            int
+			Record          json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(got.stdout), &said); err != nil || got.code != 0 || got.stderr != "" {
+			t.Errorf("%s: %v, %+v", c.name, err, got)
+		}
+		if said.Outcome != c.outcome || said.Reason != c.reason || (string(said.Record) == "null") != (c.reason != "") || c.reason != "" && said.Rule != 0 {
+			t.Errorf("%s: %s %s rule %d", c.name, said.Outcome, said.Reason, said.Rule)
+		}
+		if got := command(t, c.event, "explain", "-c", s.configFile, "-"); c.reason != "" && (got.stdout != "" || !strings.HasPrefix(got.stderr, "outcome: dead_lettered\nstage: sink\n")) {
+			t.Errorf("%s: %.300s", c.name, got.stderr)
+		}
+	}
+	s.kinesis.Create(embeddedkinesis.Stream{Name: "roomy", Shards: 1, MaxRecordBytes: 10 << 20})
+	s.write(s.changed("stream: "+demoStream, "stream: roomy"))
+	if got := command(t, large, "explain", "-c", s.configFile, "-"); got.code != 0 || !strings.HasPrefix(got.stderr, "outcome: delivered\n") {
+		t.Errorf("a stream that takes 10 MiB: %.300s", got.stderr)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/terminal"
 	"kinesis-destination/transform"
 )
 
@@ -166,21 +167,25 @@ func writeValidation(w io.Writer, all []validation, output string) error {
 func (v validation) write(w io.Writer) error {
 	fmt.Fprintf(w, "destination %s: the configuration is well-formed\n", v.Destination)
 	for _, warning := range v.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", warning)
+		fmt.Fprintf(w, "warning: %s\n", terminal.Indented(warning))
 	}
 	for _, c := range v.Checks {
 		word := "ok    "
 		if !c.OK {
 			word = "FAILED"
 		}
-		fmt.Fprintf(w, "%s  %s", word, c.What)
+		fmt.Fprintf(w, "%s  %s", word, terminal.Text(c.What))
 		if c.Note != "" {
-			fmt.Fprintf(w, ": %s", c.Note)
+			fmt.Fprintf(w, ": %s", terminal.Indented(c.Note))
 		}
 		fmt.Fprintln(w)
 	}
 	for _, e := range v.Governance {
 		fmt.Fprintln(w)
+		for i := range e.Labels { // a schema brings them
+			c := &e.Labels[i]
+			c.Label, c.Field, c.Declared = terminal.Text(c.Label), terminal.Text(c.Field), terminal.Text(c.Declared)
+		}
 		if err := e.Write(w); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kinesis-destination/cmd/internal/lag"
+	"kinesis-destination/cmd/internal/terminal"
 )
 
 const (
@@ -123,7 +124,7 @@ func (f *lagFlags) print(w io.Writer, samples []lag.Sample) error {
 		if isTerminal(w) {
 			before = "\x1b[H\x1b[2J" + before // home, and clear
 		}
-		if _, err := fmt.Fprint(w, before); err != nil {
+		if err := terminal.Control(w, before); err != nil {
 			return fmt.Errorf("print the table: %w", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/terminal"
 )
 
 // barWidth is how long the longest bar of a histogram is.
@@ -21,7 +22,7 @@ func writeLetterList(w io.Writer, list *destination.LetterList) error {
 		fmt.Fprintf(&b, "\n%-10s %-24s %9s  %-20s  %s\n", "STAGE", "REASON", "LETTERS", "FIRST", "LAST")
 	}
 	for _, c := range list.Causes {
-		fmt.Fprintf(&b, "%-10s %-24s %9d  %-20s  %s\n", c.Stage, c.Reason, c.Count, at(c.First), at(c.Last))
+		fmt.Fprintf(&b, "%-10s %-24s %9d  %-20s  %s\n", terminal.Text(c.Stage), terminal.Text(c.Reason), c.Count, at(c.First), at(c.Last))
 	}
 	most := int64(1)
 	for _, p := range list.Times {
@@ -39,8 +40,8 @@ func writeLetterList(w io.Writer, list *destination.LetterList) error {
 		if i == 0 {
 			fmt.Fprintf(&b, "\nThe newest:\n%-9s %9s  %-20s  %-10s %-24s %8s  %s\n", "PARTITION", "OFFSET", "FAILED AT", "STAGE", "REASON", "REDRIVES", "ORIGIN")
 		}
-		fmt.Fprintf(&b, "%-9d %9d  %-20s  %-10s %-24s %8d  %s/%d@%d\n", l.Partition, l.Offset, at(l.FailedAt), l.Stage, l.Reason, l.Redrives,
-			l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
+		fmt.Fprintf(&b, "%-9d %9d  %-20s  %-10s %-24s %8d  %s/%d@%d\n", l.Partition, l.Offset, at(l.FailedAt), terminal.Text(l.Stage), terminal.Text(l.Reason), l.Redrives,
+			terminal.Text(l.Origin.Topic), l.Origin.Partition, l.Origin.Offset)
 	}
 	for i, f := range list.Foreign {
 		if i == 0 {
@@ -76,7 +77,7 @@ func writeLetter(w io.Writer, s *destination.ShownLetter) error {
 	var b strings.Builder
 	for _, l := range lines {
 		if l[1] != "" {
-			fmt.Fprintf(&b, "%s: %s\n", l[0], l[1])
+			fmt.Fprintf(&b, "%s: %s\n", terminal.Text(l[0]), terminal.Indented(l[1]))
 		}
 	}
 	if s.Event == nil {
@@ -100,7 +101,7 @@ func writeLetter(w io.Writer, s *destination.ShownLetter) error {
 			today = append(today, word)
 		}
 	}
-	fmt.Fprintf(&b, "by today's rules: %s\n", strings.Join(today, ": "))
+	fmt.Fprintf(&b, "by today's rules: %s\n", terminal.Indented(strings.Join(today, ": ")))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/terminal"
 )
 
 // Set by the linker; see the Makefile.
@@ -44,6 +45,7 @@ func main() {
 
 // execute runs a command line and returns its exit code.
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	stdout, stderr = terminal.NewWriter(stdout), terminal.NewWriter(stderr)
 	root := rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)

@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/cheggaaa/pb/v3"
-	"golang.org/x/term"
+
+	"kinesis-destination/cmd/internal/terminal"
 )
 
 // progressInterval is how often a line tells how far it is.
@@ -27,8 +27,8 @@ type progress struct {
 
 func newProgress(w io.Writer, what string) *progress {
 	p := &progress{w: w, what: what, began: time.Now(), told: time.Now(), first: -1}
-	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		p.bar = barTemplate.New(0).SetWriter(file)
+	if isTerminal(w) {
+		p.bar = barTemplate.New(0).SetWriter(terminal.File(w))
 	}
 	return p
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -17,7 +18,7 @@ import (
 
 func runCommand() *cobra.Command {
 	var files []string
-	var format, level string
+	var format, level, profiling string
 	cmd := &cobra.Command{
 		Use:   "run -c destination.yaml [-c another.yaml …]",
 		Short: "Run the pipeline",
@@ -45,6 +46,12 @@ needs a restart, and a file with a mistake changes nothing.`,
 			if err != nil {
 				return err
 			}
+			if profiling != "" {
+				if profiling, err = destination.ProfilingAddress(profiling); err != nil {
+					return usageError{errors.New("--pprof must be host:port, such as 127.0.0.1:6060")}
+				}
+			}
+			slog.SetDefault(log) // and with it what libraries write by package log
 			tracing, stopTracing, err := tracer(cmd.Context(), log)
 			if err != nil {
 				return err
@@ -58,10 +65,11 @@ needs a restart, and a file with a mistake changes nothing.`,
 			reload, stopped := destination.Watch(ctx, configs, hangup, log)
 			defer func() { cancel(); <-stopped }()
 			v, _, _ := buildInfo()
-			return destination.Run(ctx, configs, destination.Options{Logger: log, Version: v, Reload: reload, Tracing: tracing})
+			return destination.Run(ctx, configs, destination.Options{Logger: log, Version: v, Profiling: profiling, Reload: reload, Tracing: tracing})
 		},
 	}
 	cmd.Flags().StringArrayVarP(&files, "config", "c", nil, "destination's configuration file; may be repeated")
+	cmd.Flags().StringVar(&profiling, "pprof", "", "serve profiles (/debug/pprof) on this address, such as 127.0.0.1:6060; without a host on 127.0.0.1")
 	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd

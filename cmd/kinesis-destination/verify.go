@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/terminal"
 	"kinesis-destination/consumer"
 )
 
@@ -96,7 +97,7 @@ func writeVerification(w io.Writer, v *destination.Verification, output string) 
 		}
 	}
 	for _, u := range v.Undecided {
-		if _, err := fmt.Fprintf(w, "not decided: %s\n", u); err != nil {
+		if _, err := fmt.Fprintf(w, "not decided: %s\n", terminal.Indented(u)); err != nil {
 			return err
 		}
 	}

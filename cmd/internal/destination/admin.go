@@ -3,7 +3,6 @@ package destination
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,7 +19,7 @@ import (
 	"kinesis-destination/sink"
 )
 
-// admin serves /healthz, /readyz, /metrics, /status and, to this machine alone, /debug/pprof.
+// admin serves /healthz, /readyz, /metrics and /status, and apart from them profiles.
 type admin struct {
 	servers []*http.Server
 	serving sync.WaitGroup
@@ -48,33 +47,23 @@ func startAdmin(destinations []*Destination, registry *prometheus.Registry, o Op
 			a.close(context.Background())
 			return nil, fmt.Errorf("listen on server.listen %s: %w", address, err)
 		}
-		server := &http.Server{Handler: adminHandler(destinations, registry, o.Version), ReadHeaderTimeout: 5 * time.Second}
-		a.servers = append(a.servers, server)
-		a.serving.Go(func() {
-			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-				o.Logger.Error("admin endpoints ended", "listen", address, "error", err)
-			}
-		})
-		o.Logger.Info("admin endpoints are up", "listen", listener.Addr().String())
+		a.serve(newServer(adminHandler(destinations, registry, o.Version), o.Logger, readTime), listener, "admin endpoints", o.Logger)
 	}
+	if o.Profiling == "" {
+		return a, nil
+	}
+	listener, err := listen("tcp", o.Profiling)
+	if err != nil {
+		a.close(context.Background())
+		return nil, fmt.Errorf("listen for profiling on %s: %w", o.Profiling, err)
+	}
+	a.serve(newServer(profiling(o.Profiling), o.Logger, 0), listener, "profiles", o.Logger)
 	return a, nil
-}
-
-func (a *admin) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
-	defer cancel()
-	for _, server := range a.servers {
-		if err := server.Shutdown(ctx); err != nil {
-			_ = server.Close() // what is still being served is cut off
-		}
-	}
-	a.serving.Wait()
 }
 
 func adminHandler(destinations []*Destination, registry *prometheus.Registry, version string) http.Handler {
 	mux := http.NewServeMux()
-	profiling(mux)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		var reasons []string
@@ -89,7 +78,11 @@ func adminHandler(destinations []*Destination, registry *prometheus.Registry, ve
 		}
 		_, _ = fmt.Fprintln(w, "ready")
 	})
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+	var names []string
+	for _, d := range destinations {
+		names = append(names, hostOf(d.config.Server.Listen))
+	}
+	mux.Handle("GET /status", byAddress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		overview := Overview{Version: version, Destinations: []Status{}}
 		for _, d := range destinations {
 			overview.Destinations = append(overview.Destinations, d.status())
@@ -98,7 +91,7 @@ func adminHandler(destinations []*Destination, registry *prometheus.Registry, ve
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
 		_ = encoder.Encode(overview) // a reader that went away has no use for the error
-	})
+	}), names...))
 	return mux
 }
 

@@ -1,17 +1,12 @@
 package destination
 
 import (
-	"context"
 	"encoding/json"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -98,56 +93,5 @@ func TestReadinessNamesEveryReasonAndWhatItHolds(t *testing.T) {
 		if got := reasons(c.held); got != c.want {
 			t.Errorf("%q instead of %q", got, c.want)
 		}
-	}
-}
-
-func TestProfilesAreForThisMachineOnly(t *testing.T) {
-	handler := adminHandler(nil, prometheus.NewRegistry(), "v1")
-	for _, c := range []struct {
-		local, remote, host, header string
-		code                        int
-	}{
-		{"127.0.0.1:8080", "127.0.0.1:40000", "localhost:8080", "", http.StatusOK},
-		{"127.0.0.1:8080", "127.0.0.1:40000", "127.0.0.1:8080", "", http.StatusOK},
-		{"[::1]:8080", "[::1]:40000", "[::1]:8080", "", http.StatusOK},
-		{"10.0.0.7:8080", "10.0.0.9:40000", "10.0.0.7:8080", "", http.StatusForbidden},
-		{"10.0.0.7:8080", "127.0.0.1:40000", "localhost:8080", "", http.StatusForbidden},
-		{"127.0.0.1:8080", "10.0.0.9:40000", "localhost:8080", "", http.StatusForbidden},
-		{"127.0.0.1:8080", "127.0.0.6:40000", "localhost:8080", "X-Forwarded-For", http.StatusForbidden},
-		{"127.0.0.1:8080", "127.0.0.6:40000", "leads.example.com", "", http.StatusForbidden},
-		{"", "127.0.0.1:40000", "localhost", "", http.StatusForbidden},
-	} {
-		for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/symbol"} {
-			r := httptest.NewRequest(http.MethodGet, path, nil)
-			r.RemoteAddr, r.Host = c.remote, c.host
-			if c.header != "" {
-				r.Header.Set(c.header, "203.0.113.9")
-			}
-			if c.local != "" {
-				address, err := net.ResolveTCPAddr("tcp", c.local)
-				if err != nil {
-					t.Fatal(err)
-				}
-				r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, address))
-			}
-			w := httptest.NewRecorder()
-			handler.ServeHTTP(w, r)
-			if w.Code != c.code {
-				t.Errorf("%s to %s from %s for %s: %d", path, c.local, c.remote, c.host, w.Code)
-			}
-		}
-	}
-}
-
-func TestProfilesAreServedOnARealLoopbackListener(t *testing.T) {
-	server := httptest.NewServer(adminHandler(nil, prometheus.NewRegistry(), "v1"))
-	defer server.Close()
-	res, err := http.Get(server.URL + "/debug/pprof/goroutine?debug=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode != http.StatusOK {
-		t.Errorf("%s", res.Status)
 	}
 }

@@ -78,6 +78,9 @@ func (c *Config) defaults() {
 	}
 }
 
+// registryTLS is a block of the same files as source.kafka.tls, and judged alike.
+const registryTLS = "schemaRegistry.tls."
+
 // validate reports every mistake with its key path.
 func (c *Config) validate(report func(path, message string)) {
 	if c.Name == "" {
@@ -90,7 +93,15 @@ func (c *Config) validate(report func(path, message string)) {
 			report("source.kafka."+path, message)
 		}
 	})
-	c.Source.Validate(func(path, message string) { report("source."+path, message) })
+	c.Source.Validate(func(path, message string) {
+		if !strings.HasPrefix(path, registryTLS) {
+			report("source."+path, message)
+		}
+	})
+	if r := c.Source.Registry; r != nil && r.TLS != (schemas.RegistryTLS{}) {
+		files := consumer.TLS{Enabled: true, CAFile: r.TLS.CAFile, CertFile: r.TLS.CertFile, KeyFile: r.TLS.KeyFile}
+		files.Validate(func(path, message string) { report("source."+registryTLS+path, message) })
+	}
 	c.Target.Kinesis.Validate(report)
 	c.DeadLetter.Validate(report)
 	for _, topic := range c.Source.Kafka.TopicNames() {

@@ -41,7 +41,18 @@ func Explain(ctx context.Context, config *Config, schemaFile, name string, text 
 	if names := config.Source.Kafka.TopicNames(); len(names) > 0 {
 		source.Topic = names[0]
 	}
-	return rules.explain(schemas.Event{Schema: schema, Body: body}, source)
+	return rules.explain(ctx, schemas.Event{Schema: schema, Body: body}, source)
+}
+
+// ExplainRaw explains a message's value as it stands in Kafka.
+func ExplainRaw(ctx context.Context, config *Config, value []byte) (Explanation, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*checkTimeout)
+	defer cancel()
+	m := &consumer.Message{Value: value}
+	if names := config.Source.Kafka.TopicNames(); len(names) > 0 {
+		m.Topic = names[0]
+	}
+	return explainMessage(ctx, config, m)
 }
 
 // syntaxLine is where a text stops being JSON; 0 when it is JSON. (A decoder that
@@ -65,6 +76,11 @@ func ExplainMessage(ctx context.Context, config *Config, topic string, partition
 	if err != nil {
 		return Explanation{}, fmt.Errorf("read topic %s, partition %d: %w", topic, partition, err)
 	}
+	return explainMessage(ctx, config, m)
+}
+
+// explainMessage explains by what the configuration says now.
+func explainMessage(ctx context.Context, config *Config, m *consumer.Message) (Explanation, error) {
 	decoder, err := schemas.NewDecoder(config.Source.Config, nil)
 	if err != nil {
 		return Explanation{}, err
@@ -75,7 +91,7 @@ func ExplainMessage(ctx context.Context, config *Config, topic string, partition
 	}
 	source := sourceIn(m)
 	var letter *Letter
-	if !config.Source.Kafka.Reads(topic) { // of a source topic no header is believed
+	if !config.Source.Kafka.Reads(m.Topic) { // of a source topic no header is believed
 		letter, _ = readLetter(m)
 	}
 	if letter != nil {
@@ -101,15 +117,44 @@ func (r *ruleset) explainMessage(ctx context.Context, decoder *schemas.Decoder, 
 			Outcome: transform.Reject, Stage: transform.StageDecode, Reason: transform.Reason(failure.Reason),
 		}, failure.Message), nil
 	}
-	return r.explain(event, source)
+	return r.explain(ctx, event, source)
 }
 
-func (r *ruleset) explain(event schemas.Event, source transform.Source) (Explanation, error) {
+func (r *ruleset) explain(ctx context.Context, event schemas.Event, source transform.Source) (Explanation, error) {
 	plan, err := r.plan(event.Schema)
 	if err != nil {
-		return Explanation{}, err
+		return undecoded(transform.Decision{
+			Outcome: transform.Reject, Stage: transform.StageDecode, Reason: ReasonInvalidSchema,
+		}, err.Error()), nil
 	}
-	return Explanation{Explanation: plan.Explain(event, source)}, nil
+	e := Explanation{Explanation: plan.Explain(event, source)}
+	if e.Decision.Outcome == transform.Export {
+		r.weigh(ctx, &e)
+	}
+	return e, nil
+}
+
+// weigh makes a record that the stream would not take the dead letter that it
+// would become. The stream is asked for its limit only where that matters.
+func (r *ruleset) weigh(ctx context.Context, e *Explanation) {
+	limit, note := sink.DefaultRecordBytes, ""
+	if len(e.Decision.PartitionKey)+len(e.Decision.Data) > limit {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		defer cancel()
+		if asked, err := sink.RecordLimit(ctx, r.target, sink.Options{}); err == nil {
+			limit = asked
+		} else {
+			note = fmt.Sprintf("; what this one takes is not known (%v), others take %d bytes", err, limit)
+		}
+	}
+	failure := sink.Unfit(e.Decision.PartitionKey, e.Decision.Data, limit)
+	if failure == nil {
+		return
+	}
+	e.Decision.Outcome, e.Decision.Stage, e.Decision.Reason = transform.Reject, transform.Stage(failure.Stage), transform.Reason(failure.Reason)
+	e.Decision.Rule, e.Decision.Data = 0, nil
+	e.Outcome, e.Stage, e.Reason, e.Rule, e.Text = e.Decision.Outcome.String(), e.Decision.Stage, e.Decision.Reason, 0, ""
+	e.Message = failure.Message + note
 }
 
 // undecoded explains what is decided before an event's schema is known.

@@ -2,6 +2,7 @@ package destination
 
 import (
 	"context"
+	"slices"
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
@@ -68,4 +69,14 @@ func filtered(reason transform.Reason) judgment {
 // sourceIn is where a message stands.
 func sourceIn(m *consumer.Message) transform.Source {
 	return transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+}
+
+// header is the last header of a name, the one that Kafka's clients give.
+func header(m *consumer.Message, key string) []byte {
+	for _, h := range slices.Backward(m.Headers) {
+		if h.Key == key {
+			return h.Value
+		}
+	}
+	return nil
 }

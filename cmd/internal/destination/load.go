@@ -2,14 +2,9 @@ package destination
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,9 +14,9 @@ import (
 // Load reads a destination's file. The error is Problems, all of the file's
 // mistakes at once, where the file could be read.
 func Load(file string) (Config, error) {
-	text, err := os.ReadFile(file)
+	text, err := readFile(file, maxConfigBytes)
 	if err != nil {
-		return Config{}, Problems{{File: file, Message: "cannot be read: " + errors.Unwrap(err).Error()}}
+		return Config{}, Problems{{File: file, Message: "cannot be read: " + bareError(err)}}
 	}
 	return Parse(file, text)
 }
@@ -81,10 +76,19 @@ type loader struct {
 	lines    map[string]int
 	unread   map[string]bool // the paths of what could not be read
 	reads    []string
+	values   int // how many were read so far
+	full     bool
 	problems Problems
 }
 
+// maxProblems is how many mistakes are told at once: more are those of a file of
+// another kind.
+const maxProblems = 100
+
 func (l *loader) report(line int, path, message string) {
+	if len(l.problems) == maxProblems {
+		return
+	}
 	l.problems = append(l.problems, Problem{File: l.file, Line: line, Path: path, Message: message})
 }
 
@@ -105,48 +109,16 @@ func (l *loader) covered(path string) bool {
 	return false
 }
 
-// document is the one YAML document of a file; nil when it is empty, or no YAML.
-func (l *loader) document(text []byte) *yaml.Node {
-	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
-	var first, second yaml.Node
-	switch err := decoder.Decode(&first); {
-	case errors.Is(err, io.EOF):
-		return nil
-	case err != nil:
-		l.refuseYAML(err)
-		return nil
-	}
-	switch err := decoder.Decode(&second); {
-	case err == nil:
-		l.refuse(second.Line, "", "a second YAML document begins here; give each destination a file of its own")
-		return nil
-	case !errors.Is(err, io.EOF):
-		l.refuseYAML(err)
-		return nil
-	}
-	return first.Content[0]
-}
-
-// syntaxError is the form of the YAML library's messages. They say what is wrong
-// with the text, and quote only the names of anchors.
-var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-
-func (l *loader) refuseYAML(err error) {
-	line, message := 0, "unreadable"
-	if parts := syntaxError.FindStringSubmatch(err.Error()); parts != nil {
-		line, _ = strconv.Atoi(parts[1]) // "" is line 0, which is none
-		message = parts[2]
-	}
-	if strings.Contains(message, "anchor") {
-		// An unquoted password that begins with * or & looks like one.
-		message = "an anchor is used that there is not: quote a value that begins with * or &"
-	}
-	l.refuse(line, "", "no YAML: "+message)
-}
-
 func (l *loader) read(node *yaml.Node, to reflect.Value, path string) {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
+	}
+	if l.values++; l.values >= maxConfigValues {
+		if !l.full {
+			l.full = true
+			l.refuse(node.Line, path, tooManyValues)
+		}
+		return
 	}
 	if node.Tag == "!!null" {
 		return // left empty: the default
@@ -176,18 +148,13 @@ func (l *loader) readBlock(node *yaml.Node, fields map[string]reflect.Value, pat
 		l.refuse(node.Line, path, notABlock)
 		return
 	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
-		at := below(path, key.Value)
-		field, known := fields[key.Value]
-		switch {
-		case !known:
-			l.unknownKey(node, key, value, fields, path)
-		case l.lines[at] != 0:
-			l.report(key.Line, at, fmt.Sprintf("is given twice, first in line %d", l.lines[at]))
-		default:
-			l.lines[at] = key.Line
-			l.read(value, field, at)
+	for _, e := range l.pairs(node, path) {
+		at := below(path, e.key.Value)
+		if field, known := fields[e.key.Value]; known {
+			l.lines[at] = e.key.Line
+			l.read(e.value, field, at)
+		} else {
+			l.unknownKey(node, e.key, e.value, fields, path)
 		}
 	}
 }
@@ -228,16 +195,11 @@ func (l *loader) readMap(node *yaml.Node, to reflect.Value, path string) {
 		return
 	}
 	to.Set(reflect.MakeMap(to.Type()))
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key := node.Content[i]
-		at := path + "." + key.Value
-		if l.lines[at] != 0 {
-			l.report(key.Line, at, fmt.Sprintf("is given twice, first in line %d", l.lines[at]))
-			continue
-		}
-		l.lines[at] = key.Line
+	for _, e := range l.pairs(node, path) {
+		at := path + "." + e.key.Value
+		l.lines[at] = e.key.Line
 		value := reflect.New(to.Type().Elem()).Elem()
-		l.read(node.Content[i+1], value, at)
-		to.SetMapIndex(reflect.ValueOf(key.Value), value)
+		l.read(e.value, value, at)
+		to.SetMapIndex(reflect.ValueOf(e.key.Value), value)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,17 +15,21 @@ import (
 )
 
 // TestEveryMistakeOfAFileIsToldAtOnceWithLineAndKey replays testdata/config.
-// "file" writes a file beside the configuration, "env" sets variables, "load"
-// loads the text and prints its problems, or the values asked for.
+// "file" writes a file beside the configuration (with bom, crlf, utf16 or repeat
+// as some programs would), "env" sets variables and "env-line" one with the end of
+// its line, "load" loads the text and prints its problems, or the values asked for.
 func TestEveryMistakeOfAFileIsToldAtOnceWithLineAndKey(t *testing.T) {
 	datadriven.Walk(t, "testdata/config", func(t *testing.T, path string) {
 		folder := t.TempDir()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			switch d.Cmd {
 			case "file":
-				if err := os.WriteFile(filepath.Join(folder, d.CmdArgs[0].Key), []byte(d.Input+"\n"), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(folder, d.CmdArgs[0].Key), encoded(d.Input+"\n", d.CmdArgs[1:]), 0o600); err != nil {
 					t.Fatal(err)
 				}
+				return ""
+			case "env-line":
+				t.Setenv(d.CmdArgs[0].Key, d.Input+"\n")
 				return ""
 			case "env":
 				for _, arg := range d.CmdArgs {
@@ -46,6 +51,24 @@ func TestEveryMistakeOfAFileIsToldAtOnceWithLineAndKey(t *testing.T) {
 			return ""
 		})
 	})
+}
+
+// encoded is a text as a program writes it that the arguments describe.
+func encoded(text string, as []datadriven.CmdArg) []byte {
+	for _, arg := range as {
+		switch arg.Key {
+		case "bom":
+			text = "\ufeff" + text
+		case "crlf":
+			text = strings.ReplaceAll(text, "\n", "\r\n")
+		case "utf16":
+			text = "\xff\xfe" + strings.Join(strings.Split(text, ""), "\x00") + "\x00"
+		case "repeat":
+			n, _ := strconv.Atoi(arg.Vals[0]) // 0 shows in what is loaded
+			text = strings.Repeat(text, n)
+		}
+	}
+	return []byte(text)
 }
 
 // show prints the values at key paths.

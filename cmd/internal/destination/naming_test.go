@@ -72,7 +72,7 @@ func TestEveryWayToNameASchemaEndsInARecord(t *testing.T) {
 		// explain, replay and verify read the header as run does.
 		m := &consumer.Message{Topic: testTopic, Key: inHeader.Key, Value: inHeader.Value, Headers: []consumer.Header{{Key: schemas.HeaderSchemaID, Value: inHeader.Headers[0].Value}}}
 		rules := p.pipeline.rules.Load()
-		if said, err := rules.explainMessage(t.Context(), p.pipeline.decoder, m); err != nil || said.Outcome != transform.Export.String() {
+		if said, err := rules.explainMessage(t.Context(), p.pipeline.decoder, m, sourceIn(m)); err != nil || said.Outcome != transform.Export.String() {
 			t.Errorf("explain: %+v %v", said, err)
 		}
 		u := judging{p.pipeline.decoder, func() *ruleset { return rules }}

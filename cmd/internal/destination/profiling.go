@@ -4,27 +4,41 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 )
 
-// profiling serves /debug/pprof to this machine alone, whatever server.listen
-// says: a profile shows memory, and with it what events hold.
-func profiling(mux *http.ServeMux) {
+// profiling serves /debug/pprof on a listener of its own that is asked for: a
+// profile shows memory, and with it what events hold.
+func profiling(listen string) http.Handler {
+	mux := http.NewServeMux()
 	for path, handler := range map[string]http.HandlerFunc{
 		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,
 		"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
 	} {
-		mux.Handle("GET "+path, loopbackOnly(handler))
+		mux.Handle("GET "+path, byAddress(direct(handler), hostOf(listen)))
 	}
+	return mux
 }
 
-// loopbackOnly lets through what comes from this machine to a loopback address.
-// A proxy on this machine, such as a pod's sidecar, does too: it says for whom;
-// and so does a page in a browser here, which asks for a name of its own.
-func loopbackOnly(next http.Handler) http.Handler {
+// ProfilingAddress is where profiles are served for what the command line says:
+// without a host on this machine alone.
+func ProfilingAddress(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// direct lets through what comes by no proxy, such as a pod's sidecar, which asks
+// over loopback for somebody else.
+func direct(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-		if local == nil || !isLoopback(local.String()) || !isLoopback(r.RemoteAddr) || !isLocalName(r.Host) || forwarded(r.Header) {
-			http.Error(w, "profiles are for this machine only: ask over a loopback address, for example by kubectl port-forward", http.StatusForbidden)
+		if forwarded(r.Header) {
+			http.Error(w, "profiles are given directly, not through a proxy: for example by kubectl port-forward", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -40,10 +54,15 @@ func forwarded(h http.Header) bool {
 	return false
 }
 
-func isLocalName(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+// hostOf is the host of an address or of a Host header, which may have no port.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
 	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(address, "[]"), "."))
+}
+
+func isLocalName(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 

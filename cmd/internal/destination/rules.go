@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -25,6 +24,7 @@ type ruleset struct {
 	rules      *transform.Rules
 	plans      *schemas.Cache[*schemas.Schema, planned]
 	ended      chan struct{} // closed when another version took over
+	target     sink.Config   // that explanations are about
 	// violated, if set, hears once of each writer schema that a policy objects to.
 	violated func(schema string, why error)
 }
@@ -58,7 +58,7 @@ func newRuleset(config *Config, version int) (*ruleset, error) {
 	}
 	return &ruleset{
 		RulesVersion: RulesVersion{Version: version, Hash: hash, LoadedAt: time.Now()},
-		activation:   config.Activation, rules: rules, ended: make(chan struct{}),
+		activation:   config.Activation, rules: rules, ended: make(chan struct{}), target: config.Target.Kinesis.Config,
 		plans: schemas.NewCache[*schemas.Schema, planned](keptPlans),
 	}, nil
 }
@@ -77,7 +77,7 @@ func rulesHash(c *Config) (string, error) {
 		return "", fmt.Errorf("hash the rules: %w", err)
 	}
 	if file := c.Governance.PoliciesFile; file != "" {
-		text, err := os.ReadFile(file)
+		text, err := readFile(file, maxConfigBytes)
 		if err != nil {
 			return "", fmt.Errorf("governance.policiesFile: %w", err)
 		}

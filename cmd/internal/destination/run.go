@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,8 @@ type Options struct {
 	Listen func(network, address string) (net.Listener, error)
 	// Lanes is the number of requests in flight to a stream; 0: the sink's default.
 	Lanes int
+	// Profiling is where profiles are served; empty: nowhere.
+	Profiling string
 	// Reload asks, each time, to read the configurations again; nil: never.
 	Reload <-chan struct{}
 	// Tracing is where spans of fetches and of PutRecords calls go; nil: nowhere.
@@ -112,6 +115,8 @@ type Destination struct {
 	log      *slog.Logger
 	teardown []func(context.Context) // what was started, closed in the reverse order
 
+	registryAway atomic.Pointer[string] // why the registry has not answered well yet; nil: it has, or there is none
+
 	mu      sync.Mutex
 	refused *RefusedReload // the last one; nil once a newer one was not refused
 }
@@ -131,6 +136,9 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 	}
 	rules.violated = d.violated
 	warn(log, config.Warnings())
+	if config.Source.Registry != nil {
+		d.registryAway.Store(&notAskedYet)
+	}
 	decoder, err := schemas.NewDecoder(config.Source.Config, registryClient(o.Dial))
 	if err != nil {
 		return nil, err
@@ -239,6 +247,7 @@ func (d *Destination) run(ctx context.Context) error {
 	others.Go(func() { d.probe.run(background, d.consumer.Stats) })
 	others.Go(func() { d.backfill.run(background) })
 	others.Go(func() { keepSettled(background, d.letters, letterGroup(&d.config, ""), d.consumer.Stats) })
+	others.Go(func() { d.askRegistry(background) })
 	if d.pipeline.parking != nil {
 		others.Go(func() { d.pipeline.parking.Run(background) })
 	}
@@ -255,16 +264,3 @@ func (d *Destination) Stats() consumer.Stats { return d.probe.complete(d.consume
 
 // Holds is what is held, and why.
 func (d *Destination) Holds() []Held { return d.holds.List() }
-
-// Ready tells whether the destination has its assignment and can deliver, or
-// else why not.
-func (d *Destination) Ready() (bool, string) {
-	if held := d.holds.List(); len(held) > 0 {
-		return false, "held: " + reasons(held)
-	}
-	// Between two generations the member keeps its lease, and is ready.
-	if !d.consumer.Stats().Assigned && time.Until(d.consumer.Lease()) <= 0 {
-		return false, "no assignment yet"
-	}
-	return true, ""
-}

@@ -6,16 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
-
-// variable is a reference to the environment in a value.
-var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
 // fromFile begins a value that is read from a file.
 const fromFile = "file://"
@@ -36,6 +33,12 @@ func (l *loader) readScalar(node *yaml.Node, to reflect.Value, path string) {
 		return
 	}
 	if to.Type() == secretType {
+		// The end of a line came with the value: no secret has one, nor a second line.
+		expanded = strings.TrimRight(expanded, "\r\n")
+		if strings.ContainsFunc(expanded, unicode.IsControl) {
+			l.refuse(node.Line, path, "holds a line break or another control character")
+			return
+		}
 		if expanded != "" {
 			to.Set(reflect.ValueOf(secret(expanded, file)))
 		}
@@ -68,42 +71,32 @@ func secret(value, file string) func() (string, error) {
 	}
 	return func() (string, error) {
 		value, err := readValue(file)
-		if err != nil {
-			return "", errors.New("the file of the value cannot be read: " + plainPathError(err))
+		switch {
+		case err != nil:
+			return "", errors.New("the file of the value cannot be read: " + plainPathError(file, err))
+		case strings.ContainsFunc(value, unicode.IsControl):
+			return "", errors.New("the file of the value holds a line break or another control character: " + file)
 		}
 		return value, nil
 	}
 }
 
-func readValue(file string) (string, error) {
-	content, err := os.ReadFile(file)
-	return strings.TrimRight(string(content), "\r\n"), err
-}
-
 // expand puts in what a value takes from the environment or from a file, which
 // it names.
 func (l *loader) expand(node *yaml.Node, path string) (value, file string, ok bool) {
-	var unset []string
-	value = variable.ReplaceAllStringFunc(node.Value, func(reference string) string {
-		name := variable.FindStringSubmatch(reference)[1]
-		value, ok := os.LookupEnv(name)
-		if !ok {
-			unset = append(unset, name)
-		}
-		return value
-	})
-	for _, name := range unset {
-		l.refuse(node.Line, path, "the environment variable "+name+" is not set")
+	value, mistakes := expandReferences(node.Value, os.LookupEnv)
+	for _, mistake := range mistakes {
+		l.refuse(node.Line, path, mistake)
 	}
 	file, isFile := strings.CutPrefix(value, fromFile)
-	if len(unset) > 0 || !isFile {
-		return value, "", len(unset) == 0
+	if len(mistakes) > 0 || !isFile {
+		return value, "", len(mistakes) == 0
 	}
 	file = l.relative(file)
 	l.reads = append(l.reads, file)
 	value, err := readValue(file)
 	if err != nil {
-		l.refuse(node.Line, path, "the file of the value cannot be read: "+plainPathError(err))
+		l.refuse(node.Line, path, "the file of the value cannot be read: "+plainPathError(file, err))
 		return "", "", false
 	}
 	return value, file, true
@@ -115,14 +108,6 @@ func (l *loader) relative(name string) string {
 		return name
 	}
 	return filepath.Join(filepath.Dir(l.file), name)
-}
-
-// plainPathError is err without the name of the system call.
-func plainPathError(err error) string {
-	if at, ok := errors.AsType[*os.PathError](err); ok {
-		return at.Path + ": " + at.Err.Error()
-	}
-	return err.Error()
 }
 
 func kindOf(t reflect.Type) string {

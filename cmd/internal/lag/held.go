@@ -3,6 +3,7 @@ package lag
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -12,6 +13,9 @@ import (
 
 // statusTimeout keeps a process that does not answer from delaying what Kafka says.
 const statusTimeout = 2 * time.Second
+
+// maxStatus is what /status has with 10,000 partitions, many times over.
+const maxStatus = 64 << 20
 
 // running is what the process on server.listen says of a destination; nil: none answers.
 type running struct{ *destination.Status }
@@ -30,7 +34,7 @@ func status(ctx context.Context, c *destination.Config) running {
 	}
 	defer func() { _ = response.Body.Close() }()
 	var overview destination.Overview
-	if err := json.NewDecoder(response.Body).Decode(&overview); err != nil {
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxStatus)).Decode(&overview); err != nil {
 		return running{}
 	}
 	for i := range overview.Destinations {
