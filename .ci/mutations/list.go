@@ -67,7 +67,7 @@ var mutations = []mutation{
 	// What is handed out.
 	{
 		"aborted records are dropped", "consumer/batch.go",
-		"(aborted || b.last < d.position)", "(b.last < d.position)", consumerPkg, "TestAbortedRecordsAreNeverHandedOut",
+		"(aborted || b.last < d.position)", "(aborted && b.last < d.position)", consumerPkg, "TestAbortedRecordsAreNeverHandedOut",
 	},
 	{
 		"an abort marker ends the transaction", "consumer/batch.go",

@@ -80,10 +80,14 @@ func ExplainMessage(ctx context.Context, config *Config, topic string, partition
 }
 
 func (r *ruleset) explainMessage(ctx context.Context, decoder *schemas.Decoder, m *consumer.Message) (Explanation, error) {
-	if m.Value == nil {
+	if m.Value == nil && m.Omitted == nil {
 		return undecoded(transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}, "the message has no value"), nil
 	}
-	event, err := decoder.Decode(ctx, m.Value)
+	err := tooLarge(m)
+	var event schemas.Event
+	if err == nil {
+		event, err = decoder.Decode(ctx, m.Value)
+	}
 	if err != nil {
 		failure, own := decodeFailure(err)
 		if !own {

@@ -44,10 +44,14 @@ func (u *judging) judge(ctx context.Context, m *consumer.Message, source transfo
 
 // decode is the first step of judge: without an outcome, there is an event.
 func (u *judging) decode(ctx context.Context, m *consumer.Message) (judgment, error) {
-	if m.Value == nil {
+	if m.Value == nil && m.Omitted == nil {
 		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}}, nil
 	}
-	event, err := u.decoder.Decode(ctx, m.Value)
+	err := tooLarge(m)
+	var event schemas.Event
+	if err == nil {
+		event, err = u.decoder.Decode(ctx, m.Value)
+	}
 	if err != nil {
 		failure, own := decodeFailure(err)
 		if !own {

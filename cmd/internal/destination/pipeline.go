@@ -52,7 +52,7 @@ func (p *pipeline) Handle(ctx context.Context, m *consumer.Message) error {
 }
 
 func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
-	if m.Value == nil {
+	if m.Value == nil && m.Omitted == nil {
 		p.settle(m, Filtered, ReasonTombstone)
 		return nil
 	}
@@ -80,6 +80,9 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 // decode finds the message's writer schema. While the registry cannot answer it
 // asks again: that is not the message's fault.
 func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Event, error) {
+	if err := tooLarge(m); err != nil {
+		return schemas.Event{}, err
+	}
 	event, err := p.decoder.Decode(ctx, m.Value)
 	if err == nil || schemas.IsMessageFault(err) {
 		return event, err
