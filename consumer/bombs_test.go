@@ -103,9 +103,9 @@ const fixedState = 8 << 20
 func TestWhatABatchBecomesStaysWithinTheBudget(t *testing.T) {
 	const limit = 16 << 20
 	for name, bomb := range map[string]struct {
-		codec   compress.Compression
-		n       int
-		record  func(i int) protocol.Record
+		codec  compress.Compression
+		n      int
+		record func(i int) protocol.Record
 	}{
 		"empty records":             {compress.None, 100_000, empty},
 		"empty records, zstd":       {compress.Zstd, 3_000_000, empty},
@@ -116,8 +116,8 @@ func TestWhatABatchBecomesStaysWithinTheBudget(t *testing.T) {
 		"tombstones, snappy":        {compress.Snappy, 150_000, tombstone},
 		"headers":                   {compress.None, 1, headed(450_000)},
 		"headers, zstd":             {compress.Zstd, 1, headed(4_000_000)},
-		"records of a MiB, zstd":    {compress.Zstd, 100, sized(1<<20)},
-		"records of 100 kB, snappy": {compress.Snappy, 500, sized(100<<10)},
+		"records of a MiB, zstd":    {compress.Zstd, 100, sized(1 << 20)},
+		"records of 100 kB, snappy": {compress.Snappy, 500, sized(100 << 10)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw := codecBatch(t, bomb.codec, many(bomb.n, bomb.record)...)
