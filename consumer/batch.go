@@ -1,95 +1,113 @@
 package consumer
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"time"
-
-	"github.com/segmentio/kafka-go/protocol"
 )
-
-// batch is what one fetch brought for one partition.
-type batch struct {
-	messages []Message
-	next     int64 // offset to go on from; nothing to hand out lies between the last message and it
-	bytes    int64
-	restart  bool // next was set anew, for the offsets before it are gone
-}
 
 // abortMarker is the type of the control record that ends an aborted
 // transaction (Kafka protocol guide, "Control Batches": 0 abort, 1 commit).
 const abortMarker = 0
 
-// decodeBatch takes the committed records at or after position out of a fetch
-// response. kafka-go's readers hand out aborted and control records; here they
-// are left out: a batch of a producer whose aborted transaction has begun is
-// dropped until that producer's abort marker. The response lists the aborted
-// transactions of its range, so no state is carried between fetches. With an
-// error, what came before the batch that cannot be read is good.
-func decodeBatch(tp topicPartition, position int64, p *fetchedPartition) (batch, error) {
-	b := batch{next: position}
-	d := decoder{tp: tp, position: position, batch: &b, aborted: map[int64]bool{}, pending: slices.Clone(p.aborted)}
-	for rest := p.records; len(rest) > 0; {
-		raw, ok, err := nextBatch(rest)
-		if !ok && len(rest) == len(p.records) {
-			err = fmt.Errorf("%w: the broker sent %d bytes of it only", errCorrupt, len(rest))
-		}
-		if err == nil && ok {
-			err = d.readBatch(raw)
-		}
-		if err != nil {
-			return b, fmt.Errorf("read records of %s/%d: %w", tp.topic, tp.partition, err)
-		}
-		if !ok {
-			break // cut short; it comes with the next fetch
-		}
-		b.next = max(b.next, raw.last+1)
-		rest = rest[len(raw.raw):]
-	}
-	return b, nil
-}
-
+// decoder takes the committed records at or after a position out of a set, part
+// by part, so that what it keeps stays within the budget whatever a batch becomes
+// once it is decompressed. Batches of a producer whose aborted transaction has
+// begun are passed over until that producer's abort marker. A response lists the
+// aborted transactions of its range, so no state is carried between sets.
 type decoder struct {
 	tp       topicPartition
-	position int64
-	batch    *batch
-	at       time.Time      // of the batch at hand, where the broker's time counts
+	account  *account
+	codecs   *decompressor
+	position int64 // nothing before it is handed out
+	next     int64 // everything before it has been handed out
+	rest     []byte
 	aborted  map[int64]bool // producers inside an aborted transaction
 	pending  []abortedTransaction
-	arena    arena
+	names    map[string]string // of headers
+
+	batch   recordBatch // at hand
+	payload payload     // of it
+	left    int         // records of it that are to come; -1: there is no batch
+	above   int64       // the last record's offset
 }
 
-// readBatch takes all records of a batch or, with an error, none.
-func (d *decoder) readBatch(raw recordBatch) error {
-	records, err := raw.records()
-	if err != nil {
-		return err
+func newDecoder(tp topicPartition, set *recordSet, a *account, codecs *decompressor) *decoder {
+	return &decoder{
+		tp: tp, account: a, codecs: codecs, position: set.from, next: set.from, rest: set.batches,
+		aborted: map[int64]bool{}, pending: slices.Clone(set.aborted), left: -1,
 	}
-	d.at = raw.at
-	had, bytes := len(d.batch.messages), d.batch.bytes
-	n, err := d.read(records)
-	if err == nil && raw.count >= 0 && n != raw.count {
-		err = fmt.Errorf("%d of %d records: %w", n, raw.count, io.ErrUnexpectedEOF)
-	}
-	if err != nil {
-		d.batch.messages, d.batch.bytes = d.batch.messages[:had], bytes
-		return fmt.Errorf("%w at offset %d: %w", errCorrupt, raw.base, err)
-	}
-	return nil
 }
 
-// read returns how many records there were, whether taken or not.
-func (d *decoder) read(r protocol.RecordReader) (int, error) {
-	switch r := r.(type) {
-	case *protocol.ControlBatch:
-		return d.readControl(r)
-	case *protocol.RecordBatch:
-		return d.readRecords(r.Records, r.Attributes.Transactional() && d.inAborted(r.ProducerID, r.BaseOffset))
-	default: // message sets before v2 know no transactions
-		return d.readRecords(r, false)
+// close gives back what the batch at hand takes.
+func (d *decoder) close() {
+	d.payload.close(d.account)
+	d.left = -1
+}
+
+// part decodes the next messages; nil: there are none. It waits for room in the
+// budget, until ctx ends. With an error, what was handed out before it is good.
+func (d *decoder) part(ctx context.Context) (*part, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if d.left < 0 {
+			if len(d.rest) == 0 {
+				return nil, nil
+			}
+			p, err := d.begin(ctx)
+			if p != nil || err != nil {
+				return p, d.wrap(err)
+			}
+			continue
+		}
+		p, err := d.fill(ctx)
+		if p != nil || err != nil {
+			return p, d.wrap(err)
+		}
 	}
+}
+
+func (d *decoder) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("read records of %s/%d: %w", d.tp.topic, d.tp.partition, err)
+}
+
+// begin takes the next batch to hand; message sets before v2 come as a part.
+func (d *decoder) begin(ctx context.Context) (*part, error) {
+	b, ok, err := nextBatch(d.rest)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("%w: %d bytes of it", errCorrupt, len(d.rest)) // a set holds whole batches alone
+	}
+	d.rest = d.rest[len(b.raw):]
+	d.batch = b
+	if b.old() {
+		return d.messageSet(ctx)
+	}
+	// A control record may end a transaction that had no batch in this range.
+	aborted := (b.transactional() || b.control()) && d.inAborted(b.producer, b.base)
+	if !b.control() && (aborted || b.last < d.position) || b.count == 0 {
+		d.next = max(d.next, b.last+1)
+		return nil, nil
+	}
+	if err := d.payload.open(ctx, d, b.codec(), b.raw[batchHeaderEnd:]); err != nil {
+		return nil, d.fault(ctx, err)
+	}
+	d.left, d.above = b.count, b.base-1
+	return nil, nil
+}
+
+// fault is an error of the batch, unless ctx has ended.
+func (d *decoder) fault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return d.batch.corrupt(err)
 }
 
 // inAborted tells whether a batch of producer at offset belongs to an aborted transaction.
@@ -104,96 +122,156 @@ func (d *decoder) inAborted(producer, offset int64) bool {
 	return d.aborted[producer]
 }
 
-func (d *decoder) readControl(r *protocol.ControlBatch) (n int, err error) {
-	// A control record may end a transaction that had no batch in this range.
-	d.inAborted(r.ProducerID, r.BaseOffset)
-	for ; ; n++ {
-		record, err := r.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-		control, err := protocol.ReadControlRecord(record)
-		if err != nil {
-			return n, err
-		}
-		if control.Type == abortMarker {
-			delete(d.aborted, r.ProducerID)
-		}
-	}
+// run is the records that a part is made of, as they stand in the payload.
+type run struct {
+	bytes   int // of the payload
+	records int
+	headers int
+	cost    int64
+	omit    bool // the one record of it is beyond what is handed out whole
 }
 
-func (d *decoder) readRecords(r protocol.RecordReader, aborted bool) (n int, err error) {
-	for ; ; n++ {
-		record, err := r.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return n, nil
+// fill makes a part of the next records of the batch at hand; nil: go on.
+func (d *decoder) fill(ctx context.Context) (*part, error) {
+	var r run
+	window, above := d.payload.window, d.above
+	for left := d.left; left > 0; left-- {
+		head, size, err := recordSize(window[r.bytes:])
+		if err != nil {
+			return nil, d.fault(ctx, err)
+		}
+		if end := int64(r.bytes+head) + size; head == 0 || end > int64(len(window)) {
+			if r.records > 0 && d.payload.stream != nil {
+				break // hand out what is there
+			}
+			return d.more(ctx, head, size)
+		}
+		n := head + int(size)
+		rec, err := d.batch.parseRecord(window[r.bytes+head:r.bytes+n], above)
+		if err == nil && d.batch.control() {
+			err = d.mark(&rec)
 		}
 		if err != nil {
-			return n, err
+			return nil, d.fault(ctx, err)
 		}
-		if aborted || record.Offset < d.position {
-			release(record)
+		if d.batch.control() || rec.offset < d.position { // the run is empty: offsets rise
+			d.pass(&rec, n)
+			window, above = d.payload.window, d.above
 			continue
 		}
-		if err := d.add(record); err != nil {
-			return n, err
+		if !r.add(&rec, n) {
+			break // as much as a part holds
 		}
+		above = rec.offset
 	}
+	if r.records == 0 { // all that was left is passed over
+		d.ended()
+		return nil, nil
+	}
+	return d.take(ctx, r)
 }
 
-func release(record *protocol.Record) {
-	for _, b := range []protocol.Bytes{record.Key, record.Value} {
-		if b != nil {
-			_ = b.Close() // page references; closing them cannot fail
-		}
+// add takes a record into the run, unless the run is full.
+func (r *run) add(rec *record, n int) bool {
+	omit := n > maxRecord || rec.count > maxHeaders
+	cost := rec.cost()
+	if r.omit || r.records > 0 && (omit || int64(r.bytes+n)+r.cost+cost > partBytes) {
+		return false
 	}
+	r.bytes += n
+	r.records++
+	r.headers += rec.count
+	r.cost += cost
+	r.omit = omit
+	return true
 }
 
-func (d *decoder) add(record *protocol.Record) error {
-	defer release(record)
-	m := Message{
-		Topic: d.tp.topic, Partition: d.tp.partition, Offset: record.Offset, Time: record.Time,
+// mark notes a control record.
+func (d *decoder) mark(r *record) error {
+	if len(r.key) < 4 { // a version and a type
+		return errControl
 	}
-	if !d.at.IsZero() {
-		m.Time = d.at
+	if control := binary.BigEndian.Uint16(r.key[2:]); control == abortMarker {
+		delete(d.aborted, d.batch.producer)
 	}
-	var err error
-	if m.Key, err = d.arena.copy(record.Key); err != nil {
-		return err
-	}
-	if m.Value, err = d.arena.copy(record.Value); err != nil {
-		return err
-	}
-	m.bytes = int64(len(m.Key) + len(m.Value))
-	for _, h := range record.Headers {
-		m.Headers = append(m.Headers, Header(h))
-		m.bytes += int64(len(h.Key) + len(h.Value))
-	}
-	d.batch.bytes += m.bytes
-	d.batch.messages = append(d.batch.messages, m)
 	return nil
 }
 
-// arena gives many small copies out of few allocations.
-type arena struct{ free []byte }
+var errControl = errors.New("a control record without a type")
 
-const arenaSize = 64 << 10
+// pass passes a record over that is not handed out.
+func (d *decoder) pass(r *record, n int) {
+	d.payload.pass(n)
+	d.above = r.offset
+	d.left--
+}
 
-func (a *arena) copy(b protocol.Bytes) ([]byte, error) {
-	if b == nil {
-		return nil, nil
+// ended passes the batch once it has no more records.
+func (d *decoder) ended() {
+	if d.left == 0 {
+		d.next = max(d.next, d.batch.last+1)
+		d.close()
 	}
-	n := b.Len()
-	if n > len(a.free) {
-		a.free = make([]byte, max(n, arenaSize))
+}
+
+// take makes a part of a run.
+func (d *decoder) take(ctx context.Context, r run) (*part, error) {
+	own := !r.omit && d.payload.exactly(r.bytes)
+	cost := r.cost
+	if !own {
+		cost += int64(r.bytes)
 	}
-	p := a.free[:n:n]
-	a.free = a.free[n:]
-	if _, err := io.ReadFull(b, p); err != nil {
+	if r.omit {
+		cost = messageCost + slotCost + maxKept
+	}
+	if err := d.account.take(ctx, cost); err != nil {
 		return nil, err
 	}
-	return p, nil
+	buffer := d.payload.window[:r.bytes]
+	switch {
+	case own:
+		cost += d.payload.giveAway()
+	case !r.omit:
+		buffer = slices.Clone(buffer)
+	}
+	messages := make([]Message, 0, r.records)
+	headers := make([]Header, 0, r.headers)
+	for range r.records {
+		head, size, _ := recordSize(buffer) // they were read before
+		rec, _ := d.batch.parseRecord(buffer[head:head+int(size)], d.above)
+		buffer = buffer[head+int(size):]
+		var omitted *Omitted
+		if r.omit {
+			omitted = rec.omit()
+		}
+		n := len(headers)
+		messages = append(messages, d.message(&rec, headers[n:n], omitted))
+		headers = headers[:n+rec.count]
+	}
+	if !own {
+		d.payload.pass(r.bytes)
+	}
+	return d.handOut(messages, cost), nil
+}
+
+// handOut ends the decoding of messages of the batch at hand.
+func (d *decoder) handOut(messages []Message, cost int64) *part {
+	d.left -= len(messages)
+	p := newPart(d.account, messages, cost)
+	d.above = messages[len(messages)-1].Offset
+	d.next = d.above + 1
+	d.ended()
+	p.next = d.next
+	return p
+}
+
+// more reads on where a record is cut short at the window's end.
+func (d *decoder) more(ctx context.Context, head int, size int64) (*part, error) {
+	if head > 0 && int64(head)+size > streamBytes && d.payload.stream != nil {
+		return d.large(ctx, int64(head)+size)
+	}
+	if err := d.payload.refill(); err != nil {
+		return nil, d.fault(ctx, err)
+	}
+	return nil, nil
 }

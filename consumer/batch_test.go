@@ -1,9 +1,13 @@
 package consumer
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -32,12 +36,49 @@ func testBatch(base int64, values []string, change func(*kmsg.RecordBatch)) []by
 	return raw
 }
 
-func decodeTest(t *testing.T, position int64, set []byte) (values []string, b batch, err error) {
-	t.Helper()
-	b, err = decodeBatch(topicPartition{"events", 0}, position, &fetchedPartition{records: set})
-	for _, m := range b.messages {
-		values = append(values, string(m.Value))
+// decoded is what a set is made of.
+type decoded struct {
+	messages []Message
+	next     int64
+	parts    int
+	peak     int64 // of the budget, by what is decoded
+}
+
+// decodeSet decodes a set as a worker does whose messages come to rest at once.
+func decodeSet(tp topicPartition, position int64, p *fetchedPartition, limit int64, keep func(m *Message)) (decoded, error) {
+	b := newBudget(limit)
+	p.budget = b
+	set, broken := newRecordSet(tp, position, p)
+	d := newDecoder(tp, set, &account{budget: b}, newDecompressor())
+	defer d.close()
+	got := decoded{next: set.from}
+	for {
+		p, err := d.part(context.Background())
+		if err != nil {
+			got.next = d.next
+			return got, err
+		}
+		if p == nil {
+			got.next = set.next
+			return got, broken
+		}
+		got.parts++
+		got.peak = max(got.peak, b.used)
+		for i := range p.messages {
+			keep(&p.messages[i])
+		}
+		p.leave(len(p.messages) + 1)
 	}
+}
+
+func decodeTest(t *testing.T, position int64, set []byte) (values []string, b decoded, err error) {
+	t.Helper()
+	var messages []Message
+	b, err = decodeSet(topicPartition{"events", 0}, position, &fetchedPartition{records: set}, defaultBudget, func(m *Message) {
+		messages = append(messages, *m)
+		values = append(values, string(m.Value))
+	})
+	b.messages = messages
 	return values, b, err
 }
 
@@ -128,17 +169,32 @@ func FuzzFetchResponse(f *testing.F) {
 	answer = binary.BigEndian.AppendUint32(answer, uint32(len(batch)))
 	f.Add(append(answer, batch...), int64(0))
 	f.Fuzz(func(t *testing.T, answer []byte, position int64) {
-		w := wire{rest: answer}
-		res, err := w.response(fetchRackVersion)
+		budget := newBudget(defaultBudget)
+		res, err := readAnswer(answer, budget)
 		if err != nil {
+			if budget.used != 0 {
+				t.Errorf("an answer that cannot be read keeps %d bytes", budget.used)
+			}
 			return
 		}
 		for i := range res.partitions {
 			p := &res.partitions[i]
-			b, _ := decodeBatch(p.topicPartition, position, p)
+			b, _ := decodeSet(p.topicPartition, position, p, defaultBudget, func(*Message) {})
 			if b.next < position {
 				t.Errorf("goes back from %d to %d", position, b.next)
 			}
 		}
 	})
+}
+
+// readAnswer reads an answer about at most 1,000 partitions.
+func readAnswer(answer []byte, b *budget) (*fetchResponse, error) {
+	claims := make([]*claim, 1000)
+	for i := range claims {
+		claims[i] = &claim{topicPartition: topicPartition{"e", i}}
+	}
+	body := &io.LimitedReader{R: bytes.NewReader(answer), N: int64(len(answer))}
+	w := wire{body: body, from: bufio.NewReader(body), call: newFetchCall(0, claims, b)}
+	res := w.response(fetchRackVersion)
+	return res, w.err
 }

@@ -21,6 +21,9 @@ type Consumer struct {
 	client *kafka.Client // metadata, offsets
 	group  *kafka.Client // join, sync, heartbeat, commit, leave: on connections of its own
 
+	budget *budget // of the process, over memberships
+	codecs *decompressor
+
 	groupTransport *kafka.Transport
 	missing        []string // topics that were not there at the last join; of the one who joins
 
@@ -56,6 +59,7 @@ func New(cfg Config, opts Options) (*Consumer, error) {
 		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group,
 		client: &kafka.Client{Transport: fetch},
 		group:  &kafka.Client{Transport: group},
+		budget: newBudget(opts.Budget), codecs: newDecompressor(),
 	}, nil
 }
 

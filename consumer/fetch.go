@@ -11,7 +11,6 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // fetcher brings messages to the claims of one membership: one loop and one
@@ -24,8 +23,6 @@ type fetcher struct {
 	budget    *budget
 	waits     map[int]*backoff.ExponentialBackOff                         // by broker, from round to round; run's own
 	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
-	tracer    trace.Tracer                                                // nil: nothing is traced
-	group     string
 
 	mu      sync.Mutex
 	claims  []*claim
@@ -35,7 +32,7 @@ type fetcher struct {
 func newFetcher(c *Consumer) *fetcher {
 	return &fetcher{
 		rack: c.cfg.ClientRack, transport: c.fetch, client: c.client, addr: c.addr,
-		budget: newBudget(c.opts.Budget), reset: c.resetOffset, tracer: c.opts.Tracer, group: c.cfg.Group,
+		budget: c.budget, reset: c.resetOffset,
 		waits: map[int]*backoff.ExponentialBackOff{}, changed: make(chan struct{}),
 	}
 }
@@ -187,8 +184,9 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 		var ready []*claim
 		now, soonest := time.Now(), time.Time{}
 		for _, c := range claims {
+			c.turnBack(now)
 			switch {
-			case !room || len(c.batches) == cap(c.batches) || c.stopped():
+			case room <= 0 || len(c.sets) == cap(c.sets) || c.stopped():
 			case !c.notBefore.After(now):
 				ready = append(ready, c)
 			case soonest.IsZero() || c.notBefore.Before(soonest):
@@ -220,6 +218,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	if err != nil {
 		return err
 	}
+	defer res.close()
 	byName := make(map[topicPartition]*claim, len(claims))
 	for _, c := range claims {
 		byName[c.topicPartition] = c
@@ -233,7 +232,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 			continue
 		}
 		before := c.position
-		err := f.take(ctx, c, p, began)
+		err := f.take(ctx, c, p, fetchSpan{began, time.Now()})
 		moved = moved || c.position != before
 		switch {
 		case errors.Is(err, errStale):
@@ -241,7 +240,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 		case err != nil: // this partition's own trouble: the others go on
 			c.hold(holdReason(err), err)
 			c.notBefore = time.Now().Add(c.wait.NextBackOff())
-		default:
+		case c.readable():
 			c.wait.Reset()
 		}
 	}
@@ -260,10 +259,12 @@ func roundTrip(ctx context.Context, transport *kafka.Transport, addr net.Addr, c
 	defer cancel()
 	answer, err := transport.RoundTrip(ctx, addr, call)
 	if err != nil {
+		call.end()
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
 	res := answer.(*fetchResponse)
 	if res.code != 0 {
+		res.close()
 		return nil, fmt.Errorf("fetch: %w", kafka.Error(res.code))
 	}
 	return res, nil
@@ -276,13 +277,13 @@ func (f *fetcher) request(node int, claims []*claim) *fetchCall {
 			rack = "" // a leader that knows the rack may send its reader away
 		}
 	}
-	call := newFetchCall(node, claims)
+	call := newFetchCall(node, claims, f.budget)
 	call.RackID = rack
 	return call
 }
 
 // take hands one partition's part of a response to its claim, whose queue has room.
-func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, began time.Time) error {
+func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, span fetchSpan) error {
 	switch code := kafka.Error(p.code); {
 	case p.code != 0 && c.follower >= 0:
 		// Behind the leader, or no replica any more: only the leader's word counts.
@@ -297,19 +298,21 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, began
 	case p.replica >= 0 && f.rack != "" && c.follow(int(p.replica), time.Now()):
 		return errStale
 	}
-	b, broken := decodeBatch(c.topicPartition, c.position, p)
+	set, broken := newRecordSet(c.topicPartition, c.position, p)
+	set.span = span
 	c.mu.Lock()
 	c.end = p.highWatermark
 	if p.lastStable >= 0 {
 		c.end = p.lastStable
 	}
 	c.mu.Unlock()
-	if b.next > c.position {
-		c.position = b.next
-		f.trace(ctx, c, &b, began)
-		c.push(b)
+	if set.next > c.position {
+		c.position = set.next
+		c.push(set)
+	} else {
+		set.close()
 	}
-	if broken == nil {
+	if broken == nil && c.readable() {
 		c.hold("", nil)
 	}
 	return broken
@@ -323,7 +326,7 @@ func (f *fetcher) outOfRange(ctx context.Context, c *claim) error {
 		return err
 	}
 	c.position = next
-	c.push(batch{next: next, restart: true})
+	c.push(&recordSet{next: next, restart: true})
 	return nil
 }
 

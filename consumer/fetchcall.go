@@ -1,11 +1,15 @@
 package consumer
 
 import (
-	"bytes"
+	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
+	"unsafe"
 
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
@@ -20,10 +24,15 @@ type fetchCall struct {
 	fetch.Request
 	node    int32
 	version int16
+	budget  *budget
+
+	mu    sync.Mutex
+	taken int64 // of the budget, by the answer; guarded by mu, as all below
+	ended bool  // nobody waits for the answer any more
 }
 
 // newFetchCall asks a broker for what follows the claims' positions, in their order.
-func newFetchCall(node int, claims []*claim) *fetchCall {
+func newFetchCall(node int, claims []*claim, b *budget) *fetchCall {
 	var topics []fetch.RequestTopic
 	at := map[string]int{}
 	for _, c := range claims {
@@ -38,8 +47,10 @@ func newFetchCall(node int, claims []*claim) *fetchCall {
 			FetchOffset: c.position, PartitionMaxBytes: partitionMaxBytes,
 		})
 	}
-	return &fetchCall{node: int32(node), Request: fetch.Request{
-		ReplicaID: -1, MaxWaitTime: int32(fetchMaxWait.Milliseconds()), MinBytes: 1, MaxBytes: fetchMaxBytes,
+	room, _ := b.state()
+	limit := min(fetchMaxBytes, max(partitionMaxBytes, room))
+	return &fetchCall{node: int32(node), budget: b, Request: fetch.Request{
+		ReplicaID: -1, MaxWaitTime: int32(fetchMaxWait.Milliseconds()), MinBytes: 1, MaxBytes: int32(limit),
 		IsolationLevel: readCommitted, SessionID: -1, SessionEpoch: -1, Topics: topics,
 	}}
 }
@@ -77,17 +88,46 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if _, err := io.ReadFull(rw, size[:]); err != nil {
 		return nil, err
 	}
-	// Read as it comes: nothing is set aside for a length that is not sent.
-	var body bytes.Buffer
-	n := int64(binary.BigEndian.Uint32(size[:]))
-	if got, err := io.CopyN(&body, rw, n); err != nil {
-		return nil, fmt.Errorf("after %d of %d bytes: %w", got, n, err)
-	}
-	w := wire{rest: body.Bytes()}
-	if w.int32() != correlation {
+	body := io.LimitedReader{R: rw, N: int64(binary.BigEndian.Uint32(size[:]))}
+	n := body.N
+	w := wire{body: &body, from: bufio.NewReaderSize(&body, wireBuffer), call: c}
+	if w.int32() != correlation && w.err == nil {
 		return nil, errors.New("the answer is that of another request")
 	}
-	return w.response(c.version)
+	res := w.response(c.version)
+	if w.err == nil {
+		_, w.err = io.Copy(io.Discard, w.from) // the connection is used again
+	}
+	if w.err != nil {
+		return nil, fmt.Errorf("after %d of %d bytes: %w", n-body.N, n, w.err)
+	}
+	return res, nil
+}
+
+// wireBuffer is read of an answer at a time, but for the records.
+const wireBuffer = 16 << 10
+
+// take counts n bytes of the answer, unless nobody waits for it any more.
+func (c *fetchCall) take(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	c.taken += n
+	c.budget.take(n)
+	return true
+}
+
+// end gives back what the answer took, where nobody has got it: kafka-go leaves
+// an exchange that takes too long to itself.
+func (c *fetchCall) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.budget.give(c.taken)
+	}
+	c.taken, c.ended = 0, true
 }
 
 // fetchResponse is what a broker answered, partition by partition.
@@ -107,77 +147,112 @@ type fetchedPartition struct {
 	aborted       []abortedTransaction
 	replica       int32 // where to fetch instead; -1: here
 	records       []byte
+
+	budget *budget
+	cost   int64 // of the budget, by the records
 }
 
 type abortedTransaction struct{ producer, firstOffset int64 }
 
-// wire reads the protocol's primitive types. What is missing reads as zero and
-// is an error at the end.
-type wire struct {
-	rest  []byte
-	short bool
+// close gives back what nobody took over.
+func (res *fetchResponse) close() {
+	for i := range res.partitions {
+		p := &res.partitions[i]
+		if p.cost > 0 {
+			p.budget.give(p.cost)
+		}
+		p.records, p.cost = nil, 0
+	}
 }
 
-func (w *wire) bytes(n int) []byte {
-	if n < 0 || n > len(w.rest) {
-		w.rest, w.short = nil, true
-		return nil
+// wire reads the protocol's primitive types off a connection. What is missing
+// reads as zero and is an error at the end.
+type wire struct {
+	body *io.LimitedReader
+	from *bufio.Reader // of body
+	call *fetchCall
+	got  bool // records of a partition
+	err  error
+}
+
+func (w *wire) bytes(to []byte) {
+	if w.err != nil {
+		clear(to)
+		return
 	}
-	b := w.rest[:n:n]
-	w.rest = w.rest[n:]
-	return b
+	if _, err := io.ReadFull(w.from, to); err != nil {
+		clear(to)
+		w.fail(err)
+	}
+}
+
+func (w *wire) fail(err error) {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	w.err = err
 }
 
 func (w *wire) int16() int16 {
-	if b := w.bytes(2); b != nil {
-		return int16(binary.BigEndian.Uint16(b))
-	}
-	return 0
+	var b [2]byte
+	w.bytes(b[:])
+	return int16(binary.BigEndian.Uint16(b[:]))
 }
 
 func (w *wire) int32() int32 {
-	if b := w.bytes(4); b != nil {
-		return int32(binary.BigEndian.Uint32(b))
-	}
-	return 0
+	var b [4]byte
+	w.bytes(b[:])
+	return int32(binary.BigEndian.Uint32(b[:]))
 }
 
 func (w *wire) int64() int64 {
-	if b := w.bytes(8); b != nil {
-		return int64(binary.BigEndian.Uint64(b))
-	}
-	return 0
+	var b [8]byte
+	w.bytes(b[:])
+	return int64(binary.BigEndian.Uint64(b[:]))
 }
 
-func (w *wire) response(version int16) (*fetchResponse, error) {
+func (w *wire) string() string {
+	b := make([]byte, max(0, w.int16()))
+	w.bytes(b)
+	return string(b)
+}
+
+func (w *wire) response(version int16) *fetchResponse {
 	res := &fetchResponse{}
 	w.int32() // throttle time
 	if version >= 7 {
 		res.code = w.int16()
 		w.int32() // session
 	}
-	for range w.int32() {
-		topic := string(w.bytes(int(w.int16())))
-		for range w.int32() {
+	for topics := w.int32(); topics > 0 && w.err == nil; topics-- {
+		topic := w.string()
+		for n := w.int32(); n > 0 && w.err == nil; n-- {
+			if len(res.partitions) == w.call.asked() {
+				w.err = errors.New("the answer is about more partitions than were asked for")
+				break
+			}
 			p := w.partition(version)
 			p.topic = topic
-			if w.short {
-				return nil, io.ErrUnexpectedEOF
-			}
 			res.partitions = append(res.partitions, p)
 		}
-		if w.short {
-			return nil, io.ErrUnexpectedEOF
-		}
 	}
-	if w.short {
-		return nil, io.ErrUnexpectedEOF
+	if w.err != nil {
+		w.call.end()
 	}
-	return res, nil
+	return res
+}
+
+// asked is how many partitions the call is about.
+func (c *fetchCall) asked() int {
+	n := 0
+	for i := range c.Topics {
+		n += len(c.Topics[i].Partitions)
+	}
+	return n
 }
 
 func (w *wire) partition(version int16) fetchedPartition {
-	p := fetchedPartition{replica: -1}
+	p := fetchedPartition{replica: -1, budget: w.call.budget}
 	p.partition = int(w.int32())
 	p.code = w.int16()
 	p.highWatermark = w.int64()
@@ -185,17 +260,54 @@ func (w *wire) partition(version int16) fetchedPartition {
 	if version >= 5 {
 		w.int64() // log start
 	}
-	for range w.int32() { // -1: none
-		p.aborted = append(p.aborted, abortedTransaction{w.int64(), w.int64()})
-		if w.short {
-			return p
+	for n := w.int32(); n > 0 && w.err == nil; n-- { // -1: none
+		if len(p.aborted) == cap(p.aborted) {
+			more := max(16, len(p.aborted))
+			p.aborted = slices.Grow(p.aborted, more)
+			p.cost += w.take(int64(more) * abortedCost)
 		}
+		p.aborted = append(p.aborted, abortedTransaction{w.int64(), w.int64()})
 	}
 	if version >= fetchRackVersion {
 		p.replica = w.int32()
 	}
-	if n := w.int32(); n > 0 { // -1: none
-		p.records = w.bytes(int(n))
+	if n := int64(w.int32()); n > 0 && w.err == nil { // -1: none
+		w.records(&p, n)
 	}
 	return p
+}
+
+// abortedCost is what an aborted transaction takes: in the answer, and once more
+// while it is applied.
+const abortedCost = 2 * int64(unsafe.Sizeof(abortedTransaction{}))
+
+func (w *wire) take(n int64) int64 {
+	if w.err == nil && !w.call.take(n) {
+		w.err = context.Canceled
+	}
+	return n
+}
+
+// records reads the records of a partition. Those for which there is no room are
+// passed over, to be asked for again; but for the first, so that a batch comes
+// through which is greater than all of the budget.
+func (w *wire) records(p *fetchedPartition, n int64) {
+	if n > w.body.N+int64(w.from.Buffered()) {
+		w.fail(io.EOF)
+		return
+	}
+	if w.got && !w.call.budget.fits(n) {
+		if _, err := io.CopyN(io.Discard, w.from, n); err != nil {
+			w.fail(err)
+		}
+		return
+	}
+	w.got = true
+	p.cost += w.take(n)
+	if w.err == nil {
+		var err error
+		if p.records, err = readGrowing(w.from, n); err != nil {
+			w.fail(err)
+		}
+	}
 }

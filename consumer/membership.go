@@ -103,7 +103,9 @@ func (m *membership) begin(g *generation) {
 	}
 	for _, tp := range fresh {
 		cl := newClaim(context.WithoutCancel(m.running), tp, starts[tp])
-		cl.report, cl.budget = m.opts.Hold, m.fetcher.budget
+		cl.report = m.opts.Hold
+		cl.budget, cl.account.budget, cl.codecs = m.budget, m.budget, m.codecs
+		cl.tracing.tracer, cl.tracing.group = m.opts.Tracer, m.cfg.Group
 		m.mu.Lock()
 		m.claims = append(m.claims, cl)
 		m.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Message arrived from Kafka. Key, Value and Headers are valid until it is at rest.
+// Message arrived from Kafka. Key, Value and Headers are valid until it is at
+// rest: whoever keeps them longer copies them, or keeps more in memory than counts.
 type Message struct {
 	Topic     string
 	Partition int
@@ -15,12 +16,21 @@ type Message struct {
 	Value     []byte // nil: a tombstone
 	Headers   []Header
 	Time      time.Time
+	// Omitted is what was left out, as the message is too large to be kept; nil: nothing.
+	Omitted *Omitted
 	// Fetch is the span of the fetch that brought the message; nil: it is not traced.
 	Fetch *trace.SpanContext
 
 	claim *claim
 	seq   uint64
-	bytes int64
+	part  *part
+}
+
+// Omitted tells of a message that is too large to be kept, or has too many
+// headers: it has neither value nor headers, and its key only where that is short.
+type Omitted struct {
+	Length int64    // of its value, in bytes
+	SHA256 [32]byte // of its value
 }
 
 // Header is one header of a message.

@@ -16,9 +16,9 @@ import (
 // cannot go on. It is never about one record.
 type Handler func(ctx context.Context, m *Message) error
 
-// queuedBatches is how many fetched batches may wait for a partition's worker:
-// with two, the worker finds the next one ready while a fetch is under way.
-const queuedBatches = 2
+// queuedSets is how many fetched sets may wait for a partition's worker: with
+// two, it finds the next one ready while a fetch is under way.
+const queuedSets = 2
 
 // claim is the right and the state of working on one partition, from its
 // assignment to its revocation.
@@ -26,10 +26,13 @@ type claim struct {
 	topicPartition
 	ctx     context.Context // ends with the claim
 	revoke  context.CancelFunc
-	stop    chan struct{} // closed by stopWork: the worker takes no further message
-	worked  chan struct{} // closed when the worker has ended
-	batches chan batch    // from the fetch loop to the worker
+	working context.Context    // ends with the claim, or before: the worker takes no further message
+	stop    context.CancelFunc // ends working
+	worked  chan struct{}      // closed when the worker has ended
+	sets    chan *recordSet    // from the fetch loop to the worker
 	budget  *budget
+	account account // of the budget
+	codecs  *decompressor
 	report  func(topic string, partition int, reason string, err error)
 
 	// The fetch loop's own.
@@ -41,10 +44,16 @@ type claim struct {
 	followUntil time.Time // when the leader is asked again
 	leaderUntil time.Time // only the leader serves until then
 
+	// The worker's own.
+	expected int64 // where the next set begins
+	tracing  tracing
+
 	mu        sync.Mutex
 	mark      watermark
+	window    int64         // of the budget, by mark
 	pending   int           // handed out, neither settled nor withdrawn
-	fetched   int64         // bytes of the budget that are taken
+	unread    bool          // the records at expected could not be read
+	back      int64         // where they are to be fetched from again; -1: nowhere
 	ended     bool          // nothing is fetched for it any more
 	committed int64         // what the group has; -1: nothing yet
 	metadata  string        // what the group has beside it
@@ -58,10 +67,11 @@ type claim struct {
 func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 	c := &claim{
 		topicPartition: tp,
-		stop:           make(chan struct{}),
 		worked:         make(chan struct{}),
-		batches:        make(chan batch, queuedBatches),
+		sets:           make(chan *recordSet, queuedSets),
 		position:       at.next,
+		expected:       at.next,
+		back:           -1,
 		wait:           newBackoff(),
 		mark:           newWatermark(at.next),
 		committed:      at.committed,
@@ -72,84 +82,161 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 		changed:        make(chan struct{}, 1),
 	}
 	c.ctx, c.revoke = context.WithCancel(ctx)
+	c.working, c.stop = context.WithCancel(c.ctx)
 	return c
 }
 
-// stopWork has the worker take no further message, and nothing begin beside it;
-// it is only called by the goroutine that ends claims.
+// stopWork has the worker take no further message and decode nothing more, and
+// nothing begin beside it.
 func (c *claim) stopWork() {
 	c.mu.Lock() // after this, pending only falls
 	defer c.mu.Unlock()
-	if !c.stopped() {
-		close(c.stop)
-	}
+	c.stop()
 }
 
-func (c *claim) stopped() bool {
-	select {
-	case <-c.stop:
-		return true
-	default:
-		return false
-	}
-}
+func (c *claim) stopped() bool { return c.working.Err() != nil }
 
-// push takes a batch on from the fetch loop, which sends alone and has found room.
-func (c *claim) push(b batch) {
+// push takes a set on from the fetch loop, which sends alone and has found room.
+func (c *claim) push(s *recordSet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
+		s.close()
 		return
 	}
-	c.fetched += b.bytes
-	c.budget.take(b.bytes)
-	c.batches <- b
+	c.sets <- s
 }
 
 // close takes nothing more from the fetch loop, which may have a request under
-// way, and gives back what the claim has of the budget. Nothing is held any more.
+// way, and gives back what waits. The worker has ended. Nothing is held any more.
 func (c *claim) close() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.noteHold("", nil)
-	rest := c.fetched
-	c.fetched, c.ended = 0, true
-	c.mu.Unlock()
-	c.budget.give(rest)
+	c.ended = true
+	c.budget.give(c.window)
+	c.window = 0
+	for len(c.sets) > 0 {
+		(<-c.sets).close()
+	}
 }
 
-// work hands messages to the handler, one at a time, until the claim stops.
+// work decodes what was fetched and hands it to the handler, one message at a
+// time, until the claim stops.
 func (c *claim) work(handler Handler) error {
 	for {
 		select {
-		case <-c.stop:
+		case <-c.working.Done():
 			return nil
-		case <-c.ctx.Done():
-			return nil
-		case b := <-c.batches:
-			c.budget.signal() // there is room for another batch of this partition
-			for i := range b.messages {
-				m := &b.messages[i]
-				if !c.open(m) {
-					return nil
-				}
-				if c.before(m) {
-					c.settle(m)
-					continue
-				}
-				if err := handler(c.ctx, m); err != nil {
-					c.withdraw(m)
-					if c.ctx.Err() != nil {
-						return nil
-					}
-					return err
-				}
+		case s := <-c.sets:
+			c.budget.signal() // there is room for another set of this partition
+			err := c.handOut(s, handler)
+			s.close()
+			if err != nil || c.stopped() {
+				return err
 			}
-			if b.restart {
-				c.restart(b.next)
-				continue
-			}
-			c.advance(b.next)
 		}
+	}
+}
+
+// handOut hands out the messages of a set, part by part.
+func (c *claim) handOut(s *recordSet, handler Handler) error {
+	if s.restart {
+		c.restart(s.next)
+		c.expected = s.next
+		return nil
+	}
+	if s.from != c.expected {
+		return nil // fetched before it was known that what precedes it cannot be read
+	}
+	d := newDecoder(c.topicPartition, s, &c.account, c.codecs)
+	defer d.close()
+	defer c.tracing.end(s)
+	for {
+		p, err := d.part(c.working)
+		if c.stopped() {
+			if p != nil {
+				p.leave(len(p.messages) + 1)
+			}
+			return nil
+		}
+		if err != nil {
+			c.expected = d.next
+			c.unreadable(d.next, err)
+			return nil
+		}
+		c.nowReadable()
+		if p == nil {
+			c.expected = s.next
+			c.advance(s.next)
+			return nil
+		}
+		c.tracing.mark(c.ctx, c, s, p)
+		n, all, err := c.handOutPart(p, handler)
+		p.leave(len(p.messages) - n + 1)
+		if err != nil || !all {
+			return err
+		}
+		c.advance(p.next)
+	}
+}
+
+// handOutPart tells how many messages are no longer the worker's, and whether it
+// goes on.
+func (c *claim) handOutPart(p *part, handler Handler) (n int, all bool, err error) {
+	for i := range p.messages {
+		m := &p.messages[i]
+		if !c.open(m) {
+			return i, false, nil
+		}
+		if c.before(m) {
+			c.settle(m)
+			continue
+		}
+		if err := handler(c.ctx, m); err != nil {
+			c.withdraw(m)
+			if c.ctx.Err() != nil {
+				err = nil
+			}
+			return i + 1, false, err
+		}
+	}
+	return len(p.messages), true, nil
+}
+
+// unreadable holds the partition: what is from an offset on is fetched again, for
+// it may arrive better, and nothing is passed over.
+func (c *claim) unreadable(from int64, err error) {
+	c.mu.Lock()
+	c.unread, c.back = true, from
+	c.noteHold(holdReason(err), err)
+	c.mu.Unlock()
+	c.budget.signal()
+}
+
+func (c *claim) nowReadable() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unread {
+		c.unread = false
+		c.noteHold("", nil)
+	}
+}
+
+// readable tells whether the worker could read what it was given last.
+func (c *claim) readable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.unread
+}
+
+// turnBack has the fetch loop fetch again what could not be read, after a while.
+func (c *claim) turnBack(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.back >= 0 {
+		c.position, c.back = c.back, -1
+		c.notBefore = now.Add(c.wait.NextBackOff())
 	}
 }
 
@@ -157,27 +244,32 @@ func (c *claim) work(handler Handler) error {
 // false when the claim stops instead.
 func (c *claim) open(m *Message) bool {
 	for {
-		select {
-		case <-c.stop:
+		if c.stopped() {
 			return false
-		case <-c.ctx.Done():
-			return false
-		default:
 		}
 		c.mu.Lock()
 		if c.mark.Len() < maxOpen {
 			m.claim = c
 			m.seq = c.mark.Open(m.Offset, m.Time)
+			c.countWindow()
 			c.pending++
 			c.mu.Unlock()
 			return true
 		}
 		c.mu.Unlock()
 		select {
-		case <-c.stop:
-		case <-c.ctx.Done():
+		case <-c.working.Done():
 		case <-c.changed:
 		}
+	}
+}
+
+// countWindow counts what the window takes, which a message that is slow to come
+// to rest keeps open. It is called with mu held.
+func (c *claim) countWindow() {
+	if size := c.mark.Size(); size != c.window {
+		c.budget.take(size - c.window)
+		c.window = size
 	}
 }
 
@@ -237,11 +329,13 @@ func (c *claim) settle(m *Message) {
 	settled := c.mark.Settle(m.seq)
 	if settled {
 		c.pending--
-		c.fetched -= m.bytes
+		if !c.ended {
+			c.countWindow()
+		}
 	}
 	c.mu.Unlock()
 	if settled {
-		c.budget.give(m.bytes)
+		m.part.leave(1)
 		c.signal()
 	}
 }
@@ -249,9 +343,8 @@ func (c *claim) settle(m *Message) {
 func (c *claim) withdraw(m *Message) {
 	c.mu.Lock()
 	c.pending--
-	c.fetched -= m.bytes
 	c.mu.Unlock()
-	c.budget.give(m.bytes)
+	m.part.leave(1)
 	c.signal()
 }
 

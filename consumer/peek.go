@@ -26,16 +26,16 @@ func Peek(ctx context.Context, cfg Config, dial func(ctx context.Context, networ
 	}
 	defer transport.CloseIdleConnections()
 	transport.MetadataTopics = []string{topic}
-	p := peek{transport, cfg.Addr(), topicPartition{topic, partition}}
+	p := peek{transport, cfg.Addr(), newBudget(defaultBudget), newDecompressor(), topicPartition{topic, partition}}
 	if err := p.lookUp(ctx); err != nil {
 		return nil, err
 	}
-	at, b, err := p.fetch(ctx, offset, readCommitted)
+	at, m, err := p.message(ctx, offset, readCommitted)
 	switch {
 	case errors.Is(err, kafka.OffsetOutOfRange):
 		return nil, fmt.Errorf("offset %d: %w: the partition has %s", offset, ErrNoMessage, p.span(ctx))
-	case holds(b, offset):
-		return &b.messages[0], nil
+	case m != nil:
+		return m, nil
 	case err != nil:
 		return nil, err
 	case at.lastStable >= 0 && offset >= at.lastStable && offset < at.highWatermark:
@@ -43,18 +43,37 @@ func Peek(ctx context.Context, cfg Config, dial func(ctx context.Context, networ
 	case offset >= at.highWatermark:
 		return nil, fmt.Errorf("offset %d: %w yet: the partition has %s", offset, ErrNoMessage, p.span(ctx))
 	}
-	if _, b, err = p.fetch(ctx, offset, readUncommitted); err == nil && holds(b, offset) {
+	if _, m, err = p.message(ctx, offset, readUncommitted); err == nil && m != nil {
 		return nil, fmt.Errorf("offset %d: %w: its transaction was aborted", offset, ErrNoMessage)
 	}
 	return nil, fmt.Errorf("offset %d: %w: it is a transaction's marker, or was compacted away", offset, ErrNoMessage)
 }
 
-func holds(b batch, offset int64) bool { return len(b.messages) > 0 && b.messages[0].Offset == offset }
+// message is the one at an offset; nil: there is none.
+func (p *peek) message(ctx context.Context, offset int64, isolation int8) (*fetchedPartition, *Message, error) {
+	at, set, err := p.fetch(ctx, offset, isolation)
+	if set == nil {
+		return at, nil, err
+	}
+	defer set.close()
+	d := newDecoder(p.topicPartition, set, &account{budget: p.budget}, p.codecs)
+	defer d.close()
+	found, broken := d.part(ctx)
+	if broken != nil {
+		err = broken
+	}
+	if found != nil && found.messages[0].Offset == offset {
+		return at, &found.messages[0], nil
+	}
+	return at, nil, err
+}
 
 // peek looks at one partition.
 type peek struct {
 	transport *kafka.Transport
 	addr      net.Addr
+	budget    *budget
+	codecs    *decompressor
 	topicPartition
 }
 
@@ -73,26 +92,29 @@ func (p *peek) lookUp(ctx context.Context) error {
 	return nil
 }
 
-func (p *peek) fetch(ctx context.Context, offset int64, isolation int8) (*fetchedPartition, batch, error) {
+// fetch asks for what is from an offset on. With an error, what comes before what
+// is at fault is good; without a set, there is nothing.
+func (p *peek) fetch(ctx context.Context, offset int64, isolation int8) (*fetchedPartition, *recordSet, error) {
 	leader, err := p.leader(ctx)
 	if err != nil {
-		return nil, batch{}, err
+		return nil, nil, err
 	}
-	call := newFetchCall(leader, []*claim{{topicPartition: p.topicPartition, position: offset}})
+	call := newFetchCall(leader, []*claim{{topicPartition: p.topicPartition, position: offset}}, p.budget)
 	call.IsolationLevel = isolation
 	res, err := roundTrip(ctx, p.transport, p.addr, call)
 	if err != nil {
-		return nil, batch{}, err
+		return nil, nil, err
 	}
+	defer res.close()
 	if len(res.partitions) != 1 {
-		return nil, batch{}, fmt.Errorf("fetch %s/%d: the answer is not about it", p.topic, p.partition)
+		return nil, nil, fmt.Errorf("fetch %s/%d: the answer is not about it", p.topic, p.partition)
 	}
 	at := &res.partitions[0]
 	if at.code != 0 {
-		return at, batch{}, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, kafka.Error(at.code))
+		return at, nil, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, kafka.Error(at.code))
 	}
-	b, err := decodeBatch(p.topicPartition, offset, at)
-	return at, b, err
+	set, err := newRecordSet(p.topicPartition, offset, at)
+	return at, set, err
 }
 
 func (p *peek) leader(ctx context.Context) (int, error) {

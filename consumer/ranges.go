@@ -81,6 +81,8 @@ type History struct {
 	cfg       Config
 	transport *kafka.Transport
 	client    *kafka.Client
+	budget    *budget
+	codecs    *decompressor
 }
 
 // NewHistory prepares a reader; Close gives its connections back.
@@ -89,7 +91,10 @@ func NewHistory(cfg Config, dial func(ctx context.Context, network, address stri
 	if err != nil {
 		return nil, err
 	}
-	return &History{cfg: cfg, transport: transport, client: &kafka.Client{Addr: cfg.Addr(), Transport: transport}}, nil
+	return &History{
+		cfg: cfg, transport: transport, client: &kafka.Client{Addr: cfg.Addr(), Transport: transport},
+		budget: newBudget(historyBudget), codecs: newDecompressor(),
+	}, nil
 }
 
 // Close gives the connections back.
@@ -223,49 +228,85 @@ func (h *History) Settled(ctx context.Context, group string, ranges []Range) (fu
 	}, nil
 }
 
+// historyBudget bounds what Read keeps besides what each keeps: a set at hand and
+// the next one.
+const historyBudget = 16 << 20
+
 // Read hands the messages of a range to each, in order, as the group would get
-// them, while the next ones are being fetched. It ends with the range, with ctx,
-// or with the first error of each. A cluster that does not answer is waited for.
+// them, while the next ones are being fetched. A message is counted until each
+// returns; whoever keeps one longer copies of it what is needed. It ends with the
+// range, with ctx, or with the first error of each. A cluster that does not answer
+// is waited for.
 func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var fetching sync.WaitGroup
-	defer fetching.Wait()
-	defer cancel()
-	batches := make(chan batch)
+	sets := make(chan *recordSet)
 	var ended error
 	fetching.Go(func() {
-		ended = h.fetch(ctx, r, batches)
-		close(batches)
+		ended = h.fetch(ctx, r, sets)
+		close(sets)
 	})
-	for b := range batches {
-		for i := range b.messages {
-			if b.messages[i].Offset >= r.To {
-				return nil
-			}
-			if err := each(&b.messages[i]); err != nil {
-				return err
-			}
+	defer fetching.Wait()
+	defer cancel()
+	a := &account{budget: h.budget}
+	for s := range sets {
+		past, err := h.read(ctx, r, s, a, each)
+		s.close()
+		if past || err != nil {
+			return err
 		}
 	}
 	return ended
 }
 
-// fetch reads a range batch by batch.
-func (h *History) fetch(ctx context.Context, r Range, batches chan<- batch) error {
-	p := peek{h.transport, h.cfg.Addr(), r.topicPartition()}
+// read reads a set, and tells whether that is past the range.
+func (h *History) read(ctx context.Context, r Range, s *recordSet, a *account, each func(*Message) error) (past bool, err error) {
+	d := newDecoder(r.topicPartition(), s, a, h.codecs)
+	defer d.close()
+	for {
+		p, err := d.part(ctx)
+		if p == nil || err != nil {
+			return false, err
+		}
+		for i := range p.messages {
+			if p.messages[i].Offset >= r.To {
+				past = true
+				break
+			}
+			if err = each(&p.messages[i]); err != nil {
+				break
+			}
+		}
+		p.leave(len(p.messages) + 1)
+		if past || err != nil {
+			return past, err
+		}
+	}
+}
+
+// fetch reads a range set by set.
+func (h *History) fetch(ctx context.Context, r Range, sets chan<- *recordSet) error {
+	p := peek{h.transport, h.cfg.Addr(), h.budget, h.codecs, r.topicPartition()}
 	wait := newBackoff()
 	told := false
 	for at := r.From; at < r.To; {
-		answer, b, err := p.fetch(ctx, at, readCommitted)
+		answer, set, err := p.fetch(ctx, at, readCommitted)
+		good := set != nil && (err == nil || set.next > at) // what comes before what is at fault
+		if set != nil && !good {
+			set.close()
+		}
 		switch {
 		case ctx.Err() != nil:
+			if good {
+				set.close()
+			}
 			return ctx.Err()
+		case good:
 		case errors.Is(err, kafka.OffsetOutOfRange):
 			return fmt.Errorf("read %s/%d from offset %d: %w", r.Topic, r.Partition, at, err)
-		case errors.Is(err, errCorrupt) && b.next > at: // what came before it is good
 		case errors.Is(err, errCorrupt):
 			return err
-		case err != nil:
+		default:
 			if h.Waiting != nil && !told && !settlesSoon(err) {
 				told = true
 				h.Waiting(err)
@@ -275,15 +316,17 @@ func (h *History) fetch(ctx context.Context, r Range, batches chan<- batch) erro
 		}
 		wait.Reset()
 		told = false
+		next := set.next
 		select {
-		case batches <- b:
+		case sets <- set:
 		case <-ctx.Done():
+			set.close()
 			return ctx.Err()
 		}
-		if b.next == at && answer.lastStable >= 0 && at >= answer.lastStable {
+		if next == at && answer.lastStable >= 0 && at >= answer.lastStable {
 			return nil // a transaction that is still open holds the rest back
 		}
-		at = b.next
+		at = next
 	}
 	return nil
 }

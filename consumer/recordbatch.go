@@ -1,15 +1,13 @@
 package consumer
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"time"
 
-	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/compress"
 )
 
 // errCorrupt is wrapped by what says why a batch cannot be read. The partition
@@ -26,7 +24,9 @@ const (
 	batchCRC         = 17
 	batchAttributes  = 21
 	batchLastDelta   = 23
+	batchFirstTime   = 27
 	batchMaxTime     = 35
+	batchProducer    = 43
 	batchCount       = 57
 	batchHeaderEnd   = 61
 	messageAttribute = 17
@@ -36,6 +36,8 @@ const (
 	compressionMask  = 7
 	compressionLast  = 4 // gzip, snappy, lz4, zstd
 	appendTimeBit    = 8
+	transactionalBit = 16
+	controlBit       = 32
 	currentMagic     = 2
 	appendTimesMagic = 1
 )
@@ -44,16 +46,26 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // recordBatch is one batch as it stands in a log.
 type recordBatch struct {
-	raw   []byte
-	base  int64
-	last  int64     // its last offset, also when log cleaning has removed that record
-	count int       // records; -1: not told
-	at    time.Time // when the broker appended it, where the topic's times are that
+	raw        []byte
+	base       int64
+	last       int64     // its last offset, also when log cleaning has removed that record
+	count      int       // records; -1: not told
+	at         time.Time // when the broker appended it, where the topic's times are that
+	attributes uint16
+	first      int64 // the time that those of the records are counted from
+	producer   int64
 }
 
-// nextBatch takes the first batch off a record set, and checks it as far as that
-// goes without reading its records. A broker may cut the last batch short: ok is
-// false for it.
+func (b *recordBatch) old() bool           { return b.raw[batchMagic] < currentMagic }
+func (b *recordBatch) control() bool       { return b.attributes&controlBit != 0 }
+func (b *recordBatch) transactional() bool { return b.attributes&transactionalBit != 0 }
+func (b *recordBatch) codec() compress.Compression {
+	return compress.Compression(b.attributes & compressionMask)
+}
+func (b *recordBatch) corrupt(err error) error { return corruptAt(b.base, err) }
+
+// nextBatch takes the first batch off a record set, and reads its header. A broker
+// may cut the last batch short: ok is false for it.
 func nextBatch(set []byte) (b recordBatch, ok bool, err error) {
 	if len(set) <= batchMagic {
 		return b, false, nil
@@ -71,47 +83,37 @@ func nextBatch(set []byte) (b recordBatch, ok bool, err error) {
 	case size < messageMin, magic == currentMagic && size < batchHeaderEnd:
 		return b, true, fmt.Errorf("%w at offset %d: it is %d bytes long", errCorrupt, b.base, size)
 	}
-	b.raw = set[:size]
+	b.raw = set[:size:size]
 	if magic < currentMagic {
-		if magic == appendTimesMagic && b.raw[messageAttribute]&appendTimeBit != 0 {
+		b.attributes = uint16(b.raw[messageAttribute])
+		if magic == appendTimesMagic && b.attributes&appendTimeBit != 0 {
 			b.at = time.UnixMilli(int64(binary.BigEndian.Uint64(b.raw[messageTime:])))
 		}
 		return b, true, nil
 	}
-	return b, true, b.readHeader()
+	b.attributes = binary.BigEndian.Uint16(b.raw[batchAttributes:])
+	b.last = b.base + int64(int32(binary.BigEndian.Uint32(b.raw[batchLastDelta:])))
+	b.first = int64(binary.BigEndian.Uint64(b.raw[batchFirstTime:]))
+	b.producer = int64(binary.BigEndian.Uint64(b.raw[batchProducer:]))
+	b.count = int(int32(binary.BigEndian.Uint32(b.raw[batchCount:])))
+	if b.attributes&appendTimeBit != 0 {
+		b.at = time.UnixMilli(int64(binary.BigEndian.Uint64(b.raw[batchMaxTime:])))
+	}
+	return b, true, nil
 }
 
-func (b *recordBatch) readHeader() error {
-	attributes := binary.BigEndian.Uint16(b.raw[batchAttributes:])
-	delta := int32(binary.BigEndian.Uint32(b.raw[batchLastDelta:]))
-	b.count = int(int32(binary.BigEndian.Uint32(b.raw[batchCount:])))
-	b.last = b.base + int64(delta)
-	if attributes&appendTimeBit != 0 {
-		b.at = time.UnixMilli(int64(binary.BigEndian.Uint64(b.raw[batchMaxTime:])))
+// check checks the batch as far as that goes without reading its records.
+func (b *recordBatch) check() error {
+	if b.old() {
+		return nil
 	}
 	switch crc := crc32.Checksum(b.raw[batchAttributes:], castagnoli); {
 	case crc != binary.BigEndian.Uint32(b.raw[batchCRC:]):
 		return fmt.Errorf("%w at offset %d: its CRC is wrong", errCorrupt, b.base)
-	case attributes&compressionMask > compressionLast:
-		return fmt.Errorf("%w at offset %d: unknown compression codec %d", errCorrupt, b.base, attributes&compressionMask)
-	case delta < 0, b.count < 0, int64(b.count) > int64(delta)+1:
-		return fmt.Errorf("%w at offset %d: %d records in %d offsets", errCorrupt, b.base, b.count, int64(delta)+1)
+	case b.codec() > compressionLast:
+		return fmt.Errorf("%w at offset %d: unknown compression codec %d", errCorrupt, b.base, b.codec())
+	case b.last < b.base, b.count < 0, int64(b.count) > b.last-b.base+1:
+		return fmt.Errorf("%w at offset %d: %d records in %d offsets", errCorrupt, b.base, b.count, b.last-b.base+1)
 	}
 	return nil
-}
-
-// records has kafka-go decompress the batch and read its records.
-func (b *recordBatch) records() (protocol.RecordReader, error) {
-	set := make([]byte, 0, 4+len(b.raw))
-	set = binary.BigEndian.AppendUint32(set, uint32(len(b.raw)))
-	set = append(set, b.raw...)
-	var decoded protocol.RecordSet
-	if _, err := decoded.ReadFrom(bytes.NewBuffer(set)); err != nil {
-		return nil, fmt.Errorf("%w at offset %d: %w", errCorrupt, b.base, err)
-	}
-	stream, ok := decoded.Records.(*protocol.RecordStream)
-	if !ok || len(stream.Records) != 1 {
-		return nil, fmt.Errorf("%w at offset %d: %w", errCorrupt, b.base, io.ErrUnexpectedEOF)
-	}
-	return stream.Records[0], nil
 }

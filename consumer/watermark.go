@@ -81,8 +81,17 @@ func (w *watermark) Oldest() (time.Time, bool) {
 	return time.UnixMilli(w.slots[w.head].at), true
 }
 
+// Size is what the window takes, in bytes.
+func (w *watermark) Size() int64 { return int64(cap(w.slots)) * slotCost }
+
+// keptSlots are kept when nothing is open.
+const keptSlots = 256
+
 // compact gives passed slots back once they are the larger part.
 func (w *watermark) compact() {
+	if w.head == len(w.slots) && cap(w.slots) > keptSlots {
+		w.slots, w.head = nil, 0
+	}
 	if w.head < 64 || w.head < len(w.slots)/2 {
 		return
 	}

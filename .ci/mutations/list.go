@@ -67,15 +67,15 @@ var mutations = []mutation{
 	// What is handed out.
 	{
 		"aborted records are dropped", "consumer/batch.go",
-		"if aborted || record.Offset < d.position {", "if record.Offset < d.position {", consumerPkg, "TestAbortedRecordsAreNeverHandedOut",
+		"(aborted || b.last < d.position)", "(aborted && b.last < d.position)", consumerPkg, "TestAbortedRecordsAreNeverHandedOut",
 	},
 	{
 		"an abort marker ends the transaction", "consumer/batch.go",
-		"if control.Type == abortMarker {", "if control.Type != abortMarker {", consumerPkg, "TestAbortedRecordsAreNeverHandedOut",
+		"control == abortMarker {", "control != abortMarker {", consumerPkg, "TestAbortedRecordsAreNeverHandedOut",
 	},
 	{
 		"a fetch from within a batch begins at its offset", "consumer/batch.go",
-		"if aborted || record.Offset < d.position {", "if aborted {", consumerPkg, "TestWhatLiesBeforeThePositionIsNotHandedOut",
+		"if d.batch.control() || rec.offset < d.position {", "if d.batch.control() {", consumerPkg, "TestWhatLiesBeforeThePositionIsNotHandedOut",
 	},
 	{
 		"an offset out of range is the user's to decide", "consumer/offsets.go",

@@ -104,10 +104,10 @@ func explainMessage(ctx context.Context, config *Config, m *consumer.Message) (E
 
 // explainMessage explains a message that stood at source.
 func (r *ruleset) explainMessage(ctx context.Context, decoder *schemas.Decoder, m *consumer.Message, source transform.Source) (Explanation, error) {
-	if m.Value == nil {
+	if m.Value == nil && m.Omitted == nil {
 		return undecoded(transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}, "the message has no value"), nil
 	}
-	event, err := decoder.Decode(ctx, m.Value, header(m, schemas.HeaderSchemaID))
+	event, err := decodeMessage(ctx, decoder, m)
 	if err != nil {
 		failure, own := decodeFailure(err)
 		if !own {

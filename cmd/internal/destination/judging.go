@@ -45,10 +45,10 @@ func (u *judging) judge(ctx context.Context, m *consumer.Message, source transfo
 
 // decode is the first step of judge: without an outcome, there is an event.
 func (u *judging) decode(ctx context.Context, m *consumer.Message) (judgment, error) {
-	if m.Value == nil {
+	if m.Value == nil && m.Omitted == nil {
 		return judgment{Decision: transform.Decision{Outcome: transform.Filter, Reason: ReasonTombstone, Rule: 10}}, nil
 	}
-	event, err := u.decoder.Decode(ctx, m.Value, header(m, schemas.HeaderSchemaID))
+	event, err := decodeMessage(ctx, u.decoder, m)
 	if err != nil {
 		failure, own := decodeFailure(err)
 		if !own {
@@ -69,6 +69,15 @@ func filtered(reason transform.Reason) judgment {
 // sourceIn is where a message stands.
 func sourceIn(m *consumer.Message) transform.Source {
 	return transform.Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+}
+
+// decodeMessage finds a message's writer schema, unless the message was too large
+// to be kept.
+func decodeMessage(ctx context.Context, decoder *schemas.Decoder, m *consumer.Message) (schemas.Event, error) {
+	if err := tooLarge(m); err != nil {
+		return schemas.Event{}, err
+	}
+	return decoder.Decode(ctx, m.Value, header(m, schemas.HeaderSchemaID))
 }
 
 // header is the last header of a name, the one that Kafka's clients give.

@@ -48,7 +48,7 @@ func (p *pipeline) Handle(ctx context.Context, m *consumer.Message) error {
 }
 
 func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
-	if m.Value == nil {
+	if m.Value == nil && m.Omitted == nil {
 		p.settle(m, Filtered, ReasonTombstone)
 		return nil
 	}
@@ -76,7 +76,7 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 // decode finds the message's writer schema. While the registry cannot answer it
 // asks again: that is not the message's fault.
 func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Event, error) {
-	event, err := p.decoder.Decode(ctx, m.Value, header(m, schemas.HeaderSchemaID))
+	event, err := decodeMessage(ctx, p.decoder, m)
 	if err == nil || schemas.IsMessageFault(err) {
 		return event, err
 	}
@@ -87,7 +87,7 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 		if err := sleep(ctx, wait.NextBackOff()); err != nil {
 			return event, err
 		}
-		event, err = p.decoder.Decode(ctx, m.Value, header(m, schemas.HeaderSchemaID))
+		event, err = decodeMessage(ctx, p.decoder, m)
 		if err == nil || schemas.IsMessageFault(err) {
 			return event, err
 		}

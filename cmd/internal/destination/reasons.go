@@ -2,7 +2,9 @@ package destination
 
 import (
 	"errors"
+	"fmt"
 
+	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
 	"kinesis-destination/transform"
@@ -21,7 +23,19 @@ const (
 	ReasonMalformed     = "malformed"
 	ReasonUnknownSchema = "unknown-schema"
 	ReasonInvalidSchema = "invalid-schema"
+	ReasonTooLarge      = "message-too-large"
 )
+
+// errTooLarge: the message has not come with its value.
+var errTooLarge = errors.New("the message is larger than 32 MiB, or has more than 10,000 headers: it is read without its value and headers")
+
+// tooLarge is nil for a message that is there as a whole.
+func tooLarge(m *consumer.Message) error {
+	if m.Omitted == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; the value has %d bytes, SHA-256 %x", errTooLarge, m.Omitted.Length, m.Omitted.SHA256)
+}
 
 // Why a partition is held, beside the consumer's and the sink's reasons.
 const (
@@ -37,7 +51,7 @@ const stageDecode = "decode"
 var (
 	letterStages  = []string{stageDecode, string(transform.StageTransform), sink.StageSink}
 	letterReasons = []string{
-		ReasonMalformed, ReasonUnknownSchema, ReasonInvalidSchema,
+		ReasonMalformed, ReasonUnknownSchema, ReasonInvalidSchema, ReasonTooLarge,
 		string(transform.ReasonMissingPart), string(transform.ReasonMissingProfileID), string(transform.ReasonNotANumber),
 		string(transform.ReasonTimeOutOfRange), string(transform.ReasonDuplicateKey), string(transform.ReasonCollection),
 		string(transform.ReasonPolicyViolation),
@@ -55,6 +69,8 @@ func decodeFailure(err error) (sink.Failure, bool) {
 		reason = ReasonUnknownSchema
 	case errors.Is(err, schemas.ErrInvalidSchema):
 		reason = ReasonInvalidSchema
+	case errors.Is(err, errTooLarge):
+		reason = ReasonTooLarge
 	default:
 		return sink.Failure{}, false
 	}
