@@ -34,6 +34,7 @@ type Consumer struct {
 	joining     bool             // for the next one, while claims go on
 	assigned    []topicPartition // what the last assignment gave; none once the group no longer knew this member
 	claims      []*claim         // what is worked on
+	read        map[string]bool  // topics that it has worked on
 	active      bool             // an assignment is worked on
 }
 
@@ -53,7 +54,7 @@ func New(cfg Config, opts Options) (*Consumer, error) {
 		return nil, err
 	}
 	return &Consumer{
-		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group,
+		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group, read: map[string]bool{},
 		client: &kafka.Client{Transport: fetch},
 		group:  &kafka.Client{Transport: group},
 	}, nil

@@ -22,9 +22,11 @@ type fetcher struct {
 	client    *kafka.Client
 	addr      net.Addr
 	budget    *budget
-	waits     map[int]*backoff.ExponentialBackOff                         // by broker, from round to round; run's own
-	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
-	tracer    trace.Tracer                                                // nil: nothing is traced
+	elections *backoff.ExponentialBackOff                                    // how often is looked for a leader
+	nodes     map[int]*node                                                  // from round to round; run's own
+	reset     func(ctx context.Context, tp topicPartition) (int64, error)    // where to go on when out of range
+	committed func(ctx context.Context, tp topicPartition) (position, error) // what the group has now
+	tracer    trace.Tracer                                                   // nil: nothing is traced
 	group     string
 
 	mu      sync.Mutex
@@ -35,9 +37,16 @@ type fetcher struct {
 func newFetcher(c *Consumer) *fetcher {
 	return &fetcher{
 		rack: c.cfg.ClientRack, transport: c.fetch, client: c.client, addr: c.addr,
-		budget: newBudget(c.opts.Budget), reset: c.resetOffset, tracer: c.opts.Tracer, group: c.cfg.Group,
-		waits: map[int]*backoff.ExponentialBackOff{}, changed: make(chan struct{}),
+		budget: newBudget(c.opts.Budget), reset: c.resetOffset, committed: c.committedNow,
+		tracer: c.opts.Tracer, group: c.cfg.Group, nodes: map[int]*node{}, elections: newBackoff(), changed: make(chan struct{}),
 	}
+}
+
+// node is what is known of a broker. Between rounds it is run's, in a round its loop's.
+type node struct {
+	id      int
+	wait    *backoff.ExponentialBackOff
+	version int16 // of Fetch, that it knows at most; 0: it was not asked
 }
 
 // set names the claims when there are new ones. What a fetch under way brings is
@@ -84,23 +93,31 @@ func (f *fetcher) run(ctx context.Context) {
 			}
 			continue
 		}
-		brokers, err := f.leaders(ctx, claims)
+		brokers, held, err := f.leaders(ctx, claims)
 		if err != nil {
 			f.holdAll(claims, err)
 			pause(ctx, wait.NextBackOff())
 			continue
 		}
 		wait.Reset()
-		f.round(ctx, brokers, changed)
+		f.round(ctx, brokers, held, changed)
 	}
 }
 
-// round runs a loop per broker until one finds that a leader changed, or there
-// are more claims.
-func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, changed <-chan struct{}) {
+// round runs a loop per broker until one finds that a leader changed, one of the
+// claims that are held has a leader, or there are more claims.
+func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, held []*claim, changed <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var loops sync.WaitGroup
+	if len(held) == 0 {
+		f.elections.Reset()
+	} else {
+		loops.Go(func() {
+			defer cancel()
+			f.awaitLeaders(ctx, held)
+		})
+	}
 	loops.Go(func() {
 		defer cancel()
 		select {
@@ -109,51 +126,21 @@ func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, changed <
 		}
 	})
 	for id, claims := range brokers {
-		wait := f.waits[id]
-		if wait == nil {
-			wait = newBackoff()
-			f.waits[id] = wait
+		n := f.nodes[id]
+		if n == nil {
+			n = &node{id: id, wait: newBackoff()}
+			f.nodes[id] = n
 		}
 		loops.Go(func() {
 			defer cancel()
-			f.loop(ctx, id, claims, wait)
+			f.loop(ctx, n, claims)
 		})
 	}
 	loops.Wait()
 }
 
-// leaders groups the claims by the broker that leads their partition.
-func (f *fetcher) leaders(ctx context.Context, claims []*claim) (map[int][]*claim, error) {
-	var tps []topicPartition
-	for _, c := range claims {
-		tps = append(tps, c.topicPartition)
-	}
-	topics, err := metadata(ctx, f.client, f.addr, topicNames(tps))
-	if err != nil {
-		return nil, err
-	}
-	found := map[topicPartition]kafka.Partition{}
-	for _, t := range topics {
-		for _, p := range t.Partitions {
-			if p.Error == nil || errors.Is(p.Error, kafka.ReplicaNotAvailable) {
-				found[topicPartition{t.Name, p.ID}] = p
-			}
-		}
-	}
-	brokers := map[int][]*claim{}
-	for _, c := range claims {
-		p, ok := found[c.topicPartition]
-		if !ok {
-			return nil, fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, kafka.LeaderNotAvailable)
-		}
-		id := c.source(p, time.Now())
-		brokers[id] = append(brokers[id], c)
-	}
-	return brokers, nil
-}
-
 // loop fetches for the claims of one broker until ctx ends or a leader changed.
-func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *backoff.ExponentialBackOff) {
+func (f *fetcher) loop(ctx context.Context, n *node, claims []*claim) {
 	for turn := 0; ctx.Err() == nil; turn++ {
 		ready := f.await(ctx, claims)
 		if len(ready) == 0 || followedLongEnough(claims, time.Now()) {
@@ -162,18 +149,19 @@ func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *bac
 		// Only the first partition that has something may exceed a request's
 		// limits: each must be the first now and then.
 		first := turn % len(ready)
-		err := f.fetch(ctx, node, slices.Concat(ready[first:], ready[:first]))
+		err := f.fetch(ctx, n, slices.Concat(ready[first:], ready[:first]))
 		switch {
 		case err == nil:
-			wait.Reset()
+			n.wait.Reset()
 		case ctx.Err() != nil:
 			return
 		default:
-			if f.leaveFollowers(node, claims) {
+			n.version = 0 // it may be another program by now
+			if f.leaveFollowers(n.id, claims) {
 				return
 			}
 			f.holdAll(claims, err)
-			pause(ctx, wait.NextBackOff())
+			pause(ctx, n.wait.NextBackOff())
 			return // look the leaders up again: the broker may be gone for good
 		}
 	}
@@ -214,9 +202,19 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 }
 
 // fetch asks one broker once and passes on what came.
-func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
+func (f *fetcher) fetch(ctx context.Context, n *node, claims []*claim) error {
+	if err := f.ask(ctx, n); err != nil {
+		return err
+	}
+	if claims = f.reseat(ctx, claims); len(claims) == 0 {
+		return nil
+	}
 	began := time.Now()
-	res, err := roundTrip(ctx, f.transport, f.addr, f.request(node, claims))
+	call := f.request(n, claims)
+	res, err := roundTrip(ctx, f.transport, f.addr, call)
+	if err == nil && call.ids == nil {
+		err = f.compare(ctx, claims)
+	}
 	if err != nil {
 		return err
 	}
@@ -239,6 +237,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 		case errors.Is(err, errStale):
 			stale = err
 		case err != nil: // this partition's own trouble: the others go on
+			c.seen(err)
 			c.hold(holdReason(err), err)
 			c.notBefore = time.Now().Add(c.wait.NextBackOff())
 		default:
@@ -269,15 +268,18 @@ func roundTrip(ctx context.Context, transport *kafka.Transport, addr net.Addr, c
 	return res, nil
 }
 
-func (f *fetcher) request(node int, claims []*claim) *fetchCall {
+func (f *fetcher) request(n *node, claims []*claim) *fetchCall {
 	rack := f.rack
 	for _, c := range claims {
 		if time.Now().Before(c.leaderUntil) {
 			rack = "" // a leader that knows the rack may send its reader away
 		}
 	}
-	call := newFetchCall(node, claims)
+	call := newFetchCall(n.id, claims)
 	call.RackID = rack
+	if n.version >= fetchIDVersion {
+		call.byID(claims)
+	}
 	return call
 }
 
@@ -290,7 +292,7 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, began
 		return errStale
 	case code == kafka.OffsetOutOfRange:
 		return f.outOfRange(ctx, c)
-	case code == kafka.NotLeaderForPartition, code == kafka.FencedLeaderEpoch, code == kafka.UnknownLeaderEpoch:
+	case unidentified(code), code == kafka.NotLeaderForPartition, code == kafka.FencedLeaderEpoch, code == kafka.UnknownLeaderEpoch:
 		return errStale
 	case p.code != 0:
 		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, lacking(code, readTopic, c.topic))
@@ -320,6 +322,9 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, began
 func (f *fetcher) outOfRange(ctx context.Context, c *claim) error {
 	next, err := f.reset(ctx, c.topicPartition)
 	if err != nil {
+		if c.gone {
+			err = remadeOutOfRange(err)
+		}
 		return err
 	}
 	c.position = next

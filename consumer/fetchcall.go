@@ -1,11 +1,10 @@
 package consumer
 
 import (
-	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
@@ -20,6 +19,7 @@ type fetchCall struct {
 	fetch.Request
 	node    int32
 	version int16
+	ids     map[string]topicID // of the topics; nil: they are named by their names
 }
 
 // newFetchCall asks a broker for what follows the claims' positions, in their order.
@@ -51,9 +51,13 @@ const (
 
 // Broker tells kafka-go where to send the request.
 func (c *fetchCall) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
-	b, ok := cluster.Brokers[c.node]
+	return brokerIn(cluster, c.node)
+}
+
+func brokerIn(cluster protocol.Cluster, node int32) (protocol.Broker, error) {
+	b, ok := cluster.Brokers[node]
 	if !ok {
-		return protocol.Broker{ID: -1}, fmt.Errorf("broker %d is not in the cluster: %w", c.node, errStale)
+		return protocol.Broker{ID: -1}, fmt.Errorf("broker %d is not in the cluster: %w", node, errStale)
 	}
 	return b, nil
 }
@@ -69,26 +73,26 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if c.version < fetchMinVersion {
 		return nil, fmt.Errorf("the broker answers fetch requests up to version %d only: Kafka 0.11 or newer is needed", c.version)
 	}
-	const correlation = 1 // a connection has one request under way
+	if c.ids != nil {
+		w, err := c.exchangeByID(rw)
+		if err != nil {
+			return nil, err
+		}
+		return w.responseByID(c.ids)
+	}
 	if err := protocol.WriteRequest(rw, c.version, correlation, clientID, &c.Request); err != nil {
 		return nil, err
 	}
-	var size [4]byte
-	if _, err := io.ReadFull(rw, size[:]); err != nil {
+	w, err := readAnswer(rw, maxFetchAnswer, false)
+	if err != nil {
 		return nil, err
-	}
-	// Read as it comes: nothing is set aside for a length that is not sent.
-	var body bytes.Buffer
-	n := int64(binary.BigEndian.Uint32(size[:]))
-	if got, err := io.CopyN(&body, rw, n); err != nil {
-		return nil, fmt.Errorf("after %d of %d bytes: %w", got, n, err)
-	}
-	w := wire{rest: body.Bytes()}
-	if w.int32() != correlation {
-		return nil, errors.New("the answer is that of another request")
 	}
 	return w.response(c.version)
 }
+
+// maxFetchAnswer is the most that the length of an answer can say: a batch may be
+// larger than what was asked for.
+const maxFetchAnswer = math.MaxInt32
 
 // fetchResponse is what a broker answered, partition by partition.
 type fetchResponse struct {

@@ -41,7 +41,7 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 	}
 	begun := false // what the group has no offset of was added later, and begins at its beginning
 	for _, at := range committed {
-		begun = begun || at.committed >= 0
+		begun = begun || at.committed >= 0 || at.remade
 	}
 	all := make([]Progress, len(tps))
 	for i, tp := range tps {
@@ -52,10 +52,16 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 	}
 	for i, tp := range tps {
 		p := &all[i]
-		if at, ok := committed[tp]; ok && at.committed >= 0 {
+		switch at := committed[tp]; {
+		case at.committed >= 0:
 			p.Committed, p.Next = at.committed, at.committed
-		} else if p.Next = p.Start; h.cfg.Start == Latest && !begun {
+			if p.Committed > p.End { // of an earlier topic: all that is there waits
+				p.Next = p.Start
+			}
+		case at.remade && h.cfg.OnOffsetOutOfRange == Latest, !at.remade && h.cfg.Start == Latest && !begun:
 			p.Next = p.End
+		default:
+			p.Next = p.Start
 		}
 	}
 	return all, h.oldest(ctx, all)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // Ledger remembers which messages of a topic are settled, in any order, as the
@@ -119,7 +117,7 @@ func (p *ledgerPart) encode(open []int64) (position, error) {
 	if !slices.Equal(decodeSettled(at, metadata), spans) {
 		return position{}, ErrLedgerFull
 	}
-	return position{next: at, committed: at, metadata: metadata}, nil
+	return position{next: at, committed: at, metadata: metadata, topic: p.at.topic, stamped: true}, nil
 }
 
 // Commit has Kafka remember what is settled by now.
@@ -128,9 +126,11 @@ func (l *Ledger) Commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	topics := map[string][]kafka.OffsetCommit{}
-	changed := map[*ledgerPart]position{}
+	changed := map[topicPartition]position{}
 	for tp, p := range l.parts {
+		if p.at.topic.other(found[tp].topic) {
+			return fmt.Errorf("topic %s: %w", tp.topic, ErrRemade)
+		}
 		if at, ok := found[tp]; ok && (at.committed != p.at.committed || at.metadata != p.at.metadata) {
 			return ErrMoved
 		}
@@ -140,18 +140,17 @@ func (l *Ledger) Commit(ctx context.Context) error {
 			return err
 		}
 		if at.committed != p.at.committed || at.metadata != p.at.metadata {
-			changed[p] = at
-			topics[tp.topic] = append(topics[tp.topic], kafka.OffsetCommit{Partition: tp.partition, Offset: at.committed, Metadata: at.metadata})
+			changed[tp] = at
 		}
 	}
 	if len(changed) == 0 {
 		return nil
 	}
-	if err := l.history.commit(ctx, l.group, topics); err != nil {
+	if err := l.history.commit(ctx, l.group, changed); err != nil {
 		return err
 	}
-	for p, at := range changed {
-		p.at = at
+	for tp, at := range changed {
+		l.parts[tp].at = at
 	}
 	return nil
 }

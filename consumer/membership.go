@@ -106,6 +106,7 @@ func (m *membership) begin(g *generation) {
 		cl.report, cl.budget = m.opts.Hold, m.fetcher.budget
 		m.mu.Lock()
 		m.claims = append(m.claims, cl)
+		m.read[tp.topic] = true
 		m.mu.Unlock()
 		go func() {
 			defer close(cl.worked) // which rest awaits

@@ -37,11 +37,16 @@ type claim struct {
 	notBefore time.Time                   // when to try again after an error of this partition
 	wait      *backoff.ExponentialBackOff // how long that takes
 
+	gone   bool // its topic is another one: it has to begin anew
+	absent bool // its topic was seen to be missing
+
 	follower    int       // the replica that is fetched from; -1: the leader
 	followUntil time.Time // when the leader is asked again
 	leaderUntil time.Time // only the leader serves until then
 
 	mu        sync.Mutex
+	id        topicID // the topic; zero: the broker does not say. The fetch loops alone change it
+	lost      int     // how often the topic was another one, and the worker has not begun anew
 	mark      watermark
 	pending   int           // handed out, neither settled nor withdrawn
 	fetched   int64         // bytes of the budget that are taken
@@ -65,13 +70,17 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 		wait:           newBackoff(),
 		mark:           newWatermark(at.next),
 		committed:      at.committed,
-		metadata:       at.metadata,
+		metadata:       at.text(),
 		settled:        decodeSettled(at.committed, at.metadata),
+		id:             at.topic,
 		end:            -1,
 		follower:       -1,
 		changed:        make(chan struct{}, 1),
 	}
 	c.ctx, c.revoke = context.WithCancel(ctx)
+	if at.remade {
+		c.lose()
+	}
 	return c
 }
 
@@ -195,8 +204,11 @@ func (c *claim) progress() (next int64, metadata string, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next = c.mark.Next()
+	if c.lost > 0 {
+		return next, "", false // it is of a topic that is gone
+	}
 	if !c.plain {
-		metadata = encodeSettled(next, append(c.mark.Above(), c.settled...))
+		metadata = stamp(c.id, encodeSettled(next, append(c.mark.Above(), c.settled...)))
 	}
 	return next, metadata, next != c.committed || metadata != c.metadata
 }
@@ -228,6 +240,10 @@ func (c *claim) restart(next int64) {
 	defer c.mu.Unlock()
 	c.mark.Restart(next)
 	c.settled = nil
+	if c.lost > 0 {
+		c.lost--
+		c.committed, c.metadata = -1, ""
+	}
 }
 
 func (c *claim) settle(m *Message) {
@@ -316,6 +332,9 @@ func (c *claim) stats() PartitionStats {
 	}
 	if oldest, ok := c.mark.Oldest(); ok {
 		s.Oldest = oldest
+	}
+	if c.lost > 0 {
+		s.Committed, s.Settled = -1, 0 // of the topic as it is now
 	}
 	return s
 }

@@ -79,6 +79,7 @@ type History struct {
 	Waiting func(error)
 
 	cfg       Config
+	ids       map[string]topicID // as of the last call of Remade
 	transport *kafka.Transport
 	client    *kafka.Client
 }
@@ -90,6 +91,26 @@ func NewHistory(cfg Config, dial func(ctx context.Context, network, address stri
 		return nil, err
 	}
 	return &History{cfg: cfg, transport: transport, client: &kafka.Client{Addr: cfg.Addr(), Transport: transport}}, nil
+}
+
+// Remade tells whether one of the topics is another one than at the last call; it
+// is for one goroutine at a time. One that is not there now is no other one yet.
+func (h *History) Remade(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	now, err := topicIDs(ctx, h.transport, h.cfg.Addr(), h.cfg.TopicNames())
+	if err != nil {
+		return false, err
+	}
+	if h.ids == nil {
+		h.ids = map[string]topicID{}
+	}
+	remade := false
+	for topic, id := range now.ids {
+		remade = remade || h.ids[topic].other(id)
+		h.ids[topic] = id
+	}
+	return remade, nil
 }
 
 // Close gives the connections back.

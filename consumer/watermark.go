@@ -11,6 +11,9 @@ type watermark struct {
 	head  int    // index of the first slot in use
 	first uint64 // sequence number of slots[head]
 	next  int64  // everything below it is at rest
+
+	anew  uint64 // slots before this number are of offsets that are gone
+	start int64  // where what follows them begins
 }
 
 type slot struct {
@@ -58,8 +61,10 @@ func (w *watermark) Advance(next int64) {
 }
 
 // Restart notes that what follows begins at next, be it before what was opened
-// last: the topic was made anew.
+// last: the topic was made anew, or has let go of it. What was opened before is of
+// offsets that are gone, and says nothing of those that follow.
 func (w *watermark) Restart(next int64) {
+	w.anew, w.start = w.first+uint64(len(w.slots)-w.head), next
 	if w.head < len(w.slots) {
 		w.slots[len(w.slots)-1].next = next
 		return
@@ -68,7 +73,12 @@ func (w *watermark) Restart(next int64) {
 }
 
 // Next is the offset to commit.
-func (w *watermark) Next() int64 { return w.next }
+func (w *watermark) Next() int64 {
+	if w.first < w.anew {
+		return w.start
+	}
+	return w.next
+}
 
 // Open messages that are not passed yet, settled or not: what the window costs.
 func (w *watermark) Len() int { return len(w.slots) - w.head }

@@ -72,6 +72,9 @@ func (l *lagProbe) complete(s consumer.Stats) consumer.Stats {
 		if !ok {
 			continue
 		}
+		if p.Held == consumer.ReasonOutOfRange { // all that is there waits
+			p.Committed, p.Settled, p.End = -1, found.Start, found.End
+		}
 		p.End = max(p.End, found.End)
 		if p.Oldest.IsZero() && found.Next == p.Settled {
 			p.Oldest = found.Oldest

@@ -148,6 +148,9 @@ func (r *replay) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if remade := checkpoints.Remade(); len(remade) > 0 {
+			return fmt.Errorf("replay %s began to read topic %s: %w: begin another replay under another --id", r.o.ID, strings.Join(remade, ", "), consumer.ErrRemade)
+		}
 		r.checkpoints = checkpoints
 		for _, c := range checkpoints.All() {
 			s, err := parseStretch(c)

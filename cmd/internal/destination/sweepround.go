@@ -190,12 +190,13 @@ func (w *sweep) insist(ctx context.Context, try func() error) error {
 	return insist(ctx, try, func(err error) { logHold(w.log, HoldRegistry, err) })
 }
 
-// insistKafka tries until Kafka answers, unless another process sweeps the same.
+// insistKafka tries until Kafka answers, unless another process sweeps the same, or
+// the topic is another one by now.
 func (w *sweep) insistKafka(ctx context.Context, try func() error) error {
 	var moved error
 	err := insist(ctx, func() error {
 		err := try()
-		if errors.Is(err, consumer.ErrMoved) {
+		if errors.Is(err, consumer.ErrMoved) || errors.Is(err, consumer.ErrRemade) {
 			moved, err = err, nil
 		}
 		return err
