@@ -99,7 +99,7 @@ func (c *Consumer) begun(ctx context.Context) (bool, error) {
 	}
 	committed, err := committedOffsets(ctx, c.client, c.addr, c.cfg.Group, tps)
 	for _, at := range committed {
-		if at.committed >= 0 {
+		if at.committed >= 0 || at.remade {
 			return true, err
 		}
 	}

@@ -17,6 +17,7 @@ type later struct {
 	wanted  map[identity]*newest
 	from    map[part]int64 // where to read on; at first, behind the oldest wanted letter
 	first   map[part]int64 // where the partition begins by now
+	end     map[part]int64 // where it ended when it was looked at first
 }
 
 // identity is whose events are kept in order: a partition key, in one partition.
@@ -53,7 +54,7 @@ func newLater(b *letterbook) (*later, error) {
 	}
 	return &later{
 		book: b, history: history, letters: map[transform.Source]bool{}, wanted: map[identity]*newest{},
-		from: map[part]int64{}, first: map[part]int64{},
+		from: map[part]int64{}, first: map[part]int64{}, end: map[part]int64{},
 	}, nil
 }
 
@@ -92,7 +93,7 @@ func (l *later) begin(ctx context.Context) error {
 		return err
 	}
 	for _, p := range at {
-		l.first[part{p.Topic, p.Partition}] = p.Start
+		l.first[part{p.Topic, p.Partition}], l.end[part{p.Topic, p.Partition}] = p.Start, p.End
 	}
 	_, err := l.look(ctx, nil)
 	return err
@@ -152,10 +153,12 @@ func (l *later) event(ctx context.Context, m *consumer.Message, sent map[identit
 
 // judge tells how a letter of an identity stands.
 func (l *later) judge(id identity, offset int64, pastRetention bool) standing {
+	// A letter from beyond the end is of an earlier topic of that name.
+	end, looked := l.end[id.part]
 	switch n := l.wanted[id]; {
 	case n != nil && n.offset >= offset:
 		return superseded
-	case l.first[id.part] > offset+1 && !pastRetention:
+	case (l.first[id.part] > offset+1 || looked && offset >= end) && !pastRetention:
 		return historyGone
 	}
 	return latest
