@@ -23,7 +23,7 @@ type fetcher struct {
 	addr      net.Addr
 	budget    *budget
 	elections *backoff.ExponentialBackOff                                    // how often is looked for a leader
-	nodes     map[int]*node                                                  // from round to round; run's own
+	waits     map[int]*backoff.ExponentialBackOff                            // by broker, from round to round; run's own
 	reset     func(ctx context.Context, tp topicPartition) (int64, error)    // where to go on when out of range
 	committed func(ctx context.Context, tp topicPartition) (position, error) // what the group has now
 	tracer    trace.Tracer                                                   // nil: nothing is traced
@@ -38,15 +38,8 @@ func newFetcher(c *Consumer) *fetcher {
 	return &fetcher{
 		rack: c.cfg.ClientRack, transport: c.fetch, client: c.client, addr: c.addr,
 		budget: newBudget(c.opts.Budget), reset: c.resetOffset, committed: c.committedNow,
-		tracer: c.opts.Tracer, group: c.cfg.Group, nodes: map[int]*node{}, elections: newBackoff(), changed: make(chan struct{}),
+		tracer: c.opts.Tracer, group: c.cfg.Group, waits: map[int]*backoff.ExponentialBackOff{}, elections: newBackoff(), changed: make(chan struct{}),
 	}
-}
-
-// node is what is known of a broker. Between rounds it is run's, in a round its loop's.
-type node struct {
-	id      int
-	wait    *backoff.ExponentialBackOff
-	version int16 // of Fetch, that it knows at most; 0: it was not asked
 }
 
 // set names the claims when there are new ones. What a fetch under way brings is
@@ -126,21 +119,21 @@ func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, held []*c
 		}
 	})
 	for id, claims := range brokers {
-		n := f.nodes[id]
-		if n == nil {
-			n = &node{id: id, wait: newBackoff()}
-			f.nodes[id] = n
+		wait := f.waits[id]
+		if wait == nil {
+			wait = newBackoff()
+			f.waits[id] = wait
 		}
 		loops.Go(func() {
 			defer cancel()
-			f.loop(ctx, n, claims)
+			f.loop(ctx, id, claims, wait)
 		})
 	}
 	loops.Wait()
 }
 
 // loop fetches for the claims of one broker until ctx ends or a leader changed.
-func (f *fetcher) loop(ctx context.Context, n *node, claims []*claim) {
+func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *backoff.ExponentialBackOff) {
 	for turn := 0; ctx.Err() == nil; turn++ {
 		ready := f.await(ctx, claims)
 		if len(ready) == 0 || followedLongEnough(claims, time.Now()) {
@@ -149,19 +142,18 @@ func (f *fetcher) loop(ctx context.Context, n *node, claims []*claim) {
 		// Only the first partition that has something may exceed a request's
 		// limits: each must be the first now and then.
 		first := turn % len(ready)
-		err := f.fetch(ctx, n, slices.Concat(ready[first:], ready[:first]))
+		err := f.fetch(ctx, node, slices.Concat(ready[first:], ready[:first]))
 		switch {
 		case err == nil:
-			n.wait.Reset()
+			wait.Reset()
 		case ctx.Err() != nil:
 			return
 		default:
-			n.version = 0 // it may be another program by now
-			if f.leaveFollowers(n.id, claims) {
+			if f.leaveFollowers(node, claims) {
 				return
 			}
 			f.holdAll(claims, err)
-			pause(ctx, n.wait.NextBackOff())
+			pause(ctx, wait.NextBackOff())
 			return // look the leaders up again: the broker may be gone for good
 		}
 	}
@@ -202,17 +194,13 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 }
 
 // fetch asks one broker once and passes on what came.
-func (f *fetcher) fetch(ctx context.Context, n *node, claims []*claim) error {
-	if err := f.ask(ctx, n); err != nil {
-		return err
-	}
+func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	if claims = f.reseat(ctx, claims); len(claims) == 0 {
 		return nil
 	}
 	began := time.Now()
-	call := f.request(n, claims)
-	res, err := roundTrip(ctx, f.transport, f.addr, call)
-	if err == nil && call.ids == nil {
+	res, err := roundTrip(ctx, f.transport, f.addr, f.request(node, claims))
+	if err == nil && !res.byID {
 		err = f.compare(ctx, claims)
 	}
 	if err != nil {
@@ -268,18 +256,16 @@ func roundTrip(ctx context.Context, transport *kafka.Transport, addr net.Addr, c
 	return res, nil
 }
 
-func (f *fetcher) request(n *node, claims []*claim) *fetchCall {
+func (f *fetcher) request(node int, claims []*claim) *fetchCall {
 	rack := f.rack
 	for _, c := range claims {
 		if time.Now().Before(c.leaderUntil) {
 			rack = "" // a leader that knows the rack may send its reader away
 		}
 	}
-	call := newFetchCall(n.id, claims)
+	call := newFetchCall(node, claims)
 	call.RackID = rack
-	if n.version >= fetchIDVersion {
-		call.byID(claims)
-	}
+	call.byID(claims)
 	return call
 }
 

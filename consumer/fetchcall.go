@@ -54,6 +54,7 @@ func (c *fetchCall) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
 	return brokerIn(cluster, c.node)
 }
 
+// brokerIn is a broker by its id, as long as it is in the cluster.
 func brokerIn(cluster protocol.Cluster, node int32) (protocol.Broker, error) {
 	b, ok := cluster.Brokers[node]
 	if !ok {
@@ -73,7 +74,7 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if c.version < fetchMinVersion {
 		return nil, fmt.Errorf("the broker answers fetch requests up to version %d only: Kafka 0.11 or newer is needed", c.version)
 	}
-	if c.ids != nil {
+	if c.ids != nil && brokerVersion(rw, protocol.Fetch) >= fetchIDVersion {
 		w, err := c.exchangeByID(rw)
 		if err != nil {
 			return nil, err
@@ -97,6 +98,7 @@ const maxFetchAnswer = math.MaxInt32
 // fetchResponse is what a broker answered, partition by partition.
 type fetchResponse struct {
 	code       int16
+	byID       bool // it was asked by ids: it is about those topics
 	partitions []fetchedPartition
 }
 

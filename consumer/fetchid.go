@@ -1,9 +1,7 @@
 package consumer
 
 import (
-	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
 
 	"github.com/segmentio/kafka-go/protocol"
@@ -15,7 +13,8 @@ import (
 // answer with its own messages.
 const fetchIDVersion = 13
 
-// byID has the request name its topics by their ids, if all are known.
+// byID has the request name its topics by their ids, if all are known and the
+// broker knows such requests.
 func (c *fetchCall) byID(claims []*claim) {
 	ids := make(map[string]topicID, len(c.Topics))
 	for _, cl := range claims {
@@ -71,7 +70,7 @@ func (w *wire) responseByID(ids map[string]topicID) (*fetchResponse, error) {
 	for name, id := range ids {
 		names[id] = name
 	}
-	res := &fetchResponse{}
+	res := &fetchResponse{byID: true}
 	w.int32() // throttle time
 	res.code = w.int16()
 	w.int32() // session
@@ -117,44 +116,4 @@ func (w *wire) partitionByID() fetchedPartition {
 	}
 	w.tags()
 	return p
-}
-
-// fetchVersionCall asks one broker which version of Fetch it knows.
-type fetchVersionCall struct{ node int32 }
-
-type fetchVersionAnswer struct{ version int16 }
-
-// ApiKey implements protocol.Message.
-func (*fetchVersionCall) ApiKey() protocol.ApiKey { return protocol.ApiVersions }
-
-// ApiKey implements protocol.Message.
-func (*fetchVersionAnswer) ApiKey() protocol.ApiKey { return protocol.ApiVersions }
-
-// Broker tells kafka-go where to send the request.
-func (c *fetchVersionCall) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
-	return brokerIn(cluster, c.node)
-}
-
-// Required tells kafka-go to leave the exchange to RawExchange.
-func (*fetchVersionCall) Required(map[protocol.ApiKey]int16) bool { return true }
-
-// RawExchange sends the request and reads the response.
-func (*fetchVersionCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	version, err := brokerVersion(rw, nil, protocol.Fetch)
-	return &fetchVersionAnswer{version}, err
-}
-
-// ask finds out whether a broker can be asked by ids.
-func (f *fetcher) ask(ctx context.Context, n *node) error {
-	if n.version > 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	answer, err := f.transport.RoundTrip(ctx, f.addr, &fetchVersionCall{int32(n.id)})
-	if err != nil {
-		return fmt.Errorf("fetch: %w", err)
-	}
-	n.version = max(answer.(*fetchVersionAnswer).version, 1)
-	return nil
 }

@@ -89,9 +89,8 @@ func (*metadataCall) Required(map[protocol.ApiKey]int16) bool { return true }
 
 // RawExchange sends the request and reads the response.
 func (c *metadataCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	highest, err := brokerVersion(rw, nil, protocol.Metadata)
-	if err != nil || highest < metadataIDVersion {
-		return &metadataAnswer{}, err
+	if brokerVersion(rw, protocol.Metadata) < metadataIDVersion {
+		return &metadataAnswer{}, nil
 	}
 	body := binary.AppendUvarint(nil, uint64(len(c.topics))+1)
 	for _, topic := range c.topics {

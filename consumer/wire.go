@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/apiversions"
 )
 
 // Exchanges of this package's own, for versions that kafka-go does not speak and
@@ -59,19 +59,33 @@ func readAnswer(r io.Reader, limit int64, flexible bool) (*wire, error) {
 	return w, nil
 }
 
-// brokerVersion asks which version of an API the broker knows at most; -1: none.
-func brokerVersion(rw io.ReadWriter, versions map[protocol.ApiKey]int16, key protocol.ApiKey) (int16, error) {
-	answer, err := protocol.RoundTrip(rw, versions[protocol.ApiVersions], correlation, clientID, &apiversions.Request{})
-	if err != nil {
-		return -1, fmt.Errorf("ask for the API versions: %w", err)
-	}
-	for _, api := range answer.(*apiversions.Response).ApiKeys {
-		if api.ApiKey == int16(key) {
-			return api.MaxVersion, nil
+// brokerVersion is the highest version of an API that the broker knows, also one
+// that kafka-go does not speak; -1: none.
+func brokerVersion(rw io.ReadWriter, key protocol.ApiKey) int16 {
+	if conn, ok := rw.(net.Conn); ok {
+		if addr, ok := conn.RemoteAddr().(*brokerAddr); ok {
+			if highest, ok := addr.versions[key]; ok {
+				return highest
+			}
 		}
 	}
-	return -1, nil
+	return -1
 }
+
+// brokerConn is a connection on which a broker has said which versions it knows.
+// kafka-go shows of the connection under an exchange its address alone.
+type brokerConn struct {
+	net.Conn
+	addr *brokerAddr
+}
+
+type brokerAddr struct {
+	net.Addr
+	versions map[protocol.ApiKey]int16 // the highest ones
+}
+
+// RemoteAddr implements net.Conn.
+func (c *brokerConn) RemoteAddr() net.Addr { return c.addr }
 
 // noTags is the end of a structure that has no tagged fields.
 const noTags = 0
