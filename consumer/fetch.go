@@ -22,9 +22,10 @@ type fetcher struct {
 	client    *kafka.Client
 	addr      net.Addr
 	budget    *budget
-	elections *backoff.ExponentialBackOff                                    // how often is looked for a leader
-	waits     map[int]*backoff.ExponentialBackOff                            // by broker, from round to round; run's own
-	reset     func(ctx context.Context, tp topicPartition) (int64, error)    // where to go on when out of range
+	elections *backoff.ExponentialBackOff                                 // how often is looked for a leader
+	waits     map[int]*backoff.ExponentialBackOff                         // by broker, from round to round; run's own
+	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
+	end       func(ctx context.Context, tp topicPartition, where string) (int64, error)
 	committed func(ctx context.Context, tp topicPartition) (position, error) // what the group has now
 	tracer    trace.Tracer                                                   // nil: nothing is traced
 	group     string
@@ -37,7 +38,7 @@ type fetcher struct {
 func newFetcher(c *Consumer) *fetcher {
 	return &fetcher{
 		rack: c.cfg.ClientRack, transport: c.fetch, client: c.client, addr: c.addr,
-		budget: newBudget(c.opts.Budget), reset: c.resetOffset, committed: c.committedNow,
+		budget: newBudget(c.opts.Budget), reset: c.resetOffset, end: c.offsetAt, committed: c.committedNow,
 		tracer: c.opts.Tracer, group: c.cfg.Group, waits: map[int]*backoff.ExponentialBackOff{}, elections: newBackoff(), changed: make(chan struct{}),
 	}
 }
@@ -306,11 +307,8 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, began
 // outOfRange goes where the configuration says. By default that is nowhere: the
 // partition holds, because a jump loses or repeats events without a word.
 func (f *fetcher) outOfRange(ctx context.Context, c *claim) error {
-	next, err := f.reset(ctx, c.topicPartition)
+	next, err := f.place(ctx, c)
 	if err != nil {
-		if c.gone {
-			err = remadeOutOfRange(err)
-		}
 		return err
 	}
 	c.position = next

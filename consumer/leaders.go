@@ -2,11 +2,8 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // leaders groups the claims by the broker to fetch them from. Those whose
@@ -24,20 +21,19 @@ func (f *fetcher) leaders(ctx context.Context, claims []*claim) (brokers map[int
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err := f.partitions(ctx, names)
+	found, err := clusterPartitions(ctx, f.client, f.addr, names)
 	if err != nil {
 		return nil, nil, err
 	}
 	brokers = map[int][]*claim{}
 	for _, c := range claims {
 		p, ok := found[c.topicPartition]
-		if err := now.of(c.topic); err != nil {
-			p.Error = err
-		} else if !ok {
-			p.Error = kafka.LeaderNotAvailable
+		err := now.of(c.topic)
+		if err == nil {
+			err = leaderless(p, ok)
 		}
-		if p.Error != nil && !errors.Is(p.Error, kafka.ReplicaNotAvailable) {
-			err := fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, lacking(p.Error, describeTopic, c.topic))
+		if err != nil {
+			err = fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, lacking(err, describeTopic, c.topic))
 			c.seen(err)
 			c.hold(holdReason(err), err)
 			held = append(held, c)
@@ -48,24 +44,6 @@ func (f *fetcher) leaders(ctx context.Context, claims []*claim) (brokers map[int
 		brokers[id] = append(brokers[id], c)
 	}
 	return brokers, held, nil
-}
-
-// partitions are those of topics, with what is wrong with them.
-func (f *fetcher) partitions(ctx context.Context, topics []string) (map[topicPartition]kafka.Partition, error) {
-	res, err := f.client.Metadata(ctx, &kafka.MetadataRequest{Addr: f.addr, Topics: topics})
-	if err != nil {
-		return nil, fmt.Errorf("look up topics: %w", err)
-	}
-	found := map[topicPartition]kafka.Partition{}
-	for _, t := range res.Topics {
-		for _, p := range t.Partitions {
-			if t.Error != nil {
-				p.Error = t.Error
-			}
-			found[topicPartition{t.Name, p.ID}] = p
-		}
-	}
-	return found, nil
 }
 
 // of is what is wrong with a topic.

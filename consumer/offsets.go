@@ -36,6 +36,7 @@ type position struct {
 	topic           topicID // the topic as it is now; zero: the broker does not say
 	stamped         bool    // the topic's id stands in the group too
 	remade          bool    // what the group had is of an earlier topic of that name
+	where           string  // next is not known yet: it is at this end of the partition
 }
 
 // positions reads the group's committed offsets, and decides where to begin
@@ -66,6 +67,7 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 			return nil, err
 		}
 	}
+	asked := map[topicPartition]int64{}
 	for _, tp := range fresh {
 		// A partition without an offset in a topic that the group has been reading
 		// was added later, and so was a topic of several of which the group has been
@@ -74,11 +76,17 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 		if known[tp.topic] || begun {
 			start = Earliest
 		}
-		next, err := c.offsetAt(ctx, tp, start)
-		if err != nil {
-			return nil, err
+		result[tp] = position{committed: -1, topic: committed[tp].topic, where: start}
+		asked[tp] = offsetOf(start)
+	}
+	found, err := listOffsets(ctx, c.client, c.addr, asked)
+	if err != nil {
+		return nil, err
+	}
+	for tp, f := range found {
+		if f.err == nil {
+			result[tp] = position{next: f.offset, committed: -1, topic: committed[tp].topic}
 		}
-		result[tp] = position{next: next, committed: -1, topic: committed[tp].topic}
 	}
 	return result, nil
 }
@@ -204,45 +212,6 @@ func topicNames(tps []topicPartition) []string {
 		}
 	}
 	return names
-}
-
-// offsetAt asks for the first or the next offset of a partition.
-func (c *Consumer) offsetAt(ctx context.Context, tp topicPartition, where string) (int64, error) {
-	request := kafka.FirstOffsetOf(tp.partition)
-	if where == Latest {
-		request = kafka.LastOffsetOf(tp.partition)
-	}
-	return listOffset(ctx, c.client, c.addr, tp, request)
-}
-
-// listOffset asks a partition's leader for one offset, up to the last stable one;
-// -1: none is as new as the time that was asked for.
-func listOffset(ctx context.Context, client *kafka.Client, addr net.Addr, tp topicPartition, request kafka.OffsetRequest) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		Addr: addr, Topics: map[string][]kafka.OffsetRequest{tp.topic: {request}}, IsolationLevel: kafka.ReadCommitted,
-	})
-	if err == nil && len(res.Topics[tp.topic]) == 0 {
-		err = kafka.UnknownTopicOrPartition
-	}
-	if err == nil {
-		err = res.Topics[tp.topic][0].Error
-	}
-	if err != nil {
-		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, lacking(err, describeTopic, tp.topic))
-	}
-	p := res.Topics[tp.topic][0]
-	switch request.Timestamp {
-	case kafka.FirstOffset:
-		return p.FirstOffset, nil
-	case kafka.LastOffset:
-		return p.LastOffset, nil
-	}
-	for o := range p.Offsets {
-		return o, nil // the one that was asked for
-	}
-	return -1, nil
 }
 
 // ErrOutOfRange is why a partition holds whose committed offset is no longer in the topic.

@@ -37,8 +37,9 @@ type claim struct {
 	notBefore time.Time                   // when to try again after an error of this partition
 	wait      *backoff.ExponentialBackOff // how long that takes
 
-	gone   bool // its topic is another one: it has to begin anew
-	absent bool // its topic was seen to be missing
+	gone   bool   // its topic is another one: it has to begin anew
+	where  string // at which end it then begins; empty: as for an offset out of range
+	absent bool   // its topic was seen to be missing
 
 	follower    int       // the replica that is fetched from; -1: the leader
 	followUntil time.Time // when the leader is asked again
@@ -73,12 +74,13 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 		metadata:       at.text(),
 		settled:        decodeSettled(at.committed, at.metadata),
 		id:             at.topic,
+		where:          at.where,
 		end:            -1,
 		follower:       -1,
 		changed:        make(chan struct{}, 1),
 	}
 	c.ctx, c.revoke = context.WithCancel(ctx)
-	if at.remade {
+	if at.remade || at.where != "" {
 		c.lose()
 	}
 	return c

@@ -126,10 +126,18 @@ func unidentified(code kafka.Error) bool {
 	return errors.Is(code, unknownTopicID) || errors.Is(code, inconsistentTopicID)
 }
 
-// remadeOutOfRange says why the offset is out of range.
-func remadeOutOfRange(err error) error {
-	if errors.Is(err, ErrOutOfRange) {
-		return fmt.Errorf("%w: %w", ErrRemade, err)
+// place finds where a claim goes on whose offset is not in the topic.
+func (f *fetcher) place(ctx context.Context, c *claim) (int64, error) {
+	if c.where != "" { // the group has none yet
+		next, err := f.end(ctx, c.topicPartition, c.where)
+		if err == nil {
+			c.where = ""
+		}
+		return next, err
 	}
-	return err
+	next, err := f.reset(ctx, c.topicPartition)
+	if c.gone && errors.Is(err, ErrOutOfRange) {
+		err = fmt.Errorf("%w: %w", ErrRemade, err)
+	}
+	return next, err
 }

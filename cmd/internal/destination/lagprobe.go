@@ -43,6 +43,9 @@ func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, p := range all {
+			if p.Unknown != nil {
+				continue // what was found last stands
+			}
 			l.found[part{p.Topic, p.Partition}] = p
 		}
 	})
