@@ -139,11 +139,14 @@ func (h *History) oldest(ctx context.Context, all []Progress) error {
 
 var errFound = errors.New("found")
 
-// firstTime is when the first message of a range was written; zero: it holds none.
+// firstTime is when the first message of a range was written; zero: it holds none,
+// or it does not say.
 func (h *History) firstTime(ctx context.Context, r Range) (time.Time, error) {
 	var at time.Time
 	err := h.Read(ctx, r, func(m *Message) error {
-		at = m.Time
+		if m.Timed() {
+			at = m.Time
+		}
 		return errFound
 	})
 	if errors.Is(err, errFound) || errors.Is(err, kafka.OffsetOutOfRange) {

@@ -19,7 +19,7 @@ type watermark struct {
 type slot struct {
 	offset  int64
 	next    int64 // the offset to go on from once this one is at rest
-	at      int64 // when the message was written, Unix milliseconds
+	at      int64 // when the message was written, Unix milliseconds; 0 or less: it does not say
 	settled bool
 }
 
@@ -83,12 +83,15 @@ func (w *watermark) Next() int64 {
 // Open messages that are not passed yet, settled or not: what the window costs.
 func (w *watermark) Len() int { return len(w.slots) - w.head }
 
-// Oldest is when the oldest message that is not at rest was written.
+// Oldest is when the oldest message that is not at rest was written, of those
+// that say so.
 func (w *watermark) Oldest() (time.Time, bool) {
-	if w.head == len(w.slots) {
-		return time.Time{}, false
+	for _, s := range w.slots[w.head:] {
+		if at := time.UnixMilli(s.at); !s.settled && timed(at) {
+			return at, true
+		}
 	}
-	return time.UnixMilli(w.slots[w.head].at), true
+	return time.Time{}, false
 }
 
 // compact gives passed slots back once they are the larger part.

@@ -211,7 +211,9 @@ type delivery struct {
 // Done settles the message.
 func (d *delivery) Done(outcome sink.Outcome, reason string) {
 	if outcome == sink.Delivered {
-		d.pipeline.account.Delivered(d.message.Time)
+		if d.message.Timed() {
+			d.pipeline.account.Delivered(d.message.Time)
+		}
 		d.pipeline.settle(d.message, Delivered, d.reason)
 		return
 	}
