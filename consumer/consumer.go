@@ -44,7 +44,7 @@ var ErrFenced = errors.New("another process uses this source.kafka.groupInstance
 
 // New prepares a consumer; nothing is sent before Run.
 func New(cfg Config, opts Options) (*Consumer, error) {
-	opts.defaults()
+	opts.defaults(cfg.SessionTimeout)
 	fetch, err := cfg.Transport(opts.Dial)
 	if err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func (m *membership) heartbeats(ctx context.Context) {
 				failing = sent
 				m.opts.Logger.Warn("heartbeat failed, trying again", "error", err)
 			}
-			if time.Since(failing) > ordinaryDelay { // nothing is sent once the lease is over
+			if time.Since(failing) > min(ordinaryDelay, m.opts.SessionTimeout/3) { // nothing is sent once the lease is over
 				held = true
 				m.holdGroup(holdReason(err), err)
 			}
