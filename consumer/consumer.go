@@ -24,8 +24,10 @@ type Consumer struct {
 	groupTransport *kafka.Transport
 	missing        []string // topics that were not there at the last join; of the one who joins
 
+	holding   sync.Mutex // held while Options.Hold is called; mu is not
+	groupHeld string     // last reported reason
+
 	mu          sync.Mutex
-	groupHeld   string // last reported reason
 	memberID    string
 	coordinator string           // where the group's was last, as an address
 	lease       time.Time        // until when this process is sure to be a member
@@ -84,10 +86,12 @@ func (c *Consumer) Run(ctx context.Context, handler Handler) error {
 // holdGroup reports why there is no assignment, or none that lasts, once per change; of rights that
 // lack each time, as they are granted one after the other.
 func (c *Consumer) holdGroup(reason string, err error) {
-	c.mu.Lock()
+	// Reported under a lock, so that what is reported last is what was noted last: a
+	// late "held" after "free" would stand for ever.
+	c.holding.Lock()
+	defer c.holding.Unlock()
 	changed := c.groupHeld != reason || denied(err)
 	c.groupHeld = reason
-	c.mu.Unlock()
 	if changed {
 		c.opts.Hold("", -1, reason, err)
 	}

@@ -72,8 +72,12 @@ func (f *fetcher) now() (claims []*claim, changed <-chan struct{}) {
 
 const readCommitted = 1
 
-// errStale: a partition has moved to another broker.
-var errStale = errors.New("leader changed")
+var (
+	// errStale: a partition has moved to another broker.
+	errStale = errors.New("leader changed")
+	// errAstray: a claim's offset is not in the partition.
+	errAstray = errors.New("offset out of range")
+)
 
 // run fetches until ctx ends.
 func (f *fetcher) run(ctx context.Context) {
@@ -212,6 +216,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 		byName[c.topicPartition] = c
 	}
 	var stale error
+	var astray []*claim
 	moved := false
 	for i := range res.partitions {
 		p := &res.partitions[i]
@@ -225,13 +230,17 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 		switch {
 		case errors.Is(err, errStale):
 			stale = err
+		case errors.Is(err, errAstray):
+			astray = append(astray, c)
 		case err != nil: // this partition's own trouble: the others go on
 			c.seen(err)
-			c.hold(holdReason(err), err)
-			c.notBefore = time.Now().Add(c.wait.NextBackOff())
+			c.tried(err)
 		default:
-			c.wait.Reset()
+			c.tried(nil)
 		}
+	}
+	for _, c := range astray { // a question each, which the others do not wait for
+		c.tried(f.outOfRange(ctx, c))
 	}
 	if stale == nil && !moved && time.Since(began) < emptyRest {
 		pause(ctx, emptyRest)
@@ -278,7 +287,7 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, began
 		c.unfollow()
 		return errStale
 	case code == kafka.OffsetOutOfRange:
-		return f.outOfRange(ctx, c)
+		return errAstray
 	case unidentified(code), code == kafka.NotLeaderForPartition, code == kafka.FencedLeaderEpoch, code == kafka.UnknownLeaderEpoch:
 		return errStale
 	case p.code != 0:

@@ -50,6 +50,9 @@ func (h *History) Ledger(ctx context.Context, group string, ranges []Range) (*Le
 // whether it is for nobody to settle. It answers whether the message is open.
 func (l *Ledger) Note(m *Message, foreign bool) (open bool) {
 	p := l.parts[topicPartition{m.Topic, m.Partition}]
+	if p == nil {
+		return false // written after the ledger was opened
+	}
 	p.end = m.Offset + 1
 	for len(p.settled) > 0 && p.settled[0].to <= m.Offset {
 		p.settled = p.settled[1:]
@@ -64,7 +67,9 @@ func (l *Ledger) Note(m *Message, foreign bool) (open bool) {
 
 // Settle settles an open message.
 func (l *Ledger) Settle(topic string, partition int, offset int64) {
-	l.parts[topicPartition{topic, partition}].done[offset] = true
+	if p := l.parts[topicPartition{topic, partition}]; p != nil {
+		p.done[offset] = true
+	}
 }
 
 // Fits tells whether it can be remembered that the messages which choose names
@@ -82,6 +87,9 @@ func (l *Ledger) Fits(choose func(topic string, partition int, offset int64) boo
 // Next is the offset below which everything in a partition is settled.
 func (l *Ledger) Next(topic string, partition int) int64 {
 	p := l.parts[topicPartition{topic, partition}]
+	if p == nil {
+		return 0 // retention had emptied it when the ledger was opened
+	}
 	p.forget()
 	return p.next(p.open)
 }

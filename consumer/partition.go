@@ -45,6 +45,8 @@ type claim struct {
 	followUntil time.Time // when the leader is asked again
 	leaderUntil time.Time // only the leader serves until then
 
+	holding sync.Mutex // held while report is called; mu is not
+
 	mu        sync.Mutex
 	id        topicID // the topic; zero: the broker does not say. The fetch loops alone change it
 	lost      int     // how often the topic was another one, and the worker has not begun anew
@@ -118,11 +120,17 @@ func (c *claim) push(b batch) {
 // close takes nothing more from the fetch loop, which may have a request under
 // way, and gives back what the claim has of the budget. Nothing is held any more.
 func (c *claim) close() {
+	c.hold("", nil)
+	c.holding.Lock()
+	defer c.holding.Unlock()
 	c.mu.Lock()
-	c.noteHold("", nil)
+	late := c.held != "" // by a fetch loop that is still at it
 	rest := c.fetched
-	c.fetched, c.ended = 0, true
+	c.fetched, c.ended, c.held = 0, true, ""
 	c.mu.Unlock()
+	if late && c.report != nil {
+		c.report(c.topic, c.partition, "", nil)
+	}
 	c.budget.give(rest)
 }
 
@@ -204,15 +212,18 @@ func (c *claim) before(m *Message) bool {
 // by this owner or, where it has not come that far, by an earlier one.
 func (c *claim) progress() (next int64, metadata string, changed bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	next = c.mark.Next()
 	if c.lost > 0 {
+		c.mu.Unlock()
 		return next, "", false // it is of a topic that is gone
 	}
-	if !c.plain {
-		metadata = stamp(c.id, encodeSettled(next, append(c.mark.Above(), c.settled...)))
+	id, plain, committed, before := c.id, c.plain, c.committed, c.metadata
+	above := append(c.mark.Above(), c.settled...)
+	c.mu.Unlock()
+	if !plain { // which may take a while
+		metadata = stamp(id, encodeSettled(next, above))
 	}
-	return next, metadata, next != c.committed || metadata != c.metadata
+	return next, metadata, next != committed || metadata != before
 }
 
 // committedTo notes the answer to a commit. A broker that allows less metadata
@@ -297,17 +308,15 @@ func (c *claim) rest(ctx context.Context) {
 }
 
 // hold reports why nothing arrives, once per change; an empty reason: it does again.
+// It reports under a lock of its own, so that what is reported last is what was
+// noted last, and nobody who settles waits for who listens.
 func (c *claim) hold(reason string, err error) {
+	c.holding.Lock()
+	defer c.holding.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.noteHold(reason, err)
-}
-
-// noteHold reports under c.mu, so that what is reported last is what was noted
-// last: a fetch loop may still be at it when the claim ends.
-func (c *claim) noteHold(reason string, err error) {
 	changed := !c.ended && (c.held != reason || denied(err))
 	c.held = reason
+	c.mu.Unlock()
 	if changed && c.report != nil {
 		c.report(c.topic, c.partition, reason, err)
 	}
@@ -332,9 +341,7 @@ func (c *claim) stats() PartitionStats {
 		Topic: c.topic, Partition: c.partition, Committed: c.committed,
 		Settled: c.mark.Next(), End: c.end, Open: c.mark.Len(), Held: c.held,
 	}
-	if oldest, ok := c.mark.Oldest(); ok {
-		s.Oldest = oldest
-	}
+	s.Oldest, _ = c.mark.Oldest()
 	if c.lost > 0 {
 		s.Committed, s.Settled = -1, 0 // of the topic as it is now
 	}

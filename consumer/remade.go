@@ -51,6 +51,16 @@ func (c *claim) seen(err error) {
 	}
 }
 
+// tried notes how an attempt went; one that failed is made again after a while.
+func (c *claim) tried(err error) {
+	if err == nil {
+		c.wait.Reset()
+		return
+	}
+	c.hold(holdReason(err), err)
+	c.notBefore = time.Now().Add(c.wait.NextBackOff())
+}
+
 // reseat has claims begin anew whose topic is another than before. It returns
 // those that can be fetched for.
 func (f *fetcher) reseat(ctx context.Context, claims []*claim) []*claim {
@@ -61,8 +71,7 @@ func (f *fetcher) reseat(ctx context.Context, claims []*claim) []*claim {
 			err = f.outOfRange(ctx, c)
 		}
 		if err != nil {
-			c.hold(holdReason(err), err)
-			c.notBefore = time.Now().Add(c.wait.NextBackOff())
+			c.tried(err)
 			continue
 		}
 		c.gone = false

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"encoding/base64"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -84,6 +85,9 @@ func decodeSettled(next int64, metadata string) []span {
 	}
 	if err != nil {
 		return nil
+	}
+	if next < 0 || next > math.MaxInt64-int64(len(bitmap))*8 {
+		return nil // there are no such offsets
 	}
 	var spans []span
 	for i := range int64(len(bitmap)) * 8 {
