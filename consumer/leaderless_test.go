@@ -28,7 +28,7 @@ func (w *world) leaderless(partitions int32) (on *atomic.Bool) {
 		broker.Host, broker.Port = "127.0.0.1", 9092
 		answer.Brokers = append(answer.Brokers, broker)
 		topic := kmsg.NewMetadataResponseTopic()
-		topic.Topic, topic.TopicID = kmsg.StringPtr("events"), w.kafka.TopicInfo("events").TopicID
+		topic.Topic, topic.TopicID = new("events"), w.kafka.TopicInfo("events").TopicID
 		for p := range partitions {
 			partition := kmsg.NewMetadataResponseTopicPartition()
 			partition.Partition = p
