@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"slices"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/apiversions"
 	"github.com/segmentio/kafka-go/protocol/describegroups"
 	metadataAPI "github.com/segmentio/kafka-go/protocol/metadata"
 )
@@ -67,7 +67,7 @@ func Lacking(ctx context.Context, cfg Config, dial func(ctx context.Context, net
 	defer transport.CloseIdleConnections()
 	read := len(cfg.TopicNames())
 	names := slices.Concat(cfg.TopicNames(), write)
-	topics, err := permittedOnTopics(ctx, transport, cfg.Brokers, names)
+	topics, err := permittedOnTopics(ctx, transport, cfg.Addr(), names)
 	if err != nil {
 		return nil, err
 	}
@@ -93,39 +93,44 @@ func Lacking(ctx context.Context, cfg Config, dial func(ctx context.Context, net
 	return missing, nil
 }
 
-// permittedOnTopics asks on a connection of its own: kafka-go answers questions
+// rightsCall asks any broker for the rights on topics: kafka-go answers questions
 // about topics from what it has cached, which holds no rights.
-func permittedOnTopics(ctx context.Context, transport *kafka.Transport, brokers, topics []string) (map[string]int32, error) {
-	var conn net.Conn
-	var err error
-	for _, b := range brokers {
-		if conn, err = transport.Dial(ctx, "tcp", b); err == nil {
-			break
-		}
-	}
+type rightsCall struct {
+	topics  []string
+	version int16
+}
+
+// ApiKey implements protocol.Message.
+func (*rightsCall) ApiKey() protocol.ApiKey { return protocol.Metadata }
+
+// Required tells kafka-go to leave the exchange to RawExchange.
+func (c *rightsCall) Required(versions map[protocol.ApiKey]int16) bool {
+	c.version = versions[protocol.Metadata]
+	return true
+}
+
+// RawExchange sends the request and reads the response.
+func (c *rightsCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
+	answer, err := protocol.RoundTrip(rw, c.version, correlation, clientID, &metadataAPI.Request{TopicNames: c.topics, IncludeTopicAuthorizedOperations: true})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close() }() // nothing was written that could be lost
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline) // a connection that takes none fails below
-	}
-	broker := protocol.NewConn(conn, clientID)
-	answer, err := broker.RoundTrip(&apiversions.Request{})
-	if err != nil {
-		return nil, fmt.Errorf("ask for the API versions: %w", err)
-	}
-	for _, api := range answer.(*apiversions.Response).ApiKeys {
-		if key := protocol.ApiKey(api.ApiKey); key == protocol.Metadata {
-			broker.SetVersions(map[protocol.ApiKey]int16{key: key.SelectVersion(api.MinVersion, api.MaxVersion)})
-		}
-	}
-	answer, err = broker.RoundTrip(&metadataAPI.Request{TopicNames: topics, IncludeTopicAuthorizedOperations: true})
+	return &rightsAnswer{answer.(*metadataAPI.Response)}, nil
+}
+
+// rightsAnswer is one that kafka-go takes for none of its own.
+type rightsAnswer struct{ response *metadataAPI.Response }
+
+// ApiKey implements protocol.Message.
+func (*rightsAnswer) ApiKey() protocol.ApiKey { return protocol.Metadata }
+
+func permittedOnTopics(ctx context.Context, transport *kafka.Transport, addr net.Addr, topics []string) (map[string]int32, error) {
+	answer, err := transport.RoundTrip(ctx, addr, &rightsCall{topics: topics})
 	if err != nil {
 		return nil, fmt.Errorf("look up rights: %w", err)
 	}
 	found := map[string]int32{}
-	for _, t := range answer.(*metadataAPI.Response).Topics {
+	for _, t := range answer.(*rightsAnswer).response.Topics {
 		switch {
 		case denied(kafka.Error(t.ErrorCode)):
 			found[t.Name] = 0

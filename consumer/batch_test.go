@@ -170,7 +170,7 @@ func FuzzFetchResponse(f *testing.F) {
 	f.Add(append(answer, batch...), int64(0))
 	f.Fuzz(func(t *testing.T, answer []byte, position int64) {
 		budget := newBudget(defaultBudget)
-		res, err := readAnswer(answer, budget)
+		res, err := readFetchAnswer(answer, budget)
 		if err != nil {
 			if budget.used != 0 {
 				t.Errorf("an answer that cannot be read keeps %d bytes", budget.used)
@@ -187,14 +187,17 @@ func FuzzFetchResponse(f *testing.F) {
 	})
 }
 
-// readAnswer reads an answer about at most 1,000 partitions.
-func readAnswer(answer []byte, b *budget) (*fetchResponse, error) {
+// readFetchAnswer reads an answer about at most 1,000 partitions.
+func readFetchAnswer(answer []byte, b *budget) (*fetchResponse, error) {
 	claims := make([]*claim, 1000)
 	for i := range claims {
 		claims[i] = &claim{topicPartition: topicPartition{"e", i}}
 	}
 	body := &io.LimitedReader{R: bytes.NewReader(answer), N: int64(len(answer))}
-	w := wire{body: body, from: bufio.NewReader(body), call: newFetchCall(0, claims, b)}
+	w := fetchWire{body: body, from: bufio.NewReader(body), call: newFetchCall(0, claims, b)}
 	res := w.response(fetchRackVersion)
+	if w.err != nil {
+		w.call.end()
+	}
 	return res, w.err
 }

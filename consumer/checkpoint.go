@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/segmentio/kafka-go"
@@ -23,6 +24,7 @@ type Checkpoints struct {
 	history *History
 	group   string
 	at      map[topicPartition]position
+	remade  []string // topics of which there are checkpoints of an earlier one
 }
 
 // ErrMoved says that another process keeps checkpoints in the same group.
@@ -38,18 +40,27 @@ func (h *History) Checkpoints(ctx context.Context, group string) (*Checkpoints, 
 	if err != nil {
 		return nil, err
 	}
+	c := &Checkpoints{history: h, group: group, at: found}
 	for tp, at := range found {
-		if at.committed < 0 {
-			delete(found, tp)
+		if at.remade && !slices.Contains(c.remade, tp.topic) {
+			c.remade = append(c.remade, tp.topic)
 		}
 	}
-	return &Checkpoints{history: h, group: group, at: found}, nil
+	slices.Sort(c.remade)
+	return c, nil
 }
+
+// Remade names the topics that were deleted and made anew after checkpoints of
+// them were kept. Those say nothing of the topics as they are, and are left out.
+func (c *Checkpoints) Remade() []string { return c.remade }
 
 // All are the checkpoints, ordered by topic and partition.
 func (c *Checkpoints) All() []Checkpoint {
 	var all []Checkpoint
 	for tp, at := range c.at {
+		if at.committed < 0 {
+			continue
+		}
 		all = append(all, Checkpoint{tp.topic, tp.partition, at.committed, at.metadata})
 	}
 	slices.SortFunc(all, func(a, b Checkpoint) int {
@@ -59,16 +70,15 @@ func (c *Checkpoints) All() []Checkpoint {
 }
 
 // Commit has Kafka keep new checkpoints in place of those of their partitions.
-// It fails with ErrMoved where these are no longer what they were.
+// It fails with ErrMoved where these are no longer what they were, and with
+// ErrRemade where a topic is not.
 func (c *Checkpoints) Commit(ctx context.Context, changed ...Checkpoint) error {
 	var tps []topicPartition
-	topics := map[string][]kafka.OffsetCommit{}
 	for _, p := range changed {
 		if len(p.Note) > maxMetadata {
 			return fmt.Errorf("keep a note of %d bytes beside an offset: at most %d fit", len(p.Note), maxMetadata)
 		}
 		tps = append(tps, topicPartition{p.Topic, p.Partition})
-		topics[p.Topic] = append(topics[p.Topic], kafka.OffsetCommit{Partition: p.Partition, Offset: p.Next, Metadata: p.Note})
 	}
 	if len(tps) == 0 {
 		return nil
@@ -79,33 +89,40 @@ func (c *Checkpoints) Commit(ctx context.Context, changed ...Checkpoint) error {
 	}
 	for _, tp := range tps {
 		now, was := found[tp], c.at[tp]
+		if was.topic.other(now.topic) {
+			return fmt.Errorf("topic %s: %w", tp.topic, ErrRemade)
+		}
 		if now.committed >= 0 && (now.committed != was.committed || now.metadata != was.metadata) {
 			return ErrMoved
 		}
 	}
-	if err := c.history.commit(ctx, c.group, topics); err != nil {
+	next := map[topicPartition]position{}
+	for _, p := range changed {
+		tp := topicPartition{p.Topic, p.Partition}
+		next[tp] = position{next: p.Next, committed: p.Next, metadata: p.Note, topic: found[tp].topic, stamped: true}
+	}
+	if err := c.history.commit(ctx, c.group, next); err != nil {
 		return err
 	}
-	for _, p := range changed {
-		c.at[topicPartition{p.Topic, p.Partition}] = position{p.Next, p.Next, p.Note}
-	}
+	maps.Copy(c.at, next)
 	return nil
 }
 
 // commit sets offsets of a group that no member joins.
-func (h *History) commit(ctx context.Context, group string, topics map[string][]kafka.OffsetCommit) error {
+func (h *History) commit(ctx context.Context, group string, next map[topicPartition]position) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	topics := map[string][]kafka.OffsetCommit{}
+	for tp, at := range next {
+		topics[tp.topic] = append(topics[tp.topic], kafka.OffsetCommit{Partition: tp.partition, Offset: at.committed, Metadata: at.text()})
+	}
 	res, err := h.client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{Addr: h.cfg.Addr(), GroupID: group, GenerationID: -1, Topics: topics})
 	if err != nil {
 		return fmt.Errorf("commit offsets: %w", err)
 	}
-	for topic, partitions := range res.Topics {
-		for _, p := range partitions {
-			if p.Error != nil {
-				return fmt.Errorf("commit offset of %s/%d: %w", topic, p.Partition, lacking(p.Error, readGroup, group))
-			}
-		}
+	failed := commitErrors(res, slices.Collect(maps.Keys(next)))
+	for _, tp := range slices.SortedFunc(maps.Keys(failed), compareTopicPartitions) {
+		err = errors.Join(err, fmt.Errorf("commit offset of %s/%d: %w", tp.topic, tp.partition, lacking(failed[tp], readGroup, group)))
 	}
-	return nil
+	return err
 }

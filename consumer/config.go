@@ -13,17 +13,18 @@ import (
 
 // Config is the block source.kafka of a destination.
 type Config struct {
-	Brokers            []string `yaml:"brokers"`
-	Topic              string   `yaml:"topic"`
-	Topics             []string `yaml:"topics"`
-	TopicPattern       string   `yaml:"topicPattern"`
-	Group              string   `yaml:"group"`
-	GroupInstanceID    string   `yaml:"groupInstanceId"`
-	Start              string   `yaml:"start"`
-	OnOffsetOutOfRange string   `yaml:"onOffsetOutOfRange"`
-	ClientRack         string   `yaml:"clientRack"`
-	TLS                TLS      `yaml:"tls"`
-	SASL               SASL     `yaml:"sasl"`
+	Brokers            []string      `yaml:"brokers"`
+	Topic              string        `yaml:"topic"`
+	Topics             []string      `yaml:"topics"`
+	TopicPattern       string        `yaml:"topicPattern"`
+	Group              string        `yaml:"group"`
+	GroupInstanceID    string        `yaml:"groupInstanceId"`
+	Start              string        `yaml:"start"`
+	OnOffsetOutOfRange string        `yaml:"onOffsetOutOfRange"`
+	ClientRack         string        `yaml:"clientRack"`
+	SessionTimeout     time.Duration `yaml:"sessionTimeout"`
+	TLS                TLS           `yaml:"tls"`
+	SASL               SASL          `yaml:"sasl"`
 
 	// DeadLetterTopic is the destination's own; no pattern matches it.
 	DeadLetterTopic string `yaml:"-"`
@@ -43,6 +44,9 @@ func (c *Config) Defaults() {
 	}
 	if c.OnOffsetOutOfRange == "" {
 		c.OnOffsetOutOfRange = Hold
+	}
+	if c.SessionTimeout == 0 {
+		c.SessionTimeout = DefaultSessionTimeout
 	}
 }
 
@@ -66,6 +70,9 @@ func (c *Config) Validate(report func(path, message string)) {
 	}
 	if !slices.Contains([]string{Hold, Earliest, Latest}, c.OnOffsetOutOfRange) {
 		report("onOffsetOutOfRange", "must be hold, earliest or latest")
+	}
+	if c.SessionTimeout < minSessionTimeout || c.SessionTimeout > maxSessionTimeout {
+		report("sessionTimeout", "must be from 6s to 30m, which are Kafka's own bounds (group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers)")
 	}
 	c.TLS.Validate(func(path, message string) { report("tls."+path, message) })
 	c.SASL.validate(func(path, message string) { report("sasl."+path, message) })
@@ -116,6 +123,13 @@ const (
 	DefaultCommitInterval    = time.Second
 	DefaultDrainTimeout      = 5 * time.Second
 
+	// What brokers take for a session where nobody changed it. A request to the stream
+	// ends before the session could (sink.Options.Lease): in the shortest one it has 4 s.
+	minSessionTimeout = 6 * time.Second
+	maxSessionTimeout = 30 * time.Minute
+	// heartbeatsPerSession is at least how many must be missed for the session to end.
+	heartbeatsPerSession = 6
+
 	requestTimeout    = 10 * time.Second
 	fetchMaxWait      = 500 * time.Millisecond
 	partitionMaxBytes = 1 << 20
@@ -150,7 +164,10 @@ type Options struct {
 	Budget int64
 }
 
-func (o *Options) defaults() {
+func (o *Options) defaults(session time.Duration) {
+	if o.SessionTimeout == 0 {
+		o.SessionTimeout = session
+	}
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
@@ -165,6 +182,7 @@ func (o *Options) defaults() {
 			*d.field = d.value
 		}
 	}
+	o.HeartbeatInterval = min(o.HeartbeatInterval, o.SessionTimeout/heartbeatsPerSession)
 	if o.Budget == 0 {
 		o.Budget = defaultBudget
 	}

@@ -15,9 +15,17 @@ import (
 
 const clientID = "kinesis-destination"
 
-// dialTimeout bounds the opening of a TCP connection, where the caller has given
-// no dialler of its own.
-const dialTimeout = 3 * time.Second
+const (
+	// dialTimeout bounds the opening of a TCP connection, where the caller has given
+	// no dialler of its own.
+	dialTimeout = 3 * time.Second
+	// helloTimeout bounds what it takes until a broker has given its first answer. One
+	// that takes connections and answers nothing is no reason to wait for it: the next
+	// address is tried, and of four in a row the last still has its turn.
+	helloTimeout = 3 * time.Second
+	// connectTimeout is for all addresses, and for the exchange of credentials.
+	connectTimeout = 3*helloTimeout + 5*time.Second
+)
 
 // Transport opens a pool of connections of its own to the cluster. A broker
 // serves one connection's requests in turn, so whatever must not wait behind a
@@ -33,6 +41,7 @@ func (c *Config) Transport(dial func(ctx context.Context, network, address strin
 	connector.sasl.region = mskRegion(c.Brokers)
 	return &kafka.Transport{
 		Dial:           connector.connect,
+		DialTimeout:    connectTimeout,
 		ClientID:       clientID,
 		MetadataTTL:    5 * time.Second,
 		MetadataTopics: c.MetadataTopics(),
@@ -60,20 +69,40 @@ func (e *connectError) Unwrap() error { return e.err }
 
 // connect reads certificates and secrets anew each time: what was rotated on disk
 // holds for the next connection, and those that are open go on.
+//
+// The connection is one to a broker that has answered: kafka-go tries the next
+// address where this fails, and none where the broker then says nothing.
 func (c *connector) connect(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := c.dial(ctx, network, address)
+	hello, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	conn, err := c.dial(hello, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the broker %s: %w", address, err)
 	}
-	ready, err := c.secure(ctx, conn, address)
-	if err == nil && c.sasl.Mechanism != "" {
-		ready, err = c.authenticate(ctx, ready, address)
-	}
+	ready, err := c.begin(ctx, hello, conn, address)
 	if err != nil {
 		_ = conn.Close() // what counts is why it is of no use
 		return nil, err
 	}
 	return ready, nil
+}
+
+func (c *connector) begin(ctx, hello context.Context, conn net.Conn, address string) (net.Conn, error) {
+	ready, err := c.secure(hello, conn, address)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{Conn: ready, sasl: c.sasl, address: address}
+	if err := s.hello(hello); err != nil {
+		return nil, err
+	}
+	if c.sasl.Mechanism != "" {
+		if err := s.begin(ctx); err != nil {
+			return nil, err
+		}
+		ready = s
+	}
+	return &brokerConn{ready, &brokerAddr{ready.RemoteAddr(), s.versions}}, nil
 }
 
 func (c *connector) secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
@@ -128,18 +157,6 @@ func (c *plainConn) Read(b []byte) (int, error) {
 		return 0, &connectError{ReasonTLS, fmt.Errorf("the broker %s speaks TLS on this port: set source.kafka.tls.enabled", c.address)}
 	}
 	return n, err
-}
-
-func (c *connector) authenticate(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
-	s := &session{Conn: conn, sasl: c.sasl, address: address}
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline) // a connection that takes none fails below
-		defer func() { _ = conn.SetDeadline(time.Time{}) }()
-	}
-	if err := s.begin(ctx); err != nil {
-		return nil, err
-	}
-	return s, nil
 }
 
 // alerted tells of a TLS alert, which also comes after the handshake: a broker

@@ -226,11 +226,15 @@ func TestWhatIsRotatedOnDiskHoldsForTheNextConnection(t *testing.T) {
 	c := &connector{dial: (&net.Dialer{}).DialContext, tls: clientTLS(folder, true)}
 	open := func() net.Conn {
 		t.Helper()
-		conn, err := c.connect(t.Context(), "tcp", server.Addr().String())
+		plain, err := c.dial(t.Context(), "tcp", server.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = conn.Close() })
+		t.Cleanup(func() { _ = plain.Close() })
+		conn, err := c.secure(t.Context(), plain, server.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
 		return conn
 	}
 	first := open().(*tls.Conn).ConnectionState().PeerCertificates[0]

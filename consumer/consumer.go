@@ -27,8 +27,10 @@ type Consumer struct {
 	groupTransport *kafka.Transport
 	missing        []string // topics that were not there at the last join; of the one who joins
 
+	holding   sync.Mutex // held while Options.Hold is called; mu is not
+	groupHeld string     // last reported reason
+
 	mu          sync.Mutex
-	groupHeld   string // last reported reason
 	memberID    string
 	coordinator string           // where the group's was last, as an address
 	lease       time.Time        // until when this process is sure to be a member
@@ -37,6 +39,7 @@ type Consumer struct {
 	joining     bool             // for the next one, while claims go on
 	assigned    []topicPartition // what the last assignment gave; none once the group no longer knew this member
 	claims      []*claim         // what is worked on
+	read        map[string]bool  // topics that it has worked on
 	active      bool             // an assignment is worked on
 }
 
@@ -46,7 +49,7 @@ var ErrFenced = errors.New("another process uses this source.kafka.groupInstance
 
 // New prepares a consumer; nothing is sent before Run.
 func New(cfg Config, opts Options) (*Consumer, error) {
-	opts.defaults()
+	opts.defaults(cfg.SessionTimeout)
 	fetch, err := cfg.Transport(opts.Dial)
 	if err != nil {
 		return nil, err
@@ -56,7 +59,7 @@ func New(cfg Config, opts Options) (*Consumer, error) {
 		return nil, err
 	}
 	return &Consumer{
-		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group,
+		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group, read: map[string]bool{},
 		client: &kafka.Client{Transport: fetch},
 		group:  &kafka.Client{Transport: group},
 		budget: newBudget(opts.Budget), codecs: newDecompressor(),
@@ -87,10 +90,12 @@ func (c *Consumer) Run(ctx context.Context, handler Handler) error {
 // holdGroup reports why there is no assignment, or none that lasts, once per change; of rights that
 // lack each time, as they are granted one after the other.
 func (c *Consumer) holdGroup(reason string, err error) {
-	c.mu.Lock()
+	// Reported under a lock, so that what is reported last is what was noted last: a
+	// late "held" after "free" would stand for ever.
+	c.holding.Lock()
+	defer c.holding.Unlock()
 	changed := c.groupHeld != reason || denied(err)
 	c.groupHeld = reason
-	c.mu.Unlock()
 	if changed {
 		c.opts.Hold("", -1, reason, err)
 	}

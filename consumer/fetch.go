@@ -21,8 +21,11 @@ type fetcher struct {
 	client    *kafka.Client
 	addr      net.Addr
 	budget    *budget
+	elections *backoff.ExponentialBackOff                                 // how often is looked for a leader
 	waits     map[int]*backoff.ExponentialBackOff                         // by broker, from round to round; run's own
 	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
+	end       func(ctx context.Context, tp topicPartition, where string) (int64, error)
+	committed func(ctx context.Context, tp topicPartition) (position, error) // what the group has now
 
 	mu      sync.Mutex
 	claims  []*claim
@@ -32,8 +35,8 @@ type fetcher struct {
 func newFetcher(c *Consumer) *fetcher {
 	return &fetcher{
 		rack: c.cfg.ClientRack, transport: c.fetch, client: c.client, addr: c.addr,
-		budget: c.budget, reset: c.resetOffset,
-		waits: map[int]*backoff.ExponentialBackOff{}, changed: make(chan struct{}),
+		budget: c.budget, reset: c.resetOffset, end: c.offsetAt, committed: c.committedNow,
+		waits: map[int]*backoff.ExponentialBackOff{}, elections: newBackoff(), changed: make(chan struct{}),
 	}
 }
 
@@ -66,8 +69,12 @@ func (f *fetcher) now() (claims []*claim, changed <-chan struct{}) {
 
 const readCommitted = 1
 
-// errStale: a partition has moved to another broker.
-var errStale = errors.New("leader changed")
+var (
+	// errStale: a partition has moved to another broker.
+	errStale = errors.New("leader changed")
+	// errAstray: a claim's offset is not in the partition.
+	errAstray = errors.New("offset out of range")
+)
 
 // run fetches until ctx ends.
 func (f *fetcher) run(ctx context.Context) {
@@ -81,23 +88,31 @@ func (f *fetcher) run(ctx context.Context) {
 			}
 			continue
 		}
-		brokers, err := f.leaders(ctx, claims)
+		brokers, held, err := f.leaders(ctx, claims)
 		if err != nil {
 			f.holdAll(claims, err)
 			pause(ctx, wait.NextBackOff())
 			continue
 		}
 		wait.Reset()
-		f.round(ctx, brokers, changed)
+		f.round(ctx, brokers, held, changed)
 	}
 }
 
-// round runs a loop per broker until one finds that a leader changed, or there
-// are more claims.
-func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, changed <-chan struct{}) {
+// round runs a loop per broker until one finds that a leader changed, one of the
+// claims that are held has a leader, or there are more claims.
+func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, held []*claim, changed <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var loops sync.WaitGroup
+	if len(held) == 0 {
+		f.elections.Reset()
+	} else {
+		loops.Go(func() {
+			defer cancel()
+			f.awaitLeaders(ctx, held)
+		})
+	}
 	loops.Go(func() {
 		defer cancel()
 		select {
@@ -117,36 +132,6 @@ func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, changed <
 		})
 	}
 	loops.Wait()
-}
-
-// leaders groups the claims by the broker that leads their partition.
-func (f *fetcher) leaders(ctx context.Context, claims []*claim) (map[int][]*claim, error) {
-	var tps []topicPartition
-	for _, c := range claims {
-		tps = append(tps, c.topicPartition)
-	}
-	topics, err := metadata(ctx, f.client, f.addr, topicNames(tps))
-	if err != nil {
-		return nil, err
-	}
-	found := map[topicPartition]kafka.Partition{}
-	for _, t := range topics {
-		for _, p := range t.Partitions {
-			if p.Error == nil || errors.Is(p.Error, kafka.ReplicaNotAvailable) {
-				found[topicPartition{t.Name, p.ID}] = p
-			}
-		}
-	}
-	brokers := map[int][]*claim{}
-	for _, c := range claims {
-		p, ok := found[c.topicPartition]
-		if !ok {
-			return nil, fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, kafka.LeaderNotAvailable)
-		}
-		id := c.source(p, time.Now())
-		brokers[id] = append(brokers[id], c)
-	}
-	return brokers, nil
 }
 
 // loop fetches for the claims of one broker until ctx ends or a leader changed.
@@ -213,8 +198,14 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 
 // fetch asks one broker once and passes on what came.
 func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
+	if claims = f.reseat(ctx, claims); len(claims) == 0 {
+		return nil
+	}
 	began := time.Now()
 	res, err := roundTrip(ctx, f.transport, f.addr, f.request(node, claims))
+	if err == nil && !res.byID {
+		err = f.compare(ctx, claims)
+	}
 	if err != nil {
 		return err
 	}
@@ -224,6 +215,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 		byName[c.topicPartition] = c
 	}
 	var stale error
+	var astray []*claim
 	moved := false
 	for i := range res.partitions {
 		p := &res.partitions[i]
@@ -237,12 +229,17 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 		switch {
 		case errors.Is(err, errStale):
 			stale = err
+		case errors.Is(err, errAstray):
+			astray = append(astray, c)
 		case err != nil: // this partition's own trouble: the others go on
-			c.hold(holdReason(err), err)
-			c.notBefore = time.Now().Add(c.wait.NextBackOff())
+			c.seen(err)
+			c.tried(err)
 		case c.readable():
-			c.wait.Reset()
+			c.tried(nil)
 		}
+	}
+	for _, c := range astray { // a question each, which the others do not wait for
+		c.tried(f.outOfRange(ctx, c))
 	}
 	if stale == nil && !moved && time.Since(began) < emptyRest {
 		pause(ctx, emptyRest)
@@ -279,6 +276,7 @@ func (f *fetcher) request(node int, claims []*claim) *fetchCall {
 	}
 	call := newFetchCall(node, claims, f.budget)
 	call.RackID = rack
+	call.byID(claims)
 	return call
 }
 
@@ -290,8 +288,8 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, span 
 		c.unfollow()
 		return errStale
 	case code == kafka.OffsetOutOfRange:
-		return f.outOfRange(ctx, c)
-	case code == kafka.NotLeaderForPartition, code == kafka.FencedLeaderEpoch, code == kafka.UnknownLeaderEpoch:
+		return errAstray
+	case unidentified(code), code == kafka.NotLeaderForPartition, code == kafka.FencedLeaderEpoch, code == kafka.UnknownLeaderEpoch:
 		return errStale
 	case p.code != 0:
 		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, lacking(code, readTopic, c.topic))
@@ -321,11 +319,14 @@ func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, span 
 // outOfRange goes where the configuration says. By default that is nowhere: the
 // partition holds, because a jump loses or repeats events without a word.
 func (f *fetcher) outOfRange(ctx context.Context, c *claim) error {
-	next, err := f.reset(ctx, c.topicPartition)
+	next, err := f.place(ctx, c)
 	if err != nil {
 		return err
 	}
 	c.position = next
+	c.mu.Lock()
+	c.back = -1 // what could not be read is of the offsets that are gone
+	c.mu.Unlock()
 	c.push(&recordSet{next: next, restart: true})
 	return nil
 }

@@ -25,6 +25,7 @@ type fetchCall struct {
 	node    int32
 	version int16
 	budget  *budget
+	ids     map[string]topicID // of the topics; nil: they are named by their names
 
 	mu    sync.Mutex
 	taken int64 // of the budget, by the answer; guarded by mu, as all below
@@ -62,9 +63,14 @@ const (
 
 // Broker tells kafka-go where to send the request.
 func (c *fetchCall) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
-	b, ok := cluster.Brokers[c.node]
+	return brokerIn(cluster, c.node)
+}
+
+// brokerIn is a broker by its id, as long as it is in the cluster.
+func brokerIn(cluster protocol.Cluster, node int32) (protocol.Broker, error) {
+	b, ok := cluster.Brokers[node]
 	if !ok {
-		return protocol.Broker{ID: -1}, fmt.Errorf("broker %d is not in the cluster: %w", c.node, errStale)
+		return protocol.Broker{ID: -1}, fmt.Errorf("broker %d is not in the cluster: %w", node, errStale)
 	}
 	return b, nil
 }
@@ -80,8 +86,12 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if c.version < fetchMinVersion {
 		return nil, fmt.Errorf("the broker answers fetch requests up to version %d only: Kafka 0.11 or newer is needed", c.version)
 	}
-	const correlation = 1 // a connection has one request under way
-	if err := protocol.WriteRequest(rw, c.version, correlation, clientID, &c.Request); err != nil {
+	byID := c.ids != nil && brokerVersion(rw, protocol.Fetch) >= fetchIDVersion
+	send := func() error { return protocol.WriteRequest(rw, c.version, correlation, clientID, &c.Request) }
+	if byID {
+		send = func() error { return c.sendByID(rw) }
+	}
+	if err := send(); err != nil {
 		return nil, err
 	}
 	var size [4]byte
@@ -90,16 +100,23 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	}
 	body := io.LimitedReader{R: rw, N: int64(binary.BigEndian.Uint32(size[:]))}
 	n := body.N
-	w := wire{body: &body, from: bufio.NewReaderSize(&body, wireBuffer), call: c}
+	w := fetchWire{body: &body, from: bufio.NewReaderSize(&body, wireBuffer), call: c}
 	if w.int32() != correlation && w.err == nil {
 		return nil, errors.New("the answer is that of another request")
 	}
-	res := w.response(c.version)
-	if w.err == nil {
-		_, w.err = io.Copy(io.Discard, w.from) // the connection is used again
+	var res *fetchResponse
+	if byID {
+		res = w.responseByID(c.ids)
+	} else {
+		res = w.response(c.version)
 	}
 	if w.err != nil {
+		c.end()
 		return nil, fmt.Errorf("after %d of %d bytes: %w", n-body.N, n, w.err)
+	}
+	if _, err := io.Copy(io.Discard, w.from); err != nil { // the connection is used again
+		c.end()
+		return nil, fmt.Errorf("after %d of %d bytes: %w", n-body.N, n, err)
 	}
 	return res, nil
 }
@@ -133,6 +150,7 @@ func (c *fetchCall) end() {
 // fetchResponse is what a broker answered, partition by partition.
 type fetchResponse struct {
 	code       int16
+	byID       bool // it was asked by ids: it is about those topics
 	partitions []fetchedPartition
 }
 
@@ -165,9 +183,9 @@ func (res *fetchResponse) close() {
 	}
 }
 
-// wire reads the protocol's primitive types off a connection. What is missing
+// fetchWire reads the protocol's primitive types off a connection. What is missing
 // reads as zero and is an error at the end.
-type wire struct {
+type fetchWire struct {
 	body *io.LimitedReader
 	from *bufio.Reader // of body
 	call *fetchCall
@@ -175,7 +193,7 @@ type wire struct {
 	err  error
 }
 
-func (w *wire) bytes(to []byte) {
+func (w *fetchWire) bytes(to []byte) {
 	if w.err != nil {
 		clear(to)
 		return
@@ -186,38 +204,38 @@ func (w *wire) bytes(to []byte) {
 	}
 }
 
-func (w *wire) fail(err error) {
+func (w *fetchWire) fail(err error) {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	w.err = err
 }
 
-func (w *wire) int16() int16 {
+func (w *fetchWire) int16() int16 {
 	var b [2]byte
 	w.bytes(b[:])
 	return int16(binary.BigEndian.Uint16(b[:]))
 }
 
-func (w *wire) int32() int32 {
+func (w *fetchWire) int32() int32 {
 	var b [4]byte
 	w.bytes(b[:])
 	return int32(binary.BigEndian.Uint32(b[:]))
 }
 
-func (w *wire) int64() int64 {
+func (w *fetchWire) int64() int64 {
 	var b [8]byte
 	w.bytes(b[:])
 	return int64(binary.BigEndian.Uint64(b[:]))
 }
 
-func (w *wire) string() string {
+func (w *fetchWire) string() string {
 	b := make([]byte, max(0, w.int16()))
 	w.bytes(b)
 	return string(b)
 }
 
-func (w *wire) response(version int16) *fetchResponse {
+func (w *fetchWire) response(version int16) *fetchResponse {
 	res := &fetchResponse{}
 	w.int32() // throttle time
 	if version >= 7 {
@@ -227,17 +245,13 @@ func (w *wire) response(version int16) *fetchResponse {
 	for topics := w.int32(); topics > 0 && w.err == nil; topics-- {
 		topic := w.string()
 		for n := w.int32(); n > 0 && w.err == nil; n-- {
-			if len(res.partitions) == w.call.asked() {
-				w.err = errors.New("the answer is about more partitions than were asked for")
+			if !w.expected(res) {
 				break
 			}
 			p := w.partition(version)
 			p.topic = topic
 			res.partitions = append(res.partitions, p)
 		}
-	}
-	if w.err != nil {
-		w.call.end()
 	}
 	return res
 }
@@ -251,22 +265,42 @@ func (c *fetchCall) asked() int {
 	return n
 }
 
-func (w *wire) partition(version int16) fetchedPartition {
+// expected tells whether the answer may be about one more partition.
+func (w *fetchWire) expected(res *fetchResponse) bool {
+	if len(res.partitions) == w.call.asked() {
+		w.err = errors.New("the answer is about more partitions than were asked for")
+		return false
+	}
+	return true
+}
+
+// partitionHead reads what begins each partition.
+func (w *fetchWire) partitionHead() fetchedPartition {
 	p := fetchedPartition{replica: -1, budget: w.call.budget}
 	p.partition = int(w.int32())
 	p.code = w.int16()
 	p.highWatermark = w.int64()
 	p.lastStable = w.int64()
+	return p
+}
+
+// aborted reads one aborted transaction.
+func (w *fetchWire) aborted(p *fetchedPartition) {
+	if len(p.aborted) == cap(p.aborted) {
+		more := max(16, len(p.aborted))
+		p.aborted = slices.Grow(p.aborted, more)
+		p.cost += w.take(int64(more) * abortedCost)
+	}
+	p.aborted = append(p.aborted, abortedTransaction{w.int64(), w.int64()})
+}
+
+func (w *fetchWire) partition(version int16) fetchedPartition {
+	p := w.partitionHead()
 	if version >= 5 {
 		w.int64() // log start
 	}
 	for n := w.int32(); n > 0 && w.err == nil; n-- { // -1: none
-		if len(p.aborted) == cap(p.aborted) {
-			more := max(16, len(p.aborted))
-			p.aborted = slices.Grow(p.aborted, more)
-			p.cost += w.take(int64(more) * abortedCost)
-		}
-		p.aborted = append(p.aborted, abortedTransaction{w.int64(), w.int64()})
+		w.aborted(&p)
 	}
 	if version >= fetchRackVersion {
 		p.replica = w.int32()
@@ -281,7 +315,7 @@ func (w *wire) partition(version int16) fetchedPartition {
 // while it is applied.
 const abortedCost = 2 * int64(unsafe.Sizeof(abortedTransaction{}))
 
-func (w *wire) take(n int64) int64 {
+func (w *fetchWire) take(n int64) int64 {
 	if w.err == nil && !w.call.take(n) {
 		w.err = context.Canceled
 	}
@@ -291,7 +325,7 @@ func (w *wire) take(n int64) int64 {
 // records reads the records of a partition. Those for which there is no room are
 // passed over, to be asked for again; but for the first, so that a batch comes
 // through which is greater than all of the budget.
-func (w *wire) records(p *fetchedPartition, n int64) {
+func (w *fetchWire) records(p *fetchedPartition, n int64) {
 	if n > w.body.N+int64(w.from.Buffered()) {
 		w.fail(io.EOF)
 		return

@@ -45,7 +45,7 @@ func newRackWorld(t *testing.T) *rackWorld {
 			p.ErrorCode = kerr.OffsetOutOfRange.Code
 		}
 		topic := kmsg.NewFetchResponseTopic()
-		topic.Topic, topic.Partitions = "events", []kmsg.FetchResponseTopicPartition{p}
+		topic.Topic, topic.TopicID, topic.Partitions = "events", request.Topics[0].TopicID, []kmsg.FetchResponseTopicPartition{p}
 		answer.Topics = append(answer.Topics, topic)
 		return answer, nil, true
 	})

@@ -126,6 +126,8 @@ func (c *Consumer) sendJoin(ctx context.Context, protocols []joingroup.RequestPr
 			return res, nil
 		case errors.Is(code, kafka.MemberIDRequired) && res.MemberID != "":
 			continue
+		case errors.Is(code, kafka.InvalidSessionTimeout):
+			return nil, fmt.Errorf("join group: source.kafka.sessionTimeout: %v is outside of what the brokers take (their group.min.session.timeout.ms and group.max.session.timeout.ms): %w", c.opts.SessionTimeout, code)
 		default:
 			c.forget(code)
 			return nil, fmt.Errorf("join group: %w", lacking(code, readGroup, c.cfg.Group))

@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"kinesis-destination/consumer/embeddedkafka"
 )
@@ -29,13 +30,19 @@ type world struct {
 
 func newWorld(t *testing.T, partitions int, ports ...int) *world {
 	t.Helper()
+	return newWorldOf(t, partitions, nil, ports...)
+}
+
+// newWorldOf is a world of a version of Kafka.
+func newWorldOf(t *testing.T, partitions int, versions *kversion.Versions, ports ...int) *world {
+	t.Helper()
 	if len(ports) == 0 {
 		ports = []int{9092}
 	}
 	w := &world{t: t, network: new(kfake.VirtualNetwork)}
 	var err error
 	w.kafka, err = embeddedkafka.Start(embeddedkafka.Options{
-		Listen: w.network.Listen, Ports: ports, Topics: map[string]int{"events": partitions},
+		Listen: w.network.Listen, Ports: ports, Topics: map[string]int{"events": partitions}, Versions: versions,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/heartbeat"
 )
 
 // heartbeats keeps the membership alive until ctx ends. It tells when the group
@@ -48,7 +51,7 @@ func (m *membership) heartbeats(ctx context.Context) {
 				failing = sent
 				m.opts.Logger.Warn("heartbeat failed, trying again", "error", err)
 			}
-			if time.Since(failing) > ordinaryDelay { // nothing is sent once the lease is over
+			if time.Since(failing) > min(ordinaryDelay, m.opts.SessionTimeout/3) { // nothing is sent once the lease is over
 				held = true
 				m.holdGroup(holdReason(err), err)
 			}
@@ -63,11 +66,50 @@ func (m *membership) heartbeats(ctx context.Context) {
 	}
 }
 
+// heartbeatCall is a heartbeat to one broker. kafka-go would send it to any, and
+// reads the answer's two fields in the wrong order from version 1 on (the protocol
+// has throttle_time_ms, error_code).
+type heartbeatCall struct {
+	heartbeat.Request
+	version int16
+}
+
+type heartbeatAnswer struct{ code kafka.Error }
+
+// ApiKey implements protocol.Message.
+func (*heartbeatAnswer) ApiKey() protocol.ApiKey { return protocol.Heartbeat }
+
+// Required tells kafka-go to leave the exchange to RawExchange.
+func (c *heartbeatCall) Required(versions map[protocol.ApiKey]int16) bool {
+	c.version = versions[protocol.Heartbeat]
+	return true
+}
+
+// maxHeartbeatAnswer is well above what the few fields take.
+const maxHeartbeatAnswer = 1 << 10
+
+// RawExchange sends the request and reads the response.
+func (c *heartbeatCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
+	if err := protocol.WriteRequest(rw, c.version, correlation, clientID, &c.Request); err != nil {
+		return nil, err
+	}
+	const flexible = 4
+	w, err := readAnswer(rw, maxHeartbeatAnswer, c.version >= flexible)
+	if err != nil {
+		return nil, err
+	}
+	if c.version >= 1 {
+		w.int32() // throttle time
+	}
+	code := kafka.Error(w.int16())
+	if w.short {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return &heartbeatAnswer{code}, nil
+}
+
 // heartbeat sends one heartbeat to the coordinator, which it looks up where none
-// is known. kafka-go would send it to any broker, and reads the answer's two
-// fields in the wrong order from version 1 on (the protocol has throttle_time_ms,
-// error_code): the error code is found in the low half of what it takes for the
-// throttle time.
+// is known.
 func (c *Consumer) heartbeat(ctx context.Context, g *generation, coordinator *net.Addr) error {
 	ctx, cancel := context.WithTimeout(ctx, min(requestTimeout, c.opts.SessionTimeout/3))
 	defer cancel()
@@ -78,12 +120,11 @@ func (c *Consumer) heartbeat(ctx context.Context, g *generation, coordinator *ne
 		}
 		*coordinator = addr
 	}
-	res, err := c.group.Heartbeat(ctx, &kafka.HeartbeatRequest{
-		Addr: *coordinator, GroupID: c.cfg.Group, GenerationID: int32(g.id), MemberID: g.memberID,
-		GroupInstanceID: c.cfg.GroupInstanceID,
-	})
+	answer, err := c.groupTransport.RoundTrip(ctx, *coordinator, &heartbeatCall{Request: heartbeat.Request{
+		GroupID: c.cfg.Group, GenerationID: int32(g.id), MemberID: g.memberID, GroupInstanceID: c.cfg.GroupInstanceID,
+	}})
 	if err == nil {
-		if code := kafka.Error(int16(res.Throttle.Milliseconds())); code != 0 {
+		if code := answer.(*heartbeatAnswer).code; code != 0 {
 			err = code
 		}
 	}

@@ -1,9 +1,9 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -19,7 +19,8 @@ type Progress struct {
 	Start     int64     // the first offset that the partition still has
 	Next      int64     // where the group goes on, or would begin
 	End       int64     // the last stable offset: after the last message that may be read
-	Oldest    time.Time // when the first message from Next on was written; zero: there is none
+	Oldest    time.Time // when the first message from Next on was written; zero: there is none, or it does not say
+	Unknown   error     // why Start and End are -1: the partition has no leader, for one
 }
 
 // Lag is how many offsets lie between where the group goes on and the end, as
@@ -41,30 +42,36 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 	}
 	begun := false // what the group has no offset of was added later, and begins at its beginning
 	for _, at := range committed {
-		begun = begun || at.committed >= 0
+		begun = begun || at.committed >= 0 || at.remade
 	}
 	all := make([]Progress, len(tps))
 	for i, tp := range tps {
 		all[i] = Progress{Topic: tp.topic, Partition: tp.partition, Committed: -1}
 	}
-	if err := h.Bounds(ctx, all); err != nil {
+	if err := h.bounds(ctx, all); err != nil {
 		return nil, err
 	}
 	for i, tp := range tps {
 		p := &all[i]
-		if at, ok := committed[tp]; ok && at.committed >= 0 {
+		switch at := committed[tp]; {
+		case at.committed >= 0:
 			p.Committed, p.Next = at.committed, at.committed
-		} else if p.Next = p.Start; h.cfg.Start == Latest && !begun {
+			if p.Unknown == nil && p.Committed > p.End { // of an earlier topic: all that is there waits
+				p.Next = p.Start
+			}
+		case at.remade && h.cfg.OnOffsetOutOfRange == Latest, !at.remade && h.cfg.Start == Latest && !begun:
 			p.Next = p.End
+		default:
+			p.Next = p.Start
 		}
 	}
 	return all, h.oldest(ctx, all)
 }
 
-// Outlook looks from Next on: it fills in what Bounds does, and Oldest where
-// that is zero.
+// Outlook looks from Next on: it fills in Start and End, or why they are not known,
+// and Oldest where that is zero.
 func (h *History) Outlook(ctx context.Context, all []Progress) error {
-	if err := h.Bounds(ctx, all); err != nil {
+	if err := h.bounds(ctx, all); err != nil {
 		return err
 	}
 	return h.oldest(ctx, all)
@@ -72,17 +79,40 @@ func (h *History) Outlook(ctx context.Context, all []Progress) error {
 
 // Bounds fills in Start and End.
 func (h *History) Bounds(ctx context.Context, all []Progress) error {
-	first, err := h.ends(ctx, all, kafka.FirstOffsetOf)
+	if err := h.bounds(ctx, all); err != nil {
+		return err
+	}
+	for i := range all {
+		if all[i].Unknown != nil {
+			return all[i].Unknown
+		}
+	}
+	return nil
+}
+
+// bounds fills in Start and End, or why they are not known. An error is about all.
+func (h *History) bounds(ctx context.Context, all []Progress) error {
+	first, last := map[topicPartition]int64{}, map[topicPartition]int64{}
+	for i := range all {
+		tp := topicPartition{all[i].Topic, all[i].Partition}
+		first[tp], last[tp] = firstOffset, lastOffset
+	}
+	starts, err := listOffsets(ctx, h.client, h.cfg.Addr(), first)
 	if err != nil {
 		return err
 	}
-	last, err := h.ends(ctx, all, kafka.LastOffsetOf)
+	ends, err := listOffsets(ctx, h.client, h.cfg.Addr(), last)
 	if err != nil {
 		return err
 	}
 	for i := range all {
 		tp := topicPartition{all[i].Topic, all[i].Partition}
-		all[i].Start, all[i].End = first[tp], last[tp]
+		start, end := starts[tp], ends[tp]
+		all[i].Start, all[i].End, all[i].Unknown = start.offset, end.offset, cmp.Or(start.err, end.err)
+		err = errors.Join(err, all[i].Unknown)
+	}
+	if !slices.ContainsFunc(all, func(p Progress) bool { return p.Unknown == nil }) {
+		return err
 	}
 	return nil
 }
@@ -109,41 +139,18 @@ func (h *History) oldest(ctx context.Context, all []Progress) error {
 
 var errFound = errors.New("found")
 
-// firstTime is when the first message of a range was written; zero: it holds none.
+// firstTime is when the first message of a range was written; zero: it holds none,
+// or it does not say.
 func (h *History) firstTime(ctx context.Context, r Range) (time.Time, error) {
 	var at time.Time
 	err := h.Read(ctx, r, func(m *Message) error {
-		at = m.Time
+		if m.Timed() {
+			at = m.Time
+		}
 		return errFound
 	})
 	if errors.Is(err, errFound) || errors.Is(err, kafka.OffsetOutOfRange) {
 		return at, nil // out of range: the topic has let go of it since
 	}
 	return at, err
-}
-
-// ends asks for one offset of each partition, the last being the last stable one.
-func (h *History) ends(ctx context.Context, all []Progress, of func(partition int) kafka.OffsetRequest) (map[topicPartition]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	request := &kafka.ListOffsetsRequest{
-		Addr: h.cfg.Addr(), Topics: map[string][]kafka.OffsetRequest{}, IsolationLevel: kafka.ReadCommitted,
-	}
-	for _, p := range all {
-		request.Topics[p.Topic] = append(request.Topics[p.Topic], of(p.Partition))
-	}
-	res, err := h.client.ListOffsets(ctx, request)
-	if err != nil {
-		return nil, fmt.Errorf("list offsets: %w", err)
-	}
-	found := make(map[topicPartition]int64, len(all))
-	for topic, partitions := range res.Topics {
-		for _, p := range partitions {
-			if p.Error != nil {
-				return nil, fmt.Errorf("list offsets of %s/%d: %w", topic, p.Partition, p.Error)
-			}
-			found[topicPartition{topic, p.Partition}] = max(p.FirstOffset, p.LastOffset)
-		}
-	}
-	return found, nil
 }

@@ -27,6 +27,11 @@ func (w *world) progress(config Config) Progress {
 
 func (w *world) commit(partition int, offset int64) {
 	w.t.Helper()
+	w.commitWith(partition, offset, "")
+}
+
+func (w *world) commitWith(partition int, offset int64, metadata string) {
+	w.t.Helper()
 	transport, err := w.config.Transport(w.network.DialContext)
 	if err != nil {
 		w.t.Fatal(err)
@@ -34,7 +39,7 @@ func (w *world) commit(partition int, offset int64) {
 	defer transport.CloseIdleConnections()
 	client := kafka.Client{Addr: w.config.Addr(), Transport: transport}
 	res, err := client.OffsetCommit(context.Background(), &kafka.OffsetCommitRequest{
-		GroupID: w.config.Group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{"events": {{Partition: partition, Offset: offset}}},
+		GroupID: w.config.Group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{"events": {{Partition: partition, Offset: offset, Metadata: metadata}}},
 	})
 	if err != nil || res.Topics["events"][0].Error != nil {
 		w.t.Fatal(err, res)

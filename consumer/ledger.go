@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // Ledger remembers which messages of a topic are settled, in any order, as the
@@ -53,7 +51,7 @@ func (h *History) Ledger(ctx context.Context, group string, ranges []Range) (*Le
 func (l *Ledger) Note(m *Message, foreign bool) (open bool) {
 	p := l.parts[topicPartition{m.Topic, m.Partition}]
 	if p == nil {
-		return !foreign // the partition was empty when the ledger was read
+		return false // written after the ledger was opened
 	}
 	p.end = m.Offset + 1
 	for len(p.settled) > 0 && p.settled[0].to <= m.Offset {
@@ -69,7 +67,9 @@ func (l *Ledger) Note(m *Message, foreign bool) (open bool) {
 
 // Settle settles an open message.
 func (l *Ledger) Settle(topic string, partition int, offset int64) {
-	l.parts[topicPartition{topic, partition}].done[offset] = true
+	if p := l.parts[topicPartition{topic, partition}]; p != nil {
+		p.done[offset] = true
+	}
 }
 
 // Fits tells whether it can be remembered that the messages which choose names
@@ -87,6 +87,9 @@ func (l *Ledger) Fits(choose func(topic string, partition int, offset int64) boo
 // Next is the offset below which everything in a partition is settled.
 func (l *Ledger) Next(topic string, partition int) int64 {
 	p := l.parts[topicPartition{topic, partition}]
+	if p == nil {
+		return 0 // retention had emptied it when the ledger was opened
+	}
 	p.forget()
 	return p.next(p.open)
 }
@@ -122,7 +125,7 @@ func (p *ledgerPart) encode(open []int64) (position, error) {
 	if !slices.Equal(decodeSettled(at, metadata), spans) {
 		return position{}, ErrLedgerFull
 	}
-	return position{next: at, committed: at, metadata: metadata}, nil
+	return position{next: at, committed: at, metadata: metadata, topic: p.at.topic, stamped: true}, nil
 }
 
 // Commit has Kafka remember what is settled by now.
@@ -131,9 +134,11 @@ func (l *Ledger) Commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	topics := map[string][]kafka.OffsetCommit{}
-	changed := map[*ledgerPart]position{}
+	changed := map[topicPartition]position{}
 	for tp, p := range l.parts {
+		if p.at.topic.other(found[tp].topic) {
+			return fmt.Errorf("topic %s: %w", tp.topic, ErrRemade)
+		}
 		if at, ok := found[tp]; ok && (at.committed != p.at.committed || at.metadata != p.at.metadata) {
 			return ErrMoved
 		}
@@ -143,18 +148,17 @@ func (l *Ledger) Commit(ctx context.Context) error {
 			return err
 		}
 		if at.committed != p.at.committed || at.metadata != p.at.metadata {
-			changed[p] = at
-			topics[tp.topic] = append(topics[tp.topic], kafka.OffsetCommit{Partition: tp.partition, Offset: at.committed, Metadata: at.metadata})
+			changed[tp] = at
 		}
 	}
 	if len(changed) == 0 {
 		return nil
 	}
-	if err := l.history.commit(ctx, l.group, topics); err != nil {
+	if err := l.history.commit(ctx, l.group, changed); err != nil {
 		return err
 	}
-	for p, at := range changed {
-		p.at = at
+	for tp, at := range changed {
+		l.parts[tp].at = at
 	}
 	return nil
 }

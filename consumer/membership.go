@@ -108,6 +108,7 @@ func (m *membership) begin(g *generation) {
 		cl.tracing.tracer, cl.tracing.group = m.opts.Tracer, m.cfg.Group
 		m.mu.Lock()
 		m.claims = append(m.claims, cl)
+		m.read[tp.topic] = true
 		m.mu.Unlock()
 		go func() {
 			defer close(cl.worked) // which rest awaits

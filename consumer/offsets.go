@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"time"
@@ -32,6 +33,10 @@ func metadata(ctx context.Context, client *kafka.Client, addr net.Addr, topics [
 type position struct {
 	next, committed int64
 	metadata        string
+	topic           topicID // the topic as it is now; zero: the broker does not say
+	stamped         bool    // the topic's id stands in the group too
+	remade          bool    // what the group had is of an earlier topic of that name
+	where           string  // next is not known yet: it is at this end of the partition
 }
 
 // positions reads the group's committed offsets, and decides where to begin
@@ -43,14 +48,14 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 	}
 	result := make(map[topicPartition]position, len(tps))
 	var fresh []topicPartition
-	known := map[string]bool{}
+	known := c.haveRead()
 	for tp, at := range committed {
-		if at.committed >= 0 {
+		if at.committed >= 0 || at.remade {
 			known[tp.topic] = true
 		}
 	}
 	for _, tp := range tps {
-		if at, ok := committed[tp]; ok && at.committed >= 0 {
+		if at := committed[tp]; at.committed >= 0 || at.remade {
 			result[tp] = at
 		} else {
 			fresh = append(fresh, tp)
@@ -62,6 +67,7 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 			return nil, err
 		}
 	}
+	asked := map[topicPartition]int64{}
 	for _, tp := range fresh {
 		// A partition without an offset in a topic that the group has been reading
 		// was added later, and so was a topic of several of which the group has been
@@ -70,11 +76,17 @@ func (c *Consumer) positions(ctx context.Context, tps []topicPartition) (map[top
 		if known[tp.topic] || begun {
 			start = Earliest
 		}
-		next, err := c.offsetAt(ctx, tp, start)
-		if err != nil {
-			return nil, err
+		result[tp] = position{committed: -1, topic: committed[tp].topic, where: start}
+		asked[tp] = offsetOf(start)
+	}
+	found, err := listOffsets(ctx, c.client, c.addr, asked)
+	if err != nil {
+		return nil, err
+	}
+	for tp, f := range found {
+		if f.err == nil {
+			result[tp] = position{next: f.offset, committed: -1, topic: committed[tp].topic}
 		}
-		result[tp] = position{next: next, committed: -1}
 	}
 	return result, nil
 }
@@ -95,14 +107,29 @@ func (c *Consumer) begun(ctx context.Context) (bool, error) {
 	}
 	committed, err := committedOffsets(ctx, c.client, c.addr, c.cfg.Group, tps)
 	for _, at := range committed {
-		if at.committed >= 0 {
+		if at.committed >= 0 || at.remade {
 			return true, err
 		}
 	}
 	return false, err
 }
 
+// haveRead are the topics that this process has had partitions of: where the group
+// has no offset of them any more, they were made anew.
+func (c *Consumer) haveRead() map[string]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.read)
+}
+
+// committedNow is what the group has of one partition.
+func (c *Consumer) committedNow(ctx context.Context, tp topicPartition) (position, error) {
+	all, err := committedOffsets(ctx, c.client, c.addr, c.cfg.Group, []topicPartition{tp})
+	return all[tp], err
+}
+
 // committedOffsets reads a group's offset of every partition of the topics at hand.
+// What it has of an earlier topic of the same name is nothing of this one.
 func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, group string, tps []topicPartition) (map[topicPartition]position, error) {
 	if len(tps) == 0 {
 		return nil, nil // no topics would mean all
@@ -129,22 +156,41 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 			break
 		}
 	}
-	result := map[topicPartition]position{}
-	if errors.Is(err, kafka.GroupIdNotFound) {
-		return result, nil // some brokers say so of a group that never committed
+	if errors.Is(err, kafka.GroupIdNotFound) { // some brokers say so of a group that never committed
+		res, err = &kafka.OffsetFetchResponse{}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the group's offsets: %w", lacking(err, describeGroup, group))
+	}
+	now, err := topicIDs(ctx, client.Transport, addr, topicNames(tps))
+	if err != nil {
+		return nil, err
+	}
+	result := map[topicPartition]position{}
+	for topic, partitions := range topics {
+		for _, p := range partitions {
+			result[topicPartition{topic, p}] = position{next: -1, committed: -1, topic: now.ids[topic]}
+		}
 	}
 	for topic, partitions := range res.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {
 				return nil, fmt.Errorf("read the group's offset of %s/%d: %w", topic, p.Partition, lacking(p.Error, describeTopic, topic))
 			}
-			result[topicPartition{topic, p.Partition}] = position{p.CommittedOffset, p.CommittedOffset, p.Metadata}
+			result[topicPartition{topic, p.Partition}] = positionOf(p.CommittedOffset, p.Metadata, now.ids[topic])
 		}
 	}
 	return result, nil
+}
+
+// positionOf reads what stands in a group: anything may.
+func positionOf(committed int64, text string, now topicID) position {
+	of, metadata := unstamp(text)
+	at := position{next: committed, committed: committed, metadata: metadata, topic: now, stamped: of != topicID{}}
+	if committed < 0 || of.other(now) {
+		at.committed, at.metadata, at.remade = -1, "", committed >= 0
+	}
+	return at
 }
 
 // allPartitions lists the partitions of topics.
@@ -166,45 +212,6 @@ func topicNames(tps []topicPartition) []string {
 		}
 	}
 	return names
-}
-
-// offsetAt asks for the first or the next offset of a partition.
-func (c *Consumer) offsetAt(ctx context.Context, tp topicPartition, where string) (int64, error) {
-	request := kafka.FirstOffsetOf(tp.partition)
-	if where == Latest {
-		request = kafka.LastOffsetOf(tp.partition)
-	}
-	return listOffset(ctx, c.client, c.addr, tp, request)
-}
-
-// listOffset asks a partition's leader for one offset, up to the last stable one;
-// -1: none is as new as the time that was asked for.
-func listOffset(ctx context.Context, client *kafka.Client, addr net.Addr, tp topicPartition, request kafka.OffsetRequest) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		Addr: addr, Topics: map[string][]kafka.OffsetRequest{tp.topic: {request}}, IsolationLevel: kafka.ReadCommitted,
-	})
-	if err == nil && len(res.Topics[tp.topic]) == 0 {
-		err = kafka.UnknownTopicOrPartition
-	}
-	if err == nil {
-		err = res.Topics[tp.topic][0].Error
-	}
-	if err != nil {
-		return 0, fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, lacking(err, describeTopic, tp.topic))
-	}
-	p := res.Topics[tp.topic][0]
-	switch request.Timestamp {
-	case kafka.FirstOffset:
-		return p.FirstOffset, nil
-	case kafka.LastOffset:
-		return p.LastOffset, nil
-	}
-	for o := range p.Offsets {
-		return o, nil // the one that was asked for
-	}
-	return -1, nil
 }
 
 // ErrOutOfRange is why a partition holds whose committed offset is no longer in the topic.
@@ -252,20 +259,44 @@ func (m *membership) commit(ctx context.Context, claims []*claim) error {
 	if err != nil {
 		return fmt.Errorf("commit offsets: %w", err)
 	}
-	failed := map[topicPartition]error{}
-	for topic, partitions := range res.Topics {
-		for _, p := range partitions {
-			if p.Error != nil {
-				failed[topicPartition{topic, p.Partition}] = p.Error
-			}
-		}
-	}
+	failed := commitErrors(res, sentOf(sent))
 	for cl, s := range sent {
 		if e := cl.committedTo(s.Offset, s.Metadata, failed[cl.topicPartition]); e != nil {
-			err = fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, m.lackingToCommit(e, cl.topic))
+			err = errors.Join(err, fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, m.lackingToCommit(e, cl.topic)))
 		}
 	}
 	return err
+}
+
+func sentOf(sent map[*claim]kafka.OffsetCommit) []topicPartition {
+	var tps []topicPartition
+	for cl := range sent {
+		tps = append(tps, cl.topicPartition)
+	}
+	return tps
+}
+
+// errUnanswered is that a commit's answer leaves a partition out.
+var errUnanswered = errors.New("the answer says nothing of it")
+
+// commitErrors are those of the partitions that were not committed: what the
+// answer does not speak of was not either, as far as anybody knows.
+func commitErrors(res *kafka.OffsetCommitResponse, sent []topicPartition) map[topicPartition]error {
+	failed := map[topicPartition]error{}
+	for _, tp := range sent {
+		failed[tp] = errUnanswered
+	}
+	for topic, partitions := range res.Topics {
+		for _, p := range partitions {
+			tp := topicPartition{topic, p.Partition}
+			if p.Error == nil {
+				delete(failed, tp)
+			} else {
+				failed[tp] = p.Error
+			}
+		}
+	}
+	return failed
 }
 
 // commitLoop commits on a tick until ctx ends: a commit is a round trip, never

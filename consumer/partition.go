@@ -40,6 +40,10 @@ type claim struct {
 	notBefore time.Time                   // when to try again after an error of this partition
 	wait      *backoff.ExponentialBackOff // how long that takes
 
+	gone   bool   // its topic is another one: it has to begin anew
+	where  string // at which end it then begins; empty: as for an offset out of range
+	absent bool   // its topic was seen to be missing
+
 	follower    int       // the replica that is fetched from; -1: the leader
 	followUntil time.Time // when the leader is asked again
 	leaderUntil time.Time // only the leader serves until then
@@ -48,7 +52,11 @@ type claim struct {
 	expected int64 // where the next set begins
 	tracing  tracing
 
+	holding sync.Mutex // held while report is called; mu is not
+
 	mu        sync.Mutex
+	id        topicID // the topic; zero: the broker does not say. The fetch loops alone change it
+	lost      int     // how often the topic was another one, and the worker has not begun anew
 	mark      watermark
 	window    int64         // of the budget, by mark
 	pending   int           // handed out, neither settled nor withdrawn
@@ -75,14 +83,19 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 		wait:           newBackoff(),
 		mark:           newWatermark(at.next),
 		committed:      at.committed,
-		metadata:       at.metadata,
+		metadata:       at.text(),
 		settled:        decodeSettled(at.committed, at.metadata),
+		id:             at.topic,
+		where:          at.where,
 		end:            -1,
 		follower:       -1,
 		changed:        make(chan struct{}, 1),
 	}
 	c.ctx, c.revoke = context.WithCancel(ctx)
 	c.working, c.stop = context.WithCancel(c.ctx)
+	if at.remade || at.where != "" {
+		c.lose()
+	}
 	return c
 }
 
@@ -110,12 +123,19 @@ func (c *claim) push(s *recordSet) {
 // close takes nothing more from the fetch loop, which may have a request under
 // way, and gives back what waits. The worker has ended. Nothing is held any more.
 func (c *claim) close() {
+	c.hold("", nil)
+	c.holding.Lock()
+	defer c.holding.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.noteHold("", nil)
-	c.ended = true
-	c.budget.give(c.window)
+	late := c.held != "" // by a fetch loop that is still at it
+	c.ended, c.held = true, ""
+	window := c.window
 	c.window = 0
+	c.mu.Unlock()
+	if late && c.report != nil {
+		c.report(c.topic, c.partition, "", nil)
+	}
+	c.budget.give(window)
 	for len(c.sets) > 0 {
 		(<-c.sets).close()
 	}
@@ -209,17 +229,18 @@ func (c *claim) handOutPart(p *part, handler Handler) (n int, all bool, err erro
 func (c *claim) unreadable(from int64, err error) {
 	c.mu.Lock()
 	c.unread, c.back = true, from
-	c.noteHold(holdReason(err), err)
 	c.mu.Unlock()
+	c.hold(holdReason(err), err)
 	c.budget.signal()
 }
 
 func (c *claim) nowReadable() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.unread {
-		c.unread = false
-		c.noteHold("", nil)
+	was := c.unread
+	c.unread = false
+	c.mu.Unlock()
+	if was {
+		c.hold("", nil)
 	}
 }
 
@@ -287,12 +308,18 @@ func (c *claim) before(m *Message) bool {
 // by this owner or, where it has not come that far, by an earlier one.
 func (c *claim) progress() (next int64, metadata string, changed bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	next = c.mark.Next()
-	if !c.plain {
-		metadata = encodeSettled(next, append(c.mark.Above(), c.settled...))
+	if c.lost > 0 {
+		c.mu.Unlock()
+		return next, "", false // it is of a topic that is gone
 	}
-	return next, metadata, next != c.committed || metadata != c.metadata
+	id, plain, committed, before := c.id, c.plain, c.committed, c.metadata
+	above := append(c.mark.Above(), c.settled...)
+	c.mu.Unlock()
+	if !plain { // which may take a while
+		metadata = stamp(id, encodeSettled(next, above))
+	}
+	return next, metadata, next != committed || metadata != before
 }
 
 // committedTo notes the answer to a commit. A broker that allows less metadata
@@ -322,6 +349,10 @@ func (c *claim) restart(next int64) {
 	defer c.mu.Unlock()
 	c.mark.Restart(next)
 	c.settled = nil
+	if c.lost > 0 {
+		c.lost--
+		c.committed, c.metadata = -1, ""
+	}
 }
 
 func (c *claim) settle(m *Message) {
@@ -374,17 +405,15 @@ func (c *claim) rest(ctx context.Context) {
 }
 
 // hold reports why nothing arrives, once per change; an empty reason: it does again.
+// It reports under a lock of its own, so that what is reported last is what was
+// noted last, and nobody who settles waits for who listens.
 func (c *claim) hold(reason string, err error) {
+	c.holding.Lock()
+	defer c.holding.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.noteHold(reason, err)
-}
-
-// noteHold reports under c.mu, so that what is reported last is what was noted
-// last: a fetch loop may still be at it when the claim ends.
-func (c *claim) noteHold(reason string, err error) {
 	changed := !c.ended && (c.held != reason || denied(err))
 	c.held = reason
+	c.mu.Unlock()
 	if changed && c.report != nil {
 		c.report(c.topic, c.partition, reason, err)
 	}
@@ -409,8 +438,9 @@ func (c *claim) stats() PartitionStats {
 		Topic: c.topic, Partition: c.partition, Committed: c.committed,
 		Settled: c.mark.Next(), End: c.end, Open: c.mark.Len(), Held: c.held,
 	}
-	if oldest, ok := c.mark.Oldest(); ok {
-		s.Oldest = oldest
+	s.Oldest, _ = c.mark.Oldest()
+	if c.lost > 0 {
+		s.Committed, s.Settled = -1, 0 // of the topic as it is now
 	}
 	return s
 }

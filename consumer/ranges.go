@@ -6,62 +6,10 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 )
-
-// Place is one end of a range of messages: a time, the earliest or the latest
-// message, or an offset for each partition.
-type Place struct {
-	text    string // as the user wrote it
-	where   string // Earliest or Latest; empty: see the others
-	at      time.Time
-	offsets map[int]int64
-}
-
-// ParsePlace reads what users write: earliest, latest, a time as of RFC 3339, or
-// offsets as partition=offset, separated by commas.
-func ParsePlace(text string) (Place, error) {
-	if text == Earliest || text == Latest {
-		return Place{text: text, where: text}, nil
-	}
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return Place{text: text, at: at}, nil
-	}
-	p := Place{text: text, offsets: map[int]int64{}}
-	for part := range strings.SplitSeq(text, ",") {
-		partition, offset, ok := strings.Cut(part, "=")
-		n, err1 := strconv.Atoi(strings.TrimSpace(partition))
-		o, err2 := strconv.ParseInt(strings.TrimSpace(offset), 10, 64)
-		if _, twice := p.offsets[n]; !ok || err1 != nil || err2 != nil || n < 0 || o < 0 || twice {
-			return Place{}, fmt.Errorf("%q is none of: earliest, latest, a time such as 2026-01-31T12:00:00Z, offsets such as 0=100,1=250", text)
-		}
-		p.offsets[n] = o
-	}
-	return p, nil
-}
-
-// String is the place as the user wrote it.
-func (p Place) String() string { return p.text }
-
-// At is the first message that was written then or later.
-func At(t time.Time) Place { return Place{at: t} }
-
-// names tells whether the place is one in the partition.
-func (p Place) names(partition int) bool {
-	_, named := p.offsets[partition]
-	return p.offsets == nil || named
-}
-
-// Beginning is the earliest message that is still there.
-func Beginning() Place { return Place{where: Earliest} }
-
-// End is behind the latest message.
-func End() Place { return Place{where: Latest} }
 
 // Range is a bounded part of a partition: offsets From, included, to To, not.
 type Range struct {
@@ -79,6 +27,7 @@ type History struct {
 	Waiting func(error)
 
 	cfg       Config
+	ids       map[string]topicID // as of the last call of Remade
 	transport *kafka.Transport
 	client    *kafka.Client
 	budget    *budget
@@ -97,6 +46,26 @@ func NewHistory(cfg Config, dial func(ctx context.Context, network, address stri
 	}, nil
 }
 
+// Remade tells whether one of the topics is another one than at the last call; it
+// is for one goroutine at a time. One that is not there now is no other one yet.
+func (h *History) Remade(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	now, err := topicIDs(ctx, h.transport, h.cfg.Addr(), h.cfg.TopicNames())
+	if err != nil {
+		return false, err
+	}
+	if h.ids == nil {
+		h.ids = map[string]topicID{}
+	}
+	remade := false
+	for topic, id := range now.ids {
+		remade = remade || h.ids[topic].other(id)
+		h.ids[topic] = id
+	}
+	return remade, nil
+}
+
 // Close gives the connections back.
 func (h *History) Close() { h.transport.CloseIdleConnections() }
 
@@ -106,19 +75,10 @@ func (h *History) Ranges(ctx context.Context, from, to Place) ([]Range, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ranges []Range
-	for _, r := range all {
-		if r.From, err = h.offset(ctx, r.topicPartition(), from); err != nil {
-			return nil, err
-		}
-		if r.To, err = h.offset(ctx, r.topicPartition(), to); err != nil {
-			return nil, err
-		}
-		if r.To > r.From {
-			ranges = append(ranges, r)
-		}
+	if err := h.places(ctx, all, from, to); err != nil {
+		return nil, err
 	}
-	return ranges, nil
+	return slices.DeleteFunc(all, func(r Range) bool { return r.To <= r.From }), nil
 }
 
 // Partitions lists the partitions of the topics, as empty ranges.
@@ -140,46 +100,102 @@ func (h *History) Partitions(ctx context.Context) ([]Range, error) {
 // its end as it is now. It is empty where places that are offsets do not name the
 // partition. Offsets before its first message are an error that says so.
 func (h *History) Within(ctx context.Context, topic string, partition int, from, to Place) (Range, error) {
-	r := Range{Topic: topic, Partition: partition}
-	if !from.names(partition) || !to.names(partition) {
-		return r, nil
-	}
-	bounds := []Progress{{Topic: topic, Partition: partition}}
-	err := h.Bounds(ctx, bounds)
-	if err == nil {
-		r.From, err = h.offset(ctx, r.topicPartition(), from)
-	}
-	if err == nil {
-		r.To, err = h.offset(ctx, r.topicPartition(), to)
-	}
-	if err != nil {
-		return r, err
-	}
-	r.To = min(r.To, bounds[0].End)
-	if r.From < bounds[0].Start && r.To > r.From {
-		return r, fmt.Errorf("%s/%d: offset %d %w: the first is %d", topic, partition, r.From, ErrNoMessage, bounds[0].Start)
-	}
-	return r, nil
+	one := []Range{{Topic: topic, Partition: partition}}
+	err := h.within(ctx, one, from, to)
+	return one[0], err
 }
 
-// offset is a place in one partition; 0 where offsets do not name it.
-func (h *History) offset(ctx context.Context, tp topicPartition, p Place) (int64, error) {
-	if p.offsets != nil {
-		return p.offsets[tp.partition], nil
+// AllWithin is Within of every partition of the topics.
+func (h *History) AllWithin(ctx context.Context, from, to Place) ([]Range, error) {
+	all, err := h.Partitions(ctx)
+	if err != nil {
+		return nil, err
 	}
-	request := kafka.FirstOffsetOf(tp.partition)
-	switch p.where {
-	case Latest:
-		request = kafka.LastOffsetOf(tp.partition)
-	case "":
-		// Not by kafka.TimeOffsetOf, whose nanoseconds end in 2262; before 1970 there is nothing.
-		request = kafka.OffsetRequest{Partition: tp.partition, Timestamp: max(0, p.at.UnixMilli())}
+	return all, h.within(ctx, all, from, to)
+}
+
+func (h *History) within(ctx context.Context, all []Range, from, to Place) error {
+	var named []Range
+	var bounds []Progress
+	var at []int // of named in all
+	for i, r := range all {
+		if from.names(r.Partition) && to.names(r.Partition) {
+			named, at = append(named, r), append(at, i)
+			bounds = append(bounds, Progress{Topic: r.Topic, Partition: r.Partition})
+		}
 	}
-	found, err := listOffset(ctx, h.client, h.cfg.Addr(), tp, request)
-	if err == nil && found < 0 { // nothing is as new as that
-		return listOffset(ctx, h.client, h.cfg.Addr(), tp, kafka.LastOffsetOf(tp.partition))
+	if len(named) == 0 {
+		return nil
 	}
-	return found, err
+	if err := h.Bounds(ctx, bounds); err != nil {
+		return err
+	}
+	if err := h.places(ctx, named, from, to); err != nil {
+		return err
+	}
+	for i, r := range named {
+		r.To = min(r.To, bounds[i].End)
+		all[at[i]] = r
+		if r.From < bounds[i].Start && r.To > r.From {
+			return fmt.Errorf("%s/%d: offset %d %w: the first is %d", r.Topic, r.Partition, r.From, ErrNoMessage, bounds[i].Start)
+		}
+	}
+	return nil
+}
+
+// places finds where ranges begin and end.
+func (h *History) places(ctx context.Context, ranges []Range, from, to Place) error {
+	begin, err := h.offsets(ctx, ranges, from)
+	if err != nil {
+		return err
+	}
+	end, err := h.offsets(ctx, ranges, to)
+	if err != nil {
+		return err
+	}
+	for i := range ranges {
+		r := &ranges[i]
+		r.From, r.To = begin[r.topicPartition()], end[r.topicPartition()]
+	}
+	return nil
+}
+
+// offsets is a place in each partition; 0 where offsets do not name it.
+func (h *History) offsets(ctx context.Context, ranges []Range, p Place) (map[topicPartition]int64, error) {
+	result := map[topicPartition]int64{}
+	asked := map[topicPartition]int64{}
+	for _, r := range ranges {
+		switch tp := r.topicPartition(); {
+		case p.offsets != nil:
+			result[tp] = p.offsets[r.Partition]
+		case p.where != "":
+			asked[tp] = offsetOf(p.where)
+		default: // before 1970 there is nothing
+			asked[tp] = max(0, p.at.UnixMilli())
+		}
+	}
+	// Where nothing is as new as a time, it is at the end.
+	for len(asked) > 0 {
+		found, err := listOffsets(ctx, h.client, h.cfg.Addr(), asked)
+		if err != nil {
+			return nil, err
+		}
+		none := map[topicPartition]int64{}
+		for tp, f := range found {
+			switch {
+			case f.err != nil:
+				return nil, f.err
+			case f.offset >= 0:
+				result[tp] = f.offset
+			case asked[tp] == lastOffset:
+				return nil, fmt.Errorf("list offsets of %s/%d: the answer is %d", tp.topic, tp.partition, f.offset)
+			default:
+				none[tp] = lastOffset
+			}
+		}
+		asked = none
+	}
+	return result, nil
 }
 
 // Committed is how far a group has settled each of the ranges.

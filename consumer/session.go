@@ -28,7 +28,9 @@ type session struct {
 	sasl    SASL
 	address string
 
-	broker  *protocol.Conn
+	broker   *protocol.Conn
+	versions map[protocol.ApiKey]int16 // the highest that the broker knows
+
 	renew   time.Time // zero: the session has no end
 	sending bool      // the last call was a write
 }
@@ -41,22 +43,40 @@ const (
 	renewWithin = 5 * time.Second
 )
 
-// begin negotiates the versions of the two requests, and authenticates.
-func (s *session) begin(ctx context.Context) error {
+// hello has the broker give its first answer, and negotiates the versions of the
+// two requests.
+func (s *session) hello(ctx context.Context) error {
+	defer s.limit(ctx)()
 	s.broker = protocol.NewConn(s.Conn, clientID)
 	answer, err := s.broker.RoundTrip(&apiversions.Request{})
 	if err != nil {
 		return s.failed("ask for the API versions of", err)
 	}
 	versions := map[protocol.ApiKey]int16{}
+	s.versions = map[protocol.ApiKey]int16{}
 	for _, api := range answer.(*apiversions.Response).ApiKeys {
 		key := protocol.ApiKey(api.ApiKey)
+		s.versions[key] = api.MaxVersion
 		if key == protocol.SaslHandshake || key == protocol.SaslAuthenticate {
 			versions[key] = key.SelectVersion(api.MinVersion, api.MaxVersion)
 		}
 	}
 	s.broker.SetVersions(versions)
+	return nil
+}
+
+// begin authenticates.
+func (s *session) begin(ctx context.Context) error {
+	defer s.limit(ctx)()
 	return s.authenticate(ctx)
+}
+
+// limit has the connection end with ctx, until the returned function is called.
+func (s *session) limit(ctx context.Context) (lift func()) {
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = s.SetDeadline(deadline) // a connection that takes none fails in what follows
+	}
+	return func() { _ = s.SetDeadline(time.Time{}) }
 }
 
 // failed is an error of the connection; a TLS alert among them is no outage.

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"encoding/base64"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -23,7 +24,8 @@ const (
 	// is not ours and means nothing.
 	settledPrefix  = "settled1:"
 	deflatedPrefix = "settled1z:"
-	// maxMetadata stays below the broker's offset.metadata.max.bytes (default 4096).
+	// maxMetadata stays, with a stamp before it, below the broker's
+	// offset.metadata.max.bytes (default 4096).
 	maxMetadata = 4000
 	// maxBitmap bounds what a bitmap may cover, in bytes.
 	maxBitmap = 64 << 10
@@ -84,6 +86,9 @@ func decodeSettled(next int64, metadata string) []span {
 	if err != nil {
 		return nil
 	}
+	if next < 0 || next > math.MaxInt64-int64(len(bitmap))*8 {
+		return nil // there are no such offsets
+	}
 	var spans []span
 	for i := range int64(len(bitmap)) * 8 {
 		if bitmap[i/8]&(1<<(i%8)) == 0 {
@@ -103,7 +108,11 @@ func decodeSettled(next int64, metadata string) []span {
 func (w *watermark) Above() []span {
 	var spans []span
 	joined := false // the slot before has settled too
-	for _, s := range w.slots[w.head:] {
+	past := 0
+	if w.first < w.anew {
+		past = int(w.anew - w.first)
+	}
+	for _, s := range w.slots[w.head+past:] {
 		switch {
 		case !s.settled:
 		case joined:

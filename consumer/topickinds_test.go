@@ -204,6 +204,45 @@ func TestContractATopicMadeAnewHoldsUntilItIsToldWhereToGoOn(t *testing.T) {
 	}
 }
 
+// The new topic has more messages than the old one had, so that its offsets are in range.
+func TestContractATopicMadeAnewIsReadFromItsBeginningThoughItIsLonger(t *testing.T) {
+	config, _ := realOrEmbeddedTopic(t, kafka.TopicConfig{NumPartitions: 1})
+	config.OnOffsetOutOfRange = Earliest
+	write := func(what string, n int) (values []string) {
+		producer := testProducer(t, config) // one that knows the topic as it is
+		for i := range n {
+			values = append(values, fmt.Sprint(what, i))
+			produceAll(t, producer, &kgo.Record{Topic: config.Topic, Value: []byte(values[i])})
+		}
+		return values
+	}
+	want := write("old ", 5)
+	c := collect(t, config)
+	committed := func(n int64) func() bool {
+		return func() bool {
+			s := c.Stats().Partitions
+			return len(s) == 1 && s[0].Committed == n && s[0].End == n
+		}
+	}
+	within(t, 30*time.Second, "the topic is read", committed(5))
+	transport := &kafka.Transport{MetadataTTL: 100 * time.Millisecond}
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: kafka.TCP(config.Brokers...), Transport: transport}
+	if res, err := client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{config.Topic}}); err != nil || res.Errors[config.Topic] != nil {
+		t.Fatal(err, res)
+	}
+	within(t, 30*time.Second, "it is made anew", func() bool {
+		res, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: config.Topic, NumPartitions: 1, ReplicationFactor: 1}}})
+		return err == nil && res.Errors[config.Topic] == nil
+	})
+	want = append(want, write("new ", 9)...)
+	within(t, time.Minute, "the new topic is read", committed(9))
+	c.stop()
+	if !slices.Equal(c.seen, want) {
+		t.Errorf("handed out %q", c.seen)
+	}
+}
+
 func TestContractAGroupOfAnotherProtocolIsTold(t *testing.T) {
 	config, _ := realOrEmbeddedTopic(t, kafka.TopicConfig{NumPartitions: 1})
 	other, err := kgo.NewClient(kgo.SeedBrokers(config.Brokers...), kgo.ConsumerGroup(config.Group), kgo.ConsumeTopics(config.Topic), kgo.Balancers(kgo.RangeBalancer()))

@@ -11,12 +11,15 @@ type watermark struct {
 	head  int    // index of the first slot in use
 	first uint64 // sequence number of slots[head]
 	next  int64  // everything below it is at rest
+
+	anew  uint64 // slots before this number are of offsets that are gone
+	start int64  // where what follows them begins
 }
 
 type slot struct {
 	offset  int64
 	next    int64 // the offset to go on from once this one is at rest
-	at      int64 // when the message was written, Unix milliseconds
+	at      int64 // when the message was written, Unix milliseconds; 0 or less: it does not say
 	settled bool
 }
 
@@ -58,8 +61,10 @@ func (w *watermark) Advance(next int64) {
 }
 
 // Restart notes that what follows begins at next, be it before what was opened
-// last: the topic was made anew.
+// last: the topic was made anew, or has let go of it. What was opened before is of
+// offsets that are gone, and says nothing of those that follow.
 func (w *watermark) Restart(next int64) {
+	w.anew, w.start = w.first+uint64(len(w.slots)-w.head), next
 	if w.head < len(w.slots) {
 		w.slots[len(w.slots)-1].next = next
 		return
@@ -68,17 +73,25 @@ func (w *watermark) Restart(next int64) {
 }
 
 // Next is the offset to commit.
-func (w *watermark) Next() int64 { return w.next }
+func (w *watermark) Next() int64 {
+	if w.first < w.anew {
+		return w.start
+	}
+	return w.next
+}
 
 // Open messages that are not passed yet, settled or not: what the window costs.
 func (w *watermark) Len() int { return len(w.slots) - w.head }
 
-// Oldest is when the oldest message that is not at rest was written.
+// Oldest is when the oldest message that is not at rest was written, of those
+// that say so.
 func (w *watermark) Oldest() (time.Time, bool) {
-	if w.head == len(w.slots) {
-		return time.Time{}, false
+	for _, s := range w.slots[w.head:] {
+		if at := time.UnixMilli(s.at); !s.settled && timed(at) {
+			return at, true
+		}
 	}
-	return time.UnixMilli(w.slots[w.head].at), true
+	return time.Time{}, false
 }
 
 // Size is what the window takes, in bytes.

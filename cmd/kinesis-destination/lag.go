@@ -49,7 +49,10 @@ on, redrawn on a terminal, until it is interrupted.
 
 With -o json: a list of {destination, group, topic, partition, committed, end, lag,
 lagSeconds, held}; committed is -1 where there is none, held is "" for no and null
-for unknown. With --watch, one list a line.`,
+for unknown. Where Kafka does not tell how far a partition goes (it has no leader,
+say), end and lag are -1 and unknown says why. With --watch, one list a line.
+
+An event without a time (Kafka's -1) has no age.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.output != outputTable && f.output != outputJSON {

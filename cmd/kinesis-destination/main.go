@@ -144,6 +144,9 @@ func load(files []string) ([]destination.Config, error) {
 			all = append(all, problems...)
 			continue
 		}
+		if err != nil { // that is no mistake in a file
+			return nil, err
+		}
 		configs = append(configs, config)
 	}
 	if len(all) > 0 {

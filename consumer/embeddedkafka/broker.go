@@ -9,6 +9,7 @@ import (
 	"net"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // Options of a cluster.
@@ -23,6 +24,8 @@ type Options struct {
 	TLS *tls.Config
 	// Users are those who may connect, by SASL; none: everyone, without it.
 	Users []User
+	// Versions are those of the program that the brokers pass for; nil: the newest.
+	Versions *kversion.Versions
 }
 
 // User may connect. One without rights may do everything; others only what they name.
@@ -50,6 +53,9 @@ func Start(o Options) (*Cluster, error) {
 	}
 	if o.TLS != nil {
 		opts = append(opts, kfake.TLS(o.TLS))
+	}
+	if o.Versions != nil {
+		opts = append(opts, kfake.MaxVersions(o.Versions))
 	}
 	opts = append(opts, users(o.Users)...)
 	c, err := kfake.NewCluster(opts...)

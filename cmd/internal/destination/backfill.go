@@ -82,7 +82,7 @@ func (b *backfill) run(ctx context.Context) {
 	failing := ""
 	every(ctx, backfillInterval, func() {
 		err := b.step(ctx)
-		if ctx.Err() != nil || errors.Is(err, errBackfillChanged) || errors.Is(err, errClaimEnded) || errors.Is(err, consumer.ErrMoved) {
+		if ctx.Err() != nil || errors.Is(err, errBackfillChanged) || errors.Is(err, errClaimEnded) || errors.Is(err, consumer.ErrMoved) || errors.Is(err, consumer.ErrRemade) {
 			return
 		}
 		words := ""

@@ -113,14 +113,14 @@ func checkLetterLimits(ctx context.Context, options sink.Options) []Check {
 }
 
 func checkKafka(ctx context.Context, config *Config) []Check {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
 	c, err := consumer.New(config.Source.Kafka, consumer.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return []Check{{What: "Kafka connection", Note: err.Error()}}
 	}
 	defer c.Close()
-	counts, err := c.Check(ctx)
+	limited, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	counts, err := c.Check(limited)
 	if err != nil {
 		checks := []Check{{What: "brokers and topics", Note: err.Error()}}
 		if errors.Is(err, kafka.TopicAuthorizationFailed) { // then other rights may lack, too
@@ -137,6 +137,8 @@ func checkKafka(ctx context.Context, config *Config) []Check {
 
 // checkRights looks at what the cluster lets the user do.
 func checkRights(ctx context.Context, config *Config) Check {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
 	check := Check{What: "rights to read the topics in the group, and to write dead letters"}
 	missing, err := consumer.Lacking(ctx, config.Source.Kafka, nil, config.DeadLetter.Topic)
 	switch {

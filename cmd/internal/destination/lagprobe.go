@@ -43,6 +43,9 @@ func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, p := range all {
+			if p.Unknown != nil {
+				continue // what was found last stands
+			}
 			l.found[part{p.Topic, p.Partition}] = p
 		}
 	})
@@ -57,6 +60,9 @@ func (l *lagProbe) complete(s consumer.Stats) consumer.Stats {
 		found, ok := l.found[part{p.Topic, p.Partition}]
 		if !ok {
 			continue
+		}
+		if p.Held == consumer.ReasonOutOfRange { // all that is there waits
+			p.Committed, p.Settled, p.End = -1, found.Start, found.End
 		}
 		p.End = max(p.End, found.End)
 		if p.Oldest.IsZero() && found.Next == p.Settled {

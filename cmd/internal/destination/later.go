@@ -19,6 +19,7 @@ type later struct {
 	letters map[transform.Source]bool // origins of open letters: they have not left
 	wanted  map[identity]*newest
 	first   map[part]int64 // where the partition begins by now
+	end     map[part]int64 // where it ended when it was looked at first
 }
 
 func identityOf(s transform.Source, key string) identity {
@@ -42,7 +43,7 @@ func newLater(b *letterbook) (*later, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &later{book: b, letters: map[transform.Source]bool{}, wanted: map[identity]*newest{}, first: map[part]int64{}}
+	l := &later{book: b, letters: map[transform.Source]bool{}, wanted: map[identity]*newest{}, first: map[part]int64{}, end: map[part]int64{}}
 	l.tail = tail{
 		history: history, bounds: history.Bounds, judge: b.judge, next: map[part]int64{}, leaves: l.sent,
 		skip: func(source transform.Source) bool { return l.letters[source] },
@@ -93,7 +94,7 @@ func (l *later) begin(ctx context.Context) error {
 		return err
 	}
 	for _, p := range at {
-		l.first[part{p.Topic, p.Partition}] = p.Start
+		l.first[part{p.Topic, p.Partition}], l.end[part{p.Topic, p.Partition}] = p.Start, p.End
 	}
 	_, err = l.look(ctx, nil)
 	return err
@@ -114,10 +115,12 @@ func (l *later) partitions(ctx context.Context) (map[part]bool, error) {
 
 // judge tells how a letter of an identity stands.
 func (l *later) standing(id identity, offset int64, pastRetention bool) standing {
+	// A letter from beyond the end is of an earlier topic of that name.
+	end, looked := l.end[id.part]
 	switch n := l.wanted[id]; {
 	case n != nil && n.offset >= offset:
 		return superseded
-	case l.first[id.part] > offset+1 && !pastRetention:
+	case (l.first[id.part] > offset+1 || looked && offset >= end) && !pastRetention:
 		return historyGone
 	}
 	return latest

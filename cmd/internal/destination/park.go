@@ -98,6 +98,14 @@ func (p *parking) Refresh(ctx context.Context) error {
 
 // catchUp is Refresh in one's turn.
 func (p *parking) catchUp(ctx context.Context) error {
+	remade, err := p.letters.Remade(ctx)
+	if err != nil {
+		return fmt.Errorf("look for parked identities: %w", err)
+	}
+	if remade { // the letters that parked identities are gone with the old topic
+		p.spots.Release(func(sink.Place) bool { return true })
+		clear(p.read)
+	}
 	ranges, settled, err := p.find(ctx)
 	if err != nil {
 		return fmt.Errorf("look for parked identities: %w", err)

@@ -172,7 +172,9 @@ type delivery struct {
 func (d *delivery) Done(outcome sink.Outcome, reason string) {
 	switch outcome {
 	case sink.Delivered:
-		d.pipeline.account.Delivered(d.message.Time)
+		if d.message.Timed() {
+			d.pipeline.account.Delivered(d.message.Time)
+		}
 		d.pipeline.settle(d.message, Delivered, d.reason)
 	case sink.AtRest:
 		d.pipeline.settle(d.message, Filtered, reason)

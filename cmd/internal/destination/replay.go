@@ -148,6 +148,9 @@ func (r *replay) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if remade := checkpoints.Remade(); len(remade) > 0 {
+			return fmt.Errorf("replay %s began to read topic %s: %w: begin another replay under another --id", r.o.ID, strings.Join(remade, ", "), consumer.ErrRemade)
+		}
 		r.checkpoints = checkpoints
 		for _, c := range checkpoints.All() {
 			s, err := parseStretch(c)
@@ -163,16 +166,12 @@ func (r *replay) begin(ctx context.Context) error {
 	if len(r.stretches) > 0 {
 		return nil
 	}
-	parts, err := r.history.Partitions(ctx)
+	parts, err := r.history.AllWithin(ctx, r.o.From, r.o.To)
 	if err != nil {
-		return err
+		return fmt.Errorf("find the range of the replay: %w", err)
 	}
 	var all []consumer.Checkpoint
-	for _, p := range parts {
-		within, err := r.history.Within(ctx, p.Topic, p.Partition, r.o.From, r.o.To)
-		if err != nil {
-			return fmt.Errorf("find the range of the replay: %w", err)
-		}
+	for _, within := range parts {
 		if within.To <= within.From {
 			continue
 		}

@@ -162,12 +162,13 @@ func (w *sweep) untilRegistry(ctx context.Context, try func() error) error {
 	return retryUntil(ctx, try, func(err error) { logHold(w.log, HoldRegistry, err) })
 }
 
-// untilKafka tries until Kafka answers, unless another process sweeps the same.
+// untilKafka tries until Kafka answers, unless another process sweeps the same, or
+// the topic is another one by now.
 func (w *sweep) untilKafka(ctx context.Context, try func() error) error {
 	var moved error
 	err := retryUntil(ctx, func() error {
 		err := try()
-		if errors.Is(err, consumer.ErrMoved) {
+		if errors.Is(err, consumer.ErrMoved) || errors.Is(err, consumer.ErrRemade) {
 			moved, err = err, nil
 		}
 		return err

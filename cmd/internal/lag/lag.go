@@ -18,11 +18,12 @@ type Row struct {
 	Group       string  `json:"group"`
 	Topic       string  `json:"topic"`
 	Partition   int     `json:"partition"`
-	Committed   int64   `json:"committed"`  // -1: nothing yet
-	End         int64   `json:"end"`        // after the last event that may be read
-	Lag         int64   `json:"lag"`        // from where the group goes on to the end
-	LagSeconds  float64 `json:"lagSeconds"` // age of the oldest event not settled; 0: there is none
-	Held        *string `json:"held"`       // the reason, empty for none; null: no process answers for the partition
+	Committed   int64   `json:"committed"`         // -1: nothing yet
+	End         int64   `json:"end"`               // after the last event that may be read; -1: see Unknown
+	Lag         int64   `json:"lag"`               // from where the group goes on to the end; -1: see Unknown
+	LagSeconds  float64 `json:"lagSeconds"`        // age of the oldest event not settled; 0: there is none, or it has no time
+	Held        *string `json:"held"`              // the reason, empty for none; null: no process answers for the partition
+	Unknown     string  `json:"unknown,omitempty"` // why Kafka does not say how far the partition goes
 }
 
 // Sample is how far all partitions are at one time.
@@ -73,6 +74,9 @@ func (m *Meter) Measure(ctx context.Context) (Sample, error) {
 			row := Row{
 				Destination: c.Name, Group: c.Source.Kafka.Group, Topic: p.Topic, Partition: p.Partition,
 				Committed: p.Committed, End: p.End, Lag: p.Lag(), Held: held.of(p.Topic, p.Partition),
+			}
+			if p.Unknown != nil {
+				row.End, row.Lag, row.Unknown = -1, -1, p.Unknown.Error()
 			}
 			if !p.Oldest.IsZero() {
 				row.LagSeconds = max(0, s.At.Sub(p.Oldest).Seconds())

@@ -25,6 +25,9 @@ func speedOf(samples []Sample, row int) speed {
 		return speed{}
 	}
 	a, b := then.Rows[row], now.Rows[row]
+	if a.Lag < 0 || b.Lag < 0 {
+		return speed{}
+	}
 	return speed{
 		known:   true,
 		settled: max(0, float64((b.End-b.Lag)-(a.End-a.Lag))/seconds),

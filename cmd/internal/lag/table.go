@@ -26,7 +26,7 @@ func Write(w io.Writer, samples []Sample) error {
 
 const (
 	head = "%-9s %13s %13s %11s %12s %10s %9s  %s\n"
-	line = "%-9s %13s %13s %11d %12s %10s %9s  %s\n"
+	line = "%-9s %13s %13s %11s %12s %10s %9s  %s\n"
 )
 
 func writeTable(w io.Writer, samples []Sample, rows []Row, begin int) error {
@@ -41,16 +41,16 @@ func writeTable(w io.Writer, samples []Sample, rows []Row, begin int) error {
 		s := speedOf(samples, begin+i)
 		sum = sum.plus(s)
 		slowest = max(slowest, s.eta(r.Lag))
-		total.Lag += r.Lag
+		total.Lag += max(0, r.Lag)
 		total.LagSeconds = max(total.LagSeconds, r.LagSeconds)
 		held.add(r.Held)
-		if _, err := fmt.Fprintf(w, line, strconv.Itoa(r.Partition), offset(r.Committed), strconv.FormatInt(r.End, 10),
-			r.Lag, age(r.LagSeconds), s, etaText(s.known, s.eta(r.Lag)), heldText(r.Held)); err != nil {
+		if _, err := fmt.Fprintf(w, line, strconv.Itoa(r.Partition), offset(r.Committed), offset(r.End),
+			offset(r.Lag), age(&r), s, etaText(s.known, s.eta(r.Lag)), heldText(&r)); err != nil {
 			return err
 		}
 	}
 	// All are there when the slowest is.
-	_, err := fmt.Fprintf(w, line, "total", "", "", total.Lag, age(total.LagSeconds), sum, etaText(sum.known, slowest), held)
+	_, err := fmt.Fprintf(w, line, "total", "", "", offset(total.Lag), age(&total), sum, etaText(sum.known, slowest), held)
 	return err
 }
 
@@ -81,18 +81,28 @@ func offset(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-func heldText(held *string) string {
+func heldText(r *Row) string {
 	switch {
-	case held == nil:
+	case r.Unknown != "":
+		return "unknown: " + r.Unknown
+	case r.Held == nil:
 		return "unknown"
-	case *held == "":
+	case *r.Held == "":
 		return "no"
 	}
-	return *held
+	return *r.Held
 }
 
-// age is a time as people read it: finer the shorter it is.
-func age(seconds float64) string {
+// age is how old the oldest event is, as people read it.
+func age(r *Row) string {
+	if r.LagSeconds == 0 && r.Lag != 0 {
+		return "-" // it has no time, or is no event
+	}
+	return duration(r.LagSeconds)
+}
+
+// duration is finer the shorter it is.
+func duration(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
 	case d == 0:
@@ -110,5 +120,5 @@ func etaText(known bool, d time.Duration) string {
 	case d == never:
 		return "never"
 	}
-	return age(d.Seconds())
+	return duration(d.Seconds())
 }

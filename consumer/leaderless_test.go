@@ -1,0 +1,146 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// leaderless has brokers say, while on, that the last of the topic's partitions has no leader.
+func (w *world) leaderless(partitions int32) (on *atomic.Bool) {
+	on = new(atomic.Bool)
+	w.kafka.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		w.kafka.KeepControl()
+		if !on.Load() {
+			return nil, nil, false
+		}
+		answer := r.ResponseKind().(*kmsg.MetadataResponse)
+		broker := kmsg.NewMetadataResponseBroker()
+		broker.Host, broker.Port = "127.0.0.1", 9092
+		answer.Brokers = append(answer.Brokers, broker)
+		topic := kmsg.NewMetadataResponseTopic()
+		topic.Topic, topic.TopicID = new("events"), w.kafka.TopicInfo("events").TopicID
+		for p := range partitions {
+			partition := kmsg.NewMetadataResponseTopicPartition()
+			partition.Partition = p
+			if p == partitions-1 {
+				partition.Leader, partition.ErrorCode = -1, kerr.LeaderNotAvailable.Code
+			}
+			topic.Partitions = append(topic.Partitions, partition)
+		}
+		answer.Topics = append(answer.Topics, topic)
+		return answer, nil, true
+	})
+	return on
+}
+
+func TestAPartitionWithoutALeaderIsHeldAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.produce(0, 0, 5)
+		w.produce(1, 0, 5)
+		on := w.leaderless(2)
+		on.Store(true)
+		m := w.member(Options{}, settle)
+		pass(time.Minute)
+		for n := range 5 { // the other goes on, without a pause of its own
+			on.Store(false)
+			w.produce(0, 5+n, 6+n)
+			on.Store(true)
+			pass(time.Second)
+			if got := len(m.values()); got != 6+n {
+				t.Errorf("handed out %d, expected %d", got, 6+n)
+			}
+		}
+		for _, p := range m.Stats().Partitions {
+			if (p.Held != "") != (p.Partition == 1) {
+				t.Errorf("%+v", p)
+			}
+		}
+		if at := w.committed(1); at != -1 {
+			t.Errorf("committed %d of what has no leader", at)
+		}
+		on.Store(false)
+		pass(20 * time.Second)
+		for _, p := range m.Stats().Partitions {
+			if p.Held != "" || p.Committed != p.End {
+				t.Errorf("once there is a leader: %+v", p)
+			}
+		}
+		m.stop(t)
+		got := m.values()
+		slices.Sort(got)
+		if want := slices.Concat(values(0, 0, 10), values(1, 0, 5)); !slices.Equal(got, want) {
+			t.Errorf("handed out %v", got)
+		}
+	})
+}
+
+func TestTheLagOfOtherPartitionsIsToldWhileOneHasNoLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.produce(0, 0, 5)
+		w.leaderless(2).Store(true)
+		h, err := NewHistory(w.config, w.network.DialContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		all, err := h.Progress(context.Background(), w.config.Group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all[0].Lag() != 5 || all[0].Unknown != nil || !errors.Is(all[1].Unknown, kafka.LeaderNotAvailable) || all[1].End != -1 {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
+// A partition has no question of its own, so connections do not grow with them.
+func TestTheLagOfManyPartitionsTakesAFewConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions, most = 500, 4 // control and broker, and what is being replaced
+		w := newWorld(t, partitions)
+		c := &counted{open: map[net.Conn]bool{}, network: w.network.DialContext}
+		var asked atomic.Int32
+		w.kafka.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			asked.Add(1)
+			return nil, nil, false
+		})
+		h, err := NewHistory(w.config, c.dial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		const looks = 10
+		for range looks {
+			all, err := h.Progress(context.Background(), w.config.Group)
+			if err == nil {
+				_, err = h.AllWithin(context.Background(), Beginning(), End())
+			}
+			if err == nil {
+				_, err = h.Ranges(context.Background(), Beginning(), End())
+			}
+			if err != nil || len(all) != partitions {
+				t.Fatal(len(all), err)
+			}
+			if n := c.count(); n > most {
+				t.Fatalf("%d connections", n)
+			}
+			pass(5 * time.Second)
+		}
+		if n := asked.Load(); n > 8*looks { // two each, and two more for the bounds of a range
+			t.Errorf("%d requests for %d looks", n, looks)
+		}
+	})
+}
