@@ -145,7 +145,7 @@ func (l *later) event(ctx context.Context, m *consumer.Message, sent map[identit
 	}
 	n.offset = max(n.offset, m.Offset)
 	if older, ok := sent[id]; ok && older < m.Offset {
-		newer[id] = &newerEvent{originOf(m), j.PartitionKey, j.Data}
+		newer[id] = &newerEvent{keptOrigin(m), j.PartitionKey, j.Data}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package destination
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -191,6 +192,17 @@ func originOf(m *consumer.Message) sink.Origin {
 		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
 		Key: m.Key, Value: m.Value, Headers: headers(m.Headers),
 	}
+}
+
+// keptOrigin is the origin of a message that is kept after it was read: a copy,
+// or all that was decoded with the message would be kept.
+func keptOrigin(m *consumer.Message) sink.Origin {
+	o := originOf(m)
+	o.Key, o.Value = bytes.Clone(o.Key), bytes.Clone(o.Value)
+	for i := range o.Headers {
+		o.Headers[i].Value = bytes.Clone(o.Headers[i].Value)
+	}
+	return o
 }
 
 func headers(from []consumer.Header) []kafka.Header {

@@ -256,7 +256,7 @@ func (w *sweep) look(ctx context.Context, s *stretch) (map[keyHash]*newerEvent, 
 		h := hashKey(j.PartitionKey)
 		s.newest.leaves(h, m.Offset)
 		if older, ok := w.sent[h]; ok && older < m.Offset {
-			newer[h] = &newerEvent{originOf(m), j.PartitionKey, j.Data}
+			newer[h] = &newerEvent{keptOrigin(m), j.PartitionKey, j.Data}
 		}
 		return nil
 	})
