@@ -24,7 +24,7 @@ func (w *world) produceRaw(partition int32, raw []byte) {
 	topic.Topic = "events"
 	metadata := kmsg.NewPtrMetadataRequest()
 	wanted := kmsg.NewMetadataRequestTopic()
-	wanted.Topic = kmsg.StringPtr("events")
+	wanted.Topic = new("events")
 	metadata.Topics = append(metadata.Topics, wanted)
 	known, err := metadata.RequestWith(context.Background(), cl)
 	if err != nil {

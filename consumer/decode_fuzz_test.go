@@ -145,7 +145,7 @@ func harmless(codec compress.Compression, src []byte) bool {
 	if err != nil {
 		return false
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	n, err := io.CopyN(io.Discard, stream, 4<<20)
 	return errors.Is(err, io.EOF) && n < 4<<20
 }

@@ -117,7 +117,7 @@ func (d *decoder) measure(ctx context.Context, codec compress.Compression, value
 	if err != nil {
 		return 0, 0, err
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }() // of what is in memory: there is nothing to lose
 	r := bufio.NewReader(stream)
 	for {
 		var head [setHead]byte
@@ -201,7 +201,7 @@ func readBytes(b protocol.Bytes) ([]byte, error) {
 	if b == nil {
 		return nil, nil
 	}
-	defer b.Close()
+	defer func() { _ = b.Close() }() // page references; closing them cannot fail
 	copied := make([]byte, b.Len())
 	_, err := io.ReadFull(b, copied)
 	return copied, err

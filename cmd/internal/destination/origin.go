@@ -1,6 +1,8 @@
 package destination
 
 import (
+	"bytes"
+
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/consumer"
@@ -14,6 +16,17 @@ func originOf(m *consumer.Message) sink.Origin {
 		Key: m.Key, Value: m.Value, Headers: headers(m.Headers), AtRest: deadAlready(m),
 		Omitted: omitted(m),
 	}
+}
+
+// keptOrigin is the origin of a message that is kept after it was read: a copy,
+// or all that was decoded with the message would be kept.
+func keptOrigin(m *consumer.Message) sink.Origin {
+	o := originOf(m)
+	o.Key, o.Value = bytes.Clone(o.Key), bytes.Clone(o.Value)
+	for i := range o.Headers {
+		o.Headers[i].Value = bytes.Clone(o.Headers[i].Value)
+	}
+	return o
 }
 
 func omitted(m *consumer.Message) *sink.Omitted {

@@ -67,7 +67,7 @@ func (t *tail) event(ctx context.Context, m *consumer.Message, sent map[identity
 	id := identity{part{m.Topic, m.Partition}, hashKey(j.PartitionKey)}
 	t.leaves(id, m.Offset)
 	if older, ok := sent[id]; ok && older < m.Offset {
-		newer[id] = &newerEvent{originOf(m), j.PartitionKey, j.Data}
+		newer[id] = &newerEvent{keptOrigin(m), j.PartitionKey, j.Data}
 	}
 	return nil
 }
