@@ -18,13 +18,16 @@ GOTEST   ?= go test
 BENCH    ?= .
 FUZZTIME ?= 10s
 SEEDS    ?= 1000
+EVENTS   ?= 300000
+TURNS    ?= 3
+TOP      ?= 10
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo sim mutations chaos contract deployments bench fuzz image image-binary release reproducible docs ci clean
+.PHONY: help build test lint format demo sim mutations chaos contract deployments bench bench-pipeline fuzz image image-binary release reproducible docs ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## bin/kinesis-destination, with version and commit
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kinesis-destination ./cmd/kinesis-destination
@@ -39,6 +42,7 @@ lint: $(LINT) $(VULN) ## golangci-lint, and known vulnerabilities
 	$(LINT) run --allow-parallel-runners .ci/certificates.go
 	cd .ci/deployments && $(LINT) run --allow-parallel-runners ./...
 	$(LINT) run --allow-parallel-runners ./.ci/mutations
+	$(LINT) run --allow-parallel-runners ./.ci/bench/...
 	@.ci/vulnerabilities $(VULN) ./...
 
 format: $(LINT) ## gofumpt and goimports, in place
@@ -64,6 +68,9 @@ deployments: ## check chart, alerts, dashboard, compose, Dockerfile and Terrafor
 
 bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, EVENTS=, TURNS=, PROFILE=1, TOP=lines)
+	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -events $(EVENTS) -turns $(TURNS) $(if $(PROFILE),-profile $(TOP))
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; dirs=$$(grep -rl --include='*_test.go' --exclude-dir='.*' '^func Fuzz' * | xargs -r -n 1 dirname | sort -u); \

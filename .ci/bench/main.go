@@ -1,0 +1,107 @@
+// Command bench measures what the pipeline costs, on a real Kafka: the built
+// kinesis-destination, a baseline of the usual parts and a floor on kafka-go read
+// the same topic in turns and send to the same fake stream. It fails when a
+// record is missing, too many, out of its order or not whole.
+//
+//	KAFKA_BROKERS=host:port go run ./.ci/bench [-rows REGEXP] [-events N] [-turns N] [-profile N]
+//
+// It needs Linux: peak RSS is VmHWM of /proc. Its topics and processes are its
+// own, and gone when it ends.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// limit bounds everything together.
+const limit = 2 * time.Hour
+
+func main() {
+	rows := flag.String("rows", "", "measure the rows whose name matches")
+	events := flag.Int("events", 300_000, "events of a row")
+	turns := flag.Int("turns", 3, "turns that count, after one that does not")
+	profile := flag.Int("profile", 0, "print so many lines of the product's profiles in each row")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := measure(ctx, *rows, *events, *turns, *profile); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func measure(ctx context.Context, wanted string, events, turns, profile int) (err error) {
+	chosen, err := choose(wanted)
+	if err != nil {
+		return err
+	}
+	if os.Getenv("KAFKA_BROKERS") == "" {
+		return errors.New("KAFKA_BROKERS is not set: run make bench-pipeline, which starts a Kafka")
+	}
+	if events < 1000 || turns < 1 {
+		return errors.New("-events must be at least 1000, and -turns 1")
+	}
+	folder, err := os.MkdirTemp("", "kinesis-destination-bench")
+	if err != nil {
+		return fmt.Errorf("make a folder: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }() // a leftover among the temporary ones does no harm
+	if err := build(ctx, folder); err != nil {
+		return err
+	}
+	b := &bench{
+		folder: folder, events: events, turns: turns, profile: profile,
+		brokers: strings.Split(os.Getenv("KAFKA_BROKERS"), ","), prefix: fmt.Sprintf("bench-%d", os.Getpid()),
+	}
+	b.connect()
+	defer func() { err = errors.Join(err, b.dropTopics(context.WithoutCancel(ctx))) }()
+	if err := b.startStream(ctx); err != nil {
+		return err
+	}
+	defer b.stopStream()
+	return b.run(ctx, chosen)
+}
+
+// build makes the programs as a release makes the product.
+func build(ctx context.Context, folder string) error {
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", folder+string(filepath.Separator),
+		"./cmd/kinesis-destination", "./.ci/bench/baseline", "./.ci/bench/floor", "./.ci/bench/produce", "./.ci/bench/stream")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	command.Stderr = os.Stderr
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("build the programs: %w", err)
+	}
+	return nil
+}
+
+func choose(wanted string) ([]row, error) {
+	expression, err := regexp.Compile("^(" + wanted + ")$")
+	if err != nil {
+		return nil, fmt.Errorf("-rows: %w", err)
+	}
+	var chosen []row
+	var names []string
+	for _, r := range rows {
+		names = append(names, r.name)
+		if wanted == "" || expression.MatchString(r.name) {
+			chosen = append(chosen, r)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("-rows matches none of %s", strings.Join(names, ", "))
+	}
+	return chosen, nil
+}
