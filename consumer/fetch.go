@@ -224,7 +224,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 			continue
 		}
 		before := c.position
-		err := f.take(ctx, c, p, fetchSpan{began, time.Now()})
+		err := f.take(c, p, fetchSpan{began, time.Now()})
 		moved = moved || c.position != before
 		switch {
 		case errors.Is(err, errStale):
@@ -281,7 +281,7 @@ func (f *fetcher) request(node int, claims []*claim) *fetchCall {
 }
 
 // take hands one partition's part of a response to its claim, whose queue has room.
-func (f *fetcher) take(ctx context.Context, c *claim, p *fetchedPartition, span fetchSpan) error {
+func (f *fetcher) take(c *claim, p *fetchedPartition, span fetchSpan) error {
 	switch code := kafka.Error(p.code); {
 	case p.code != 0 && c.follower >= 0:
 		// Behind the leader, or no replica any more: only the leader's word counts.

@@ -118,13 +118,6 @@ func (w *wire) int32() int32 {
 	return 0
 }
 
-func (w *wire) int64() int64 {
-	if b := w.bytes(8); b != nil {
-		return int64(binary.BigEndian.Uint64(b))
-	}
-	return 0
-}
-
 // noTags is the end of a structure that has no tagged fields.
 const noTags = 0
 

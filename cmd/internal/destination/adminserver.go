@@ -105,10 +105,10 @@ func (a *admin) serve(server *http.Server, listener net.Listener, what string, l
 	a.servers = append(a.servers, server)
 	a.serving.Go(func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error(what+" ended", "listen", listener.Addr().String(), "error", err)
+			log.Error("a server ended", "server", what, "listen", listener.Addr().String(), "error", err)
 		}
 	})
-	log.Info(what+" are up", "listen", listener.Addr().String())
+	log.Info("a server is up", "server", what, "listen", listener.Addr().String())
 }
 
 func (a *admin) close(ctx context.Context) {

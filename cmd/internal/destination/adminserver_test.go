@@ -98,7 +98,12 @@ func TestAProfileMayTakeLongerThanAnAnswer(t *testing.T) {
 	server.WriteTimeout, server.ReadHeaderTimeout = 300*time.Millisecond, 300*time.Millisecond
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
-	defer func() { _ = server.Close(); <-done }()
+	defer func() {
+		_ = server.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
 	for _, path := range []string{"profile", "trace"} {
 		began := time.Now()
 		res, err := http.Get("http://" + listener.Addr().String() + "/debug/pprof/" + path + "?seconds=1")
@@ -134,7 +139,12 @@ func limitedServer(t *testing.T, log io.Writer) *kfake.VirtualNetwork {
 	server := newServer(mux, slog.New(slog.NewJSONHandler(log, nil)), readTime)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close(); <-done })
+	t.Cleanup(func() {
+		_ = server.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
 	return network
 }
 
