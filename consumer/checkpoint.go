@@ -75,9 +75,6 @@ func (c *Checkpoints) All() []Checkpoint {
 func (c *Checkpoints) Commit(ctx context.Context, changed ...Checkpoint) error {
 	var tps []topicPartition
 	for _, p := range changed {
-		if len(p.Note) > maxMetadata {
-			return fmt.Errorf("keep a note of %d bytes beside an offset: at most %d fit", len(p.Note), maxMetadata)
-		}
 		tps = append(tps, topicPartition{p.Topic, p.Partition})
 	}
 	if len(tps) == 0 {
@@ -99,7 +96,11 @@ func (c *Checkpoints) Commit(ctx context.Context, changed ...Checkpoint) error {
 	next := map[topicPartition]position{}
 	for _, p := range changed {
 		tp := topicPartition{p.Topic, p.Partition}
-		next[tp] = position{next: p.Next, committed: p.Next, metadata: p.Note, topic: found[tp].topic, stamped: true}
+		at := position{next: p.Next, committed: p.Next, metadata: p.Note, topic: found[tp].topic, stamped: true}
+		if n := len(at.text()); n > maxMetadata {
+			return fmt.Errorf("keep a note of %d bytes beside an offset: at most %d fit", n, maxMetadata)
+		}
+		next[tp] = at
 	}
 	if err := c.history.commit(ctx, c.group, next); err != nil {
 		return err

@@ -50,7 +50,7 @@ one of the export rules, 0 where none speaks; the record is null where none leav
 			}
 			var explanation destination.Explanation
 			if len(args) == 0 {
-				explanation, err = destination.ExplainMessage(cmd.Context(), &configs[0], x.topic, x.partition, x.offset)
+				explanation, err = destination.ExplainAt(cmd.Context(), &configs[0], x.topic, x.partition, x.offset)
 			} else {
 				explanation, err = x.file(cmd, &configs[0], args[0])
 			}

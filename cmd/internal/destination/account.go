@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"kinesis-destination/sink"
 )
 
 // account counts what became of every event: what was consumed is delivered,
@@ -106,18 +104,6 @@ func (s Account) Unaccounted() int64 {
 		}
 	}
 	return rest
-}
-
-// count counts what became of a record that the sink took.
-func count(outcome sink.Outcome, reason string, delivered *int64, filtered, deadLettered map[string]int64) {
-	switch outcome {
-	case sink.Delivered:
-		*delivered++
-	case sink.AtRest:
-		filtered[reason]++
-	default:
-		deadLettered[reason]++
-	}
 }
 
 type entry struct {

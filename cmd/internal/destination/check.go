@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -27,9 +26,6 @@ type Check struct {
 	// Configuration: what failed is the configuration, not what it leads to.
 	Configuration bool `json:"configuration,omitempty"`
 }
-
-// checkTimeout bounds each of the checks.
-const checkTimeout = 10 * time.Second
 
 // Evaluate weighs the destination's policies without looking at anything but
 // the configuration and its files. The error is Problems where a mapped path

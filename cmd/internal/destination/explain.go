@@ -52,7 +52,7 @@ func ExplainRaw(ctx context.Context, config *Config, value []byte) (Explanation,
 	if names := config.Source.Kafka.TopicNames(); len(names) > 0 {
 		m.Topic = names[0]
 	}
-	return explainMessage(ctx, config, m)
+	return ExplainMessage(ctx, config, m, sourceIn(m))
 }
 
 // syntaxLine is where a text stops being JSON; 0 when it is JSON. (A decoder that
@@ -66,21 +66,9 @@ func syntaxLine(text []byte) int {
 	return 1 + bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n"))
 }
 
-// ExplainMessage explains the message at an offset of Kafka by its own writer
-// schema: of a source topic, or a dead letter, which is explained as the message
-// that it was.
-func ExplainMessage(ctx context.Context, config *Config, topic string, partition int, offset int64) (Explanation, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*checkTimeout)
-	defer cancel()
-	m, err := consumer.Peek(ctx, config.Source.Kafka, nil, topic, partition, offset)
-	if err != nil {
-		return Explanation{}, fmt.Errorf("read topic %s, partition %d: %w", topic, partition, err)
-	}
-	return explainMessage(ctx, config, m)
-}
-
-// explainMessage explains by what the configuration says now.
-func explainMessage(ctx context.Context, config *Config, m *consumer.Message) (Explanation, error) {
+// ExplainMessage explains a message that stood at source by what the configuration
+// says now, and by its own writer schema.
+func ExplainMessage(ctx context.Context, config *Config, m *consumer.Message, source transform.Source) (Explanation, error) {
 	decoder, err := schemas.NewDecoder(config.Source.Config, nil)
 	if err != nil {
 		return Explanation{}, err
@@ -89,17 +77,7 @@ func explainMessage(ctx context.Context, config *Config, m *consumer.Message) (E
 	if err != nil {
 		return Explanation{}, err
 	}
-	source := sourceIn(m)
-	var letter *Letter
-	if !config.Source.Kafka.Reads(m.Topic) { // of a source topic no header is believed
-		letter, _ = readLetter(m)
-	}
-	if letter != nil {
-		source = letter.Origin
-	}
-	e, err := rules.explainMessage(ctx, decoder, m, source)
-	e.Letter = letter.story()
-	return e, err
+	return rules.explainMessage(ctx, decoder, m, source)
 }
 
 // explainMessage explains a message that stood at source.
@@ -162,20 +140,6 @@ func undecoded(d transform.Decision, why string) Explanation {
 	return Explanation{Explanation: transform.Explanation{
 		Outcome: d.Outcome.String(), Stage: d.Stage, Rule: d.Rule, Reason: d.Reason, Message: why, Decision: d,
 	}}
-}
-
-// story is what the headers of a letter say of it; none where there is no letter.
-func (l *Letter) story() []consumer.Header {
-	if l == nil {
-		return nil
-	}
-	headers := []consumer.Header{{Key: "from", Value: fmt.Appendf(nil, "topic %s, partition %d, offset %d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)}}
-	for _, key := range []string{sink.HeaderDestination, sink.HeaderStage, sink.HeaderReason, sink.HeaderAttempts, sink.HeaderFailedAt, sink.HeaderValueOmitted} {
-		if value := l.header(key); value != nil {
-			headers = append(headers, consumer.Header{Key: key, Value: value})
-		}
-	}
-	return headers
 }
 
 func explainSchema(ctx context.Context, config *Config, file string) (*schemas.Schema, error) {

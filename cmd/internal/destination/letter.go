@@ -3,6 +3,7 @@ package destination
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -228,4 +229,18 @@ func deadAlready(m *consumer.Message) bool {
 	}
 	l, _ := readLetter(m)
 	return l != nil
+}
+
+// story is what the headers of a letter say of it; none where there is no letter.
+func (l *Letter) story() []consumer.Header {
+	if l == nil {
+		return nil
+	}
+	headers := []consumer.Header{{Key: "from", Value: fmt.Appendf(nil, "topic %s, partition %d, offset %d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)}}
+	for _, key := range []string{sink.HeaderDestination, sink.HeaderStage, sink.HeaderReason, sink.HeaderAttempts, sink.HeaderFailedAt, sink.HeaderValueOmitted} {
+		if value := l.header(key); value != nil {
+			headers = append(headers, consumer.Header{Key: key, Value: value})
+		}
+	}
+	return headers
 }

@@ -18,6 +18,9 @@ var ErrViolation = errors.New("the configuration violates a data governance poli
 // away holds the partitions later, it does not keep the process from starting.
 const startLookup = 5 * time.Second
 
+// checkTimeout bounds each of the checks.
+const checkTimeout = 10 * time.Second
+
 // labelSchemas are the schemas whose labels are weighed before a start: the
 // schema file's, else the newest version of each topic's subject.
 func labelSchemas(ctx context.Context, config *Config, decoder *schemas.Decoder) ([]*schemas.Schema, error) {

@@ -291,7 +291,7 @@ type redriven struct {
 // Done settles the letter: it is delivered, or a new letter stands for it.
 func (d *redriven) Done(outcome sink.Outcome, reason string) {
 	d.redrive.settle(d.letter, func(a *Redriven) {
-		count(outcome, reason, &a.Delivered, a.Filtered, a.DeadLettered)
+		countOutcome(outcome, reason, &a.Delivered, a.Filtered, a.DeadLettered)
 	})
 	d.redrive.inFlight.done()
 }

@@ -23,6 +23,9 @@ const (
 // expandReferences puts in what a text takes from the environment. What comes from
 // there is taken as it stands.
 func expandReferences(text string, lookup func(name string) (string, bool)) (expanded string, mistakes []string) {
+	if !strings.Contains(text, "$") {
+		return text, nil
+	}
 	var b strings.Builder
 	rest, strange, bare := 0, false, false
 	plain := func(part string) {

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -41,10 +39,6 @@ type Options struct {
 	// Started is called once all destinations run.
 	Started func([]*Destination)
 }
-
-// closeTimeout bounds the wait for the last answers of a stream when the
-// process ends. By then the consumer has brought everything to rest.
-const closeTimeout = 2 * time.Second
 
 // Run runs the destinations until ctx ends, then drains them: stop fetching,
 // deliver what was read, commit, leave the group, close the sink, and only then
@@ -214,13 +208,6 @@ func (d *Destination) newBackfill(o Options) (*backfill, error) {
 		Source: d.config.Source.Kafka, Dial: o.Dial, Decoder: p.decoder, Rules: p.rules.Load,
 		Stats: d.consumer.Stats, Claim: d.consumer.Claim, Sink: d.sink, Parking: p.parking, Logger: d.log,
 	})
-}
-
-// registryClient makes a connection for each request, so that each finds the
-// registry where its name leads by then. A schema is asked for once in the life
-// of a process: connections are no matter of speed.
-func registryClient(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: dial, Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
 }
 
 func (d *Destination) atClose(f func(context.Context)) { d.teardown = append(d.teardown, f) }

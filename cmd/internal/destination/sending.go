@@ -3,9 +3,14 @@ package destination
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"kinesis-destination/sink"
 )
+
+// closeTimeout bounds the wait for the last answers of a stream when the
+// process ends. By then the consumer has brought everything to rest.
+const closeTimeout = 2 * time.Second
 
 // openSink starts a sink of a command's own, beside those of running processes.
 // What holds it is logged.

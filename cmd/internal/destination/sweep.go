@@ -296,7 +296,7 @@ type swept struct {
 // Done counts the event.
 func (d *swept) Done(outcome sink.Outcome, reason string) {
 	d.stretch.count(func(a *SweepAccount) {
-		count(outcome, reason, &a.Delivered, a.Filtered, a.DeadLettered)
+		countOutcome(outcome, reason, &a.Delivered, a.Filtered, a.DeadLettered)
 	})
 	d.leave()
 	d.inFlight.done()
@@ -311,5 +311,17 @@ func (d *swept) Withdrawn() {
 func (d *swept) leave() {
 	if !d.rejected {
 		d.sweep.leave()
+	}
+}
+
+// countOutcome counts what became of a record that the sink took.
+func countOutcome(outcome sink.Outcome, reason string, delivered *int64, filtered, deadLettered map[string]int64) {
+	switch outcome {
+	case sink.Delivered:
+		*delivered++
+	case sink.AtRest:
+		filtered[reason]++
+	default:
+		deadLettered[reason]++
 	}
 }
