@@ -32,12 +32,12 @@ type Letter struct {
 	// ValueOmitted tells of a value that is not in the letter.
 	ValueOmitted string `json:"valueOmitted,omitempty"`
 
-	written time.Time // as it was
-	parked  []byte    // the identity whose later events follow it to the topic; nil: none
-	headers []consumer.Header
-	own     []consumer.Header // that say what happened
-	message *consumer.Message // as the source's, but for what is omitted
-	omitted omissions
+	written time.Time         `json:"-"` // as it was
+	parked  []byte            `json:"-"` // the identity whose later events follow it to the topic; nil: none
+	headers []consumer.Header `json:"-"`
+	own     []consumer.Header `json:"-"` // that say what happened
+	message *consumer.Message `json:"-"` // as the source's, but for what is omitted
+	omitted omissions         `json:"-"`
 }
 
 // omissions is what a letter lacks of the message that it is about.

@@ -220,7 +220,7 @@ func handleLetter(t *testing.T, judging *judging, l *Letter, tally *tally, filte
 	tally.letter(l)
 	filter.chooses(l)
 	l.story()
-	l.isOf(l.message)
+	isOf(l, l.message)
 	parking := (&parking{destination: "leads", spots: sink.NewParking()})
 	parking.note(l.message)
 	parking.spots.Release(func(sink.Place) bool { return true })

@@ -29,7 +29,7 @@ func (b *letterbook) makeWhole(ctx context.Context, l *Letter) error {
 	defer cancel()
 	m, err := consumer.Peek(ctx, *source, nil, l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
 	switch {
-	case errors.Is(err, consumer.ErrNoMessage), errors.Is(err, kafka.UnknownTopicOrPartition), err == nil && !l.isOf(m):
+	case errors.Is(err, consumer.ErrNoMessage), errors.Is(err, kafka.UnknownTopicOrPartition), err == nil && !isOf(l, m):
 		l.omitted.sought, l.omitted.left = true, LeftValueGone
 		return nil
 	case err != nil:
@@ -46,7 +46,7 @@ func (b *letterbook) makeWhole(ctx context.Context, l *Letter) error {
 }
 
 // isOf tells whether a message is the one that a letter is about.
-func (l *Letter) isOf(m *consumer.Message) bool {
+func isOf(l *Letter, m *consumer.Message) bool {
 	same := func(omitted *sink.Omitted, inLetter, found []byte) bool {
 		if omitted == nil {
 			return bytes.Equal(inLetter, found)
