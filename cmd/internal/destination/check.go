@@ -42,14 +42,14 @@ func Evaluate(config *Config) ([]transform.Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if problems := config.pathProblems(rules, schema); len(problems) > 0 {
+	if problems := pathProblems(config, rules, schema); len(problems) > 0 {
 		return nil, problems
 	}
 	return []transform.Evaluation{rules.Evaluate(schema)}, nil
 }
 
 // pathProblems are the mapped paths that a schema has not, or that cannot be exported.
-func (c *Config) pathProblems(rules *transform.Rules, schema *schemas.Schema) Problems {
+func pathProblems(c *Config, rules *transform.Rules, schema *schemas.Schema) Problems {
 	var problems Problems
 	for _, p := range rules.CheckPaths(schema) {
 		problems = append(problems, c.problem(p.Key, p.Message))
@@ -166,7 +166,7 @@ func checkSchemas(ctx context.Context, config *Config, rules *transform.Rules, d
 	var evaluations []transform.Evaluation
 	for _, schema := range found {
 		check := Check{What: "mapped paths in " + schema.Origin, OK: true}
-		if problems := config.pathProblems(rules, schema); len(problems) > 0 {
+		if problems := pathProblems(config, rules, schema); len(problems) > 0 {
 			check.OK, check.Note, check.Configuration = false, problems.Error(), true
 		}
 		checks = append(checks, check)
