@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/deadletters"
 )
 
 func deadLettersCommand() *cobra.Command {
@@ -31,7 +32,7 @@ type letterFlags struct {
 	file, output      string
 	since, until      string
 	partition, offset int64
-	filter            destination.LetterFilter
+	filter            deadletters.Filter
 }
 
 func (f *letterFlags) bind(cmd *cobra.Command) {
@@ -51,7 +52,7 @@ func (f *letterFlags) bindFilter(cmd *cobra.Command) {
 }
 
 // config checks the flags and loads the file.
-func (f *letterFlags) config() (*destination.Config, error) {
+func (f *letterFlags) config() (*config.Config, error) {
 	if err := checkOutput(f.output); err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ the topic and is no letter of this destination.`,
 			if err != nil {
 				return err
 			}
-			list, err := destination.ListLetters(cmd.Context(), config, id, f.filter, newest)
+			list, err := deadletters.ListAll(cmd.Context(), config, id, f.filter, newest)
 			if err != nil {
 				return err
 			}
@@ -132,7 +133,7 @@ rules make of it. Key, header values, attributes and identities are masked unles
 			if !f.filter.One {
 				return wrongUse(cmd, errors.New("give the letter's --partition and --offset, as list shows them"))
 			}
-			shown, err := destination.ShowLetter(cmd.Context(), config, f.filter.Partition, f.offset, reveal)
+			shown, err := deadletters.Show(cmd.Context(), config, f.filter.Partition, f.offset, reveal)
 			if err != nil {
 				return err
 			}
@@ -171,7 +172,7 @@ destination's letter), or --partition and --offset. It is erased where Kafka can
 			if all != f.filter.Empty() {
 				return wrongUse(cmd, errors.New("say which letters to drop, by a filter, or give --all"))
 			}
-			dropped, err := destination.DropLetters(cmd.Context(), config, destination.DropOptions{Filter: f.filter, DryRun: dry})
+			dropped, err := deadletters.Drop(cmd.Context(), config, deadletters.DropOptions{Filter: f.filter, DryRun: dry})
 			if err != nil {
 				return err
 			}

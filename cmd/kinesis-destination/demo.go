@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/consumer/embeddedkafka"
@@ -91,7 +92,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, err := destination.Load(file)
+	cfg, err := config.Load(file)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (d *demo) run(ctx context.Context) error {
 	started := make(chan *destination.Destination, 1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- destination.Run(ctx, []destination.Config{config}, destination.Options{
+		ended <- destination.Run(ctx, []config.Config{cfg}, destination.Options{
 			Logger:  d.log,
 			Started: func(ds []*destination.Destination) { started <- ds[0] },
 		})
@@ -120,7 +121,7 @@ func (d *demo) run(ctx context.Context) error {
 		failed = d.report(ctx, running.Account())
 	}
 	if failed == nil && d.keep {
-		d.printEndpoints(file, config.Server.Listen)
+		d.printEndpoints(file, cfg.Server.Listen)
 		<-ctx.Done()
 	}
 	cancel()

@@ -18,6 +18,7 @@ import (
 
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/cmd/internal/terminal"
 	"kinesis-destination/schemas"
 )
@@ -85,16 +86,16 @@ func (d *demo) produce(ctx context.Context) error {
 func (d *demo) spoil(die int, event leads.Event) kafka.Message {
 	switch die {
 	case 0:
-		d.expected.filtered[destination.ReasonTombstone]++
+		d.expected.filtered[rules.ReasonTombstone]++
 		return kafka.Message{Key: []byte(event.Key)}
 	case 1:
-		d.expected.deadLettered[destination.ReasonUnknownSchema]++
+		d.expected.deadLettered[rules.ReasonUnknownSchema]++
 		return d.message(event.Key, 987654, event.Body)
 	case 2:
-		d.expected.deadLettered[destination.ReasonMalformed]++
+		d.expected.deadLettered[rules.ReasonMalformed]++
 		return d.message(event.Key, d.schemaID, event.Body[:len(event.Body)/2])
 	case 3:
-		d.expected.deadLettered[destination.ReasonMalformed]++
+		d.expected.deadLettered[rules.ReasonMalformed]++
 		return kafka.Message{Key: []byte(event.Key), Value: []byte("not Avro at all")}
 	}
 	if event.Filtered != "" {

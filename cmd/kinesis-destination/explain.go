@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/cmd/internal/terminal"
 	"kinesis-destination/transform"
 )
@@ -48,9 +50,9 @@ one of the export rules, 0 where none speaks; the record is null where none leav
 			if err != nil {
 				return err
 			}
-			var explanation destination.Explanation
+			var explanation rules.Explanation
 			if len(args) == 0 {
-				explanation, err = destination.ExplainAt(cmd.Context(), &configs[0], x.topic, x.partition, x.offset)
+				explanation, err = deadletters.ExplainAt(cmd.Context(), &configs[0], x.topic, x.partition, x.offset)
 			} else {
 				explanation, err = x.file(cmd, &configs[0], args[0])
 			}
@@ -90,18 +92,18 @@ func (x *explain) check(cmd *cobra.Command, args []string) error {
 	return checkOutput(x.output)
 }
 
-func (x *explain) file(cmd *cobra.Command, config *destination.Config, name string) (destination.Explanation, error) {
-	text, err := destination.ReadEvent(name, cmd.InOrStdin())
+func (x *explain) file(cmd *cobra.Command, cfg *config.Config, name string) (rules.Explanation, error) {
+	text, err := config.ReadEvent(name, cmd.InOrStdin())
 	if err != nil {
-		return destination.Explanation{}, usageError{fmt.Errorf("read the event: %w", err)}
+		return rules.Explanation{}, usageError{fmt.Errorf("read the event: %w", err)}
 	}
 	if x.raw {
-		return destination.ExplainRaw(cmd.Context(), config, text)
+		return rules.ExplainRaw(cmd.Context(), cfg, text)
 	}
 	if name == "-" {
 		name = "standard input"
 	}
-	return destination.Explain(cmd.Context(), config, x.schema, name, text)
+	return rules.Explain(cmd.Context(), cfg, x.schema, name, text)
 }
 
 // explained is what explain -o json prints.
@@ -113,7 +115,7 @@ type explained struct {
 	Record       json.RawMessage  `json:"record"`
 }
 
-func writeExplanation(out, story io.Writer, e destination.Explanation, output string) error {
+func writeExplanation(out, story io.Writer, e rules.Explanation, output string) error {
 	d := e.Decision
 	if output == outputJSON {
 		x := explained{Outcome: outcomeWord(d.Outcome), Reason: d.Reason, Rule: d.Rule, PartitionKey: d.PartitionKey}
@@ -136,16 +138,16 @@ func writeExplanation(out, story io.Writer, e destination.Explanation, output st
 func outcomeWord(o transform.Outcome) string {
 	switch o {
 	case transform.Export:
-		return destination.Delivered
+		return rules.Delivered
 	case transform.Filter:
-		return destination.Filtered
+		return rules.Filtered
 	case transform.Reject:
-		return destination.DeadLettered
+		return rules.DeadLettered
 	}
 	return "held"
 }
 
-func writeStory(w io.Writer, e destination.Explanation) error {
+func writeStory(w io.Writer, e rules.Explanation) error {
 	d := e.Decision
 	lines := [][2]string{
 		{"outcome", outcomeWord(d.Outcome)},

@@ -8,8 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/cmd/internal/terminal"
+	"kinesis-destination/cmd/internal/verify"
 	"kinesis-destination/transform"
 )
 
@@ -31,12 +33,12 @@ type validation struct {
 	File        string                 `json:"file"`
 	Destination string                 `json:"destination,omitempty"`
 	Live        bool                   `json:"live"` // also what is outside the file was looked at
-	Problems    destination.Problems   `json:"problems"`
+	Problems    config.Problems        `json:"problems"`
 	Warnings    []string               `json:"warnings"`
-	Checks      []destination.Check    `json:"checks"`
+	Checks      []verify.Check         `json:"checks"`
 	Governance  []transform.Evaluation `json:"governance"`
 
-	config *destination.Config // nil: the file has mistakes
+	config *config.Config // nil: the file has mistakes
 }
 
 func validateCommand() *cobra.Command {
@@ -79,14 +81,14 @@ the registry and its newest schemas, the stream and the credentials; nothing is 
 
 // together looks at the files beside each other, as run takes them.
 func together(all []validation) error {
-	var configs []destination.Config
+	var configs []config.Config
 	for i := range all {
 		if all[i].config != nil {
 			configs = append(configs, *all[i].config)
 		}
 	}
-	err := destination.Together(configs)
-	if problems, ok := errors.AsType[destination.Problems](err); ok {
+	err := config.Together(configs)
+	if problems, ok := errors.AsType[config.Problems](err); ok {
 		for i := range all {
 			for _, p := range problems {
 				if p.File == all[i].File && all[i].config != nil {
@@ -102,10 +104,10 @@ func together(all []validation) error {
 // validation, except for mistakes in the file, which are the error.
 func validate(cmd *cobra.Command, file string, live bool) (validation, error) {
 	v := validation{
-		File: file, Live: live, Problems: destination.Problems{}, Warnings: []string{},
-		Checks: []destination.Check{}, Governance: []transform.Evaluation{},
+		File: file, Live: live, Problems: config.Problems{}, Warnings: []string{},
+		Checks: []verify.Check{}, Governance: []transform.Evaluation{},
 	}
-	config, err := destination.Load(file)
+	config, err := config.Load(file)
 	if err != nil {
 		errors.As(err, &v.Problems)
 		return v, err
@@ -113,9 +115,9 @@ func validate(cmd *cobra.Command, file string, live bool) (validation, error) {
 	v.Destination, v.config = config.Name, &config
 	v.Warnings = append(v.Warnings, config.Warnings()...)
 	if live {
-		v.Checks, v.Governance, err = destination.Live(cmd.Context(), &config)
+		v.Checks, v.Governance, err = verify.Live(cmd.Context(), &config)
 	} else {
-		v.Governance, err = destination.Evaluate(&config)
+		v.Governance, err = verify.Evaluate(&config)
 	}
 	if err != nil {
 		errors.As(err, &v.Problems)
@@ -123,7 +125,7 @@ func validate(cmd *cobra.Command, file string, live bool) (validation, error) {
 	}
 	for _, e := range v.Governance {
 		if len(e.Violations) > 0 {
-			err = fmt.Errorf("destination %s: %w", config.Name, destination.ErrViolation)
+			err = fmt.Errorf("destination %s: %w", config.Name, rules.ErrViolation)
 		}
 	}
 	failed, wrong := 0, false

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/cmd/internal/terminal"
 )
 
 // barWidth is how long the longest bar of a histogram is.
 const barWidth = 40
 
-func writeLetterList(w io.Writer, list *destination.LetterList) error {
+func writeLetterList(w io.Writer, list *deadletters.List) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d open dead letters on %s\n", list.Open, list.Topic)
 	if list.Open > 0 {
@@ -55,7 +55,7 @@ func writeLetterList(w io.Writer, list *destination.LetterList) error {
 
 func at(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-func writeLetter(w io.Writer, s *destination.ShownLetter) error {
+func writeLetter(w io.Writer, s *deadletters.Shown) error {
 	state := "open"
 	if s.Settled {
 		state = "settled: redriven or dropped"
@@ -113,13 +113,13 @@ type letterHeader struct {
 }
 
 // shownJSON is what show -o json prints.
-func shownJSON(s *destination.ShownLetter) any {
+func shownJSON(s *deadletters.Shown) any {
 	headers := []letterHeader{}
 	for _, h := range s.Headers {
 		headers = append(headers, letterHeader{h.Key, string(h.Value)})
 	}
 	return struct {
-		*destination.ShownLetter
+		*deadletters.Shown
 		Headers []letterHeader `json:"headers"`
 		Today   letterToday    `json:"today"`
 	}{s, headers, letterToday{outcomeWord(s.Today.Decision.Outcome), string(s.Today.Decision.Reason)}}

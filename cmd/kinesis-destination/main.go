@@ -17,7 +17,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/cmd/internal/terminal"
 )
 
@@ -52,12 +54,12 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	var problems destination.Problems
+	var problems config.Problems
 	var usage usageError
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &problems), errors.As(err, &usage), errors.Is(err, destination.ErrViolation):
+	case errors.As(err, &problems), errors.As(err, &usage), errors.Is(err, rules.ErrViolation):
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
@@ -132,22 +134,22 @@ func buildInfo() (v, c, d string) {
 var errNoConfig = usageError{errors.New("give the destination's configuration with -c destination.yaml")}
 
 // load reads the configurations; the mistakes of all files are reported together.
-func load(files []string) ([]destination.Config, error) {
+func load(files []string) ([]config.Config, error) {
 	if len(files) == 0 {
 		return nil, errNoConfig
 	}
-	var configs []destination.Config
-	var all destination.Problems
+	var configs []config.Config
+	var all config.Problems
 	for _, file := range files {
-		config, err := destination.Load(file)
-		if problems, ok := errors.AsType[destination.Problems](err); ok {
+		cfg, err := config.Load(file)
+		if problems, ok := errors.AsType[config.Problems](err); ok {
 			all = append(all, problems...)
 			continue
 		}
 		if err != nil { // that is no mistake in a file
 			return nil, err
 		}
-		configs = append(configs, config)
+		configs = append(configs, cfg)
 	}
 	if len(all) > 0 {
 		return nil, all
@@ -161,7 +163,7 @@ func logger(w io.Writer, format, level string) (*slog.Logger, error) {
 	if err := at.UnmarshalText([]byte(level)); err != nil {
 		return nil, usageError{errors.New("--log-level must be debug, info, warn or error")}
 	}
-	options := &slog.HandlerOptions{Level: at, ReplaceAttr: destination.BriefAttr}
+	options := &slog.HandlerOptions{Level: at, ReplaceAttr: hold.BriefAttr}
 	switch format {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options)), nil

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/deadletters"
 )
 
 // redriveID is part of a group's name.
@@ -17,7 +17,7 @@ var redriveID = regexp.MustCompile(`^[a-zA-Z0-9._-]{0,100}$`)
 
 func redriveCommand() *cobra.Command {
 	var f letterFlags
-	var o destination.RedriveOptions
+	var o deadletters.RedriveOptions
 	var format, level string
 	cmd := &cobra.Command{
 		Use:   "redrive -c destination.yaml [FILTER…]",
@@ -51,7 +51,7 @@ caughtUp, dryRun, seconds}.`,
 			}
 			bar := newProgress(cmd.ErrOrStderr(), "letters")
 			o.Filter, o.Progress = f.filter, bar.set
-			account, err := destination.Redrive(cmd.Context(), config, o)
+			account, err := deadletters.Redrive(cmd.Context(), config, o)
 			bar.end()
 			if account == nil {
 				return err
@@ -75,7 +75,7 @@ caughtUp, dryRun, seconds}.`,
 	return cmd
 }
 
-func writeRedriven(w io.Writer, a *destination.Redriven, output string) error {
+func writeRedriven(w io.Writer, a *deadletters.Redriven, output string) error {
 	if output == outputJSON {
 		return writeIndented(w, a)
 	}

@@ -11,13 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/replay"
 	"kinesis-destination/consumer"
 )
 
 // replayFlags are what replay is told beside its options.
 type replayFlags struct {
-	destination.ReplayOptions
+	replay.Options
 	file, from, to, output, format, level string
 }
 
@@ -73,7 +74,7 @@ The counts are of the whole replay under its id, seconds of this run.`,
 }
 
 // check reads the flags, and the configuration that they name.
-func (f *replayFlags) check(cmd *cobra.Command) (*destination.Config, error) {
+func (f *replayFlags) check(cmd *cobra.Command) (*config.Config, error) {
 	if err := checkOutput(f.output); err != nil {
 		return nil, err
 	}
@@ -103,9 +104,9 @@ func (f *replayFlags) check(cmd *cobra.Command) (*destination.Config, error) {
 	return &configs[0], nil
 }
 
-func (f *replayFlags) replay(cmd *cobra.Command, config *destination.Config) error {
+func (f *replayFlags) replay(cmd *cobra.Command, config *config.Config) error {
 	if f.ID == "" && !f.DryRun {
-		f.ID = destination.NewReplayID(time.Now())
+		f.ID = replay.NewReplayID(time.Now())
 		fmt.Fprintf(cmd.ErrOrStderr(), "replay %s: should it be interrupted, give --id %s to go on\n", f.ID, f.ID)
 	}
 	if !f.LatestOnly && !f.DryRun && f.Stream == "" {
@@ -113,9 +114,9 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *destination.Config) err
 	}
 	bar := newProgress(cmd.ErrOrStderr(), "offsets")
 	f.Progress = bar.set
-	account, err := destination.Replay(cmd.Context(), config, f.ReplayOptions)
+	account, err := replay.Run(cmd.Context(), config, f.Options)
 	bar.end()
-	if errors.Is(err, destination.ErrOtherReplay) {
+	if errors.Is(err, replay.ErrOtherReplay) {
 		return usageError{err}
 	}
 	if account == nil {
@@ -130,7 +131,7 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *destination.Config) err
 	return err
 }
 
-func writeReplayed(w io.Writer, a *destination.Replayed, output string) error {
+func writeReplayed(w io.Writer, a *replay.Result, output string) error {
 	if output == outputJSON {
 		return writeIndented(w, a)
 	}
@@ -161,7 +162,7 @@ func writeReplayed(w io.Writer, a *destination.Replayed, output string) error {
 	return err
 }
 
-func writeEstimate(b *strings.Builder, e *destination.Estimate) {
+func writeEstimate(b *strings.Builder, e *replay.Estimate) {
 	fmt.Fprintf(b, "\nit would put %d records, %.1f MB\n", e.Records, float64(e.Bytes)/1e6)
 	for _, id := range slices.Sorted(maps.Keys(e.Segments)) {
 		fmt.Fprintf(b, "%-36s %9d\n", "segment "+id, e.Segments[id])

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/destination"
 )
 
@@ -62,7 +63,7 @@ needs a restart, and a file with a mistake changes nothing.`,
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
-			reload, stopped := destination.Watch(ctx, configs, hangup, log)
+			reload, stopped := config.Watch(ctx, configs, hangup, log)
 			defer func() { cancel(); <-stopped }()
 			v, _, _ := buildInfo()
 			return destination.Run(ctx, configs, destination.Options{Logger: log, Version: v, Profiling: profiling, Reload: reload, Tracing: tracing})

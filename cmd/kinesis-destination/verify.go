@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/terminal"
+	"kinesis-destination/cmd/internal/verify"
 	"kinesis-destination/consumer"
 )
 
@@ -46,7 +46,7 @@ T is earliest, latest, a time (RFC 3339), or offsets as partition=offset,….`,
 			if err != nil {
 				return err
 			}
-			v, err := destination.Verify(cmd.Context(), &configs[0], begin, end)
+			v, err := verify.Run(cmd.Context(), &configs[0], begin, end)
 			if err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ T is earliest, latest, a time (RFC 3339), or offsets as partition=offset,….`,
 				return err
 			}
 			if !v.OK() {
-				return destination.ErrNotVerified
+				return verify.ErrNotVerified
 			}
 			return nil
 		},
@@ -66,7 +66,7 @@ T is earliest, latest, a time (RFC 3339), or offsets as partition=offset,….`,
 	return cmd
 }
 
-func writeVerification(w io.Writer, v *destination.Verification, output string) error {
+func writeVerification(w io.Writer, v *verify.Result, output string) error {
 	if output == outputJSON {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")

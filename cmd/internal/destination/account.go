@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kinesis-destination/cmd/internal/rules"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -84,11 +86,11 @@ func (a *account) Snapshot() Account {
 	}
 	for _, e := range a.entries() {
 		switch e.outcome {
-		case Delivered:
+		case rules.Delivered:
 			s.Delivered += e.count
-		case Filtered:
+		case rules.Filtered:
 			s.Filtered[e.reason] = e.count
-		case DeadLettered:
+		case rules.DeadLettered:
 			s.DeadLettered[e.reason] = e.count
 		}
 	}

@@ -15,6 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/cmd/internal/replay"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
 )
@@ -103,21 +106,21 @@ type Overview struct {
 
 // Status is one destination as /status shows it.
 type Status struct {
-	Name       string            `json:"name"`
-	Ready      bool              `json:"ready"`
-	Reason     string            `json:"reason,omitempty"`
-	Group      string            `json:"group"`
-	Member     string            `json:"member"`
-	Generation int               `json:"generation"`
-	Stream     string            `json:"stream"`
-	Rules      RulesVersion      `json:"rules"`
-	Schemas    []SchemaStatus    `json:"schemas"`
-	Refused    *RefusedReload    `json:"refusedReload,omitempty"`
-	Holds      []Held            `json:"holds"`
-	Partitions []PartitionStatus `json:"partitions"`
-	Sink       sink.Stats        `json:"sink"`
-	Account    Account           `json:"account"`
-	Backfill   *BackfillStatus   `json:"backfill,omitempty"`
+	Name       string                 `json:"name"`
+	Ready      bool                   `json:"ready"`
+	Reason     string                 `json:"reason,omitempty"`
+	Group      string                 `json:"group"`
+	Member     string                 `json:"member"`
+	Generation int                    `json:"generation"`
+	Stream     string                 `json:"stream"`
+	Rules      rules.Revision         `json:"rules"`
+	Schemas    []rules.SchemaStatus   `json:"schemas"`
+	Refused    *RefusedReload         `json:"refusedReload,omitempty"`
+	Holds      []hold.Held            `json:"holds"`
+	Partitions []PartitionStatus      `json:"partitions"`
+	Sink       sink.Stats             `json:"sink"`
+	Account    Account                `json:"account"`
+	Backfill   *replay.BackfillStatus `json:"backfill,omitempty"`
 }
 
 // PartitionStatus is one assigned partition as /status shows it.
@@ -143,7 +146,7 @@ func (d *Destination) status() Status {
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()
-	s.Schemas = d.pipeline.rules.Load().schemas()
+	s.Schemas = d.pipeline.rules.Load().Schemas()
 	for _, p := range stats.Partitions {
 		s.Partitions = append(s.Partitions, partitionStatus(p, s.Holds))
 	}
@@ -152,7 +155,7 @@ func (d *Destination) status() Status {
 
 // partitionStatus shows of the holds, which come the oldest first, the first
 // that is the partition's.
-func partitionStatus(p consumer.PartitionStats, holds []Held) PartitionStatus {
+func partitionStatus(p consumer.PartitionStats, holds []hold.Held) PartitionStatus {
 	s := PartitionStatus{
 		Topic: p.Topic, Partition: p.Partition, Committed: p.Committed, End: p.End,
 		LagSeconds: ageOf(p).Seconds(), Open: p.Open, Held: p.Held,

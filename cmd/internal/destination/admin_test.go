@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -78,19 +79,19 @@ func TestReadinessNamesEveryReasonAndWhatItHolds(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
 		want string
-		held []Held
+		held []hold.Held
 	}{
-		{"throttled", []Held{{Reason: "throttled", Partition: -1}}},
-		{"topic-missing (a/0, b/2)", []Held{
+		{"throttled", []hold.Held{{Reason: "throttled", Partition: -1}}},
+		{"topic-missing (a/0, b/2)", []hold.Held{
 			{Reason: "topic-missing", Topic: "a", Since: now},
 			{Reason: "topic-missing", Topic: "b", Partition: 2, Since: now},
 		}},
-		{"kms-disabled; schema-registry (events/1)", []Held{
+		{"kms-disabled; schema-registry (events/1)", []hold.Held{
 			{Reason: "kms-disabled", Partition: -1},
 			{Reason: "schema-registry", Topic: "events", Partition: 1},
 		}},
 	} {
-		if got := reasons(c.held); got != c.want {
+		if got := hold.Reasons(c.held); got != c.want {
 			t.Errorf("%q instead of %q", got, c.want)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"kinesis-destination/cmd/internal/resend"
 )
 
 // Limits of the admin endpoints and of profiling: who asks slowly, reads slowly or
@@ -112,7 +114,7 @@ func (a *admin) serve(server *http.Server, listener net.Listener, what string, l
 }
 
 func (a *admin) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, resend.CloseTimeout)
 	defer cancel()
 	for _, server := range a.servers {
 		if err := server.Shutdown(ctx); err != nil {

@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/replay"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -22,12 +24,12 @@ func backfilling(segments ...string) string {
 	for _, id := range segments {
 		list = append(list, "{id: "+id+"}")
 	}
-	return strings.Replace(bubbleConfig, twoSegments, "segments: ["+strings.Join(list, ", ")+"]", 1) + "  backfill: {newSegments: true, since: 720h}\n"
+	return strings.Replace(BubbleConfig, twoSegments, "segments: ["+strings.Join(list, ", ")+"]", 1) + "  backfill: {newSegments: true, since: 720h}\n"
 }
 
 func (b *bubble) startText(port int, text string) *process {
 	b.t.Helper()
-	config, err := Parse("bubble.yaml", fmt.Appendf(nil, "%sserver: {listen: \"127.0.0.1:%d\"}\n", text, port))
+	config, err := config.Parse("bubble.yaml", fmt.Appendf(nil, "%sserver: {listen: \"127.0.0.1:%d\"}\n", text, port))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -82,7 +84,7 @@ func serials(t *testing.T, records []embeddedkinesis.Record) map[string][]int64 
 }
 
 // backfilled waits until one of the processes says that its backfill has ended.
-func (b *bubble) backfilled(processes ...*process) *BackfillStatus {
+func (b *bubble) backfilled(processes ...*process) *replay.BackfillStatus {
 	b.t.Helper()
 	for range 600 {
 		for _, p := range processes {

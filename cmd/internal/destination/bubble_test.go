@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
@@ -81,7 +82,7 @@ func (b *bubble) serve(port int, handler http.Handler) {
 	})
 }
 
-const bubbleConfig = `
+const BubbleConfig = `
 name: leads
 source:
   kafka: {brokers: ["127.0.0.1:9092"], topic: segment-evaluations}
@@ -97,9 +98,9 @@ activation:
   attributes: [person.email, loyalty.points]
 `
 
-func (b *bubble) config(extra string) Config {
+func (b *bubble) config(extra string) config.Config {
 	b.t.Helper()
-	config, err := Parse("bubble.yaml", []byte(bubbleConfig+extra))
+	config, err := config.Parse("bubble.yaml", []byte(BubbleConfig+extra))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -115,13 +116,13 @@ type process struct {
 }
 
 // launch runs a destination in this process until it is stopped, or the test ends.
-func launch(t *testing.T, config Config, o Options) *process {
+func launch(t *testing.T, cfg config.Config, o Options) *process {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{cancel: cancel, done: make(chan error, 1)}
 	started := make(chan *Destination, 1)
 	o.Started = func(ds []*Destination) { started <- ds[0] }
-	go func() { p.done <- Run(ctx, []Config{config}, o) }()
+	go func() { p.done <- Run(ctx, []config.Config{cfg}, o) }()
 	select {
 	case p.Destination = <-started:
 	case err := <-p.done:

@@ -13,6 +13,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/verify"
 	"kinesis-destination/consumer"
 )
 
@@ -25,7 +27,7 @@ type chaos struct {
 	members         []*exec.Cmd
 	broker          node
 	emulator        *emulator
-	verifier        *verifier
+	verifier        *verify.Verifier
 	serials         map[string]int64
 	faults          map[string]int
 }
@@ -42,7 +44,7 @@ func TestChaosProcessesKilledAndPaused(t *testing.T) {
 	t.Setenv("KINESIS_ENDPOINT", e.url)
 	c := &chaos{
 		site: newSite(t, nil), rnd: rand.New(rand.NewPCG(seed, 5)), broker: findBroker(t), emulator: e,
-		verifier: newVerifier(), serials: map[string]int64{}, faults: map[string]int{},
+		verifier: verify.NewVerifier(), serials: map[string]int64{}, faults: map[string]int{},
 	}
 	e.streamName = c.name
 	c.program, c.config = c.binary()
@@ -73,9 +75,9 @@ func TestChaosProcessesKilledAndPaused(t *testing.T) {
 		c.end(0)
 	}
 	for _, r := range e.journal(t) {
-		c.verifier.stored(r.PartitionKey, r.Data)
+		c.verifier.Stored(r.PartitionKey, r.Data)
 	}
-	result := c.verifier.verdict(&Config{})
+	result := c.verifier.Verdict(&config.Config{})
 	t.Logf("lost %d, reordered %d, repetitions %d of %d records in %v; %v; the stream's: %v", result.Missing, result.Reordered,
 		result.Duplicates, result.Expected, time.Since(began).Round(time.Second), c.faults, e.counters)
 	if !result.OK() || result.Unknown > 0 {
@@ -91,7 +93,7 @@ func (c *chaos) feed(n int) {
 		key := fmt.Sprintf("profile-%d", c.rnd.IntN(50))
 		c.serials[key]++
 		e := simulatedEvent(c.t, key, c.serials[key])
-		c.verifier.expect(key, simulatedRecord(e.Serial), "")
+		c.verifier.Expect(key, simulatedRecord(e.Serial), "")
 		messages = append(messages, kafka.Message{Key: []byte(key), Value: c.framed(e.Body)})
 	}
 	c.produce(messages...)

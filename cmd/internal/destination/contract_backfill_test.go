@@ -14,6 +14,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -80,7 +81,7 @@ func TestContractABackfillOfALargeTopicBesideLiveTraffic(t *testing.T) {
 	}
 	start := func(segments ...string) *process {
 		text := s.configText()
-		config, err := Parse("site.yaml", []byte(strings.Replace(text, fmt.Sprintf("segments: [{id: %s}, {id: %s}]", leads.HighPropensity, leads.Newsletter),
+		config, err := config.Parse("site.yaml", []byte(strings.Replace(text, fmt.Sprintf("segments: [{id: %s}, {id: %s}]", leads.HighPropensity, leads.Newsletter),
 			"backfill: {newSegments: true, since: 720h}\n  segments: [{id: "+strings.Join(segments, "}, {id: ")+"}]", 1)))
 		if err != nil {
 			t.Fatal(err)

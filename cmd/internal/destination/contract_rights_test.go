@@ -9,6 +9,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/verify"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
 )
@@ -62,11 +64,11 @@ func (l *limited) held(reason, says string) {
 // lacks tells what validate --live says that the user lacks.
 func (l *limited) lacks() string {
 	l.t.Helper()
-	config, err := Parse("site.yaml", []byte(l.configText()))
+	config, err := config.Parse("site.yaml", []byte(l.configText()))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	checks, _, err := Live(context.Background(), &config)
+	checks, _, err := verify.Live(context.Background(), &config)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/verify"
 	"kinesis-destination/consumer"
 	"kinesis-destination/consumer/embeddedkafka"
 )
@@ -112,11 +114,11 @@ func TestContractARefusalIsHeldUntilTheFileIsRotated(t *testing.T) {
 func TestContractAMechanismThatIsNotOfferedIsSaidBeforeTheStart(t *testing.T) {
 	s, _ := guarded(t, listener{"mechanism", os.Getenv("KAFKA_SASL_BROKERS"), "sasl: {mechanism: scram-sha-256, username: scram, password: scram-secret}"},
 		mutualKeys+", sasl: {mechanism: scram-sha-256, username: stranger, password: scram-secret}")
-	config, err := Parse("site.yaml", []byte(s.configText()))
+	config, err := config.Parse("site.yaml", []byte(s.configText()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	checks, _, err := Live(context.Background(), &config)
+	checks, _, err := verify.Live(context.Background(), &config)
 	if err != nil {
 		t.Fatal(err)
 	}

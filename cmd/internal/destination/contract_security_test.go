@@ -12,6 +12,8 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/consumer/embeddedkafka"
 )
@@ -128,7 +130,7 @@ func embeddedSecurity(t *testing.T) (certificates string, options embeddedkafka.
 	folder := secrets(t, certificates)
 	admin := consumer.Config{
 		TLS:  consumer.TLS{Enabled: true, CAFile: folder + "/ca.pem", CertFile: folder + "/client.pem", KeyFile: folder + "/client.key"},
-		SASL: consumer.SASL{Mechanism: consumer.Plain, Username: secret("plain", ""), Password: secret("plain-secret", "")},
+		SASL: consumer.SASL{Mechanism: consumer.Plain, Username: config.Secret("plain", ""), Password: config.Secret("plain-secret", "")},
 	}
 	transport, err := admin.Transport(nil)
 	if err != nil {
@@ -153,7 +155,7 @@ func TestContractEveryListenerEndToEnd(t *testing.T) {
 		s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) >= o.total+1 })
 		a := p.Account()
 		p.stop(t)
-		if a.DeadLettered[ReasonMalformed] != 1 || a.Unaccounted() != 0 {
+		if a.DeadLettered[rules.ReasonMalformed] != 1 || a.Unaccounted() != 0 {
 			t.Errorf("account %+v", a)
 		}
 		if v := o.judge(s.final()); v != (verdict{}) {

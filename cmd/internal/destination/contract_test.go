@@ -14,6 +14,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -105,7 +106,7 @@ func TestContractPoisonIsDeadLetteredWithItsKeyValueAndHeaders(t *testing.T) {
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(p) >= o.total+3 })
 	a := p.Account()
 	p.stop(t)
-	if a.DeadLettered[ReasonMalformed] != 2 || a.Filtered[ReasonTombstone] != 1 {
+	if a.DeadLettered[rules.ReasonMalformed] != 2 || a.Filtered[rules.ReasonTombstone] != 1 {
 		t.Errorf("account %+v", a)
 	}
 	if v := o.judge(s.final()); v.lost+v.reordered+v.duplicates != 0 {

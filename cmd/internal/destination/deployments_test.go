@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/sink/embeddedkinesis"
 	"kinesis-destination/transform"
 )
@@ -134,7 +135,7 @@ func TestEveryAlertLeadsToItsPlaceInTheRunbook(t *testing.T) {
 		}
 	}
 	for _, reason := range slices.Concat(declaredReasons(t, "../../../consumer"), declaredReasons(t, "../../../sink"), declaredReasons(t, ".")) {
-		if reason != ReasonTombstone && !strings.Contains(string(runbook), "`"+reason+"`") {
+		if reason != rules.ReasonTombstone && !strings.Contains(string(runbook), "`"+reason+"`") {
 			t.Errorf("the runbook does not know %s", reason)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -30,9 +31,9 @@ func troubles() []trouble {
 	}
 	healthy := func(b *bubble) { b.kinesis.SetScript(nil) }
 	return []trouble{
-		{"registry down", HoldRegistry, func(b *bubble) { b.registry.SetDown(true) }, func(b *bubble) { b.registry.SetDown(false) }},
-		{"registry fails", HoldRegistry, func(b *bubble) { b.registry.SetStatus(http.StatusInternalServerError) }, func(b *bubble) { b.registry.SetStatus(0) }},
-		{"registry refuses", HoldRegistry, func(b *bubble) { b.registry.SetStatus(http.StatusUnauthorized) }, func(b *bubble) { b.registry.SetStatus(0) }},
+		{"registry down", rules.HoldRegistry, func(b *bubble) { b.registry.SetDown(true) }, func(b *bubble) { b.registry.SetDown(false) }},
+		{"registry fails", rules.HoldRegistry, func(b *bubble) { b.registry.SetStatus(http.StatusInternalServerError) }, func(b *bubble) { b.registry.SetStatus(0) }},
+		{"registry refuses", rules.HoldRegistry, func(b *bubble) { b.registry.SetStatus(http.StatusUnauthorized) }, func(b *bubble) { b.registry.SetStatus(0) }},
 		{"access denied", "access-denied", refuse("AccessDeniedException"), healthy},
 		{"outage", "", refuse("InternalFailure"), healthy},
 		{"key disabled", "kms-disabled", refuse("KMSDisabledException"), healthy},
@@ -56,7 +57,7 @@ func TestWhatIsNobodysFaultIsHeldForAsLongAsItTakes(t *testing.T) {
 					}
 					p := b.start(8080, "")
 					if when == "later" {
-						if trouble.reason != HoldRegistry { // a schema that is known needs no registry
+						if trouble.reason != rules.HoldRegistry { // a schema that is known needs no registry
 							b.feed(g, o, 100)
 							b.settled(o.total, time.Minute, p)
 						}
@@ -166,7 +167,7 @@ func TestABrokerWithAFullDiskIsHeldAndLosesNothing(t *testing.T) {
 		}
 		a = p.Account()
 		p.stop(t)
-		if a.Unaccounted() != 0 || a.DeadLettered[ReasonMalformed] != 1 || a.DeadLettered["invalid-partition-key"] != 1 || len(b.letters()) != 2 {
+		if a.Unaccounted() != 0 || a.DeadLettered[rules.ReasonMalformed] != 1 || a.DeadLettered["invalid-partition-key"] != 1 || len(b.letters()) != 2 {
 			t.Errorf("account %+v, %d letters", a, len(b.letters()))
 		}
 		if v := o.judge(b.kinesis.History(testStream)); v != (verdict{}) {

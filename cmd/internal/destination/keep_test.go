@@ -9,6 +9,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -39,7 +40,7 @@ func TestWhichLettersAreSettledIsToldToKafkaAgain(t *testing.T) {
 			return nil, nil, false
 		})
 		p := b.start(8080, "")
-		pass(10 * keepLook)
+		pass(10 * deadletters.KeepLook)
 		if again.Load() != 1 {
 			t.Errorf("told %d times in ten minutes, not once a day", again.Load())
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/consumer"
 )
 
@@ -46,7 +47,7 @@ func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (c *lagCollector) collect(ch chan<- prometheus.Metric, destination string, s consumer.Stats, holds []Held) {
+func (c *lagCollector) collect(ch chan<- prometheus.Metric, destination string, s consumer.Stats, holds []hold.Held) {
 	held := heldPartitions(s, holds)
 	for _, p := range s.Partitions {
 		partition := strconv.Itoa(p.Partition)
@@ -66,26 +67,26 @@ func (c *lagCollector) collect(ch chan<- prometheus.Metric, destination string, 
 
 // heldPartitions are the partitions that are held, by reason; a cause that
 // holds the whole destination holds all of them.
-func heldPartitions(s consumer.Stats, holds []Held) map[string]map[holdKey]bool {
-	held := map[string]map[holdKey]bool{}
+func heldPartitions(s consumer.Stats, holds []hold.Held) map[string]map[hold.Key]bool {
+	held := map[string]map[hold.Key]bool{}
 	for _, h := range holds {
 		if held[h.Reason] == nil {
-			held[h.Reason] = map[holdKey]bool{}
+			held[h.Reason] = map[hold.Key]bool{}
 		}
 		if h.Topic != "" {
-			held[h.Reason][holdKey{topic: h.Topic, partition: h.Partition}] = true
+			held[h.Reason][hold.Key{Topic: h.Topic, Partition: h.Partition}] = true
 			continue
 		}
 		for _, p := range s.Partitions {
-			held[h.Reason][holdKey{topic: p.Topic, partition: p.Partition}] = true
+			held[h.Reason][hold.Key{Topic: p.Topic, Partition: p.Partition}] = true
 		}
 	}
 	return held
 }
 
-func isHeld(held map[string]map[holdKey]bool, p consumer.PartitionStats) bool {
+func isHeld(held map[string]map[hold.Key]bool, p consumer.PartitionStats) bool {
 	for _, partitions := range held {
-		if partitions[holdKey{topic: p.Topic, partition: p.Partition}] {
+		if partitions[hold.Key{Topic: p.Topic, Partition: p.Partition}] {
 			return true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -96,7 +97,7 @@ func TestWorkableLagLeavesOutHeldPartitionsAlone(t *testing.T) {
 		b.feed(g, o, 100)
 		p := b.start(8080, "")
 		pass(5 * time.Second)
-		p.holds.Set(holdKey{"kafka", testTopic, 1}, "topic-missing", nil)
+		p.holds.Set(hold.Key{Source: "kafka", Topic: testTopic, Partition: 1}, "topic-missing", nil)
 		_, metrics := b.get(8080, "/metrics")
 		if lag, workable := metric(t, metrics, "kafka_consumergroup_lag", 0), metric(t, metrics, "kinesis_destination_workable_lag", 0); lag == 0 || workable != lag {
 			t.Errorf("a partition that works: lag %v, workable %v", lag, workable)

@@ -5,6 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/consumer"
 )
 
@@ -17,22 +20,22 @@ type lagProbe struct {
 	history *consumer.History
 
 	mu    sync.Mutex
-	found map[part]consumer.Progress
+	found map[resend.TopicPartition]consumer.Progress
 }
 
-func newLagProbe(config *Config, o Options) (*lagProbe, error) {
+func newLagProbe(config *config.Config, o Options) (*lagProbe, error) {
 	history, err := consumer.NewHistory(config.Source.Kafka, o.Dial)
 	if err != nil {
 		return nil, err
 	}
-	return &lagProbe{history: history, found: map[part]consumer.Progress{}}, nil
+	return &lagProbe{history: history, found: map[resend.TopicPartition]consumer.Progress{}}, nil
 }
 
 // run looks again and again until ctx ends. While Kafka does not answer, what
 // was found last stands; the consumer reports the outage.
 func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 	defer l.history.Close()
-	every(ctx, probeInterval, func() {
+	hold.Every(ctx, probeInterval, func() {
 		var all []consumer.Progress
 		for _, p := range stats().Partitions {
 			all = append(all, consumer.Progress{Topic: p.Topic, Partition: p.Partition, Next: p.Settled, Oldest: p.Oldest})
@@ -46,7 +49,7 @@ func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 			if p.Unknown != nil {
 				continue // what was found last stands
 			}
-			l.found[part{p.Topic, p.Partition}] = p
+			l.found[resend.TopicPartition{Topic: p.Topic, Partition: p.Partition}] = p
 		}
 	})
 }
@@ -57,7 +60,7 @@ func (l *lagProbe) complete(s consumer.Stats) consumer.Stats {
 	defer l.mu.Unlock()
 	for i := range s.Partitions {
 		p := &s.Partitions[i]
-		found, ok := l.found[part{p.Topic, p.Partition}]
+		found, ok := l.found[resend.TopicPartition{Topic: p.Topic, Partition: p.Partition}]
 		if !ok {
 			continue
 		}

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/verify"
+
 	"github.com/cockroachdb/datadriven"
 )
 
@@ -41,7 +44,7 @@ func TestEveryMistakeOfAFileIsToldAtOnceWithLineAndKey(t *testing.T) {
 				if err := os.WriteFile(file, []byte(d.Input), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				config, err := Load(file)
+				config, err := config.Load(file)
 				if err != nil {
 					return strings.ReplaceAll(err.Error(), folder+"/", "") + "\n"
 				}
@@ -72,14 +75,14 @@ func encoded(text string, as []datadriven.CmdArg) []byte {
 }
 
 // show prints the values at key paths.
-func show(t *testing.T, config Config, paths []datadriven.CmdArg) string {
+func show(t *testing.T, cfg config.Config, paths []datadriven.CmdArg) string {
 	var b strings.Builder
 	b.WriteString("ok\n")
 	for _, path := range paths {
-		at := reflect.ValueOf(config)
+		at := reflect.ValueOf(cfg)
 		for key := range strings.SplitSeq(path.Key, ".") {
 			fields := map[string]reflect.Value{}
-			collectFields(reflect.Indirect(at), fields)
+			config.CollectFields(reflect.Indirect(at), fields)
 			var ok bool
 			if at, ok = fields[key]; !ok {
 				t.Fatalf("no key %s", path.Key)
@@ -98,8 +101,8 @@ func show(t *testing.T, config Config, paths []datadriven.CmdArg) string {
 }
 
 func TestAFileThatIsNotThereIsAProblem(t *testing.T) {
-	_, err := Load(filepath.Join(t.TempDir(), "missing.yaml"))
-	var problems Problems
+	_, err := config.Load(filepath.Join(t.TempDir(), "missing.yaml"))
+	var problems config.Problems
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Message != "cannot be read: no such file or directory" {
 		t.Errorf("error %v", err)
 	}
@@ -125,21 +128,21 @@ func TestNoMistakeQuotesASecret(t *testing.T) {
 		"target: {kinesis: {credentials: {secretAccessKey: hunter-2, roleArn: \"${SECRET}\"}}}",
 		"target: {kinesis: {credentials: {secretAccessKey: \"hunter-2}}}",
 	} {
-		_, err := Parse("destination.yaml", []byte(text))
+		_, err := config.Parse("destination.yaml", []byte(text))
 		if err == nil || strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("%s:\n%v", text, err)
 		}
 	}
 }
 
-// examples is the folder of the example configurations.
-const examples = "../../../deployments/examples"
+// Examples is the folder of the example configurations.
+const Examples = "../../../deployments/examples"
 
 func TestEveryExampleIsAValidDestination(t *testing.T) {
 	t.Setenv("KINESIS_ACCESS_KEY_ID", "AKIAEXAMPLE")
 	t.Setenv("KINESIS_SECRET_ACCESS_KEY", "example")
 	t.Setenv("KAFKA_PASSWORD", "example")
-	files, err := filepath.Glob(filepath.Join(examples, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(Examples, "*.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,12 +153,12 @@ func TestEveryExampleIsAValidDestination(t *testing.T) {
 			continue // raw-avro.yaml refers to it
 		}
 		destinations++
-		config, err := Load(file)
+		config, err := config.Load(file)
 		if err != nil {
 			t.Errorf("%v", err)
 			continue
 		}
-		evaluations, err := Evaluate(&config)
+		evaluations, err := verify.Evaluate(&config)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
@@ -166,7 +169,7 @@ func TestEveryExampleIsAValidDestination(t *testing.T) {
 		}
 	}
 	if destinations < 3 {
-		t.Errorf("%d examples in %s", destinations, examples)
+		t.Errorf("%d examples in %s", destinations, Examples)
 	}
 }
 
@@ -176,7 +179,7 @@ func TestTheExamplesAreTheContractsOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		example, err := os.ReadFile(filepath.Join(examples, name))
+		example, err := os.ReadFile(filepath.Join(Examples, name))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -71,12 +73,12 @@ func TestEveryWayToNameASchemaEndsInARecord(t *testing.T) {
 
 		// explain, replay and verify read the header as run does.
 		m := &consumer.Message{Topic: testTopic, Key: inHeader.Key, Value: inHeader.Value, Headers: []consumer.Header{{Key: schemas.HeaderSchemaID, Value: inHeader.Headers[0].Value}}}
-		rules := p.pipeline.rules.Load()
-		if said, err := rules.explainMessage(t.Context(), p.pipeline.decoder, m, sourceIn(m)); err != nil || said.Outcome != transform.Export.String() {
+		inForce := p.pipeline.rules.Load()
+		if said, err := inForce.ExplainMessage(t.Context(), p.pipeline.decoder, m, rules.SourceIn(m)); err != nil || said.Outcome != transform.Export.String() {
 			t.Errorf("explain: %+v %v", said, err)
 		}
-		u := judging{p.pipeline.decoder, func() *ruleset { return rules }}
-		if j, err := u.judge(t.Context(), m, sourceIn(m)); err != nil || j.Outcome != transform.Export {
+		u := rules.Evaluator{Decoder: p.pipeline.decoder, Rules: func() *rules.Ruleset { return inForce }}
+		if j, err := u.Evaluate(t.Context(), m, rules.SourceIn(m)); err != nil || j.Outcome != transform.Export {
 			t.Errorf("replay: %+v %v", j, err)
 		}
 		p.stop(t)
@@ -85,11 +87,11 @@ func TestEveryWayToNameASchemaEndsInARecord(t *testing.T) {
 
 // TestPlansAreForgottenWithTheirSchemas: whoever writes messages can name any number of schemas.
 func TestPlansAreForgottenWithTheirSchemas(t *testing.T) {
-	config, err := Parse("bubble.yaml", []byte(bubbleConfig))
+	config, err := config.Parse("bubble.yaml", []byte(BubbleConfig))
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules, err := newRuleset(&config, 1)
+	inForce, err := rules.New(&config, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,17 +101,17 @@ func TestPlansAreForgottenWithTheirSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan, err := rules.plan(schema)
-		again, _ := rules.plan(schema)
+		plan, err := inForce.Plan(schema)
+		again, _ := inForce.Plan(schema)
 		if err != nil || plan != again || plan == first {
 			t.Fatalf("a plan is not kept, or that of another schema: %v", err)
 		}
 		first, bytes = plan, bytes+2*schema.Size()
 	}
-	if n := len(rules.plans.Entries()); bytes < keptPlans || n >= 1000 || n < 100 {
+	if n := len(inForce.Plans.Entries()); bytes < rules.KeptPlans || n >= 1000 || n < 100 {
 		t.Errorf("%d plans are kept, of %d bytes in all", n, bytes)
 	}
-	if n := len(rules.schemas()); n != shownSchemas {
+	if n := len(inForce.Schemas()); n != rules.ShownSchemas {
 		t.Errorf("/status lists %d schemas", n)
 	}
 }

@@ -4,37 +4,39 @@ import (
 	"testing"
 
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/replay"
+	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
 // overtaking is a replay of one identity's newest event, which the live pipeline
 // overtakes with a newer one between the look for newer ones and the put.
-func (s *site) overtaking(o *oracle, options ReplayOptions) (r *replay, at *stretch, end func()) {
+func (s *site) overtaking(o *oracle, options replay.Options) (r *replay.Job, at *resend.PartitionRange, end func()) {
 	s.t.Helper()
 	g := newLeads(s.t, 35, 1)
 	s.feed(g, o, 20)
 	ctx := s.t.Context()
-	r, err := newReplay(ctx, s.config(""), options)
+	r, err := replay.New(ctx, s.config(""), options)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(r.history.Close)
-	if r.sink, end, err = openSink(ctx, r.config, options.Logger); err != nil {
+	s.t.Cleanup(r.History.Close)
+	if r.Sink, end, err = resend.OpenSink(ctx, r.Config, options.Logger); err != nil {
 		s.t.Fatal(err)
 	}
-	at = r.stretches[0] // of the one partition that holds something
-	r.take(at)
-	if err := r.survey(ctx, at); err != nil {
+	at = r.Stretches[0] // of the one partition that holds something
+	r.Take(at)
+	if err := r.Scan(ctx, at); err != nil {
 		s.t.Fatal(err)
 	}
 	s.feedOneThatLeaves(g, o)
 	replayAll(s.t, s.config(""), everything("live")) // the live pipeline delivers it
-	if err := r.history.Read(ctx, consumer.Range{Topic: s.topic, Partition: at.partition, To: at.To},
-		func(m *consumer.Message) error { return r.event(ctx, at, m) }); err != nil {
+	if err := r.History.Read(ctx, consumer.Range{Topic: s.topic, Partition: at.Partition, To: at.To},
+		func(m *consumer.Message) error { return r.Event(ctx, at, m) }); err != nil {
 		s.t.Fatal(err)
 	}
-	if err := r.inFlight.waitIdle(ctx); err != nil {
+	if err := r.InFlight.WaitIdle(ctx); err != nil {
 		s.t.Fatal(err)
 	}
 	if o.lastStates(s.embedded.History(s.name)) != 1 {
@@ -57,11 +59,11 @@ func TestWhatLiveTrafficOvertookIsPutOnceMore(t *testing.T) {
 	options.LatestOnly = true
 	r, at, end := s.overtaking(o, options)
 	defer end()
-	at.taken = at.To
-	if err := r.end(t.Context()); err != nil {
+	at.Taken = at.To
+	if err := r.End(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if a := r.account(); o.lastStates(s.embedded.History(s.name)) != 0 || a.CaughtUp != 1 {
+	if a := r.Account(); o.lastStates(s.embedded.History(s.name)) != 0 || a.CaughtUp != 1 {
 		t.Errorf("an old state is the last: %+v", a)
 	}
 }
@@ -86,17 +88,17 @@ func TestLatestOnlySendsNothingOlderThanWhatLeavesAfterTheRange(t *testing.T) {
 	s.feedOneThatLeaves(g, o)
 	options := everything("range")
 	options.LatestOnly = true
-	r, err := newReplay(t.Context(), s.config(""), options)
+	r, err := replay.New(t.Context(), s.config(""), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.history.Close()
+	defer r.History.Close()
 	n := o.total
 	s.feedOneThatLeaves(g, o)
-	if err := r.run(t.Context()); err != nil {
+	if err := r.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if a := r.account(); a.Consumed != n || a.Delivered != 0 || a.Filtered[ReasonSuperseded] != 1 || len(s.embedded.History(s.name)) != 0 {
+	if a := r.Account(); a.Consumed != n || a.Delivered != 0 || a.Filtered[resend.ReasonSuperseded] != 1 || len(s.embedded.History(s.name)) != 0 {
 		t.Errorf("an older state was sent: %+v", a)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -22,10 +23,10 @@ import (
 
 // settleLetters deals with all dead letters, as a redrive or a drop does: it
 // settles them in the group that says so.
-func (b *bubble) settleLetters(config Config) {
+func (b *bubble) settleLetters(cfg config.Config) {
 	b.t.Helper()
-	letters := config.letterTopic()
-	letters.Group = letterGroup(&config, "")
+	letters := cfg.DeadLetterSource()
+	letters.Group = config.SettledGroup(&cfg, "")
 	c, err := consumer.New(letters, consumer.Options{Dial: b.network.DialContext, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.t.Fatal(err)

@@ -8,6 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/cmd/internal/letter"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
@@ -18,13 +22,13 @@ import (
 // filter or reject. A message settles exactly once, when it is at rest.
 type pipeline struct {
 	decoder *schemas.Decoder
-	rules   atomic.Pointer[ruleset] // those in force
+	rules   atomic.Pointer[rules.Ruleset] // those in force
 	sink    *sink.Sink
 	account *account
-	holds   *holds
-	parking *parking  // nil: deadLetter.park is off
-	traced  bool      // records carry the spans that they come from
-	scratch sync.Pool // of *[]byte: where records are written before they are known to leave
+	holds   *hold.Holds
+	parking *deadletters.Parking // nil: deadLetter.park is off
+	traced  bool                 // records carry the spans that they come from
+	scratch sync.Pool            // of *[]byte: where records are written before they are known to leave
 }
 
 // keepScratch is how large a buffer is kept for the next events.
@@ -49,12 +53,12 @@ func (p *pipeline) Handle(ctx context.Context, m *consumer.Message) error {
 
 func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 	if m.Value == nil && m.Omitted == nil {
-		p.settle(m, Filtered, ReasonTombstone)
+		p.settle(m, rules.Filtered, rules.ReasonTombstone)
 		return nil
 	}
 	event, err := p.decode(ctx, m)
 	if err != nil {
-		failure, own := decodeFailure(err)
+		failure, own := rules.DecodeFailure(err)
 		if !own {
 			return err // the claim has ended
 		}
@@ -65,10 +69,10 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 	case transform.Export:
 		return p.sink.Put(ctx, p.record(ctx, m, decision.PartitionKey, decision.Data, string(decision.Reason)))
 	case transform.Filter:
-		p.settle(m, Filtered, string(decision.Reason))
+		p.settle(m, rules.Filtered, string(decision.Reason))
 		return nil
 	case transform.Reject:
-		return p.reject(ctx, m, decision.PartitionKey, rejection(decision, err))
+		return p.reject(ctx, m, decision.PartitionKey, rules.Rejection(decision, err))
 	}
 	return err // held until the claim ended
 }
@@ -76,18 +80,18 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 // decode finds the message's writer schema. While the registry cannot answer it
 // asks again: that is not the message's fault.
 func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Event, error) {
-	event, err := decodeMessage(ctx, p.decoder, m)
+	event, err := rules.DecodeMessage(ctx, p.decoder, m)
 	if err == nil || schemas.IsMessageFault(err) {
 		return event, err
 	}
-	defer p.holds.Set(holdKey{"registry", m.Topic, m.Partition}, "", nil)
-	wait := newHoldBackoff()
+	defer p.holds.Set(hold.Key{Source: "registry", Topic: m.Topic, Partition: m.Partition}, "", nil)
+	wait := hold.NewBackoff()
 	for {
-		p.holds.Set(holdKey{"registry", m.Topic, m.Partition}, HoldRegistry, err)
-		if err := sleep(ctx, wait.NextBackOff()); err != nil {
+		p.holds.Set(hold.Key{Source: "registry", Topic: m.Topic, Partition: m.Partition}, rules.HoldRegistry, err)
+		if err := hold.Sleep(ctx, wait.NextBackOff()); err != nil {
 			return event, err
 		}
-		event, err = decodeMessage(ctx, p.decoder, m)
+		event, err = rules.DecodeMessage(ctx, p.decoder, m)
 		if err == nil || schemas.IsMessageFault(err) {
 			return event, err
 		}
@@ -98,23 +102,23 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 // stays where it is, because only the operator can decide what is to change; with
 // each switch of the rules the event is judged anew.
 func (p *pipeline) judge(ctx context.Context, m *consumer.Message, event schemas.Event) (transform.Decision, error) {
-	source := sourceIn(m)
-	rules := p.rules.Load()
-	decision, err := p.judgeOnce(rules, event, source)
+	source := rules.SourceIn(m)
+	inForce := p.rules.Load()
+	decision, err := p.judgeOnce(inForce, event, source)
 	if decision.Outcome != transform.Hold {
 		return decision, err
 	}
-	key := holdKey{"policy", m.Topic, m.Partition}
+	key := hold.Key{Source: "policy", Topic: m.Topic, Partition: m.Partition}
 	defer p.holds.Set(key, "", nil)
 	for decision.Outcome == transform.Hold {
-		p.holds.Set(key, HoldViolation, err)
+		p.holds.Set(key, rules.HoldViolation, err)
 		select {
 		case <-ctx.Done():
 			return decision, ctx.Err()
-		case <-rules.ended:
+		case <-inForce.Ended:
 		}
-		rules = p.rules.Load()
-		decision, err = p.judgeOnce(rules, event, source)
+		inForce = p.rules.Load()
+		decision, err = p.judgeOnce(inForce, event, source)
 	}
 	return decision, err
 }
@@ -122,12 +126,12 @@ func (p *pipeline) judge(ctx context.Context, m *consumer.Message, event schemas
 // judgeOnce decides by one version of the rules. A record that leaves is of its
 // own size: the sink keeps it, and the buffer that it was written in serves the
 // next event.
-func (p *pipeline) judgeOnce(rules *ruleset, event schemas.Event, source transform.Source) (transform.Decision, error) {
+func (p *pipeline) judgeOnce(rules *rules.Ruleset, event schemas.Event, source transform.Source) (transform.Decision, error) {
 	scratch, ok := p.scratch.Get().(*[]byte)
 	if !ok {
 		scratch = new([]byte)
 	}
-	decision, err := rules.judge((*scratch)[:0], event, source)
+	decision, err := rules.Evaluate((*scratch)[:0], event, source)
 	if decision.Outcome == transform.Export {
 		*scratch = decision.Data[:0]
 		decision.Data = slices.Clone(decision.Data)
@@ -139,7 +143,7 @@ func (p *pipeline) judgeOnce(rules *ruleset, event schemas.Event, source transfo
 }
 
 // change puts other rules in force, between two events.
-func (p *pipeline) change(next *ruleset) { close(p.rules.Swap(next).ended) }
+func (p *pipeline) change(next *rules.Ruleset) { close(p.rules.Swap(next).Ended) }
 
 func (p *pipeline) reject(ctx context.Context, m *consumer.Message, key string, f sink.Failure) error {
 	return p.sink.Reject(ctx, p.record(ctx, m, key, nil, ""), f)
@@ -154,7 +158,7 @@ func (p *pipeline) record(ctx context.Context, m *consumer.Message, key string, 
 	return &sink.Record{
 		PartitionKey: key,
 		Data:         data,
-		Origin:       originOf(m),
+		Origin:       letter.Origin(m),
 		Revoked:      m.Revoked(),
 		Owner:        &delivery{p, m, reason},
 		Links:        p.links(ctx, m),
@@ -175,11 +179,11 @@ func (d *delivery) Done(outcome sink.Outcome, reason string) {
 		if d.message.Timed() {
 			d.pipeline.account.Delivered(d.message.Time)
 		}
-		d.pipeline.settle(d.message, Delivered, d.reason)
+		d.pipeline.settle(d.message, rules.Delivered, d.reason)
 	case sink.AtRest:
-		d.pipeline.settle(d.message, Filtered, reason)
+		d.pipeline.settle(d.message, rules.Filtered, reason)
 	default:
-		d.pipeline.settle(d.message, DeadLettered, reason)
+		d.pipeline.settle(d.message, rules.DeadLettered, reason)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -152,12 +153,12 @@ func TestPoisonGoesToTheDeadLetterTopicAndTheRestGoesThrough(t *testing.T) {
 		framed := func(id int, body []byte) []byte { return append(schemas.AppendFrame(nil, id), body...) }
 		header := kafka.Header{Key: "traceparent", Value: []byte("00-abc")}
 		poison := map[string][]byte{
-			ReasonUnknownSchema: framed(4242, good),
-			ReasonMalformed:     framed(b.schemaID, good[:len(good)/2]),
-			"missing-part":      framed(incomplete, []byte{2, 'x'}),
-			"record-too-large":  framed(b.schemaID, oversize),
+			rules.ReasonUnknownSchema: framed(4242, good),
+			rules.ReasonMalformed:     framed(b.schemaID, good[:len(good)/2]),
+			"missing-part":            framed(incomplete, []byte{2, 'x'}),
+			"record-too-large":        framed(b.schemaID, oversize),
 		}
-		stages := map[string]string{ReasonUnknownSchema: "decode", ReasonMalformed: "decode", "missing-part": "transform", "record-too-large": "sink"}
+		stages := map[string]string{rules.ReasonUnknownSchema: "decode", rules.ReasonMalformed: "decode", "missing-part": "transform", "record-too-large": "sink"}
 		for reason, value := range poison {
 			b.produce(kafka.Message{Key: []byte("k-" + reason), Value: framed(b.schemaID, good)},
 				kafka.Message{Key: []byte("k-" + reason), Value: value, Headers: []kafka.Header{header}},
@@ -168,7 +169,7 @@ func TestPoisonGoesToTheDeadLetterTopicAndTheRestGoesThrough(t *testing.T) {
 		b.settled(int64(3*len(poison)+1), time.Minute, p)
 		account := p.Account()
 		p.stop(t)
-		if account.Delivered != int64(2*len(poison)) || account.Filtered[ReasonTombstone] != 1 {
+		if account.Delivered != int64(2*len(poison)) || account.Filtered[rules.ReasonTombstone] != 1 {
 			t.Errorf("account %+v", account)
 		}
 		letters := b.letters()

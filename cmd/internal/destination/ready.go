@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/schemas"
 )
 
@@ -18,7 +19,7 @@ var notAskedYet = "it has not been asked yet"
 // ground to send a predecessor away, also while there is no event to show it.
 func (d *Destination) Ready() (bool, string) {
 	if held := d.holds.List(); len(held) > 0 {
-		return false, "held: " + reasons(held)
+		return false, "held: " + hold.Reasons(held)
 	}
 	if !d.sink.Answered() {
 		return false, "the stream has not answered yet"

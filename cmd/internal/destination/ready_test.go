@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -49,8 +50,8 @@ func TestAProcessIsReadyOnceItsRegistryHasAnsweredWell(t *testing.T) {
 					}
 					http.Error(w, "no", http.StatusForbidden)
 				}))
-				text := strings.NewReplacer("topic: segment-evaluations", source, "8081", "8082").Replace(bubbleConfig) + "server: {listen: \"127.0.0.1:8080\"}\n"
-				config, err := Parse("bubble.yaml", []byte(text))
+				text := strings.NewReplacer("topic: segment-evaluations", source, "8081", "8082").Replace(BubbleConfig) + "server: {listen: \"127.0.0.1:8080\"}\n"
+				config, err := config.Parse("bubble.yaml", []byte(text))
 				if err != nil {
 					t.Fatal(err)
 				}

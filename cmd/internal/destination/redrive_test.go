@@ -15,6 +15,9 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -65,7 +68,7 @@ func (s *site) loseToLetters(choose func(*consumer.Message) bool) int {
 }
 
 func (s *site) letter(m *consumer.Message) kafka.Message {
-	return kafka.Message{Key: m.Key, Value: m.Value, Headers: append(headers(m.Headers),
+	return kafka.Message{Key: m.Key, Value: m.Value, Headers: append(letter.Headers(m.Headers),
 		kafka.Header{Key: sink.HeaderTopic, Value: []byte(m.Topic)},
 		kafka.Header{Key: sink.HeaderPartition, Value: binary.BigEndian.AppendUint32(nil, uint32(m.Partition))},
 		kafka.Header{Key: sink.HeaderOffset, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Offset))},
@@ -109,7 +112,7 @@ func (s *site) alone(program string, killAt int, account any, args ...string) {
 	}
 }
 
-func (s *site) redriveAlone(program, config string, killAt int) (account Redriven) {
+func (s *site) redriveAlone(program, config string, killAt int) (account deadletters.Redriven) {
 	s.t.Helper()
 	s.alone(program, killAt, &account, "dead-letters", "redrive", "-c", config)
 	return account
@@ -132,7 +135,7 @@ func TestContractRedriveWithAKillInTheMiddleLosesNothing(t *testing.T) {
 	t.Logf("%d letters, killed after %d of %d records; then %+v; %v in all, %.0f letters/s; %+v",
 		letters, killed, exported, a, took.Round(time.Millisecond), float64(letters)/took.Seconds(), v)
 	// A kill repeats at most one round, each identity's events in order.
-	if v.lost+v.unexpected != 0 || v.duplicates+v.reordered > redriveRound {
+	if v.lost+v.unexpected != 0 || v.duplicates+v.reordered > deadletters.RedriveRound {
 		t.Errorf("%+v", v)
 	}
 	if left := o.lastStates(s.embedded.History(s.name)); left != 0 {
@@ -165,9 +168,9 @@ func (o *oracle) lastStates(records []embeddedkinesis.Record) int {
 }
 
 // redriveAll redrives all letters in this process, each at most three times.
-func redriveAll(t *testing.T, config *Config, id string) *Redriven {
+func redriveAll(t *testing.T, config *config.Config, id string) *deadletters.Redriven {
 	t.Helper()
-	a, err := Redrive(t.Context(), config, RedriveOptions{ID: id, MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)})
+	a, err := deadletters.Redrive(t.Context(), config, deadletters.RedriveOptions{ID: id, MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +185,7 @@ func TestContractRedriveBesideLiveTrafficLeavesNoOldStateAsTheLast(t *testing.T)
 	s.feed(g, o, 1000)
 	random := rand.New(rand.NewPCG(20, 1))
 	s.loseToLetters(func(*consumer.Message) bool { return random.IntN(2) == 0 }) // of which the live group knows nothing: it sends them, too
-	config, err := Parse("site.yaml", []byte(s.configText()))
+	config, err := config.Parse("site.yaml", []byte(s.configText()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +197,7 @@ func TestContractRedriveBesideLiveTrafficLeavesNoOldStateAsTheLast(t *testing.T)
 			pass(30 * time.Millisecond)
 		}
 	})
-	total := Redriven{}
+	total := deadletters.Redriven{}
 	for i := range 3 {
 		a := redriveAll(t, &config, fmt.Sprint(i))
 		if a.Done() != a.Selected {
@@ -230,7 +233,7 @@ func TestContractARedriveReleasesParkedIdentitiesInOrder(t *testing.T) {
 		}}
 	})
 	text := s.configText() + "deadLetter: {park: true}\n"
-	config, err := Parse("site.yaml", []byte(text))
+	config, err := config.Parse("site.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +259,7 @@ func TestContractARedriveReleasesParkedIdentitiesInOrder(t *testing.T) {
 			pass(50 * time.Millisecond)
 		}
 	})
-	total := Redriven{}
+	total := deadletters.Redriven{}
 	s.await(time.Minute, "all are released", func() bool {
 		a := redriveAll(t, &config, "")
 		total.Delivered += a.Delivered

@@ -5,6 +5,9 @@ import (
 	"log/slog"
 	"testing"
 
+	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/cmd/internal/letter"
+	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -18,23 +21,23 @@ func TestARedriveThatAKillCutOffIsRepairedByTheNext(t *testing.T) {
 	s.feedOneThatLeaves(g, o)
 	last := int64(-1)
 	s.loseToLetters(func(m *consumer.Message) bool { last = max(last, m.Offset); return true })
-	options := RedriveOptions{MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)}
+	options := deadletters.RedriveOptions{MaxRedrives: 3, Logger: slog.New(slog.DiscardHandler)}
 	ctx := context.Background()
-	r, err := newRedrive(ctx, s.config(""), options)
+	r, err := deadletters.NewRedrive(ctx, s.config(""), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.close()
+	defer r.Close()
 	s.feedOneThatLeaves(g, o)
 	replayAll(t, s.config(""), everything("live")) // the live pipeline delivers it
 	var end func()
-	if r.sink, end, err = openSink(ctx, r.config, options.Logger); err != nil {
+	if r.Sink, end, err = resend.OpenSink(ctx, r.Config, options.Logger); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.read(ctx, func(_ *consumer.Message, l *Letter, _ string) error { return r.send(ctx, l) }); err != nil {
+	if err := r.Read(ctx, func(_ *consumer.Message, l *letter.Letter, _ string) error { return r.Send(ctx, l) }); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.inFlight.waitIdle(ctx); err != nil {
+	if err := r.InFlight.WaitIdle(ctx); err != nil {
 		t.Fatal(err)
 	}
 	end() // killed: the round does not end
@@ -42,11 +45,11 @@ func TestARedriveThatAKillCutOffIsRepairedByTheNext(t *testing.T) {
 		t.Fatal("the story tells nothing")
 	}
 	options.Filter.Reasons = []string{"none-of-them"}
-	a, err := Redrive(ctx, s.config(""), options)
+	a, err := deadletters.Redrive(ctx, s.config(""), options)
 	if err != nil || o.lastStates(s.embedded.History(s.name)) != 0 || a.CaughtUp != 1 {
 		t.Errorf("an old state is the last: %+v, %v", a, err)
 	}
-	if a, err = Redrive(ctx, s.config(""), options); err != nil || a.CaughtUp != 0 {
+	if a, err = deadletters.Redrive(ctx, s.config(""), options); err != nil || a.CaughtUp != 0 {
 		t.Errorf("what is repaired is repaired again: %+v, %v", a, err)
 	}
 	options.Filter.Reasons = nil

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/sink"
 )
 
@@ -49,28 +51,28 @@ func (d *Destination) reload(ctx context.Context) {
 }
 
 // nextRules are the rules of the file as it is now; nil when they are those in force.
-func (d *Destination) nextRules(ctx context.Context) (*ruleset, error) {
-	config, err := Load(d.config.File())
+func (d *Destination) nextRules(ctx context.Context) (*rules.Ruleset, error) {
+	cfg, err := config.Load(d.config.File())
 	if err != nil {
 		return nil, err
 	}
-	if fixed := needRestart(&d.config, &config); len(fixed) > 0 {
+	if fixed := config.NeedRestart(&d.config, &cfg); len(fixed) > 0 {
 		return nil, fixed
 	}
 	current := d.pipeline.rules.Load()
-	next, err := newRuleset(&config, current.Version+1)
+	next, err := rules.New(&cfg, current.Version+1)
 	if err != nil || next.Hash == current.Hash {
 		return nil, err
 	}
-	next.violated = d.violated
-	warn(d.log, config.ruleWarnings())
-	return next, checkRules(ctx, &config, next.rules, d.pipeline.decoder, d.log)
+	next.Violated = d.violated
+	config.Warn(d.log, cfg.RuleWarnings())
+	return next, rules.CheckBeforeStart(ctx, &cfg, next.Rules, d.pipeline.decoder, d.log)
 }
 
 // refuse keeps the rules in force and says why, once for the same reasons.
 func (d *Destination) refuse(err error) {
 	problems := []string{sink.Brief(err.Error())}
-	if all := Problems(nil); errors.As(err, &all) {
+	if all := config.Problems(nil); errors.As(err, &all) {
 		problems = nil
 		for _, p := range all {
 			problems = append(problems, sink.Brief(p.Error()))
@@ -88,8 +90,8 @@ func (d *Destination) refuse(err error) {
 }
 
 // Rules tells which rules are in force, and which newer ones were refused.
-func (d *Destination) Rules() (RulesVersion, *RefusedReload) {
+func (d *Destination) Rules() (rules.Revision, *RefusedReload) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.pipeline.rules.Load().RulesVersion, d.refused
+	return d.pipeline.rules.Load().Revision, d.refused
 }

@@ -12,13 +12,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
 // governedConfig is bubbleConfig under a policy that forbids what carries C2.
-const governedConfig = bubbleConfig + `  marketingActions: [exportToThirdParty]
+const governedConfig = BubbleConfig + `  marketingActions: [exportToThirdParty]
 governance: {enabledPolicies: [core/C2-exportToThirdParty], onViolation: refuse}
 server: {listen: "127.0.0.1:8080"}
 `
@@ -37,7 +39,7 @@ func startRuled(t *testing.T, text string) *ruled {
 	r := &ruled{bubble: newBubble(t, 3, embeddedkinesis.Options{}), ask: make(chan struct{})}
 	r.file = filepath.Join(t.TempDir(), "destination.yaml")
 	r.write(text)
-	config, err := Load(r.file)
+	cfg, err := config.Load(r.file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +47,7 @@ func startRuled(t *testing.T, text string) *ruled {
 	r.process = &process{cancel: cancel, done: make(chan error, 1)}
 	started := make(chan *Destination, 1)
 	go func() {
-		r.done <- Run(ctx, []Config{config}, Options{
+		r.done <- Run(ctx, []config.Config{cfg}, Options{
 			Logger: slog.New(slog.NewTextHandler(r.log, nil)), Dial: r.network.DialContext, Listen: r.network.Listen,
 			Reload: r.ask, Started: func(ds []*Destination) { started <- ds[0] },
 		})
@@ -140,7 +142,7 @@ func TestALabelThatAppearsAtRunTimeHoldsThePartitionUntilTheRulesChange(t *testi
 			t.Error("something was exported that policy forbids")
 		}
 		for _, held := range r.Holds() {
-			if held.Reason != HoldViolation || !strings.Contains(held.Cause, "C2") || !strings.Contains(held.Cause, "remove person.email from activation.attributes") {
+			if held.Reason != rules.HoldViolation || !strings.Contains(held.Cause, "C2") || !strings.Contains(held.Cause, "remove person.email from activation.attributes") {
 				t.Errorf("held %+v", held)
 			}
 		}

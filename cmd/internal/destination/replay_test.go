@@ -12,14 +12,18 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/replay"
+	"kinesis-destination/cmd/internal/resend"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
-func (s *site) config(extra string) *Config {
+func (s *site) config(extra string) *config.Config {
 	s.t.Helper()
-	config, err := Parse("site.yaml", []byte(s.configText()+extra))
+	config, err := config.Parse("site.yaml", []byte(s.configText()+extra))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -27,13 +31,13 @@ func (s *site) config(extra string) *Config {
 }
 
 // everything is a replay of all that the topic holds now.
-func everything(id string) ReplayOptions {
-	return ReplayOptions{From: consumer.Beginning(), To: consumer.End(), ID: id, Logger: slog.New(slog.DiscardHandler)}
+func everything(id string) replay.Options {
+	return replay.Options{From: consumer.Beginning(), To: consumer.End(), ID: id, Logger: slog.New(slog.DiscardHandler)}
 }
 
-func replayAll(t *testing.T, config *Config, o ReplayOptions) *Replayed {
+func replayAll(t *testing.T, config *config.Config, o replay.Options) *replay.Result {
 	t.Helper()
-	a, err := Replay(t.Context(), config, o)
+	a, err := replay.Run(t.Context(), config, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,17 +87,17 @@ func TestContractReplaySendsEveryEventOfTheRangeInOrder(t *testing.T) {
 	before := len(s.embedded.History(s.name))
 	s.feed(g, newOracle(), 100) // what comes later is not of the range, which the id keeps
 	again := replayAll(t, s.config(""), everything("all"))
-	if sent := len(s.embedded.History(s.name)) - before; sent != 0 || fmt.Sprint(again.SweepAccount) != fmt.Sprint(a.SweepAccount) {
+	if sent := len(s.embedded.History(s.name)) - before; sent != 0 || fmt.Sprint(again.Account) != fmt.Sprint(a.Account) {
 		t.Errorf("a replay that is done sent %d more; %+v", sent, again)
 	}
 	other := everything("all")
 	other.LatestOnly = true
-	if _, err := Replay(t.Context(), s.config(""), other); !errors.Is(err, ErrOtherReplay) {
+	if _, err := replay.Run(t.Context(), s.config(""), other); !errors.Is(err, replay.ErrOtherReplay) {
 		t.Errorf("another replay went on under the id of this one: %v", err)
 	}
 }
 
-func (s *site) replayAlone(program, config string, killAt int, args ...string) (account Replayed) {
+func (s *site) replayAlone(program, config string, killAt int, args ...string) (account replay.Result) {
 	s.t.Helper()
 	s.alone(program, killAt, &account, append([]string{"replay", "-c", config, "--from", "earliest", "--to", "latest"}, args...)...)
 	return account
@@ -114,7 +118,7 @@ func TestContractReplayGoesOnAfterAKillWithoutAGap(t *testing.T) {
 	v := o.judge(s.embedded.History(s.name))
 	t.Logf("%d events, killed after %d of %d records; then %+v; %v in all, %.0f events/s; %+v",
 		n, killed, exported, a, took.Round(time.Millisecond), float64(n)/took.Seconds(), v)
-	if v.lost+v.unexpected != 0 || v.duplicates+v.reordered > sweepRound {
+	if v.lost+v.unexpected != 0 || v.duplicates+v.reordered > resend.RoundSize {
 		t.Errorf("%+v", v)
 	}
 	if a.Consumed != o.total || a.Delivered != int64(exported) || a.Unaccounted() != 0 {
@@ -123,28 +127,28 @@ func TestContractReplayGoesOnAfterAKillWithoutAGap(t *testing.T) {
 }
 
 func TestContractLatestOnlySendsEachIdentitysNewestEventOnce(t *testing.T) {
-	for _, limit := range []int{indexLimit, 7} { // the latter in many slices
+	for _, limit := range []int{resend.IndexLimit, 7} { // the latter in many slices
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			s := newSite(t, embeddedkinesis.Random(33, embeddedkinesis.Rates{}))
 			g, o := newLeads(t, 33, 300), newOracle()
 			s.feed(g, o, 3000)
 			options := everything("newest")
 			options.LatestOnly = true
-			r, err := newReplay(t.Context(), s.config(""), options)
+			r, err := replay.New(t.Context(), s.config(""), options)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer r.history.Close()
-			r.indexLimit = limit
-			if err := r.run(t.Context()); err != nil {
+			defer r.History.Close()
+			r.IndexLimit = limit
+			if err := r.Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			a, records := r.account(), s.embedded.History(s.name)
+			a, records := r.Account(), s.embedded.History(s.name)
 			if len(records) != len(o.expected) || o.lastStates(records) != 0 {
 				t.Errorf("%d records of %d identities, %d with an old state", len(records), len(o.expected), o.lastStates(records))
 			}
 			older := o.total - sum(o.filtered) - int64(len(o.expected))
-			if a.Consumed != o.total || a.Delivered != int64(len(o.expected)) || a.Filtered[ReasonSuperseded] != older || a.Unaccounted() != 0 {
+			if a.Consumed != o.total || a.Delivered != int64(len(o.expected)) || a.Filtered[resend.ReasonSuperseded] != older || a.Unaccounted() != 0 {
 				t.Errorf("%+v, of %d", a, o.total)
 			}
 		})
@@ -195,13 +199,13 @@ func TestContractDryRunCountsWhatAReplayDoes(t *testing.T) {
 		options.LatestOnly, options.DryRun = latestOnly, true
 		before := len(s.embedded.History(s.name))
 		dry := replayAll(t, s.config(""), options)
-		if sent := len(s.embedded.History(s.name)) - before; sent != 0 || len(s.offsetsOf(replayGroup(s.config(""), options.ID))) != 0 {
+		if sent := len(s.embedded.History(s.name)) - before; sent != 0 || len(s.offsetsOf(replay.Group(s.config(""), options.ID))) != 0 {
 			t.Errorf("a dry run sent %d records, or kept offsets", sent)
 		}
 		options.DryRun = false
 		a := replayAll(t, s.config(""), options)
-		if fmt.Sprint(dry.SweepAccount) != fmt.Sprint(a.SweepAccount) || a.DeadLettered["malformed"] != 1 || a.Filtered[ReasonTombstone] != 1 {
-			t.Errorf("dry run %+v, replay %+v", dry.SweepAccount, a.SweepAccount)
+		if fmt.Sprint(dry.Account) != fmt.Sprint(a.Account) || a.DeadLettered["malformed"] != 1 || a.Filtered[rules.ReasonTombstone] != 1 {
+			t.Errorf("dry run %+v, replay %+v", dry.Account, a.Account)
 		}
 		records, bytes := s.embedded.History(s.name)[before:], 0
 		for _, r := range records {
@@ -232,7 +236,7 @@ func TestContractReplayOfASegmentToAnotherStream(t *testing.T) {
 			t.Fatalf("a record that does not list the segment: %s", r.Data)
 		}
 	}
-	if n := a.Filtered[ReasonOtherSegment]; n == 0 || a.Delivered+n != o.total-sum(o.filtered) {
+	if n := a.Filtered[replay.ReasonOtherSegment]; n == 0 || a.Delivered+n != o.total-sum(o.filtered) {
 		t.Errorf("%+v", a)
 	}
 }
@@ -243,7 +247,7 @@ func TestReplayRefusesToStartAgainstAPolicy(t *testing.T) {
 	g, o := newLeads(t, 40, 5), newOracle()
 	s.feed(g, o, 20)
 	text := strings.Replace(s.configText(), "{id: "+leads.Newsletter+"}", "{id: "+leads.Newsletter+", labels: [C2]}", 1)
-	config, err := Parse("site.yaml", []byte(strings.Replace(text, "activation:", "activation:\n  marketingActions: [exportToThirdParty]", 1)+
+	config, err := config.Parse("site.yaml", []byte(strings.Replace(text, "activation:", "activation:\n  marketingActions: [exportToThirdParty]", 1)+
 		"governance: {enabledPolicies: [core/C2-exportToThirdParty]}\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -251,11 +255,11 @@ func TestReplayRefusesToStartAgainstAPolicy(t *testing.T) {
 	for _, dry := range []bool{false, true} {
 		options := everything("forbidden")
 		options.DryRun = dry
-		if _, err := Replay(t.Context(), &config, options); !errors.Is(err, ErrViolation) {
+		if _, err := replay.Run(t.Context(), &config, options); !errors.Is(err, rules.ErrViolation) {
 			t.Errorf("dry run %v: %v", dry, err)
 		}
 	}
-	if len(s.embedded.History(s.name)) != 0 || len(s.offsetsOf(replayGroup(&config, "forbidden"))) != 0 {
+	if len(s.embedded.History(s.name)) != 0 || len(s.offsetsOf(replay.Group(&config, "forbidden"))) != 0 {
 		t.Error("something was sent, or kept")
 	}
 }

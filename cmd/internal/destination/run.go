@@ -14,6 +14,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/cmd/internal/replay"
+	"kinesis-destination/cmd/internal/resend"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
@@ -43,10 +49,10 @@ type Options struct {
 // Run runs the destinations until ctx ends, then drains them: stop fetching,
 // deliver what was read, commit, leave the group, close the sink, and only then
 // the admin endpoints. It returns nil after a clean end.
-func Run(ctx context.Context, configs []Config, o Options) error {
+func Run(ctx context.Context, configs []config.Config, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := Together(configs); err != nil {
+	if err := config.Together(configs); err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
@@ -97,14 +103,14 @@ func Run(ctx context.Context, configs []Config, o Options) error {
 
 // Destination is one running destination.
 type Destination struct {
-	config   Config
+	config   config.Config
 	account  *account
-	holds    *holds
+	holds    *hold.Holds
 	sink     *sink.Sink
 	consumer *consumer.Consumer
 	probe    *lagProbe
 	pipeline *pipeline
-	backfill *backfill
+	backfill *replay.Backfill
 	letters  *consumer.History // the dead-letter topic
 	log      *slog.Logger
 	teardown []func(context.Context) // what was started, closed in the reverse order
@@ -116,53 +122,53 @@ type Destination struct {
 }
 
 // newDestination wires the stages of one destination together.
-func newDestination(ctx context.Context, config Config, registry prometheus.Registerer, o Options) (_ *Destination, err error) {
-	log := o.Logger.With("destination", config.Name)
-	d := &Destination{config: config, account: newAccount(config.Name), holds: newHolds(log), log: log}
+func newDestination(ctx context.Context, cfg config.Config, registry prometheus.Registerer, o Options) (_ *Destination, err error) {
+	log := o.Logger.With("destination", cfg.Name)
+	d := &Destination{config: cfg, account: newAccount(cfg.Name), holds: hold.New(log), log: log}
 	defer func() {
 		if err != nil {
 			d.close(context.WithoutCancel(ctx))
 		}
 	}()
-	rules, err := newRuleset(&config, 1)
+	inForce, err := rules.New(&cfg, 1)
 	if err != nil {
 		return nil, err
 	}
-	rules.violated = d.violated
-	warn(log, config.Warnings())
-	if config.Source.Registry != nil {
+	inForce.Violated = d.violated
+	config.Warn(log, cfg.Warnings())
+	if cfg.Source.Registry != nil {
 		d.registryAway.Store(&notAskedYet)
 	}
-	decoder, err := schemas.NewDecoder(config.Source.Config, registryClient(o.Dial))
+	decoder, err := schemas.NewDecoder(cfg.Source.Config, rules.RegistryClient(o.Dial))
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRules(ctx, &config, rules.rules, decoder, log); err != nil {
+	if err := rules.CheckBeforeStart(ctx, &cfg, inForce.Rules, decoder, log); err != nil {
 		return nil, err
 	}
-	letters, err := config.letterTransport(o.Dial)
+	letters, err := cfg.DeadLetterTransport(o.Dial)
 	if err != nil {
 		return nil, err
 	}
 	d.atClose(func(context.Context) { letters.CloseIdleConnections() })
-	d.consumer, err = consumer.New(config.Source.Kafka, consumer.Options{
+	d.consumer, err = consumer.New(cfg.Source.Kafka, consumer.Options{
 		Dial: o.Dial, Logger: log, Tracer: o.tracer(),
 		OnRevoke: func() { d.sink.Withdraw() },
 		Hold: func(topic string, partition int, reason string, err error) {
-			d.holds.Set(holdKey{"kafka", topic, partition}, reason, err)
+			d.holds.Set(hold.Key{Source: "kafka", Topic: topic, Partition: partition}, reason, err)
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	d.sink, err = sink.New(config.Target.Kinesis.Config, sink.Options{
-		Destination: config.Name, Group: config.Source.Kafka.Group,
-		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: letters,
-		SourceTopics: config.Source.Kafka.TopicNames(),
+	d.sink, err = sink.New(cfg.Target.Kinesis.Config, sink.Options{
+		Destination: cfg.Name, Group: cfg.Source.Kafka.Group,
+		DeadLetter: cfg.DeadLetter, Brokers: cfg.Source.Kafka.Brokers, KafkaTransport: letters,
+		SourceTopics: cfg.Source.Kafka.TopicNames(),
 		Dial:         o.Dial, Lease: d.consumer.Lease, Lanes: o.Lanes, Logger: log,
 		Registerer: registry, Tracer: o.tracer(),
 		Hold: func(reason string, err error) {
-			d.holds.Set(holdKey{"sink", "", -1}, reason, err)
+			d.holds.Set(hold.Key{Source: "sink", Topic: "", Partition: -1}, reason, err)
 		},
 	})
 	if err != nil {
@@ -174,12 +180,12 @@ func newDestination(ctx context.Context, config Config, registry prometheus.Regi
 		}
 	})
 	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds, traced: o.Tracing != nil}
-	d.pipeline.rules.Store(rules)
+	d.pipeline.rules.Store(inForce)
 	if spots := d.sink.Parking(); spots != nil {
-		if d.pipeline.parking, err = newParking(&config, spots, d.holds, o.Dial); err != nil {
+		if d.pipeline.parking, err = deadletters.NewParking(&cfg, spots, d.holds, o.Dial); err != nil {
 			return nil, err
 		}
-		d.atClose(func(context.Context) { d.pipeline.parking.letters.Close() })
+		d.atClose(func(context.Context) { d.pipeline.parking.Letters.Close() })
 	}
 	if err := d.newBesides(o); err != nil {
 		return nil, err
@@ -195,16 +201,16 @@ func (d *Destination) newBesides(o Options) (err error) {
 	if d.backfill, err = d.newBackfill(o); err != nil {
 		return err
 	}
-	if d.letters, err = consumer.NewHistory(d.config.letterTopic(), o.Dial); err != nil {
+	if d.letters, err = consumer.NewHistory(d.config.DeadLetterSource(), o.Dial); err != nil {
 		return err
 	}
 	d.atClose(func(context.Context) { d.letters.Close() })
 	return nil
 }
 
-func (d *Destination) newBackfill(o Options) (*backfill, error) {
+func (d *Destination) newBackfill(o Options) (*replay.Backfill, error) {
 	p := d.pipeline
-	return newBackfill(BackfillOptions{
+	return replay.NewBackfill(replay.BackfillOptions{
 		Source: d.config.Source.Kafka, Dial: o.Dial, Decoder: p.decoder, Rules: p.rules.Load,
 		Stats: d.consumer.Stats, Claim: d.consumer.Claim, Sink: d.sink, Parking: p.parking, Logger: d.log,
 	})
@@ -214,7 +220,7 @@ func (d *Destination) atClose(f func(context.Context)) { d.teardown = append(d.t
 
 // close ends what newDestination started, the last first.
 func (d *Destination) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, resend.CloseTimeout)
 	defer cancel()
 	for _, end := range slices.Backward(d.teardown) {
 		end(ctx)
@@ -232,8 +238,10 @@ func (d *Destination) run(ctx context.Context) error {
 	background, stop := context.WithCancel(ctx)
 	var others sync.WaitGroup
 	others.Go(func() { d.probe.run(background, d.consumer.Stats) })
-	others.Go(func() { d.backfill.run(background) })
-	others.Go(func() { keepSettled(background, d.letters, letterGroup(&d.config, ""), d.consumer.Stats) })
+	others.Go(func() { d.backfill.Run(background) })
+	others.Go(func() {
+		deadletters.KeepSettled(background, d.letters, config.SettledGroup(&d.config, ""), d.consumer.Stats)
+	})
 	others.Go(func() { d.askRegistry(background) })
 	if d.pipeline.parking != nil {
 		others.Go(func() { d.pipeline.parking.Run(background) })
@@ -250,4 +258,4 @@ func (d *Destination) Account() Account { return d.account.Snapshot() }
 func (d *Destination) Stats() consumer.Stats { return d.probe.complete(d.consumer.Stats()) }
 
 // Holds is what is held, and why.
-func (d *Destination) Holds() []Held { return d.holds.List() }
+func (d *Destination) Holds() []hold.Held { return d.holds.List() }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kinesis-destination/cmd/internal/config"
 )
 
 func TestASecretThatIsRotatedInItsFileNeedsNoRestart(t *testing.T) {
@@ -17,14 +19,14 @@ source:
 target: {kinesis: {region: us-east-1, stream: leads, credentials: {accessKeyId: "file://key", secretAccessKey: "file://password"}}}
 activation: {segments: [{id: A}]}
 `
-	load := func(text, secret string) Config {
+	load := func(text, secret string) config.Config {
 		t.Helper()
 		for name, content := range map[string]string{file: text, password: secret + "\n", key: secret} {
 			if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		config, err := Load(file)
+		config, err := config.Load(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +34,7 @@ activation: {segments: [{id: A}]}
 	}
 	before := load(text, "old")
 	after := load(text, "new")
-	if problems := needRestart(&before, &after); len(problems) > 0 {
+	if problems := config.NeedRestart(&before, &after); len(problems) > 0 {
 		t.Errorf("after a rotation: %v", problems)
 	}
 	for name, secret := range map[string]func() (string, error){
@@ -46,7 +48,7 @@ activation: {segments: [{id: A}]}
 		}
 	}
 	changed := load(strings.Replace(text, "username: one", "username: two", 1), "new")
-	problems := needRestart(&before, &changed)
+	problems := config.NeedRestart(&before, &changed)
 	if len(problems) != 1 || problems[0].Path != "source.kafka.sasl.username" {
 		t.Errorf("a changed user: %v", problems)
 	}

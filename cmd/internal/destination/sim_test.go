@@ -20,6 +20,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/verify"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -97,7 +99,7 @@ type simulation struct {
 	*bubble
 	rnd       *rand.Rand
 	processes []*simulated
-	verifier  *verifier
+	verifier  *verify.Verifier
 	serials   map[string]int
 	produced  int
 	port      int
@@ -121,7 +123,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	rnd := rand.New(rand.NewPCG(seed, 0x73696d))
 	s := &simulation{
 		bubble: newBubble(t, 1+rnd.IntN(4), embeddedkinesis.Options{Seed: seed, EnforceShardLimits: rnd.IntN(2) == 0}),
-		rnd:    rnd, verifier: newVerifier(), serials: map[string]int{}, port: 8100, faults: map[string]int{},
+		rnd:    rnd, verifier: verify.NewVerifier(), serials: map[string]int{}, port: 8100, faults: map[string]int{},
 	}
 	rates := embeddedkinesis.Rates{}
 	for _, rate := range []*float64{&rates.Throttle, &rates.Internal, &rates.CallFails, &rates.LostBefore, &rates.LostAfter} {
@@ -167,9 +169,9 @@ func (s *simulation) run() {
 	// A process that ends tries for 2 s to commit; refused and slow, that may not do.
 	s.repeats = s.repeats || s.faults["commit-refused"] > 0 && s.log.count("last offsets of the assignment could not be committed") > 0
 	for _, r := range s.kinesis.History(testStream) {
-		s.verifier.stored(r.PartitionKey, r.Data)
+		s.verifier.Stored(r.PartitionKey, r.Data)
 	}
-	v := s.verifier.verdict(&Config{})
+	v := s.verifier.Verdict(&config.Config{})
 	for fault, n := range s.kinesis.Counters() {
 		if strings.HasPrefix(fault, "drop") || strings.HasSuffix(fault, "Exception") || strings.HasSuffix(fault, "Failure") {
 			s.faults[fault] += n
@@ -302,7 +304,7 @@ func (s *simulation) produce() {
 		s.produced++
 		m := s.message(simulatedEvent(s.t, key, int64(s.serials[key])))
 		messages = append(messages, m)
-		s.verifier.expect(key, simulatedRecord(int64(s.serials[key])), "")
+		s.verifier.Expect(key, simulatedRecord(int64(s.serials[key])), "")
 	}
 	if len(messages) > 0 {
 		s.bubble.produce(messages...)

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
@@ -188,7 +189,7 @@ server: {listen: "127.0.0.1:0"}
 // start runs a destination in this process.
 func (s *site) start() *process {
 	s.t.Helper()
-	config, err := Parse("site.yaml", []byte(s.configText()))
+	config, err := config.Parse("site.yaml", []byte(s.configText()))
 	if err != nil {
 		s.t.Fatal(err)
 	}

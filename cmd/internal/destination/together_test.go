@@ -10,15 +10,17 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
-func togetherConfig(t *testing.T, name, topics, more string) Config {
+func togetherConfig(t *testing.T, name, topics, more string) config.Config {
 	t.Helper()
-	text := strings.Replace(bubbleConfig, "name: leads", "name: "+name, 1)
+	text := strings.Replace(BubbleConfig, "name: leads", "name: "+name, 1)
 	text = strings.Replace(text, "topic: segment-evaluations", topics, 1)
-	config, err := Parse(name+".yaml", []byte(text+more))
+	config, err := config.Parse(name+".yaml", []byte(text+more))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,11 +42,11 @@ func TestDestinationsWhoseLettersGoRoundAreRefused(t *testing.T) {
 		"the same name":       {[]file{{"a", "topic: e", ""}, {"a", "topic: f", ""}}, "share this group"},
 		"nothing shared":      {[]file{{"a", "topic: e", ""}, {"b", "topic: e", ""}}, ""},
 	} {
-		var configs []Config
+		var configs []config.Config
 		for _, f := range c.files {
 			configs = append(configs, togetherConfig(t, f.name, f.topics, f.more))
 		}
-		err := Together(configs)
+		err := config.Together(configs)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -59,7 +61,7 @@ func TestLettersOfLettersComeToAnEnd(t *testing.T) {
 		most       int // letters of one event
 	}{
 		{"of topics with the usual names", "", 2},
-		{"of topics with other names", "deadLetter: {topic: dead-%s}\n", 2 * generations},
+		{"of topics with other names", "deadLetter: {topic: dead-%s}\n", 2 * letter.Generations},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -74,9 +76,7 @@ func TestLettersOfLettersComeToAnEnd(t *testing.T) {
 					processes = append(processes, launch(t, config, Options{Logger: slog.New(slog.NewTextHandler(b.log, nil)), Dial: b.network.DialContext, Listen: b.network.Listen}))
 				}
 				var forged []kafka.Header
-				for _, h := range aLetter(map[string][]byte{sink.HeaderParkedKey: make([]byte, 16)}).Headers {
-					forged = append(forged, kafka.Header{Key: h.Key, Value: h.Value})
-				}
+				forged = append(forged, forgedLetter...)
 				b.produce(kafka.Message{Key: []byte("k"), Value: []byte("no event"), Headers: forged})
 				pass(10 * time.Minute)
 				letters, first := int64(0), 0
@@ -96,4 +96,20 @@ func TestLettersOfLettersComeToAnEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+// forgedLetter are the headers of a letter that no destination wrote.
+var forgedLetter = []kafka.Header{
+	{Key: sink.HeaderTopic, Value: []byte("segment-evaluations")},
+	{Key: sink.HeaderPartition, Value: []byte{0, 0, 0, 1}},
+	{Key: sink.HeaderOffset, Value: []byte{0, 0, 0, 0, 0, 0, 0, 7}},
+	{Key: sink.HeaderTimestamp, Value: []byte{0, 0, 1, 0x72, 0x4d, 0, 0, 0}},
+	{Key: sink.HeaderGroup, Value: []byte("leads")},
+	{Key: sink.HeaderMessage, Value: []byte("it is truncated")},
+	{Key: sink.HeaderDestination, Value: []byte("leads")},
+	{Key: sink.HeaderStage, Value: []byte("decode")},
+	{Key: sink.HeaderReason, Value: []byte("malformed")},
+	{Key: sink.HeaderAttempts, Value: []byte("1")},
+	{Key: sink.HeaderFailedAt, Value: []byte("2026-01-31T12:00:00.000Z")},
+	{Key: sink.HeaderParkedKey, Value: make([]byte, 16)},
 }

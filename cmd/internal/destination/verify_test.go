@@ -10,22 +10,24 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/verify"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
 func TestVerifierStories(t *testing.T) {
 	datadriven.RunTest(t, "testdata/verify.txt", func(_ *testing.T, d *datadriven.TestData) string {
-		v := newVerifier()
+		v := verify.NewVerifier()
 		topic, stream, _ := strings.Cut(d.Input, "|")
 		for document := range strings.FieldsSeq(topic) {
-			v.expect(document[:1], []byte(document), "")
+			v.Expect(document[:1], []byte(document), "")
 		}
 		for document := range strings.FieldsSeq(stream) {
-			v.stored(document[:1], []byte(document))
+			v.Stored(document[:1], []byte(document))
 		}
-		r := v.verdict(&Config{Target: Target{Kinesis: Kinesis{Metadata: true}}})
+		r := v.Verdict(&config.Config{Target: config.Target{Kinesis: config.Kinesis{Metadata: true}}})
 		return fmt.Sprintf("ok=%v found=%d missing=%d reordered=%d duplicates=%d unknown=%d\n", r.OK(), r.Found, r.Missing, r.Reordered, r.Duplicates, r.Unknown)
 	})
 }
@@ -37,11 +39,11 @@ func TestVerifierFindsEveryBreach(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for range 500 {
 		n := 2 + rnd.IntN(20)
-		v := newVerifier()
+		v := verify.NewVerifier()
 		var stream []string
 		for i := range n {
 			document := fmt.Sprint("document ", i)
-			v.expect("a", []byte(document), "")
+			v.Expect("a", []byte(document), "")
 			stream = append(stream, document)
 		}
 		breach := rnd.IntN(3)
@@ -55,22 +57,22 @@ func TestVerifierFindsEveryBreach(t *testing.T) {
 			stream = append(stream, stream[i:]...)
 		}
 		for _, document := range stream {
-			v.stored("a", []byte(document))
+			v.Stored("a", []byte(document))
 		}
-		if r := v.verdict(&Config{}); r.OK() != (breach == 2) {
+		if r := v.Verdict(&config.Config{}); r.OK() != (breach == 2) {
 			t.Fatalf("seed %d: breach %d at %d of %d: %+v", seed, breach, i, n, r)
 		}
 	}
 }
 
 // whole verifies the whole topic.
-func (s *site) whole() *Verification {
+func (s *site) whole() *verify.Result {
 	s.t.Helper()
-	config, err := Parse("site.yaml", []byte(s.configText()))
+	config, err := config.Parse("site.yaml", []byte(s.configText()))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	v, err := Verify(s.t.Context(), &config, consumer.Beginning(), consumer.End())
+	v, err := verify.Run(s.t.Context(), &config, consumer.Beginning(), consumer.End())
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kinesis-destination/cmd/internal/config"
 )
 
 // watched is a destination's file, with a policies file and a secret, that is watched.
@@ -21,14 +23,14 @@ type watched struct {
 
 func startWatch(t *testing.T, folder string) *watched {
 	t.Helper()
-	config, err := Load(filepath.Join(folder, "destination.yaml"))
+	cfg, err := config.Load(filepath.Join(folder, "destination.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &watched{t: t, folder: folder, hangup: make(chan os.Signal, 1)}
 	var stopped <-chan struct{}
-	w.reload, stopped = Watch(ctx, []Config{config}, w.hangup, slog.New(slog.DiscardHandler))
+	w.reload, stopped = config.Watch(ctx, []config.Config{cfg}, w.hangup, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		cancel()
 		<-stopped

@@ -14,7 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/consumer/embeddedkafka"
 )
 
@@ -26,7 +26,7 @@ type world struct {
 	real    bool
 	topic   string
 	client  *kafka.Client
-	config  destination.Config
+	config  config.Config
 }
 
 const partitions = 3
@@ -54,7 +54,7 @@ func newWorld(t *testing.T, settings ...kafka.ConfigEntry) *world {
 	if err != nil || res.Errors[w.topic] != nil {
 		t.Fatal("create the topic:", err, res)
 	}
-	w.config, err = destination.Parse("lag.yaml", fmt.Appendf(nil, `name: %s
+	w.config, err = config.Parse("lag.yaml", fmt.Appendf(nil, `name: %s
 source:
   kafka: {brokers: ["%s"], topic: %s}
   schemaRegistry: {url: "http://127.0.0.1:1"}
@@ -122,7 +122,7 @@ func (w *world) commit(partition int, offset int64) {
 
 func (w *world) measure() []Row {
 	w.t.Helper()
-	meter, err := NewMeter([]destination.Config{w.config})
+	meter, err := NewMeter([]config.Config{w.config})
 	if err != nil {
 		w.t.Fatal(err)
 	}

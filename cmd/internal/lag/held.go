@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/destination"
 )
 
@@ -21,7 +22,7 @@ const maxStatus = 64 << 20
 type running struct{ *destination.Status }
 
 // status asks the running process. Whatever goes wrong means that it is not known.
-func status(ctx context.Context, c *destination.Config) running {
+func status(ctx context.Context, c *config.Config) running {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(c.Server.Listen)+"/status", http.NoBody)

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/consumer"
 )
 
@@ -34,12 +34,12 @@ type Sample struct {
 
 // Meter measures again and again; Close gives its connections back.
 type Meter struct {
-	configs   []destination.Config
+	configs   []config.Config
 	histories []*consumer.History
 }
 
 // NewMeter prepares to measure; nothing is asked before the first Measure.
-func NewMeter(configs []destination.Config) (*Meter, error) {
+func NewMeter(configs []config.Config) (*Meter, error) {
 	m := &Meter{configs: configs}
 	for i := range configs {
 		history, err := consumer.NewHistory(configs[i].Source.Kafka, nil)

@@ -1,0 +1,119 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Together tells whether destinations can run beside each other: that none takes
+// another's events or letters, and that no dead letter leads back to where it came
+// from. The error is Problems.
+func Together(configs []Config) error {
+	var problems Problems
+	for i := range configs {
+		for j := range i {
+			problems = append(problems, conflicts(&configs[j], &configs[i])...)
+		}
+	}
+	problems = append(problems, loops(configs)...)
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// conflicts are what the later of two destinations may not share with the earlier.
+func conflicts(earlier, later *Config) (problems Problems) {
+	report := func(path, message string) { problems = append(problems, later.Problem(path, message)) }
+	if earlier.Name == later.Name {
+		report("name", "two destinations of one process have this name")
+	}
+	switch a, b := earlier.Source.Kafka.Group, later.Source.Kafka.Group; {
+	case a == b:
+		report("source.kafka.group", "two destinations share this group: each would get only a part of the events")
+	case ownGroup(a, b) || ownGroup(b, a):
+		report("source.kafka.group", fmt.Sprintf("groups that begin with the name of destination %s's group, %s, are where it keeps its progress", earlier.Name, a))
+	}
+	if sameCluster(earlier, later) && earlier.DeadLetter.Topic == later.DeadLetter.Topic {
+		report("deadLetter.topic", fmt.Sprintf("is that of destination %s, too: give each its own, or a drop of one erases letters of the other", earlier.Name))
+	}
+	return problems
+}
+
+// ownGroup tells whether a group is one in which the destination of another group
+// keeps what its commands need.
+func ownGroup(group, of string) bool {
+	for _, kind := range []string{".dead-letters", ".backfill", ".replay"} {
+		if rest, ok := strings.CutPrefix(group, of+kind); ok && (rest == "" || rest[0] == '.') {
+			return true
+		}
+	}
+	return false
+}
+
+// sameCluster tells whether two destinations read one cluster, as far as their
+// addresses tell. Where these differ, a letter that leads back is still not written
+// again: see deadAlready.
+func sameCluster(a, b *Config) bool {
+	return slices.ContainsFunc(a.Source.Kafka.Brokers, func(broker string) bool {
+		return slices.ContainsFunc(b.Source.Kafka.Brokers, func(other string) bool { return strings.EqualFold(broker, other) })
+	})
+}
+
+// loops are the ways by which a dead letter leads back to the destination that
+// wrote it: over the topics of the others, each of which reads the letters of the
+// one before.
+func loops(configs []Config) (problems Problems) {
+	reads := func(reader, writer int) bool { // as events, what the other writes as letters
+		return reader != writer && sameCluster(&configs[reader], &configs[writer]) && configs[reader].Source.Kafka.Reads(configs[writer].DeadLetter.Topic)
+	}
+	for first := range configs {
+		if way := wayBack(configs, reads, first); way != nil {
+			names := make([]string, 0, len(way)+1)
+			for _, i := range append(way, first) {
+				names = append(names, configs[i].Name)
+			}
+			last := way[len(way)-1]
+			key := "topics"
+			for _, of := range []struct {
+				key   string
+				given bool
+			}{{"topic", configs[first].Source.Kafka.Topic != ""}, {"topicPattern", configs[first].Source.Kafka.TopicPattern != ""}} {
+				if of.given {
+					key = of.key
+				}
+			}
+			problems = append(problems, configs[first].Problem("source.kafka."+key, fmt.Sprintf(
+				"takes in %s, the dead-letter topic of destination %s, so that dead letters go round without end (%s): leave it out, or give it a name that the pattern does not match",
+				configs[last].DeadLetter.Topic, configs[last].Name, strings.Join(names, " → "))))
+		}
+	}
+	return problems
+}
+
+// wayBack is the shortest way of a letter of the first destination to itself,
+// beginning with it; nil: there is none.
+func wayBack(configs []Config, reads func(reader, writer int) bool, first int) []int {
+	from := map[int]int{}
+	for queue := []int{first}; len(queue) > 0; queue = queue[1:] {
+		writer := queue[0]
+		for reader := range configs {
+			if !reads(reader, writer) {
+				continue
+			}
+			if reader == first {
+				way := []int{writer}
+				for way[0] != first {
+					way = slices.Insert(way, 0, from[way[0]])
+				}
+				return way
+			}
+			if _, known := from[reader]; !known {
+				from[reader] = writer
+				queue = append(queue, reader)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package deadletters
+
+import (
+	"slices"
+	"time"
+
+	"kinesis-destination/cmd/internal/letter"
+	"kinesis-destination/consumer"
+)
+
+// Filter chooses dead letters; its zero value chooses all.
+type Filter struct {
+	Stages, Reasons []string
+	Since, Until    time.Time // when they failed: from, included, to, not
+	Identity        string    // partition key, profile id or Kafka key
+	Partition       int       // of the dead-letter topic; with Offset
+	Offset          int64     // the one letter there; see One
+	One             bool
+}
+
+// Empty tells whether it chooses all.
+func (f *Filter) Empty() bool {
+	return len(f.Stages)+len(f.Reasons) == 0 && f.Since.IsZero() && f.Until.IsZero() && f.Identity == "" && !f.One
+}
+
+// chooses judges by the headers alone; who it is about is another question.
+func (f *Filter) chooses(l *letter.Letter) bool {
+	switch {
+	case f.One && (l.Partition != f.Partition || l.Offset != f.Offset),
+		len(f.Stages) > 0 && !slices.Contains(f.Stages, l.Stage),
+		len(f.Reasons) > 0 && !slices.Contains(f.Reasons, l.Reason),
+		l.FailedAt.Before(f.Since),
+		!f.Until.IsZero() && !l.FailedAt.Before(f.Until):
+		return false
+	}
+	return true
+}
+
+// choosesForeign tells whether a message that is no letter of the destination is
+// meant: only where it is named, by its place or by a reason of its kind. Of it
+// nothing is known that other filters could ask for.
+func (f *Filter) choosesForeign(m *consumer.Message, why string) bool {
+	switch {
+	case len(f.Stages) > 0, !f.Since.IsZero(), !f.Until.IsZero(), f.Identity != "":
+		return false
+	case f.One && (m.Partition != f.Partition || m.Offset != f.Offset):
+		return false
+	case len(f.Reasons) > 0:
+		return slices.Contains(f.Reasons, letter.ForeignReason(why))
+	}
+	return f.One
+}

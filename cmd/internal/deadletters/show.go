@@ -1,0 +1,179 @@
+package deadletters
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/letter"
+	"kinesis-destination/cmd/internal/rules"
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/transform"
+)
+
+// Shown is one letter with what it holds.
+type Shown struct {
+	letter.Letter
+	Settled bool              `json:"settled"` // redriven or dropped
+	Key     string            `json:"key"`
+	Headers []consumer.Header `json:"-"` // the source message's own
+	Bytes   int               `json:"bytes"`
+	Event   json.RawMessage   `json:"event"`          // Avro JSON; null where it cannot be decoded
+	Schema  string            `json:"schema"`         // that it was written with
+	Left    string            `json:"left,omitempty"` // why a redrive leaves it: what was omitted is gone
+	Today   rules.Explanation `json:"today"`          // what today's rules make of it
+}
+
+// mask stands for what is not shown.
+const mask = "***"
+
+// ErrNoLetter says that there is no letter of the destination at an offset.
+var ErrNoLetter = errors.New("no dead letter of this destination")
+
+// Show shows the letter at an offset of the dead-letter topic. Values of
+// the profile and of headers are masked unless reveal.
+func Show(ctx context.Context, config *config.Config, partition int, offset int64, reveal bool) (*Shown, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*rules.CheckTimeout)
+	defer cancel()
+	m, err := consumer.Peek(ctx, config.Source.Kafka, nil, config.DeadLetter.Topic, partition, offset)
+	if err != nil {
+		return nil, fmt.Errorf("read topic %s, partition %d: %w", config.DeadLetter.Topic, partition, err)
+	}
+	letter, foreign := letter.ReadOwn(m, config.Name)
+	if letter == nil {
+		return nil, fmt.Errorf("offset %d of partition %d: %w: %s", offset, partition, ErrNoLetter, foreign)
+	}
+	b, err := Open(ctx, config, "")
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	settled := !b.ledger.Note(m, false)
+	if err := b.makeWhole(ctx, letter); err != nil {
+		return nil, err
+	}
+	m = letter.Source
+	shown := &Shown{
+		Letter: *letter, Settled: settled, Key: string(m.Key), Headers: slices.Clone(letter.SourceHeaders), Bytes: len(m.Value), Left: letter.Omitted.Left,
+	}
+	if !reveal {
+		for i := range shown.Headers {
+			shown.Headers[i].Value = []byte(mask)
+		}
+		if m.Key != nil {
+			shown.Key = mask
+		}
+	}
+	if shown.Left != "" {
+		shown.Today = rules.Undecoded(transform.Decision{}, "the letter is without its value, which the source topic no longer has")
+		return shown, nil
+	}
+	if shown.Today, err = b.Rules().ExplainMessage(ctx, b.Decoder, m, letter.Origin); err != nil {
+		return nil, err
+	}
+	event, err := b.Decoder.Decode(ctx, m.Value, rules.Header(m, schemas.HeaderSchemaID))
+	if m.Value == nil || err != nil { // explainMessage has told registry and message apart
+		return shown, nil
+	}
+	shown.Schema = event.Schema.Origin
+	if text, err := event.Schema.DecodeJSON(event.Body); err == nil {
+		if !reveal {
+			text = masked(text)
+		}
+		shown.Event = text
+	}
+	return shown, nil
+}
+
+// shownParts are the parts of an event that say nothing of a person but which
+// segments they are in. Everything else is masked, in any schema.
+var shownParts = []string{"eventId", "evaluatedAt", "mergePolicyId", "changed", "segmentMembership"}
+
+// masked replaces the values in an event's other parts, and keeps its order.
+// null stays: that something is missing is often what is looked for.
+func masked(event []byte) []byte {
+	decoder := json.NewDecoder(bytes.NewReader(event))
+	decoder.UseNumber()
+	var out bytes.Buffer
+	var open []byte   // the brackets around
+	var inside []bool // whether anything stands in each of them
+	key, part := false, ""
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return out.Bytes()
+		}
+		if err != nil {
+			return nil // DecodeJSON writes no such thing
+		}
+		delim, bracket := token.(json.Delim)
+		if bracket && (delim == '}' || delim == ']') {
+			out.WriteRune(rune(delim))
+			open, inside = open[:len(open)-1], inside[:len(inside)-1]
+			key = len(open) > 0 && open[len(open)-1] == '{'
+			continue
+		}
+		if n := len(open); n > 0 && (key || open[n-1] == '[') {
+			if inside[n-1] {
+				out.WriteByte(',')
+			}
+			inside[n-1] = true
+		}
+		switch {
+		case bracket:
+			out.WriteRune(rune(delim))
+			open, inside = append(open, byte(delim)), append(inside, false)
+			key = delim == '{'
+		case key:
+			writeJSON(&out, token)
+			out.WriteByte(':')
+			if len(open) == 1 {
+				part, _ = token.(string)
+			}
+			key = false
+		default:
+			if token != nil && !slices.Contains(shownParts, part) {
+				token = mask
+			}
+			writeJSON(&out, token)
+			key = len(open) > 0 && open[len(open)-1] == '{'
+		}
+	}
+}
+
+func writeJSON(out *bytes.Buffer, token json.Token) {
+	text, err := json.Marshal(token)
+	if err != nil {
+		text = []byte("null") // a token always has a JSON form
+	}
+	out.Write(text)
+}
+
+// profileID is the event's own profile id; empty where it has none that can be read.
+func profileID(event schemas.Event) string {
+	if event.Schema == nil {
+		return ""
+	}
+	text, err := event.Schema.DecodeJSON(event.Body)
+	if err != nil {
+		return ""
+	}
+	var e struct {
+		ProfileID json.RawMessage `json:"profileId"`
+	}
+	if json.Unmarshal(text, &e) != nil {
+		return ""
+	}
+	var id string
+	var union map[string]string // where the schema lets it be null
+	if json.Unmarshal(e.ProfileID, &id) != nil && json.Unmarshal(e.ProfileID, &union) == nil {
+		id = union["string"]
+	}
+	return id
+}

@@ -1,0 +1,49 @@
+package letter
+
+import (
+	"bytes"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
+)
+
+// Origin is a message as the sink has it.
+func Origin(m *consumer.Message) sink.Origin {
+	return sink.Origin{
+		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
+		Key: m.Key, Value: m.Value, Headers: Headers(m.Headers), AtRest: DeadAlready(m),
+		Omitted: omitted(m),
+	}
+}
+
+// KeptOrigin is the origin of a message that is kept after it was read: a copy,
+// or all that was decoded with the message would be kept.
+func KeptOrigin(m *consumer.Message) sink.Origin {
+	o := Origin(m)
+	o.Key, o.Value = bytes.Clone(o.Key), bytes.Clone(o.Value)
+	for i := range o.Headers {
+		o.Headers[i].Value = bytes.Clone(o.Headers[i].Value)
+	}
+	return o
+}
+
+func omitted(m *consumer.Message) *sink.Omitted {
+	if m.Omitted == nil {
+		return nil
+	}
+	return &sink.Omitted{Length: m.Omitted.Length, SHA256: m.Omitted.SHA256}
+}
+
+// Headers are a message's headers as kafka-go has them.
+func Headers(from []consumer.Header) []kafka.Header {
+	if len(from) == 0 {
+		return nil
+	}
+	to := make([]kafka.Header, len(from))
+	for i, h := range from {
+		to[i] = kafka.Header{Key: h.Key, Value: h.Value}
+	}
+	return to
+}

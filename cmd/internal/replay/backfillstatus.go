@@ -1,0 +1,55 @@
+package replay
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"kinesis-destination/cmd/internal/resend"
+)
+
+// BackfillStatus is a backfill as /status shows it. It covers the partitions that
+// are assigned to the process.
+type BackfillStatus struct {
+	Segments   []string            `json:"segments"` // that were added
+	Began      time.Time           `json:"began"`    // in this process
+	Ended      time.Time           `json:"ended,omitzero"`
+	Waiting    string              `json:"waiting,omitempty"` // for what it waits
+	Partitions []BackfillPartition `json:"partitions"`
+	Account    resend.Account      `json:"account"` // delivered: members that were exported
+	CaughtUp   int64               `json:"caughtUp"`
+}
+
+// BackfillPartition is how far a backfill is in one partition. Offsets count
+// twice, as they are read twice.
+type BackfillPartition struct {
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	Done      int64  `json:"done"`
+	Total     int64  `json:"total"`
+}
+
+// Status is how far the backfill is; nil: there was none since the start.
+func (b *Backfill) Status() *BackfillStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.snapshot()
+}
+
+// snapshot is Status; b.mu is held.
+func (b *Backfill) snapshot() *BackfillStatus {
+	if b.status == nil {
+		return nil
+	}
+	s := *b.status
+	s.Partitions, s.Account, s.CaughtUp = []BackfillPartition{}, resend.NewAccount(), b.CaughtUp.Load()
+	for at, stretch := range b.own {
+		done, total := stretch.Progress()
+		s.Partitions = append(s.Partitions, BackfillPartition{at.Topic, at.Partition, done, total})
+		s.Account.Add(stretch.Snapshot())
+	}
+	slices.SortFunc(s.Partitions, func(x, y BackfillPartition) int {
+		return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Partition, y.Partition))
+	})
+	return &s
+}

@@ -1,0 +1,277 @@
+package replay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/cmd/internal/resend"
+	"kinesis-destination/cmd/internal/rules"
+	"kinesis-destination/consumer"
+	"kinesis-destination/transform"
+)
+
+// ReasonOtherSegment filters an event whose profile has nothing to do with the
+// segment that a replay is about.
+const ReasonOtherSegment = "other-segment"
+
+// Options are what a replay is asked for.
+type Options struct {
+	From, To   consumer.Place
+	Segment    string  // only events that list this activated segment; empty: all
+	LatestOnly bool    // only each identity's newest event
+	Rate       float64 // records a second; 0: as many as the stream takes
+	DryRun     bool    // only count
+	Stream     string  // instead of the configuration's; empty: that one
+	ID         string  // under which Kafka keeps how far it has come
+	Logger     *slog.Logger
+	// Progress is called every now and then, with the offsets that were read of all
+	// that have to be, each twice with LatestOnly; nil: nobody is told.
+	Progress func(done, total int64)
+}
+
+// Result is the account of a replay, from its beginning under its id.
+type Result struct {
+	resend.Account
+	CaughtUp int64     `json:"caughtUp"` // newer events that came meanwhile, put once more
+	Seconds  float64   `json:"seconds"`  // of this run
+	Estimate *Estimate `json:"estimate,omitempty"`
+}
+
+// Run sends a bounded range of the source topics once more, through today's
+// rules. It keeps how far it has come in a group of its own, and never touches
+// that of the running processes. Of each partition the events go in order.
+func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
+	began := time.Now()
+	own := *cfg
+	if o.Stream != "" {
+		own.Target.Kinesis.Stream = o.Stream
+		var problems config.Problems
+		own.Target.Kinesis.Validate(func(path, message string) { problems = append(problems, own.Problem(path, message+" (--stream)")) })
+		if len(problems) > 0 {
+			return nil, problems
+		}
+	}
+	r, err := New(ctx, &own, o)
+	if err != nil {
+		return nil, err
+	}
+	defer r.History.Close()
+	err = r.Run(ctx)
+	result := r.Account()
+	result.Seconds = time.Since(began).Seconds()
+	if r.estimate != nil {
+		r.estimate.finish(ctx, &own, o)
+		result.Estimate = r.estimate
+	}
+	return result, err
+}
+
+// Job is one replay under way.
+type Job struct {
+	resend.Job
+	Config    *config.Config
+	o         Options
+	Stretches []*resend.PartitionRange
+	estimate  *Estimate // nil: it is no dry run
+}
+
+// New finds the range of a replay, or where an earlier run of its id ended.
+func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
+	if o.Segment != "" && !slices.ContainsFunc(config.Activation.Segments, func(s transform.Segment) bool { return s.ID == o.Segment }) {
+		return nil, unknownSegment(config, o.Segment)
+	}
+	j, err := rules.NewEvaluator(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := rules.CheckBeforeStart(ctx, config, j.Rules().Rules, j.Decoder, o.Logger); err != nil {
+		return nil, err
+	}
+	history, err := consumer.NewHistory(config.Source.Kafka, nil)
+	if err != nil {
+		return nil, err
+	}
+	history.Waiting = hold.WaitingForKafka(o.Logger)
+	r := &Job{Config: config, o: o, Job: resend.Job{
+		Evaluator: j, LatestOnly: o.LatestOnly, History: history, Log: o.Logger, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: resend.IndexLimit,
+	}}
+	r.Chooser = r
+	if o.Rate > 0 {
+		r.Rate = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate/10)))
+	}
+	if o.Progress != nil {
+		r.Progress = r.report
+	}
+	if o.DryRun {
+		r.estimate = &Estimate{Segments: map[string]int64{}}
+	}
+	if err := r.begin(ctx); err != nil {
+		history.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// unknownSegment says which segments there are.
+func unknownSegment(c *config.Config, id string) error {
+	var known []string
+	for _, s := range c.Activation.Segments {
+		known = append(known, s.ID)
+	}
+	return config.Problems{c.Problem("activation.segments", fmt.Sprintf("has no segment %q, which --segment names; it has %s", id, strings.Join(known, ", ")))}
+}
+
+// terms tell replays apart that must not go on as one another.
+func (o *Options) terms(stream string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %v %q", o.From, o.To, o.Segment, o.LatestOnly, stream))
+	return hex.EncodeToString(sum[:6])
+}
+
+// ErrOtherReplay says that an id is that of a replay with other terms.
+var ErrOtherReplay = errors.New("this --id was begun with another --from, --to, --segment, --latest-only or --stream: give those, or another --id")
+
+// Group is the group in which a replay keeps how far it has come.
+func Group(config *config.Config, id string) string {
+	return config.Source.Kafka.Group + ".replay." + id
+}
+
+// begin finds where an earlier run of the same id ended or, for a new id, the
+// range: what is the latest now stays so.
+func (r *Job) begin(ctx context.Context) error {
+	if !r.o.DryRun {
+		checkpoints, err := r.History.Checkpoints(ctx, Group(r.Config, r.o.ID))
+		if err != nil {
+			return err
+		}
+		if remade := checkpoints.Remade(); len(remade) > 0 {
+			return fmt.Errorf("replay %s began to read topic %s: %w: begin another replay under another --id", r.o.ID, strings.Join(remade, ", "), consumer.ErrRemade)
+		}
+		r.Checkpoints = checkpoints
+		for _, c := range checkpoints.All() {
+			s, err := resend.ParsePartitionRange(c)
+			if err != nil {
+				return fmt.Errorf("replay %s: %w", r.o.ID, err)
+			}
+			if s.Terms != r.Terms {
+				return ErrOtherReplay
+			}
+			r.Stretches = append(r.Stretches, s)
+		}
+	}
+	if len(r.Stretches) > 0 {
+		return nil
+	}
+	parts, err := r.History.AllWithin(ctx, r.o.From, r.o.To)
+	if err != nil {
+		return fmt.Errorf("find the range of the replay: %w", err)
+	}
+	var all []consumer.Checkpoint
+	for _, within := range parts {
+		if within.To <= within.From {
+			continue
+		}
+		s := resend.NewPartitionRange(within, r.Terms)
+		r.Stretches = append(r.Stretches, s)
+		c, err := s.Checkpoint()
+		if err != nil {
+			return fmt.Errorf("write a checkpoint: %w", err)
+		}
+		all = append(all, c)
+	}
+	if r.Checkpoints == nil {
+		return nil
+	}
+	return r.Checkpoints.Commit(ctx, all...)
+}
+
+// Run sweeps what is left of every partition.
+func (r *Job) Run(ctx context.Context) error {
+	if !r.o.DryRun {
+		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger)
+		if err != nil {
+			return err
+		}
+		defer end()
+		r.Sink = s
+		if spots := s.Parking(); spots != nil {
+			p, err := deadletters.NewParking(r.Config, spots, hold.New(r.o.Logger), nil)
+			if err != nil {
+				return err
+			}
+			defer p.Letters.Close()
+			r.Ended = func(ctx context.Context) error {
+				return r.UntilKafka(ctx, func() error { return p.Refresh(ctx) })
+			}
+			if err := r.Ended(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range r.Stretches { // what was done before counts as well
+		r.Report(s)
+	}
+	for _, s := range r.Stretches {
+		if s.Ended() {
+			continue
+		}
+		if err := r.Job.Run(ctx, s); err != nil {
+			return fmt.Errorf("replay %s/%d: %w", s.Topic, s.Partition, err)
+		}
+	}
+	return nil
+}
+
+// Candidate implements purpose: what run would make of the event.
+func (r *Job) Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluation, error) {
+	return r.Evaluate(ctx, m, rules.SourceIn(m))
+}
+
+// Compose implements purpose.
+func (r *Job) Compose(_ *consumer.Message, j rules.Evaluation) rules.Evaluation {
+	var listed []transform.Membership
+	if r.o.Segment != "" || r.estimate != nil {
+		if plan, err := r.Rules().Plan(j.Event.Schema); err == nil {
+			listed = plan.Memberships(j.Event)
+		}
+	}
+	if r.o.Segment != "" && !slices.ContainsFunc(listed, func(l transform.Membership) bool { return l.Segment == r.o.Segment }) {
+		return rules.FilteredBy(ReasonOtherSegment)
+	}
+	if r.estimate != nil {
+		r.estimate.add(j.PartitionKey, j.Data, listed)
+	}
+	return j
+}
+
+// Account adds up what became of all events.
+func (r *Job) Account() *Result {
+	total := resend.NewAccount()
+	for _, s := range r.Stretches {
+		total.Add(s.Snapshot())
+	}
+	return &Result{Account: total, CaughtUp: r.CaughtUp.Load()}
+}
+
+func (r *Job) report() {
+	var done, total int64
+	for _, s := range r.Stretches {
+		d, t := s.Progress()
+		done, total = done+d, total+t
+	}
+	r.o.Progress(done, total)
+}
+
+// NewReplayID is an id for a replay that was given none.
+func NewReplayID(now time.Time) string { return now.UTC().Format("20060102T150405Z") }

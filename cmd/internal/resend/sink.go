@@ -1,0 +1,40 @@
+package resend
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/sink"
+)
+
+// CloseTimeout bounds the wait for the last answers of a stream when the
+// process ends. By then the consumer has brought everything to rest.
+const CloseTimeout = 2 * time.Second
+
+// OpenSink starts a sink of a command's own, beside those of running processes.
+// What holds it is logged.
+func OpenSink(ctx context.Context, config *config.Config, log *slog.Logger) (s *sink.Sink, end func(), err error) {
+	transport, err := config.DeadLetterTransport(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err = sink.New(config.Target.Kinesis.Config, sink.Options{
+		Destination: config.Name, Group: config.Source.Kafka.Group,
+		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: transport,
+		SourceTopics: config.Source.Kafka.TopicNames(), Logger: log,
+		Hold: func(reason string, err error) { hold.Log(log, reason, err) },
+	})
+	if err != nil {
+		transport.CloseIdleConnections()
+		return nil, nil, err
+	}
+	return s, func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), CloseTimeout)
+		defer cancel()
+		_ = s.Close(closing) // everything is at rest by now, or given up
+		transport.CloseIdleConnections()
+	}, nil
+}

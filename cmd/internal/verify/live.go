@@ -1,0 +1,181 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/rules"
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
+)
+
+// Check is one thing that validate --live looked at.
+type Check struct {
+	What string `json:"what"`
+	OK   bool   `json:"ok"`
+	Note string `json:"note,omitempty"`
+	// Configuration: what failed is the configuration, not what it leads to.
+	Configuration bool `json:"configuration,omitempty"`
+}
+
+// Evaluate weighs the destination's policies without looking at anything but
+// the configuration and its files. The error is Problems where a mapped path
+// cannot be exported under the schema file.
+func Evaluate(config *config.Config) ([]transform.Evaluation, error) {
+	rules, err := transform.NewRules(config.Rules())
+	if err != nil {
+		return nil, err
+	}
+	if config.Source.SchemaFile == "" {
+		return []transform.Evaluation{rules.Evaluate(nil)}, nil
+	}
+	schema, err := schemas.ReadFile(config.Source.SchemaFile)
+	if err != nil {
+		return nil, err
+	}
+	if problems := pathProblems(config, rules, schema); len(problems) > 0 {
+		return nil, problems
+	}
+	return []transform.Evaluation{rules.Evaluate(schema)}, nil
+}
+
+// pathProblems are the mapped paths that a schema has not, or that cannot be exported.
+func pathProblems(c *config.Config, rules *transform.Rules, schema *schemas.Schema) config.Problems {
+	var problems config.Problems
+	for _, p := range rules.CheckPaths(schema) {
+		problems = append(problems, c.Problem(p.Key, p.Message))
+	}
+	return problems
+}
+
+// Live checks brokers, topics, registry, stream and credentials, and weighs the
+// policies over the labels of the newest schemas. Nothing is written anywhere.
+func Live(ctx context.Context, config *config.Config) ([]Check, []transform.Evaluation, error) {
+	inForce, err := transform.NewRules(config.Rules())
+	if err != nil {
+		return nil, nil, err
+	}
+	decoder, err := schemas.NewDecoder(config.Source.Config, rules.RegistryClient(nil))
+	if err != nil {
+		return nil, nil, err
+	}
+	checks := checkKafka(ctx, config)
+	schemaChecks, evaluations := checkSchemas(ctx, config, inForce, decoder)
+	checks = append(checks, schemaChecks...)
+	letters, err := config.DeadLetterTransport(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer letters.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
+	defer cancel()
+	options := sink.Options{
+		Destination: config.Name, DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers,
+		KafkaTransport: letters, SourceTopics: config.Source.Kafka.TopicNames(),
+	}
+	failures := sink.Check(ctx, config.Target.Kinesis.Config, options)
+	what := "stream " + config.Target.Kinesis.Stream + " (credentials, state, partition keys honoured) and dead-letter topic"
+	if len(failures) == 0 {
+		checks = append(checks, Check{What: what, OK: true})
+	}
+	for _, err := range failures {
+		checks = append(checks, Check{What: what, Note: err.Error()})
+	}
+	return append(checks, checkLetterLimits(ctx, options)...), evaluations, nil
+}
+
+// checkLetterLimits compares what the dead-letter topic takes with what the source
+// topics do. Less is no failure: some clusters allow no more, and a letter that
+// does not fit is cut.
+func checkLetterLimits(ctx context.Context, options sink.Options) []Check {
+	letters, source := sink.LetterLimits(ctx, options)
+	if letters == 0 || source == 0 {
+		return nil
+	}
+	check := Check{What: "max.message.bytes of topic " + options.DeadLetter.Topic, OK: true, Note: strconv.Itoa(letters)}
+	if letters < source {
+		check.Note = fmt.Sprintf("%d, and %d of the source topics: a larger letter is sent compressed, or without its value; raise it if the cluster allows that", letters, source)
+	}
+	return []Check{check}
+}
+
+func checkKafka(ctx context.Context, config *config.Config) []Check {
+	c, err := consumer.New(config.Source.Kafka, consumer.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return []Check{{What: "Kafka connection", Note: err.Error()}}
+	}
+	defer c.Close()
+	limited, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
+	defer cancel()
+	counts, err := c.Check(limited)
+	if err != nil {
+		checks := []Check{{What: "brokers and topics", Note: err.Error()}}
+		if errors.Is(err, kafka.TopicAuthorizationFailed) { // then other rights may lack, too
+			checks = append(checks, checkRights(ctx, config))
+		}
+		return checks
+	}
+	checks := []Check{checkRights(ctx, config)}
+	for _, topic := range slices.Sorted(maps.Keys(counts)) {
+		checks = append(checks, Check{What: "topic " + topic, OK: true, Note: fmt.Sprintf("%d partitions", counts[topic])})
+	}
+	return checks
+}
+
+// checkRights looks at what the cluster lets the user do.
+func checkRights(ctx context.Context, config *config.Config) Check {
+	ctx, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
+	defer cancel()
+	check := Check{What: "rights to read the topics in the group, and to write dead letters"}
+	missing, err := consumer.Lacking(ctx, config.Source.Kafka, nil, config.DeadLetter.Topic)
+	switch {
+	case err != nil:
+		check.Note = err.Error()
+	case len(missing) > 0:
+		check.Note = "the user lacks " + strings.Join(missing, "; ")
+	default:
+		check.OK = true
+	}
+	return check
+}
+
+// checkSchemas looks at what the topics' events are written with: that the
+// mapped paths are there, and that no policy forbids them.
+func checkSchemas(ctx context.Context, config *config.Config, inForce *transform.Rules, decoder *schemas.Decoder) ([]Check, []transform.Evaluation) {
+	ctx, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
+	defer cancel()
+	found, err := rules.LabelSchemas(ctx, config, decoder)
+	if registry := decoder.Registry(); err == nil && registry != nil && config.Source.SchemaFile != "" {
+		var newest []*schemas.Schema
+		newest, err = rules.NewestSchemas(ctx, config, registry)
+		found = append(found, newest...)
+	}
+	var checks []Check
+	if err != nil {
+		checks = append(checks, Check{What: "schema registry", Note: err.Error()})
+	}
+	var evaluations []transform.Evaluation
+	for _, schema := range found {
+		check := Check{What: "mapped paths in " + schema.Origin, OK: true}
+		if problems := pathProblems(config, inForce, schema); len(problems) > 0 {
+			check.OK, check.Note, check.Configuration = false, problems.Error(), true
+		}
+		checks = append(checks, check)
+		evaluations = append(evaluations, inForce.Evaluate(schema))
+	}
+	if len(found) == 0 {
+		evaluations = append(evaluations, inForce.Evaluate(nil))
+	}
+	return checks, evaluations
+}
