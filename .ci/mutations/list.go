@@ -40,7 +40,7 @@ var mutations = []mutation{
 		"append(c.mark.Above(), c.settled...)", "c.mark.Above()", consumerPkg, "TestWhatAnEarlierOwnerSettledStaysInTheCommit",
 	},
 	{
-		"what an earlier owner settled is passed by", "consumer/partition.go",
+		"what an earlier owner settled is passed by", "consumer/worker.go",
 		"if c.before(m) {", "if c.before(m) && false {", consumerPkg, "TestACleanHandOverRepeatsNothing|TestWhatSettledAboveAHeldMessage",
 	},
 	{
@@ -249,48 +249,48 @@ var mutations = []mutation{
 	},
 	{
 		"a filtered event settles", "cmd/internal/destination/pipeline.go",
-		"p.settle(m, Filtered, string(decision.Reason))\n", "", destinationPkg, "TestTheContractsMetricsAreThere",
+		"p.settle(m, rules.Filtered, string(decision.Reason))\n", "", destinationPkg, "TestTheContractsMetricsAreThere",
 	},
 
 	// What is sent once more.
 	{
-		"latest-only sends an identity's newest event alone", "cmd/internal/destination/sweepround.go",
+		"latest-only sends an identity's newest event alone", "cmd/internal/resend/jobrun.go",
 		"case newest && !superseded:", "case !superseded:", destinationPkg, "TestContractLatestOnlySendsEachIdentitysNewestEventOnce",
 	},
 	{
-		"a newer event that leaves keeps an older one back", "cmd/internal/destination/newest.go",
+		"a newer event that leaves keeps an older one back", "cmd/internal/resend/newerindex.go",
 		"known.beyond > 0", "false", destinationPkg, "TestLatestOnlySendsNothingOlder",
 	},
 	{
-		"what live traffic overtook is put once more", "cmd/internal/destination/tail.go",
+		"what live traffic overtook is put once more", "cmd/internal/resend/tail.go",
 		"if older, ok := sent[id]; ok && older < m.Offset {", "if false {", destinationPkg, "TestWhatLiveTrafficOvertookIsPutOnceMore",
 	},
 	{
-		"a round that a kill cut off is repaired", "cmd/internal/destination/sweepround.go",
+		"a round that a kill cut off is repaired", "cmd/internal/resend/jobrun.go",
 		"case s.unsure && (newest", "case false && (newest", destinationPkg, "TestARoundThatAKillCutOffIsRepairedByTheNextRun",
 	},
 	{
-		"a redrive that a kill cut off is repaired", "cmd/internal/destination/redrive.go",
+		"a redrive that a kill cut off is repaired", "cmd/internal/deadletters/redrive.go",
 		"\tr.doubtAll()\n", "", destinationPkg, "TestARedriveThatAKillCutOffIsRepairedByTheNext",
 	},
 	{
-		"a round is kept once everything of it is at rest", "cmd/internal/destination/rounds.go",
-		"if err := r.inFlight.waitIdle(ctx); err != nil {\n\t\treturn err\n\t}\n\tif r.tail != nil", "if r.tail != nil", destinationPkg, "TestContractReplay|TestContractDryRun",
+		"a round is kept once everything of it is at rest", "cmd/internal/resend/rounds.go",
+		"if err := r.InFlight.WaitIdle(ctx); err != nil {\n\t\treturn err\n\t}\n\tif r.Tail != nil", "if r.Tail != nil", destinationPkg, "TestContractReplay|TestContractDryRun",
 	},
 	{
-		"a backfill waits for the live events that were there before", "cmd/internal/destination/backfill.go",
+		"a backfill waits for the live events that were there before", "cmd/internal/replay/backfill.go",
 		"case p.Settled < s.To:", "case false:", destinationPkg, "TestABackfillComesAfterTheLiveEventsThatWereThereBefore",
 	},
 	{
-		"a backfill exports the newest state, also where that does not leave by itself", "cmd/internal/destination/backfill.go",
+		"a backfill exports the newest state, also where that does not leave by itself", "cmd/internal/replay/backfill.go",
 		"s.To = max(s.To, p.Settled)", "s.To = max(s.To, 0)", destinationPkg, "TestABackfillComesAfterTheLiveEventsThatWereThereBefore",
 	},
 	{
-		"a backfill exports members alone", "cmd/internal/destination/backfill.go",
+		"a backfill exports members alone", "cmd/internal/replay/backfill.go",
 		"return l.Inside &&", "return true ||", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
 	},
 	{
-		"a segment is backfilled once", "cmd/internal/destination/backfill.go",
+		"a segment is backfilled once", "cmd/internal/replay/backfill.go",
 		"if err := known.add(ctx, rules); err != nil {", "if err := error(nil); err != nil {", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
 	},
 
