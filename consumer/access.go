@@ -24,21 +24,21 @@ const (
 	describeGroup = "DESCRIBE (which READ includes) on group "
 )
 
-// lacking names the right that an answer is about, where it says that the user
+// missingRight names the right that an answer is about, where it says that the user
 // lacks one: the broker only says which kind of thing is forbidden.
-func lacking(err error, right, name string) error {
+func missingRight(err error, right, name string) error {
 	if !denied(err) {
 		return err
 	}
 	return fmt.Errorf("the user lacks the right %s%s: %w", right, name, err)
 }
 
-// lackingToCommit is lacking for what a commit answers, which takes rights on both.
-func (c *Consumer) lackingToCommit(err error, topic string) error {
+// missingRightToCommit is lacking for what a commit answers, which takes rights on both.
+func (c *Consumer) missingRightToCommit(err error, topic string) error {
 	if errors.Is(err, kafka.GroupAuthorizationFailed) {
-		return lacking(err, readGroup, c.cfg.Group)
+		return missingRight(err, readGroup, c.cfg.Group)
 	}
-	return lacking(err, readTopic, topic)
+	return missingRight(err, readTopic, topic)
 }
 
 func denied(err error) bool {
@@ -56,10 +56,10 @@ func permitted(operations int32, bit int) bool {
 	return operations == unsaid || operations&(1<<bit) != 0
 }
 
-// Lacking tells which rights the cluster says that the user lacks, of those that
+// MissingRights tells which rights the cluster says that the user lacks, of those that
 // reading the topics in the group takes, and writing to the topics of write.
 // Nothing is read or written. Brokers before Kafka 2.3 do not say.
-func Lacking(ctx context.Context, cfg Config, dial func(ctx context.Context, network, address string) (net.Conn, error), write ...string) ([]string, error) {
+func MissingRights(ctx context.Context, cfg Config, dial func(ctx context.Context, network, address string) (net.Conn, error), write ...string) ([]string, error) {
 	transport, err := cfg.Transport(dial)
 	if err != nil {
 		return nil, err

@@ -123,7 +123,7 @@ func (h *History) commit(ctx context.Context, group string, next map[topicPartit
 	}
 	failed := commitErrors(res, slices.Collect(maps.Keys(next)))
 	for _, tp := range slices.SortedFunc(maps.Keys(failed), compareTopicPartitions) {
-		err = errors.Join(err, fmt.Errorf("commit offset of %s/%d: %w", tp.topic, tp.partition, lacking(failed[tp], readGroup, group)))
+		err = errors.Join(err, fmt.Errorf("commit offset of %s/%d: %w", tp.topic, tp.partition, missingRight(failed[tp], readGroup, group)))
 	}
 	return err
 }

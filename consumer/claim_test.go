@@ -18,7 +18,7 @@ func TestWhatIsBegunBesideTheHandlerIsAwaitedAndNothingMoreBegins(t *testing.T) 
 		}
 		rested := make(chan struct{})
 		go func() {
-			cl.rest(t.Context())
+			cl.waitIdle(t.Context())
 			close(rested)
 		}()
 		synctest.Wait()

@@ -72,8 +72,8 @@ const readCommitted = 1
 var (
 	// errStale: a partition has moved to another broker.
 	errStale = errors.New("leader changed")
-	// errAstray: a claim's offset is not in the partition.
-	errAstray = errors.New("offset out of range")
+	// errOffsetGone: a claim's offset is not in the partition.
+	errOffsetGone = errors.New("offset out of range")
 )
 
 // run fetches until ctx ends.
@@ -215,7 +215,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 		byName[c.topicPartition] = c
 	}
 	var stale error
-	var astray []*claim
+	var misplaced []*claim
 	moved := false
 	for i := range res.partitions {
 		p := &res.partitions[i]
@@ -229,16 +229,16 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 		switch {
 		case errors.Is(err, errStale):
 			stale = err
-		case errors.Is(err, errAstray):
-			astray = append(astray, c)
-		case err != nil: // this partition's own trouble: the others go on
+		case errors.Is(err, errOffsetGone):
+			misplaced = append(misplaced, c)
+		case err != nil: // this partition's own error: the others go on
 			c.seen(err)
 			c.tried(err)
 		case c.readable():
 			c.tried(nil)
 		}
 	}
-	for _, c := range astray { // a question each, which the others do not wait for
+	for _, c := range misplaced { // a question each, which the others do not wait for
 		c.tried(f.outOfRange(ctx, c))
 	}
 	if stale == nil && !moved && time.Since(began) < emptyRest {
@@ -288,11 +288,11 @@ func (f *fetcher) take(c *claim, p *fetchedPartition, span fetchSpan) error {
 		c.unfollow()
 		return errStale
 	case code == kafka.OffsetOutOfRange:
-		return errAstray
+		return errOffsetGone
 	case unidentified(code), code == kafka.NotLeaderForPartition, code == kafka.FencedLeaderEpoch, code == kafka.UnknownLeaderEpoch:
 		return errStale
 	case p.code != 0:
-		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, lacking(code, readTopic, c.topic))
+		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, missingRight(code, readTopic, c.topic))
 	case p.replica >= 0 && f.rack != "" && c.follow(int(p.replica), time.Now()):
 		return errStale
 	}

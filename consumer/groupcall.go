@@ -130,7 +130,7 @@ func (c *Consumer) sendJoin(ctx context.Context, protocols []joingroup.RequestPr
 			return nil, fmt.Errorf("join group: source.kafka.sessionTimeout: %v is outside of what the brokers take (their group.min.session.timeout.ms and group.max.session.timeout.ms): %w", c.opts.SessionTimeout, code)
 		default:
 			c.forget(code)
-			return nil, fmt.Errorf("join group: %w", lacking(code, readGroup, c.cfg.Group))
+			return nil, fmt.Errorf("join group: %w", missingRight(code, readGroup, c.cfg.Group))
 		}
 	}
 }
@@ -157,7 +157,7 @@ func (c *Consumer) sendSync(ctx context.Context, g *generation, assigned map[str
 	res := answer.(*syncgroup.Response)
 	if code := kafka.Error(res.ErrorCode); code != 0 {
 		c.forget(code)
-		return nil, fmt.Errorf("sync group: %w", lacking(code, readGroup, c.cfg.Group))
+		return nil, fmt.Errorf("sync group: %w", missingRight(code, readGroup, c.cfg.Group))
 	}
 	var a assignment
 	if len(res.Assignments) > 0 { // a leader may leave a member out

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// giveBack brings to rest what is held and no longer assigned, while the other
+// revoke brings to rest what is held and no longer assigned, while the other
 // claims go on, commits it, and has the group joined again: only that tells the
 // next owner that it may begin. It stops where everything is to be given up.
-func (m *membership) giveBack(g *generation) {
+func (m *membership) revoke(g *generation) {
 	gone := slices.DeleteFunc(m.held(), func(cl *claim) bool { return slices.Contains(g.partitions, cl.topicPartition) })
 	if len(gone) == 0 {
 		return
 	}
-	m.rest(m.running, gone, false)
+	m.drain(m.running, gone, false)
 	err := m.lastCommit(m.running, gone, lastCommitTimeout)
 	if outOfGroup(err) {
-		m.lose(err)
+		m.evict(err)
 	}
 	if m.running.Err() != nil {
 		return
@@ -32,11 +32,11 @@ func (m *membership) giveBack(g *generation) {
 	m.signal(g.id)
 }
 
-// rest ends claims and waits until nothing of theirs is under way, or ctx ends. On
+// drain ends claims and waits until nothing of theirs is under way, or ctx ends. On
 // a drain what was handed out is given time to be delivered; otherwise, and after
 // that time, what is not sent yet is withdrawn. What is in flight is awaited in
 // any case: the next owner must not start before it has settled.
-func (m *membership) rest(ctx context.Context, claims []*claim, drain bool) {
+func (m *membership) drain(ctx context.Context, claims []*claim, drain bool) {
 	for _, cl := range claims {
 		cl.stopWork()
 	}
@@ -45,7 +45,7 @@ func (m *membership) rest(ctx context.Context, claims []*claim, drain bool) {
 		stop := context.AfterFunc(limited, func() { revoke(claims) }) // frees a worker whose handler blocks
 		for _, cl := range claims {
 			<-cl.worked
-			cl.rest(limited)
+			cl.waitIdle(limited)
 		}
 		stop()
 		cancel()
@@ -54,7 +54,7 @@ func (m *membership) rest(ctx context.Context, claims []*claim, drain bool) {
 	m.opts.OnRevoke()
 	for _, cl := range claims {
 		<-cl.worked
-		cl.rest(ctx)
+		cl.waitIdle(ctx)
 	}
 }
 
@@ -67,7 +67,7 @@ func revoke(claims []*claim) {
 // finish commits what has settled, unless this process is no longer a member.
 func (m *membership) finish(ctx context.Context, why error, drained bool) {
 	m.forget(why)
-	if !errors.Is(why, errLost) {
+	if !errors.Is(why, errEvicted) {
 		limit := lastCommitTimeout
 		if drained {
 			limit = drainedCommitTimeout

@@ -44,7 +44,7 @@ func (m *membership) heartbeats(ctx context.Context) {
 		case m.overtaken(g, err):
 			continue // the answer to the join says which one it is
 		case outOfGroup(err):
-			m.lose(err)
+			m.evict(err)
 			return
 		default:
 			if failing.IsZero() {
@@ -133,7 +133,7 @@ func (c *Consumer) heartbeat(ctx context.Context, g *generation, coordinator *ne
 	default:
 		*coordinator = nil // it may have moved
 	}
-	return lacking(err, readGroup, c.cfg.Group)
+	return missingRight(err, readGroup, c.cfg.Group)
 }
 
 func (c *Consumer) findCoordinator(ctx context.Context) (net.Addr, error) {
@@ -144,7 +144,7 @@ func (c *Consumer) findCoordinator(ctx context.Context) (net.Addr, error) {
 		err = res.Error
 	}
 	if err != nil {
-		return nil, fmt.Errorf("find the group's coordinator: %w", lacking(err, describeGroup, c.cfg.Group))
+		return nil, fmt.Errorf("find the group's coordinator: %w", missingRight(err, describeGroup, c.cfg.Group))
 	}
 	addr := net.JoinHostPort(res.Coordinator.Host, strconv.Itoa(res.Coordinator.Port))
 	c.mu.Lock()

@@ -66,7 +66,7 @@ func TestAnAddressThatAnswersNothingIsPassedBy(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 				defer cancel()
-				if _, err := Lacking(ctx, w.config, dial); err != nil {
+				if _, err := MissingRights(ctx, w.config, dial); err != nil {
 					t.Errorf("the rights: %v", err)
 				}
 				pass(time.Minute) // for what is still being opened

@@ -33,7 +33,7 @@ func (f *fetcher) leaders(ctx context.Context, claims []*claim) (brokers map[int
 			err = leaderless(p, ok)
 		}
 		if err != nil {
-			err = fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, lacking(err, describeTopic, c.topic))
+			err = fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, missingRight(err, describeTopic, c.topic))
 			c.seen(err)
 			c.hold(holdReason(err), err)
 			held = append(held, c)

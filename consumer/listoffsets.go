@@ -96,7 +96,7 @@ func listOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, asked
 	}
 	for tp, f := range found {
 		if f.err != nil {
-			f.err = fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, lacking(f.err, describeTopic, tp.topic))
+			f.err = fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, missingRight(f.err, describeTopic, tp.topic))
 			found[tp] = f
 		}
 	}

@@ -16,22 +16,22 @@ import (
 // eager member in it.
 type membership struct {
 	*Consumer
-	handler Handler
-	fetcher *fetcher
-	running context.Context         // ends, with its cause, when everything is to be given up
-	end     context.CancelCauseFunc // for a cause
-	due     chan int                // the id of a generation that another must follow; of capacity 1
-	turn    chan struct{}           // of capacity 1: who has put something in commits
+	handler    Handler
+	fetcher    *fetcher
+	running    context.Context         // ends, with its cause, when everything is to be given up
+	end        context.CancelCauseFunc // for a cause
+	due        chan int                // the id of a generation that another must follow; of capacity 1
+	commitLock chan struct{}           // of capacity 1: who has put something in commits
 
 	background sync.WaitGroup
 }
 
-// errLost wraps why this process is no longer in the group: nothing can be
+// errEvicted wraps why this process is no longer in the group: nothing can be
 // committed, and others may have its partitions.
-var errLost = errors.New("no longer in the group")
+var errEvicted = errors.New("no longer in the group")
 
 func (c *Consumer) newMembership(ctx context.Context, handler Handler) *membership {
-	m := &membership{Consumer: c, handler: handler, due: make(chan int, 1), turn: make(chan struct{}, 1)}
+	m := &membership{Consumer: c, handler: handler, due: make(chan int, 1), commitLock: make(chan struct{}, 1)}
 	m.running, m.end = context.WithCancelCause(ctx)
 	m.fetcher = newFetcher(c)
 	return m
@@ -55,19 +55,19 @@ func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) err
 	stopCommitting := m.start(life, m.commitLoop)
 	defer stopCommitting()
 
-	for next := g; next != nil; next = m.follow(life, next) {
-		m.begin(next)
+	for next := g; next != nil; next = m.awaitNext(life, next) {
+		m.claimPartitions(next)
 	}
 	why := context.Cause(m.running)
 	drain := ctx.Err() != nil && errors.Is(why, context.Cause(ctx))
 	stopFetching()
-	m.rest(life, m.held(), drain)
+	m.drain(life, m.held(), drain)
 	stopCommitting()
 	m.finish(life, why, drain)
 	switch {
 	case errors.Is(why, kafka.FencedInstanceID):
 		return ErrFenced
-	case errors.Is(why, errLost), drain:
+	case errors.Is(why, errEvicted), drain:
 		return nil
 	}
 	return why
@@ -88,9 +88,9 @@ func (m *membership) start(ctx context.Context, f func(context.Context)) (stop f
 	}
 }
 
-// begin finds out where each partition goes on that was not held before, and
+// claimPartitions finds out where each partition goes on that was not held before, and
 // makes the claims. It gives up when the generation must end before that is known.
-func (m *membership) begin(g *generation) {
+func (m *membership) claimPartitions(g *generation) {
 	var fresh []topicPartition
 	for _, tp := range g.partitions {
 		if !slices.ContainsFunc(m.held(), func(cl *claim) bool { return cl.topicPartition == tp }) {
@@ -160,11 +160,11 @@ func (m *membership) find(g *generation, fresh []topicPartition) (starts map[top
 	}
 }
 
-// follow waits until g must be followed by another generation, joins that, and
+// awaitNext waits until g must be followed by another generation, joins that, and
 // gives back what is no longer assigned. It returns nil when everything held is
 // to be given up instead. That g was an eager one does not matter: the next is not,
 // or this member is refused.
-func (m *membership) follow(ctx context.Context, g *generation) *generation {
+func (m *membership) awaitNext(ctx context.Context, g *generation) *generation {
 	for due := -1; due != g.id; {
 		select {
 		case <-m.running.Done():
@@ -175,14 +175,14 @@ func (m *membership) follow(ctx context.Context, g *generation) *generation {
 	next, err := m.rejoin(ctx)
 	switch {
 	case outOfGroup(err):
-		m.lose(err)
+		m.evict(err)
 	case err != nil:
 		m.opts.Logger.Info("partitions cannot be kept over this rebalance", "group", m.cfg.Group, "error", err)
 	}
 	if next == nil || m.running.Err() != nil {
 		return nil
 	}
-	m.giveBack(next)
+	m.revoke(next)
 	return next
 }
 
@@ -256,7 +256,7 @@ func (m *membership) signal(id int) {
 	}
 }
 
-func (m *membership) lose(err error) { m.end(errors.Join(errLost, err)) }
+func (m *membership) evict(err error) { m.end(errors.Join(errEvicted, err)) }
 
 // partitionCheck is how often the leader looks for partitions that were added
 // or topics that were made anew.

@@ -22,7 +22,7 @@ func metadata(ctx context.Context, client *kafka.Client, addr net.Addr, topics [
 	}
 	for _, t := range res.Topics {
 		if t.Error != nil {
-			return nil, fmt.Errorf("look up topic %s: %w", t.Name, lacking(t.Error, describeTopic, t.Name))
+			return nil, fmt.Errorf("look up topic %s: %w", t.Name, missingRight(t.Error, describeTopic, t.Name))
 		}
 	}
 	return res.Topics, nil
@@ -160,7 +160,7 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 		res, err = &kafka.OffsetFetchResponse{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the group's offsets: %w", lacking(err, describeGroup, group))
+		return nil, fmt.Errorf("read the group's offsets: %w", missingRight(err, describeGroup, group))
 	}
 	now, err := topicIDs(ctx, client.Transport, addr, topicNames(tps))
 	if err != nil {
@@ -175,7 +175,7 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 	for topic, partitions := range res.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {
-				return nil, fmt.Errorf("read the group's offset of %s/%d: %w", topic, p.Partition, lacking(p.Error, describeTopic, topic))
+				return nil, fmt.Errorf("read the group's offset of %s/%d: %w", topic, p.Partition, missingRight(p.Error, describeTopic, topic))
 			}
 			result[topicPartition{topic, p.Partition}] = positionOf(p.CommittedOffset, p.Metadata, now.ids[topic])
 		}
@@ -233,8 +233,8 @@ func (c *Consumer) resetOffset(ctx context.Context, tp topicPartition) (int64, e
 // and one commit at a time: one that is overtaken would set the offsets back.
 func (m *membership) commit(ctx context.Context, claims []*claim) error {
 	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
+	case m.commitLock <- struct{}{}:
+		defer func() { <-m.commitLock }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -262,7 +262,7 @@ func (m *membership) commit(ctx context.Context, claims []*claim) error {
 	failed := commitErrors(res, sentOf(sent))
 	for cl, s := range sent {
 		if e := cl.committedTo(s.Offset, s.Metadata, failed[cl.topicPartition]); e != nil {
-			err = errors.Join(err, fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, m.lackingToCommit(e, cl.topic)))
+			err = errors.Join(err, fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, m.missingRightToCommit(e, cl.topic)))
 		}
 	}
 	return err

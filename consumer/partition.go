@@ -94,7 +94,7 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 	c.ctx, c.revoke = context.WithCancel(ctx)
 	c.working, c.stop = context.WithCancel(c.ctx)
 	if at.remade || at.where != "" {
-		c.lose()
+		c.forgetTopic()
 	}
 	return c
 }
@@ -266,9 +266,9 @@ func (c *claim) signal() {
 	}
 }
 
-// rest waits until nothing that was handed out is under way, or ctx ends. The
+// waitIdle waits until nothing that was handed out is under way, or ctx ends. The
 // worker must have ended.
-func (c *claim) rest(ctx context.Context) {
+func (c *claim) waitIdle(ctx context.Context) {
 	for {
 		c.mu.Lock()
 		pending := c.pending

@@ -26,14 +26,14 @@ func (c *claim) identify(id topicID) {
 	}
 	c.mu.Unlock()
 	if was.other(id) {
-		c.lose()
+		c.forgetTopic()
 	}
 }
 
-// lose notes that what was read, settled and committed is of a topic that is gone.
+// forgetTopic notes that what was read, settled and committed is of a topic that is gone.
 // What was handed out of it comes to rest as ever; nothing of it is committed any
 // more.
-func (c *claim) lose() {
+func (c *claim) forgetTopic() {
 	if c.gone {
 		return
 	}
@@ -99,7 +99,7 @@ func (f *fetcher) replaced(ctx context.Context, c *claim) error {
 			return err
 		}
 		if at.committed < 0 {
-			c.lose()
+			c.forgetTopic()
 		}
 	}
 	c.absent = false

@@ -57,7 +57,7 @@ func (c *Config) present(ctx context.Context, client *kafka.Client, addr net.Add
 		case errors.Is(t.Error, kafka.UnknownTopicOrPartition):
 			missing = append(missing, t.Name)
 		case t.Error != nil:
-			return nil, nil, fmt.Errorf("look up topic %s: %w", t.Name, lacking(t.Error, describeTopic, t.Name))
+			return nil, nil, fmt.Errorf("look up topic %s: %w", t.Name, missingRight(t.Error, describeTopic, t.Name))
 		default:
 			topics = append(topics, t)
 		}

@@ -26,7 +26,7 @@ func (c *chain) run(lim limits) (n int, a aggregate) {
 	a.packed = kpl.KeySize(len(c.key)) + memberSize(first.rec)
 	for n < len(c.entries) {
 		e := &c.entries[n]
-		if e.dead != nil || e.share > 0 || kpl.FrameSize+a.packed+memberSize(e.rec) > lim.aggregate {
+		if e.failure != nil || e.share > 0 || kpl.FrameSize+a.packed+memberSize(e.rec) > lim.aggregate {
 			break
 		}
 		a.packed += memberSize(e.rec)
@@ -53,8 +53,8 @@ func (a aggregate) join(b aggregate) aggregate {
 	return a
 }
 
-// parcel is how many flights at the beginning of a batch go as one record.
-func parcel(batch []flight) int {
+// recordGroup is how many flights at the beginning of a batch go as one record.
+func recordGroup(batch []inFlight) int {
 	n := 1
 	for n < len(batch) && batch[n].joins {
 		n++
@@ -62,8 +62,8 @@ func parcel(batch []flight) int {
 	return n
 }
 
-// parcels counts the records of the stream that a batch makes.
-func parcels(batch []flight) (n int) {
+// recordGroups counts the records of the stream that a batch makes.
+func recordGroups(batch []inFlight) (n int) {
 	for _, f := range batch {
 		if !f.joins {
 			n++
@@ -74,9 +74,9 @@ func parcels(batch []flight) (n int) {
 
 func memberSize(r *Record) int { return kpl.MemberSize(len(r.Data)) }
 
-// appendAggregate packs the flights of a parcel. The first one's key is the
+// appendAggregate packs the flights of a record group. The first one's key is the
 // outer partition key too.
-func appendAggregate(dst []byte, flights []flight) []byte {
+func appendAggregate(dst []byte, flights []inFlight) []byte {
 	dst = kpl.AppendHead(dst)
 	for _, f := range flights {
 		dst = kpl.AppendKey(dst, f.key)

@@ -100,7 +100,7 @@ func TestAggregateIsOfTheSizeThatWasPromisedAndUnpacks(t *testing.T) {
 			c.entries = append(c.entries, entry{rec: &Record{PartitionKey: key, Data: data}})
 		}
 		n, a := c.run(limits{aggregate: kpl.MaxBytes})
-		packed := appendAggregate(nil, []flight{{chain: c, head: c.entries[:n]}})
+		packed := appendAggregate(nil, []inFlight{{chain: c, head: c.entries[:n]}})
 		if len(packed)+len(key) != a.size || len(packed) > kpl.MaxBytes {
 			t.Fatalf("%d bytes for %d members, said %d", len(packed)+len(key), n, a.size)
 		}
@@ -136,7 +136,7 @@ func TestKeysOfOneShardShareAggregatesOfThePromisedSize(t *testing.T) {
 		}
 		batch := q.Batch(epoch, limits{records: 500, bytes: maxBatchBytes, record: defaultRecordBytes, aggregate: kpl.MaxBytes, share: true}, may)
 		for rest := batch; len(rest) > 0; {
-			n := parcel(rest)
+			n := recordGroup(rest)
 			if entries(rest[:n]) == 1 {
 				packed += rest[0].head[0].rec.size()
 			} else {
@@ -153,8 +153,8 @@ func TestKeysOfOneShardShareAggregatesOfThePromisedSize(t *testing.T) {
 			}
 			rest = rest[n:]
 		}
-		if said := asked[0] + asked[1] + asked[2]; said != packed || parcels(batch) > 20 {
-			t.Fatalf("%d bytes in %d records, said %d", packed, parcels(batch), said)
+		if said := asked[0] + asked[1] + asked[2]; said != packed || recordGroups(batch) > 20 {
+			t.Fatalf("%d bytes in %d records, said %d", packed, recordGroups(batch), said)
 		}
 		if entries(batch) != total {
 			t.Fatalf("%d of %d records", entries(batch), total)
@@ -307,8 +307,8 @@ func TestAggregateThatWentAstrayIsSentAgainKeyByKey(t *testing.T) {
 		w.oracle.await()
 		w.delivered()
 		w.check() // reads as KCL does, which drops aggregates with members elsewhere
-		if w.astray == 0 {
-			t.Error("no aggregate went astray: nothing was shown")
+		if w.misrouted == 0 {
+			t.Error("no aggregate went misrouted: nothing was shown")
 		}
 		if n := len(w.stream.History(testStream)); n > 60 {
 			t.Errorf("%d records for 201 documents", n)

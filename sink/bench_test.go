@@ -39,11 +39,11 @@ func benchClient() *client {
 	})}
 }
 
-func benchBatch() (flights []flight, entries []types.PutRecordsRequestEntry) {
+func benchBatch() (flights []inFlight, entries []types.PutRecordsRequestEntry) {
 	for i := range 500 {
 		key := fmt.Sprintf("profile-%012d", i)
 		e := entry{rec: &Record{PartitionKey: key, Data: bytes.Repeat([]byte("x"), 600)}}
-		flights = append(flights, flight{chain: &chain{key: key}, head: []entry{e}})
+		flights = append(flights, inFlight{chain: &chain{key: key}, head: []entry{e}})
 		entries = append(entries, types.PutRecordsRequestEntry{Data: e.rec.Data, PartitionKey: &key})
 	}
 	return flights, entries

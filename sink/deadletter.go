@@ -33,13 +33,13 @@ const (
 type letters struct {
 	opts    Options
 	client  *kafka.Client
-	retry   func(now time.Time) *patience
+	retry   func(now time.Time) *retryBackoff
 	holds   *holds
 	direct  rooms
 	parking *Parking
 	topic   letterTopic      // owned by the goroutine, as failing
 	failing map[int]*failing // partitions whose letters wait; everywhere: all
-	wake    chan struct{}
+	signal  chan struct{}
 
 	mu      sync.Mutex
 	pending []*letter // guarded by mu, as all below
@@ -52,15 +52,15 @@ const everywhere = -1
 
 // failing is why letters wait, and until when they are not tried again.
 type failing struct {
-	since    time.Time
-	patience *patience
-	until    time.Time
-	held     bool // it has counted as a hold
-	reason   string
-	err      error
+	since   time.Time
+	backoff *retryBackoff
+	until   time.Time
+	held    bool // it has counted as a hold
+	reason  string
+	err     error
 }
 
-func newLetters(opts Options, retry func(time.Time) *patience, holds *holds, parking *Parking) *letters {
+func newLetters(opts Options, retry func(time.Time) *retryBackoff, holds *holds, parking *Parking) *letters {
 	client := newKafkaClient(opts)
 	return &letters{
 		opts:    opts,
@@ -70,7 +70,7 @@ func newLetters(opts Options, retry func(time.Time) *patience, holds *holds, par
 		parking: parking,
 		topic:   letterTopic{client: client, opts: opts},
 		failing: map[int]*failing{},
-		wake:    make(chan struct{}, 1),
+		signal:  make(chan struct{}, 1),
 	}
 }
 
@@ -91,12 +91,12 @@ func (w *letters) add(l *letter) {
 		l.done(0)
 		return
 	}
-	w.nudge()
+	w.wake()
 }
 
-func (w *letters) nudge() {
+func (w *letters) wake() {
 	select {
-	case w.wake <- struct{}{}:
+	case w.signal <- struct{}{}:
 	default:
 	}
 }
@@ -110,7 +110,7 @@ func (w *letters) waiting() int {
 // withdraw gives back what is not being written.
 func (w *letters) withdraw(gone func(*Record) bool) {
 	w.giveBack(gone)
-	w.nudge() // a hold may have ended with them
+	w.wake() // a hold may have ended with them
 }
 
 func (w *letters) giveBack(gone func(*Record) bool) {
@@ -156,7 +156,7 @@ func (w *letters) run(ctx context.Context) {
 		}
 		select {
 		case <-timer.C:
-		case <-w.wake:
+		case <-w.signal:
 		case <-ctx.Done():
 			return
 		}
@@ -196,10 +196,10 @@ func (w *letters) fail(partition int, reason string, err error) {
 	now := time.Now()
 	f := w.failing[partition]
 	if f == nil {
-		f = &failing{since: now, patience: w.retry(now)}
+		f = &failing{since: now, backoff: w.retry(now)}
 		w.failing[partition] = f
 	}
-	delay, _ := f.patience.Next(now)
+	delay, _ := f.backoff.Next(now)
 	f.until, f.reason, f.err = now.Add(delay), reason, err
 	f.held = f.held || !settlesSoon(err) || now.Sub(f.since) >= leaderDelay
 }

@@ -19,7 +19,7 @@ func (s *Sink) lease(now time.Time) time.Duration {
 }
 
 // deliver makes one call and settles what it brought.
-func (l *lane) deliver(batch []flight) {
+func (l *lane) deliver(batch []inFlight) {
 	s := l.sink
 	l.serialise(batch)
 	timeout := requestTimeout
@@ -36,7 +36,7 @@ func (l *lane) deliver(batch []flight) {
 		l.body = nil
 	}
 	now := time.Now()
-	if err == nil && len(out.Records) != parcels(batch) {
+	if err == nil && len(out.Records) != recordGroups(batch) {
 		err = errMisanswered
 	}
 	if err != nil {
@@ -47,7 +47,7 @@ func (l *lane) deliver(batch []flight) {
 }
 
 // serialise writes the body of a call into the lane's buffer.
-func (l *lane) serialise(batch []flight) {
+func (l *lane) serialise(batch []inFlight) {
 	target := *l.sink.stream.target.Load()
 	need := len(bodyHead) + len(bodyARN) + len(target) + 4
 	for _, f := range batch {
@@ -58,7 +58,7 @@ func (l *lane) serialise(batch []flight) {
 	b := slices.Grow(l.body[:0], need)
 	b = append(b, bodyHead...)
 	for rest, first := batch, true; len(rest) > 0; first = false {
-		n := parcel(rest)
+		n := recordGroup(rest)
 		data := rest[0].head[0].rec.Data
 		if entries(rest[:n]) > 1 {
 			l.packed = appendAggregate(l.packed[:0], rest[:n])
@@ -71,14 +71,14 @@ func (l *lane) serialise(batch []flight) {
 }
 
 // answered settles each record by its own result.
-func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecordsResultEntry) {
+func (l *lane) answered(batch []inFlight, now time.Time, results []types.PutRecordsResultEntry) {
 	s := l.sink
-	l.patience, l.notBefore = nil, time.Time{}
+	l.backoff, l.notBefore = nil, time.Time{}
 	var held verdict
 	failed, why := 0, ""
 	l.mu.Lock()
 	for rest := batch; len(rest) > 0; results = results[1:] {
-		n := parcel(rest)
+		n := recordGroup(rest)
 		if v := l.result(rest[:n], now, results[0]); v != (verdict{}) {
 			failed++
 			why = v.reason
@@ -89,9 +89,9 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 		rest = rest[n:]
 	}
 	l.withdrawStale()
-	settled := l.take()
+	settled := l.takeSettled()
 	l.mu.Unlock()
-	l.tell(settled)
+	l.notify(settled)
 	result := putOK
 	if failed > 0 {
 		result = putPartial
@@ -102,19 +102,19 @@ func (l *lane) answered(batch []flight, now time.Time, results []types.PutRecord
 		s.held(now, l.probe, held.reason, s.client.addressed(errEntryHeld))
 		return
 	}
-	s.accepted.Store(s.accepted.Load() || failed < parcels(batch))
+	s.accepted.Store(s.accepted.Load() || failed < recordGroups(batch))
 	s.opened()
 }
 
 // result settles one record of the stream; it returns nothing for a stored one.
-func (l *lane) result(flights []flight, now time.Time, r types.PutRecordsResultEntry) verdict {
+func (l *lane) result(flights []inFlight, now time.Time, r types.PutRecordsResultEntry) verdict {
 	code := aws.ToString(r.ErrorCode)
 	if code == "" {
 		l.stored(flights, now, aws.ToString(r.ShardId))
 		return verdict{}
 	}
-	v := judgeEntry(code)
-	l.sink.trouble.failed(v.reason, now)
+	v := entryVerdict(code)
+	l.sink.errorStats.failed(v.reason, now)
 	if v.reason == retryThrottled {
 		l.throttled(flights[0].chain, now)
 	}
@@ -134,36 +134,36 @@ func (l *lane) result(flights []flight, now time.Time, r types.PutRecordsResultE
 // stored settles what the stream took. An aggregate of several keys that went
 // elsewhere than predicted may not reach its readers whole: all of it goes
 // again, each key by itself, before anything newer of its keys.
-func (l *lane) stored(flights []flight, now time.Time, shard string) {
-	astray := !l.placed(flights[0].chain, shard) && len(flights) > 1
+func (l *lane) stored(flights []inFlight, now time.Time, shard string) {
+	misrouted := !l.placed(flights[0].chain, shard) && len(flights) > 1
 	for _, f := range flights {
-		if astray {
+		if misrouted {
 			for i := range f.head {
 				f.head[i].alone = true
 			}
 			l.keep(f.chain, now, retryResharded)
 			continue
 		}
-		l.leave(f.chain, Delivered, "")
+		l.settle(f.chain, Delivered, "")
 		l.queue.Settle(f.chain)
 	}
 }
 
 // failed keeps every entry of a call that was refused or got no answer. What
 // may have been stored is sent again before anything newer of its key.
-func (l *lane) failed(batch []flight, now time.Time, err error) {
+func (l *lane) failed(batch []inFlight, now time.Time, err error) {
 	s := l.sink
 	v, shown := s.client.classify("PutRecords", err)
 	if s.ctx.Err() != nil {
 		v = verdict{again, retryTimeout, false} // Close did not wait any longer
 	}
-	s.trouble.failed(v.reason, now)
+	s.errorStats.failed(v.reason, now)
 	result := putRefused
 	if !v.reached {
 		result = putNoAnswer
 	}
 	s.metrics.putRecords.WithLabelValues(result).Inc()
-	l.endSpan(result, v.reason, parcels(batch))
+	l.endSpan(result, v.reason, recordGroups(batch))
 	if v.action == refuse {
 		if len(batch) == 1 && !s.accepted.Load() {
 			v = verdict{hold, HoldConfiguration, true} // it is not this record: none was ever taken
@@ -183,9 +183,9 @@ func (l *lane) failed(batch []flight, now time.Time, err error) {
 		l.pause(batch, v, now)
 	}
 	l.withdrawStale()
-	settled := l.take()
+	settled := l.takeSettled()
 	l.mu.Unlock()
-	l.tell(settled)
+	l.notify(settled)
 	switch {
 	case v.action == hold:
 		s.held(now, l.probe, v.reason, shown)
@@ -198,8 +198,8 @@ func (l *lane) failed(batch []flight, now time.Time, err error) {
 
 // halve finds the culprit of a refused request: its records go again in
 // requests of half the size, and one that is refused alone is dead-lettered.
-func (l *lane) halve(batch []flight, now time.Time, err error) {
-	n := parcels(batch)
+func (l *lane) halve(batch []inFlight, now time.Time, err error) {
+	n := recordGroups(batch)
 	for _, f := range batch {
 		if n == 1 {
 			l.refuse(f, entries(batch) > 1, now, err.Error())
@@ -212,7 +212,7 @@ func (l *lane) halve(batch []flight, now time.Time, err error) {
 
 // refuse dead-letters what the stream will not take. Of an aggregate each
 // record is asked for by itself first.
-func (l *lane) refuse(f flight, aggregated bool, now time.Time, why string) {
+func (l *lane) refuse(f inFlight, aggregated bool, now time.Time, why string) {
 	if aggregated {
 		f.limit(1)
 		l.keep(f.chain, now, retryHalved)
@@ -222,14 +222,14 @@ func (l *lane) refuse(f flight, aggregated bool, now time.Time, why string) {
 }
 
 // limit lets the records of a flight go only in requests of so many.
-func (f flight) limit(share int) {
+func (f inFlight) limit(share int) {
 	for i := range f.head {
 		f.head[i].share = share
 	}
 }
 
 // entries counts the records of a request.
-func entries(batch []flight) (n int) {
+func entries(batch []inFlight) (n int) {
 	for _, f := range batch {
 		n += len(f.head)
 	}
@@ -238,19 +238,19 @@ func entries(batch []flight) (n int) {
 
 // pause keeps a whole call back. Its records stay together, or the next call
 // would carry only those whose time has come. That the service did not answer
-// is not their fault, so it does not count against their patience.
-func (l *lane) pause(batch []flight, v verdict, now time.Time) {
-	if l.patience == nil {
+// is not their fault, so it does not count against their backoff.
+func (l *lane) pause(batch []inFlight, v verdict, now time.Time) {
+	if l.backoff == nil {
 		r := l.sink.cfg.Retry
 		r.MaxElapsedTime = 0
-		l.patience = newPatience(r, now, l.random)
+		l.backoff = newRetryBackoff(r, now, l.random)
 	}
-	delay, _ := l.patience.Next(now)
+	delay, _ := l.backoff.Next(now)
 	l.notBefore = now.Add(delay)
 	for _, f := range batch {
 		f.attempts++
 		f.retry = nil
-		l.relieve(f.chain)
+		l.clearExhausted(f.chain)
 		l.keep(f.chain, now, v.reason)
 	}
 }

@@ -104,7 +104,7 @@ func classify(act string, err error) (verdict, error) {
 		if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 			status = answer.HTTPStatusCode()
 		}
-		v := judgeCall(api.ErrorCode(), status)
+		v := callVerdict(api.ErrorCode(), status)
 		if v.reason == HoldCredentials && clockSkew(api.ErrorMessage()) {
 			v.reason = HoldClockSkew
 		}
@@ -126,7 +126,7 @@ func classify(act string, err error) (verdict, error) {
 		return verdict{again, retryTimeout, false}, fmt.Errorf("%s: no answer in time", act)
 	}
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.HTTPStatusCode() >= http.StatusMultipleChoices {
-		return judgeCall("", answer.HTTPStatusCode()), fmt.Errorf("%s: an answer that is none of the service's, as of a proxy", act)
+		return callVerdict("", answer.HTTPStatusCode()), fmt.Errorf("%s: an answer that is none of the service's, as of a proxy", act)
 	}
 	return verdict{again, retryNetwork, false}, fmt.Errorf("%s: %w", act, root(err))
 }

@@ -12,14 +12,14 @@ const suspectAfter = 5 * time.Second
 // gate stands between the lanes and the stream. While the stream is held it
 // lets one lane probe, with backoff, and keeps the others from hammering.
 type gate struct {
-	retry func(now time.Time) *patience
+	retry func(now time.Time) *retryBackoff
 
-	mu       sync.Mutex
-	patience *patience // nil: open
-	until    time.Time // no probe before
-	probing  probe     // the one under way
-	last     probe
-	failing  time.Time // since when no call was answered; zero: the last one was
+	mu      sync.Mutex
+	backoff *retryBackoff // nil: open
+	until   time.Time     // no probe before
+	probing probe         // the one under way
+	last    probe
+	failing time.Time // since when no call was answered; zero: the last one was
 }
 
 // probe is one call through the closed gate. The zero value is a call that was
@@ -32,7 +32,7 @@ func (g *gate) Enter(now time.Time) (ok bool, as probe, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.patience == nil:
+	case g.backoff == nil:
 		return true, 0, time.Time{}
 	case g.probing != 0:
 		return false, 0, time.Time{}
@@ -44,9 +44,9 @@ func (g *gate) Enter(now time.Time) (ok bool, as probe, at time.Time) {
 	return true, g.probing, time.Time{}
 }
 
-// Abstain takes back an Enter that led to no call. It reports whether lanes
+// CancelProbe takes back an Enter that led to no call. It reports whether lanes
 // may be waiting for the probe that was not made.
-func (g *gate) Abstain(as probe) (changed bool) {
+func (g *gate) CancelProbe(as probe) (changed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if as == 0 || as != g.probing {
@@ -61,8 +61,8 @@ func (g *gate) Abstain(as probe) (changed bool) {
 func (g *gate) Answered() (opened bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	opened = g.patience != nil
-	g.patience, g.probing, g.failing = nil, 0, time.Time{}
+	opened = g.backoff != nil
+	g.backoff, g.probing, g.failing = nil, 0, time.Time{}
 	return opened
 }
 
@@ -81,7 +81,7 @@ func (g *gate) Failed(now time.Time, as probe) (held bool) {
 	if g.failing.IsZero() {
 		g.failing = now
 	}
-	if g.patience == nil && now.Sub(g.failing) < suspectAfter {
+	if g.backoff == nil && now.Sub(g.failing) < suspectAfter {
 		return false
 	}
 	g.shut(now, as)
@@ -92,12 +92,12 @@ func (g *gate) Failed(now time.Time, as probe) (held bool) {
 // that were under way when it closed change nothing.
 func (g *gate) shut(now time.Time, as probe) {
 	switch {
-	case g.patience == nil:
-		g.patience = g.retry(now)
+	case g.backoff == nil:
+		g.backoff = g.retry(now)
 	case as == 0 || as != g.probing:
 		return
 	}
 	g.probing = 0
-	delay, _ := g.patience.Next(now)
+	delay, _ := g.backoff.Next(now)
 	g.until = now.Add(delay)
 }

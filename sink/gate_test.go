@@ -12,7 +12,7 @@ import (
 func TestOnlyTheLaneThatProbesEndsItsProbe(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	ends := map[string]func(*gate, probe){
-		"makes no call":     func(g *gate, as probe) { g.Abstain(as) },
+		"makes no call":     func(g *gate, as probe) { g.CancelProbe(as) },
 		"is refused":        func(g *gate, as probe) { g.Held(now, as) },
 		"gets no answer":    func(g *gate, as probe) { g.Failed(now, as) },
 		"is let in no more": func(g *gate, _ probe) { g.Enter(now) },
@@ -20,7 +20,7 @@ func TestOnlyTheLaneThatProbesEndsItsProbe(t *testing.T) {
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 1))
-			g := &gate{retry: func(now time.Time) *patience { return newPatience(Retry{}.withDefaults(), now, random) }}
+			g := &gate{retry: func(now time.Time) *retryBackoff { return newRetryBackoff(Retry{}.withDefaults(), now, random) }}
 			_, early, _ := g.Enter(now)
 			g.Held(now, 0) // another lane's call
 			later := now.Add(time.Hour)
@@ -32,7 +32,7 @@ func TestOnlyTheLaneThatProbesEndsItsProbe(t *testing.T) {
 			if may, _, _ := g.Enter(later); may {
 				t.Error("a second lane may probe while the first one does")
 			}
-			if !g.Abstain(prober) {
+			if !g.CancelProbe(prober) {
 				t.Error("the probe is not under way any more")
 			}
 			if may, _, _ := g.Enter(later); !may {

@@ -25,14 +25,14 @@ const (
 // world is a stream and a Kafka cluster on a network in memory. It must be made
 // inside a synctest bubble.
 type world struct {
-	t       *testing.T
-	network *kfake.VirtualNetwork
-	stream  *embeddedkinesis.Server
-	kafka   *kfake.Cluster
-	broker  *kafka.Transport
-	sink    *Sink
-	oracle  *oracle
-	astray  int // aggregates that a reader drops
+	t         *testing.T
+	network   *kfake.VirtualNetwork
+	stream    *embeddedkinesis.Server
+	kafka     *kfake.Cluster
+	broker    *kafka.Transport
+	sink      *Sink
+	oracle    *oracle
+	misrouted int // aggregates that a reader drops
 
 	mu    sync.Mutex
 	holds []string // reasons as reported
@@ -287,7 +287,7 @@ func (w *world) check() (duplicates int) {
 func (w *world) readable(r embeddedkinesis.Record, members []piece) bool {
 	for _, m := range members {
 		if !w.stream.Holds(testStream, r.ShardID, m.key) {
-			w.astray++
+			w.misrouted++
 			return false
 		}
 	}

@@ -25,7 +25,7 @@ func (s *Sink) opened() {
 	if s.gate.Answered() {
 		s.holds.Set(fromPut, "", nil)
 		s.stream.lookAgain() // what was repaired may also have been changed
-		s.nudgeAll()
+		s.wakeAll()
 	}
 }
 
@@ -33,19 +33,19 @@ func (s *Sink) opened() {
 func (s *Sink) held(now time.Time, as probe, reason string, err error) {
 	s.gate.Held(now, as)
 	s.holds.Set(fromPut, reason, err)
-	s.nudgeAll()
+	s.wakeAll()
 }
 
 // unanswered notes a call without an answer.
 func (s *Sink) unanswered(now time.Time, as probe, err error) {
 	if s.gate.Failed(now, as) {
 		s.holds.Set(fromPut, HoldUnavailable, err)
-		s.nudgeAll()
+		s.wakeAll()
 	}
 }
 
-// outlived counts the records that are held because they outlived their retry.
-func (s *Sink) outlived(n int) {
+// addExhausted counts the records that are held because they outlived their retry.
+func (s *Sink) addExhausted(n int) {
 	s.exhaustedMu.Lock()
 	defer s.exhaustedMu.Unlock()
 	before := s.exhausted

@@ -12,10 +12,10 @@ import (
 // lane delivers the keys of its range of the hash space: one goroutine, one
 // request in flight.
 type lane struct {
-	sink *Sink
-	wake chan struct{} // of capacity 1: something may have become possible
-	room budget
-	done chan struct{} // closed when the goroutine has ended
+	sink   *Sink
+	signal chan struct{} // of capacity 1: something may have become possible
+	room   budget
+	done   chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex
 	queue   queue        // guarded by mu
@@ -27,7 +27,7 @@ type lane struct {
 	inFlight atomic.Int64
 
 	// Owned by the goroutine.
-	patience  *patience // of calls; nil after one that was answered
+	backoff   *retryBackoff // of calls; nil after one that was answered
 	notBefore time.Time
 	probe     probe // what the gate let the last call in as
 	body      []byte
@@ -40,7 +40,7 @@ func newLane(s *Sink, random *rand.Rand) *lane {
 	return &lane{
 		sink:   s,
 		random: random,
-		wake:   make(chan struct{}, 1),
+		signal: make(chan struct{}, 1),
 		room:   budget{maxRecords: laneRecords, maxBytes: laneBytes},
 		done:   make(chan struct{}),
 		queue:  newQueue(func(string) int { return 0 }),
@@ -65,16 +65,16 @@ func (l *lane) push(e entry) error {
 		// Checked under the lock: a later Withdraw would find it otherwise.
 		return ErrRevoked
 	}
-	if e.dead == nil && l.sink.parking.holds(e.rec) {
-		e.dead = follows()
+	if e.failure == nil && l.sink.parking.holds(e.rec) {
+		e.failure = follows()
 	}
 	l.queue.Push(e)
 	return nil
 }
 
-func (l *lane) nudge() {
+func (l *lane) wake() {
 	select {
-	case l.wake <- struct{}{}:
+	case l.signal <- struct{}{}:
 	default:
 	}
 }
@@ -98,15 +98,15 @@ func (l *lane) run() {
 			timer.Reset(time.Until(at))
 		}
 		select {
-		case <-l.wake:
+		case <-l.signal:
 		case <-timer.C:
 		}
 	}
 }
 
-// next hands doomed heads to the dead-letter writer and takes the next request,
-// or says until when there is nothing to do; zero: until a nudge.
-func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
+// next hands rejected heads to the dead-letter writer and takes the next request,
+// or says until when there is nothing to do; zero: until a wake-up.
+func (l *lane) next(now time.Time) (batch []inFlight, at time.Time, end bool) {
 	l.mu.Lock()
 	if l.closing {
 		l.mu.Unlock()
@@ -116,26 +116,26 @@ func (l *lane) next(now time.Time) (batch []flight, at time.Time, end bool) {
 		l.shards = m
 		l.queue.Regroup(m.locate)
 	}
-	doomed := l.queue.Doomed()
+	rejected := l.queue.Rejected()
 	may := false
 	if may, at = l.mayCall(now); may {
 		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate, share: l.mayShare()}
 		batch = l.queue.Batch(now, lim, l.mayPut)
-		if len(batch) == 0 && l.sink.gate.Abstain(l.probe) {
-			defer l.sink.nudgeAll()
+		if len(batch) == 0 && l.sink.gate.CancelProbe(l.probe) {
+			defer l.sink.wakeAll()
 		}
-		doomed = append(doomed, l.queue.Doomed()...)
+		rejected = append(rejected, l.queue.Rejected()...)
 		at = l.queue.Next()
 	}
 	l.mu.Unlock()
-	for _, f := range doomed {
-		l.bury(f)
+	for _, f := range rejected {
+		l.deadLetter(f)
 	}
 	return batch, at, false
 }
 
 // mayCall says whether this lane may make a call now, and if not, when to ask
-// again; zero: after a nudge. The gate is asked last, as it counts on a call
+// again; zero: after a wake-up. The gate is asked last, as it counts on a call
 // being made.
 func (l *lane) mayCall(now time.Time) (may bool, at time.Time) {
 	switch {
@@ -184,21 +184,21 @@ func (l *lane) throttled(c *chain, now time.Time) {
 	}
 }
 
-// bury gives the head of a chain to the dead-letter writer. The chain stands
+// deadLetter gives the head of a chain to the dead-letter writer. The chain stands
 // still until the topic has acknowledged it.
-func (l *lane) bury(f flight) {
+func (l *lane) deadLetter(f inFlight) {
 	e := f.head[0]
-	why := *e.dead
+	why := *e.failure
 	l.sink.letters.add(newLetter(e.rec, why, func(outcome Outcome) {
 		l.mu.Lock()
-		l.leave(f.chain, outcome, why.Reason)
+		l.settle(f.chain, outcome, why.Reason)
 		if outcome == DeadLettered && l.sink.parking != nil {
-			f.follow(&e.rec.Origin)
+			f.park(&e.rec.Origin)
 		}
 		l.queue.Settle(f.chain)
-		settled := l.take()
+		settled := l.takeSettled()
 		l.mu.Unlock()
-		l.tell(settled)
-		l.nudge()
+		l.notify(settled)
+		l.wake()
 	}))
 }

@@ -11,45 +11,45 @@ import (
 // at once: a chain is ready, or waits for its retry, or is in flight, or its
 // head awaits the dead-letter topic. It is pure and guarded by its lane.
 type queue struct {
-	chains  map[string]*chain
-	groups  map[int]*group
-	active  []*group  // groups with ready chains, served in turn
-	resting groupHeap // groups with ready chains that must wait for their shard
-	waiting chainHeap // chains that wait for their retry
-	doomed  []*chain  // chains whose head goes to the dead-letter topic
-	locate  func(key string) int
+	chains   map[string]*chain
+	groups   map[int]*group
+	active   []*group  // groups with ready chains, served in turn
+	resting  groupHeap // groups with ready chains that must wait for their shard
+	waiting  chainHeap // chains that wait for their retry
+	rejected []*chain  // chains whose head goes to the dead-letter topic
+	locate   func(key string) int
 }
 
 // entry is one queued record.
 type entry struct {
-	rec  *Record
-	dead *Failure // it goes to the dead-letter topic
+	rec     *Record
+	failure *Failure // it goes to the dead-letter topic
 	// share, unless 0, is how many records its request may hold: a request
 	// that the service refused as a whole is halved until the culprit stands alone.
 	share int
-	// alone: no other key goes in its record, which went astray before.
+	// alone: no other key goes in its record, which went misrouted before.
 	alone bool
 }
 
 // chain is everything queued of one key.
 type chain struct {
-	key     string
-	group   *group
-	entries []entry
-	state   chainState
-	sending int // entries[:sending] are in flight, or in the hands of the dead-letter writer
-	due     time.Time
+	key      string
+	group    *group
+	entries  []entry
+	state    chainState
+	inFlight int // entries[:sending] are in flight, or in the hands of the dead-letter writer
+	due      time.Time
 
-	retry     *patience // of the head, once it failed
-	attempts  int       // of the head
-	exhausted bool      // the head outlived its retry and is held
+	retry     *retryBackoff // of the head, once it failed
+	attempts  int           // of the head
+	exhausted bool          // the head outlived its retry and is held
 
 	only [1]entry // room for entries of the usual key, which has one
 }
 
-// flight is the head of a chain on its way out. Its entries may be read
+// inFlight is the head of a chain on its way out. Its entries may be read
 // without the lane's lock: nothing changes them until they are settled.
-type flight struct {
+type inFlight struct {
 	*chain
 	head []entry
 	// joins: it goes in one record with the flight before it.
@@ -115,9 +115,9 @@ func (q *queue) group(shard int) *group {
 
 // promote puts a chain where its head belongs.
 func (q *queue) promote(c *chain) {
-	if c.entries[0].dead != nil {
+	if c.entries[0].failure != nil {
 		c.state = chainDoomed
-		q.doomed = append(q.doomed, c)
+		q.rejected = append(q.rejected, c)
 		return
 	}
 	c.state = chainReady
@@ -130,7 +130,7 @@ func (q *queue) promote(c *chain) {
 
 // Batch takes the next request: heads of ready chains, each key once. The
 // chains stay in flight until Settle or Again.
-func (q *queue) Batch(now time.Time, lim limits, may allow) []flight {
+func (q *queue) Batch(now time.Time, lim limits, may allow) []inFlight {
 	q.release(now)
 	b := batch{lim: lim}
 	for len(q.active) > 0 {
@@ -149,15 +149,15 @@ func (q *queue) Batch(now time.Time, lim limits, may allow) []flight {
 			break
 		}
 	}
-	return b.flights
+	return b.inFlight
 }
 
 type batch struct {
-	lim     limits
-	flights []flight
-	records int // of the stream; flights that join others make none
-	bytes   int
-	last    aggregate // the last record, which others may join
+	lim      limits
+	inFlight []inFlight
+	records  int // of the stream; flights that join others make none
+	bytes    int
+	last     aggregate // the last record, which others may join
 }
 
 // drain moves ready chains of a group into the batch, until the group is empty
@@ -166,7 +166,7 @@ func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) 
 	for len(g.ready) > 0 {
 		c := g.ready[0]
 		e := &c.entries[0]
-		if e.dead = judge(e.rec, b.lim.record); e.dead != nil {
+		if e.failure = checkRecord(e.rec, b.lim.record); e.failure != nil {
 			g.ready = g.ready[1:]
 			q.promote(c)
 			continue
@@ -194,14 +194,14 @@ func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) 
 		b.bytes += bytes
 		f := c.depart(n)
 		f.joins = joins
-		b.flights = append(b.flights, f)
+		b.inFlight = append(b.inFlight, f)
 		g.ready = g.ready[1:]
 	}
 	return false
 }
 
-// judge says why the stream would never take a record.
-func judge(r *Record, limit int) *Failure {
+// checkRecord says why the stream would never take a record.
+func checkRecord(r *Record, limit int) *Failure {
 	if n := utf8.RuneCountInString(r.PartitionKey); n < 1 || n > maxKeyRunes {
 		return &Failure{Stage: StageSink, Reason: ReasonInvalidPartitionKey, Message: "the partition key must have 1 to 256 characters"}
 	}
@@ -239,39 +239,39 @@ func (q *queue) Next() time.Time {
 	return at
 }
 
-// Doomed takes the heads that go to the dead-letter topic. Their chains
+// Rejected takes the heads that go to the dead-letter topic. Their chains
 // stand still until Settle.
-func (q *queue) Doomed() []flight {
-	var taken []flight
-	for _, c := range q.doomed {
+func (q *queue) Rejected() []inFlight {
+	var taken []inFlight
+	for _, c := range q.rejected {
 		taken = append(taken, c.depart(1))
 	}
-	q.doomed = nil
+	q.rejected = nil
 	return taken
 }
 
 // depart takes the first n entries of a chain out.
-func (c *chain) depart(n int) flight {
-	c.state, c.sending = chainSending, n
-	return flight{chain: c, head: c.entries[:n:n]}
+func (c *chain) depart(n int) inFlight {
+	c.state, c.inFlight = chainSending, n
+	return inFlight{chain: c, head: c.entries[:n:n]}
 }
 
-// follow sends everything else of the same source partition after the head,
+// park sends everything else of the same source partition after the head,
 // which has gone to the dead-letter topic.
-func (c *chain) follow(head *Origin) {
-	for i := c.sending; i < len(c.entries); i++ {
+func (c *chain) park(head *Origin) {
+	for i := c.inFlight; i < len(c.entries); i++ {
 		e := &c.entries[i]
-		if e.dead == nil && e.rec.Origin.Topic == head.Topic && e.rec.Origin.Partition == head.Partition {
-			e.dead = follows()
+		if e.failure == nil && e.rec.Origin.Topic == head.Topic && e.rec.Origin.Partition == head.Partition {
+			e.failure = follows()
 		}
 	}
 }
 
 // Settle removes what is in flight of a chain, and lets the next one follow.
 func (q *queue) Settle(c *chain) {
-	clear(c.entries[:c.sending])
-	c.entries = c.entries[c.sending:]
-	c.sending, c.retry, c.attempts = 0, nil, 0
+	clear(c.entries[:c.inFlight])
+	c.entries = c.entries[c.inFlight:]
+	c.inFlight, c.retry, c.attempts = 0, nil, 0
 	if len(c.entries) == 0 {
 		delete(q.chains, c.key)
 		return
@@ -282,8 +282,8 @@ func (q *queue) Settle(c *chain) {
 // Again keeps what is in flight of a chain as its head, to be sent again once
 // it is due. Nothing newer of the key goes before.
 func (q *queue) Again(c *chain, now, due time.Time) {
-	c.sending = 0
-	if !due.After(now) || c.entries[0].dead != nil {
+	c.inFlight = 0
+	if !due.After(now) || c.entries[0].failure != nil {
 		q.promote(c)
 		return
 	}

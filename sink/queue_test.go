@@ -41,7 +41,7 @@ func name(e entry) string { return fmt.Sprintf("%s%d", e.rec.PartitionKey, e.rec
 //	push KEY…              queue records, numbered per key
 //	reject KEY…            queue records that go to the dead-letter topic
 //	batch [max=n] [block=shard]   take a request
-//	doomed                 take what goes to the dead-letter topic
+//	rejected                 take what goes to the dead-letter topic
 //	settle KEY…            at rest
 //	again KEY… [in=seconds]  to be sent again
 //	withdraw KEY…          the claims of these keys end
@@ -58,7 +58,7 @@ func TestQueueTranscripts(t *testing.T) {
 					keys = append(keys, a.Key)
 				}
 			}
-			show := func(flights []flight) string {
+			show := func(flights []inFlight) string {
 				var b strings.Builder
 				for _, f := range flights {
 					out[f.key] = f.chain
@@ -72,7 +72,7 @@ func TestQueueTranscripts(t *testing.T) {
 					e := item(k, numbers[k], 10)
 					numbers[k]++
 					if d.Cmd == "reject" {
-						e.dead = &Failure{}
+						e.failure = &Failure{}
 					}
 					q.Push(e)
 				}
@@ -83,8 +83,8 @@ func TestQueueTranscripts(t *testing.T) {
 				return show(q.Batch(now, limits{records: lim, bytes: maxBatchBytes, record: 1000}, func(shard int, _ time.Time, _, _ int) (bool, time.Time) {
 					return shard != block, now.Add(time.Second)
 				}))
-			case "doomed":
-				return show(q.Doomed())
+			case "rejected":
+				return show(q.Rejected())
 			case "settle":
 				for _, k := range keys {
 					q.Settle(out[k])
@@ -141,7 +141,7 @@ func (p *plainQueue) ready(now time.Time, dead bool) map[string]bool {
 			continue
 		}
 		seen[k] = true
-		if !it.flying && !it.due.After(now) && (it.e.dead != nil) == dead {
+		if !it.flying && !it.due.After(now) && (it.e.failure != nil) == dead {
 			ready[name(it.e)] = true
 		}
 	}
@@ -175,8 +175,8 @@ func compareQueues(t *testing.T, random *rand.Rand) {
 	q := newQueue(func(key string) int { return int(key[0]-'a') / 4 })
 	p := &plainQueue{}
 	now, numbers := epoch, make(map[string]int)
-	var flying []flight
-	var doomed []flight
+	var flying []inFlight
+	var rejected []inFlight
 	key := func() string { return string(rune('a' + random.IntN(12))) }
 	for range 600 {
 		switch random.IntN(8) {
@@ -184,7 +184,7 @@ func compareQueues(t *testing.T, random *rand.Rand) {
 			k := key()
 			e := item(k, numbers[k], 10)
 			if random.IntN(10) == 0 {
-				e.dead = &Failure{}
+				e.failure = &Failure{}
 			}
 			numbers[k]++
 			q.Push(e)
@@ -199,28 +199,28 @@ func compareQueues(t *testing.T, random *rand.Rand) {
 			depart(t, p, batch, ready)
 			flying = append(flying, batch...)
 		case 4:
-			taken := q.Doomed()
+			taken := q.Rejected()
 			ready := p.ready(now, true)
 			if len(taken) != len(ready) {
-				t.Fatalf("%d doomed, want %d", len(taken), len(ready))
+				t.Fatalf("%d rejected, want %d", len(taken), len(ready))
 			}
 			depart(t, p, taken, ready)
-			doomed = append(doomed, taken...)
+			rejected = append(rejected, taken...)
 		case 5:
-			all := append(flying, doomed...)
-			flying, doomed = nil, nil
+			all := append(flying, rejected...)
+			flying, rejected = nil, nil
 			for i, f := range all {
 				n := name(f.head[0])
 				switch {
-				case random.IntN(3) == 0 && f.head[0].dead == nil:
+				case random.IntN(3) == 0 && f.head[0].failure == nil:
 					wait := time.Duration(random.IntN(3)) * time.Second
 					q.Again(f.chain, now, now.Add(wait))
 					p.find(n).flying, p.find(n).due = false, now.Add(wait)
 				case random.IntN(2) == 0:
 					q.Settle(f.chain)
 					p.remove(n)
-				case all[i].head[0].dead != nil:
-					doomed = append(doomed, f)
+				case all[i].head[0].failure != nil:
+					rejected = append(rejected, f)
 				default:
 					flying = append(flying, f)
 				}
@@ -233,10 +233,10 @@ func compareQueues(t *testing.T, random *rand.Rand) {
 			}
 		}
 	}
-	drainQueues(t, &q, p, now, append(flying, doomed...))
+	drainQueues(t, &q, p, now, append(flying, rejected...))
 }
 
-func depart(t *testing.T, p *plainQueue, flights []flight, ready map[string]bool) {
+func depart(t *testing.T, p *plainQueue, flights []inFlight, ready map[string]bool) {
 	t.Helper()
 	for _, f := range flights {
 		n := name(f.head[0])
@@ -270,7 +270,7 @@ func compareWithdraw(t *testing.T, q *queue, p *plainQueue, key string) {
 }
 
 // drainQueues settles everything, and checks that nothing was forgotten.
-func drainQueues(t *testing.T, q *queue, p *plainQueue, now time.Time, out []flight) {
+func drainQueues(t *testing.T, q *queue, p *plainQueue, now time.Time, out []inFlight) {
 	t.Helper()
 	for len(p.items) > 0 {
 		for _, f := range out {
@@ -278,7 +278,7 @@ func drainQueues(t *testing.T, q *queue, p *plainQueue, now time.Time, out []fli
 			q.Settle(f.chain)
 		}
 		now = now.Add(time.Hour)
-		out = append(q.Batch(now, limits{records: 500, bytes: maxBatchBytes, record: 1000}, always), q.Doomed()...)
+		out = append(q.Batch(now, limits{records: 500, bytes: maxBatchBytes, record: 1000}, always), q.Rejected()...)
 		if len(out) == 0 && len(p.items) > 0 {
 			t.Fatalf("%d records are left that never become ready", len(p.items))
 		}

@@ -111,16 +111,16 @@ var verdicts = map[string]verdict{
 	"RequestEntityTooLargeException": {refuse, ReasonRejected, true},
 }
 
-// judgeEntry says what the code of one entry means.
-func judgeEntry(code string) verdict {
+// entryVerdict says what the code of one entry means.
+func entryVerdict(code string) verdict {
 	if v, ok := verdicts[code]; ok {
 		return v
 	}
 	return verdict{again, retryUnknown, true}
 }
 
-// judgeCall says what the code of a whole call means.
-func judgeCall(code string, status int) verdict {
+// callVerdict says what the code of a whole call means.
+func callVerdict(code string, status int) verdict {
 	if v, ok := verdicts[code]; ok {
 		return v
 	}
@@ -130,21 +130,21 @@ func judgeCall(code string, status int) verdict {
 	return verdict{hold, HoldUnknown, true}
 }
 
-// patience paces the repetition of one failure: exponential, with full jitter.
+// retryBackoff paces the repetition of one failure: exponential, with full jitter.
 // backoff/v4 spreads a delay around its interval; full jitter spreads it from
 // nothing up to the interval, which keeps lanes apart best, so the library
 // gives the interval and this picks below it.
-type patience struct {
+type retryBackoff struct {
 	backoff backoff.ExponentialBackOff
 	now     time.Time
 	random  *rand.Rand
 }
 
 // Now implements backoff.Clock with the time given to Next.
-func (p *patience) Now() time.Time { return p.now }
+func (p *retryBackoff) Now() time.Time { return p.now }
 
-func newPatience(r Retry, now time.Time, random *rand.Rand) *patience {
-	p := &patience{now: now, random: random}
+func newRetryBackoff(r Retry, now time.Time, random *rand.Rand) *retryBackoff {
+	p := &retryBackoff{now: now, random: random}
 	p.backoff = backoff.ExponentialBackOff{
 		InitialInterval: r.InitialInterval,
 		Multiplier:      2,
@@ -160,7 +160,7 @@ func newPatience(r Retry, now time.Time, random *rand.Rand) *patience {
 // Next returns how long to wait before the next attempt. The last one within
 // MaxElapsedTime is made at its very end. After that it reports exhausted, once;
 // asked further, it goes on at the largest interval.
-func (p *patience) Next(now time.Time) (delay time.Duration, exhausted bool) {
+func (p *retryBackoff) Next(now time.Time) (delay time.Duration, exhausted bool) {
 	p.now = now
 	ceiling := p.backoff.NextBackOff()
 	if ceiling == backoff.Stop {

@@ -24,18 +24,18 @@ func TestRetryTranscripts(t *testing.T) {
 					va, vb := verdicts[a], verdicts[b]
 					return strings.Compare(fmt.Sprint(va.action, va.reason, a), fmt.Sprint(vb.action, vb.reason, b))
 				}) {
-					v := judgeEntry(code)
-					if v != judgeCall(code, 400) {
+					v := entryVerdict(code)
+					if v != callVerdict(code, 400) {
 						t.Errorf("%s means two things", code)
 					}
 					fmt.Fprintf(&b, "%-7s %-24s %s\n", v.action, v.reason, code)
 				}
 			case "unknown":
 				code := d.CmdArgs[0].Key
-				fmt.Fprintf(&b, "record   %v %s\n", judgeEntry(code).action, judgeEntry(code).reason)
-				fmt.Fprintf(&b, "call 400 %v %s\n", judgeCall(code, 400).action, judgeCall(code, 400).reason)
-				fmt.Fprintf(&b, "call 503 %v %s\n", judgeCall(code, 503).action, judgeCall(code, 503).reason)
-			case "patience":
+				fmt.Fprintf(&b, "record   %v %s\n", entryVerdict(code).action, entryVerdict(code).reason)
+				fmt.Fprintf(&b, "call 400 %v %s\n", callVerdict(code, 400).action, callVerdict(code, 400).reason)
+				fmt.Fprintf(&b, "call 503 %v %s\n", callVerdict(code, 503).action, callVerdict(code, 503).reason)
+			case "backoff":
 				b.WriteString(patienceTranscript(t, d))
 			}
 			return b.String()
@@ -62,7 +62,7 @@ func patienceTranscript(t *testing.T, d *datadriven.TestData) string {
 	d.ScanArgs(t, "seed", &seed)
 	d.ScanArgs(t, "steps", &steps)
 	now := epoch
-	p := newPatience(Retry{span("initial"), span("max"), span("elapsed")}, now, rand.New(rand.NewPCG(seed, 0)))
+	p := newRetryBackoff(Retry{span("initial"), span("max"), span("elapsed")}, now, rand.New(rand.NewPCG(seed, 0)))
 	var b strings.Builder
 	for range steps {
 		delay, exhausted := p.Next(now)
@@ -81,7 +81,7 @@ func TestJitterFillsTheWholeIntervalAndNoMore(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	low, high := time.Hour, time.Duration(0)
 	for range 10_000 {
-		d, _ := newPatience(r, epoch, random).Next(epoch)
+		d, _ := newRetryBackoff(r, epoch, random).Next(epoch)
 		low, high = min(low, d), max(high, d)
 	}
 	if low <= 0 || low > 10*time.Millisecond || high > time.Second || high < 990*time.Millisecond {

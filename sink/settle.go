@@ -15,34 +15,34 @@ var (
 
 // The methods below are called with the lane's lock held.
 
-// leave notes what became of what is in flight of a chain.
-func (l *lane) leave(c *chain, outcome Outcome, reason string) {
-	l.relieve(c)
-	for _, e := range c.entries[:c.sending] {
+// settle notes what became of what is in flight of a chain.
+func (l *lane) settle(c *chain, outcome Outcome, reason string) {
+	l.clearExhausted(c)
+	for _, e := range c.entries[:c.inFlight] {
 		l.settled = append(l.settled, settlement{e.rec, outcome, reason})
 	}
 }
 
-// relieve ends the hold of a record that had outlived its retry.
-func (l *lane) relieve(c *chain) {
+// clearExhausted ends the hold of a record that had outlived its retry.
+func (l *lane) clearExhausted(c *chain) {
 	if c.exhausted {
 		c.exhausted = false
-		l.sink.outlived(-1)
+		l.sink.addExhausted(-1)
 	}
 }
 
-// lose counts a failed attempt of a chain's head.
-func (l *lane) lose(c *chain, now time.Time) (delay time.Duration, exhausted bool) {
+// attemptFailed counts a failed attempt of a chain's head.
+func (l *lane) attemptFailed(c *chain, now time.Time) (delay time.Duration, exhausted bool) {
 	c.attempts++
 	if c.retry == nil {
-		c.retry = newPatience(l.sink.cfg.Retry, now, l.random)
+		c.retry = newRetryBackoff(l.sink.cfg.Retry, now, l.random)
 	}
 	return c.retry.Next(now)
 }
 
 // retry sends the head of a chain again after its own backoff.
 func (l *lane) retry(c *chain, v verdict, now time.Time) {
-	delay, exhausted := l.lose(c, now)
+	delay, exhausted := l.attemptFailed(c, now)
 	if exhausted && l.exhaust(c, now) {
 		return
 	}
@@ -51,10 +51,10 @@ func (l *lane) retry(c *chain, v verdict, now time.Time) {
 }
 
 // keep sends the head of a chain again as soon as a call is possible. Time
-// under a hold does not count against a record's patience.
+// under a hold does not count against a record's backoff.
 func (l *lane) keep(c *chain, now time.Time, reason string) {
 	if reason == retryHeld {
-		l.relieve(c)
+		l.clearExhausted(c)
 		c.retry = nil
 	}
 	l.sink.again(reason)
@@ -64,7 +64,7 @@ func (l *lane) keep(c *chain, now time.Time, reason string) {
 // putBack makes what was in flight of a chain unsent again. If its claim ended
 // meanwhile, Withdraw did not see it.
 func (l *lane) putBack(c *chain, now, due time.Time) {
-	for _, e := range c.entries[:c.sending] {
+	for _, e := range c.entries[:c.inFlight] {
 		l.stale = l.stale || e.rec.revoked()
 	}
 	l.queue.Again(c, now, due)
@@ -79,7 +79,7 @@ func (l *lane) exhaust(c *chain, now time.Time) bool {
 	}
 	if !c.exhausted {
 		c.exhausted = true
-		l.sink.outlived(+1)
+		l.sink.addExhausted(+1)
 	}
 	return false
 }
@@ -89,8 +89,8 @@ func (l *lane) doom(c *chain, now time.Time, reason, message string) {
 	if reason == ReasonRejected {
 		c.attempts++ // lose counts the others
 	}
-	for i := range c.entries[:c.sending] {
-		c.entries[i].dead = &Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}
+	for i := range c.entries[:c.inFlight] {
+		c.entries[i].failure = &Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}
 	}
 	l.putBack(c, now, now)
 }
@@ -104,20 +104,20 @@ func (l *lane) withdrawStale() {
 }
 
 func (l *lane) withdrawIf(gone func(*Record) bool) {
-	for _, e := range l.queue.Withdraw(gone, l.relieve) {
+	for _, e := range l.queue.Withdraw(gone, l.clearExhausted) {
 		l.settled = append(l.settled, settlement{rec: e.rec})
 	}
 }
 
-// take returns the news that are to be told, and makes their room free.
-func (l *lane) take() []settlement {
+// takeSettled returns the news that are to be told, and makes their room free.
+func (l *lane) takeSettled() []settlement {
 	settled := l.settled
 	l.settled = nil
 	return settled
 }
 
-// tell informs the owners. The lock is not held.
-func (l *lane) tell(settled []settlement) {
+// notify informs the owners. The lock is not held.
+func (l *lane) notify(settled []settlement) {
 	bytes := 0
 	for _, n := range settled {
 		bytes += n.rec.held()
@@ -125,11 +125,11 @@ func (l *lane) tell(settled []settlement) {
 	l.room.release(len(settled), bytes)
 	l.sink.metrics.inFlight.Sub(float64(len(settled)))
 	for _, n := range settled {
-		n.tell()
+		n.notify()
 	}
 }
 
-func (n settlement) tell() {
+func (n settlement) notify() {
 	if n.outcome == 0 {
 		n.rec.Owner.Withdrawn()
 		return

@@ -34,8 +34,8 @@ type Sink struct {
 	others  sync.WaitGroup // the goroutines that are not lanes
 	stopped context.CancelFunc
 
-	accepted atomic.Bool // the stream has taken a record
-	trouble  *trouble
+	accepted   atomic.Bool // the stream has taken a record
+	errorStats *errorStats
 
 	exhaustedMu sync.Mutex
 	exhausted   int // records that outlived their retry; guarded by exhaustedMu
@@ -50,7 +50,7 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	cfg.Retry = cfg.Retry.withDefaults()
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background()) // ends in Close
-	s := &Sink{cfg: cfg, opts: opts, ctx: ctx, cancel: cancel, closing: make(chan struct{}), holds: &holds{report: opts.Hold}, trouble: newTrouble()}
+	s := &Sink{cfg: cfg, opts: opts, ctx: ctx, cancel: cancel, closing: make(chan struct{}), holds: &holds{report: opts.Hold}, errorStats: newErrorStats()}
 	var err error
 	if s.client, err = newClient(ctx, cfg, opts); err != nil {
 		cancel()
@@ -64,8 +64,8 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	s.gate = &gate{retry: s.patience(seed, 1)}
-	s.stream = &stream{client: s.client, retry: s.patience(seed, 2), holds: s.holds, trouble: s.trouble, logger: opts.Logger, changed: s.nudgeAll, look: make(chan struct{}, 1)}
+	s.gate = &gate{retry: s.newBackoff(seed, 1)}
+	s.stream = &stream{client: s.client, retry: s.newBackoff(seed, 2), holds: s.holds, errorStats: s.errorStats, logger: opts.Logger, changed: s.wakeAll, look: make(chan struct{}, 1)}
 	s.stream.recordLimit.Store(defaultRecordBytes)
 	s.stream.target.Store(&cfg.Stream)
 	s.stream.shards.Store(unmapped)
@@ -76,7 +76,7 @@ func New(cfg Config, opts Options) (*Sink, error) {
 			return nil, err
 		}
 	}
-	s.letters = newLetters(opts, s.patience(seed, 3), s.holds, s.parking)
+	s.letters = newLetters(opts, s.newBackoff(seed, 3), s.holds, s.parking)
 	for i := range opts.Lanes {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
 	}
@@ -87,13 +87,13 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	return s, nil
 }
 
-// patience returns a maker of never-ending patience with a random source of its
+// newBackoff returns a maker of never-ending backoff with a random source of its
 // own; one goroutine at a time may use what it makes.
-func (s *Sink) patience(seed, stream uint64) func(time.Time) *patience {
+func (s *Sink) newBackoff(seed, stream uint64) func(time.Time) *retryBackoff {
 	random := rand.New(rand.NewPCG(seed, stream))
 	retry := s.cfg.Retry
 	retry.MaxElapsedTime = 0
-	return func(now time.Time) *patience { return newPatience(retry, now, random) }
+	return func(now time.Time) *retryBackoff { return newRetryBackoff(retry, now, random) }
 }
 
 func (s *Sink) start() {
@@ -120,7 +120,7 @@ func (s *Sink) Put(ctx context.Context, r *Record) error {
 func (s *Sink) Reject(ctx context.Context, r *Record, f Failure) error {
 	f.Message = Brief(f.Message)
 	if r.PartitionKey != "" {
-		return s.enqueue(ctx, entry{rec: r, dead: &f})
+		return s.enqueue(ctx, entry{rec: r, failure: &f})
 	}
 	if r.revoked() {
 		return ErrRevoked
@@ -133,7 +133,7 @@ func (s *Sink) Reject(ctx context.Context, r *Record, f Failure) error {
 	s.letters.add(newLetter(r, f, func(outcome Outcome) {
 		room.release(1, bytes)
 		s.metrics.inFlight.Dec()
-		settlement{r, outcome, f.Reason}.tell()
+		settlement{r, outcome, f.Reason}.notify()
 	}))
 	return nil
 }
@@ -149,7 +149,7 @@ func (s *Sink) enqueue(ctx context.Context, e entry) error {
 		return err
 	}
 	s.metrics.inFlight.Inc()
-	l.nudge()
+	l.wake()
 	return nil
 }
 
@@ -170,10 +170,10 @@ func (s *Sink) Withdraw() {
 	for _, l := range s.lanes {
 		l.mu.Lock()
 		l.withdrawIf((*Record).revoked)
-		settled := l.take()
+		settled := l.takeSettled()
 		l.mu.Unlock()
-		l.tell(settled)
-		l.nudge()
+		l.notify(settled)
+		l.wake()
 	}
 	s.letters.withdraw((*Record).revoked)
 }
@@ -194,7 +194,7 @@ func (s *Sink) close(ctx context.Context) error {
 		l.mu.Lock()
 		l.closing = true
 		l.mu.Unlock()
-		l.nudge()
+		l.wake()
 	}
 	for _, l := range s.lanes {
 		<-l.done
@@ -205,9 +205,9 @@ func (s *Sink) close(ctx context.Context) error {
 	for _, l := range s.lanes {
 		l.mu.Lock()
 		l.withdrawIf(func(*Record) bool { return true })
-		settled := l.take()
+		settled := l.takeSettled()
 		l.mu.Unlock()
-		l.tell(settled)
+		l.notify(settled)
 	}
 	err := context.Cause(s.ctx)
 	s.cancel()
@@ -215,8 +215,8 @@ func (s *Sink) close(ctx context.Context) error {
 	return err
 }
 
-func (s *Sink) nudgeAll() {
+func (s *Sink) wakeAll() {
 	for _, l := range s.lanes {
-		l.nudge()
+		l.wake()
 	}
 }

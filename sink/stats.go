@@ -60,31 +60,31 @@ func (s *Sink) Stats() Stats {
 		st.Parked, st.Parking = s.parking.Count(), s.parking.List(parkingShown)
 	}
 	st.Hold, st.HeldSince = s.holds.Current()
-	st.Retries, st.LastErrors = s.trouble.list()
+	st.Retries, st.LastErrors = s.errorStats.list()
 	return st
 }
 
 // parkingShown is how many parked identities /status lists.
 const parkingShown = 100
 
-// trouble is what went wrong so far, by reason words, of which there are few.
-type trouble struct {
+// errorStats is what went wrong so far, by reason words, of which there are few.
+type errorStats struct {
 	mu      sync.Mutex
 	retries map[string]int64
 	last    map[string]time.Time
 }
 
-func newTrouble() *trouble {
-	return &trouble{retries: map[string]int64{}, last: map[string]time.Time{}}
+func newErrorStats() *errorStats {
+	return &errorStats{retries: map[string]int64{}, last: map[string]time.Time{}}
 }
 
-func (t *trouble) failed(reason string, at time.Time) {
+func (t *errorStats) failed(reason string, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.last[reason] = at
 }
 
-func (t *trouble) list() (retries map[string]int64, last []LastError) {
+func (t *errorStats) list() (retries map[string]int64, last []LastError) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	last = make([]LastError, 0, len(t.last))
@@ -98,7 +98,7 @@ func (t *trouble) list() (retries map[string]int64, last []LastError) {
 // again counts a record that is sent again.
 func (s *Sink) again(reason string) {
 	s.metrics.retries.WithLabelValues(reason).Inc()
-	s.trouble.mu.Lock()
-	defer s.trouble.mu.Unlock()
-	s.trouble.retries[reason]++
+	s.errorStats.mu.Lock()
+	defer s.errorStats.mu.Unlock()
+	s.errorStats.retries[reason]++
 }

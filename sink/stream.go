@@ -27,13 +27,13 @@ var errKeysIgnored = errors.New("the stream's record distribution strategy is AU
 
 // stream is what is known of the target. Lanes send once it is usable.
 type stream struct {
-	client  *client
-	retry   func(now time.Time) *patience
-	holds   *holds
-	trouble *trouble
-	logger  *slog.Logger
-	changed func() // wakes the lanes
-	look    chan struct{}
+	client     *client
+	retry      func(now time.Time) *retryBackoff
+	holds      *holds
+	errorStats *errorStats
+	logger     *slog.Logger
+	changed    func() // wakes the lanes
+	look       chan struct{}
 
 	usable      atomic.Bool
 	answered    atomic.Bool // it was usable once
@@ -48,7 +48,7 @@ type stream struct {
 // watch looks at the stream until the context ends: often while it cannot be
 // used, rarely then.
 func (st *stream) watch(ctx context.Context) {
-	var patience *patience
+	var backoff *retryBackoff
 	var failing time.Time
 	timer := time.NewTimer(describeEvery)
 	defer timer.Stop()
@@ -59,15 +59,15 @@ func (st *stream) watch(ctx context.Context) {
 		}
 		now, wait := time.Now(), describeEvery
 		if err == nil {
-			patience, failing = nil, time.Time{}
+			backoff, failing = nil, time.Time{}
 			st.mapShards(ctx)
 			st.use(true, "", nil)
 		} else {
-			if patience == nil {
-				patience, failing = st.retry(now), now
+			if backoff == nil {
+				backoff, failing = st.retry(now), now
 			}
-			wait, _ = patience.Next(now)
-			st.trouble.failed(v.reason, now)
+			wait, _ = backoff.Next(now)
+			st.errorStats.failed(v.reason, now)
 			st.doubt(v, err, now.Sub(failing))
 		}
 		if !st.rest(ctx, timer, wait) {

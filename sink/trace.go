@@ -10,7 +10,7 @@ import (
 
 // startSpan begins the span of a call, linked to the spans that its records come
 // from, each once. The words are OpenTelemetry's semantic conventions for AWS.
-func (l *lane) startSpan(ctx context.Context, batch []flight) context.Context {
+func (l *lane) startSpan(ctx context.Context, batch []inFlight) context.Context {
 	if l.sink.opts.Tracer == nil {
 		return ctx
 	}

@@ -8,7 +8,7 @@ import (
 
 func TestTracingThatIsOffAllocatesNothing(t *testing.T) {
 	l := &lane{sink: &Sink{}}
-	batch := []flight{{head: []entry{{rec: &Record{}}}}}
+	batch := []inFlight{{head: []entry{{rec: &Record{}}}}}
 	if n := testing.AllocsPerRun(100, func() {
 		l.startSpan(t.Context(), batch)
 		l.endSpan(putOK, "", 0)

@@ -4,13 +4,13 @@ import "container/heap"
 
 // Withdraw removes every entry that is not in flight and that gone names, and
 // returns them in the order of their keys' chains. It is rare and may cost as
-// much as the queue is long. Each chain that loses its head is named to relieve.
-func (q *queue) Withdraw(gone func(*Record) bool, relieve func(*chain)) []entry {
+// much as the queue is long. Each chain that loses its head is given to clearExhausted.
+func (q *queue) Withdraw(gone func(*Record) bool, clearExhausted func(*chain)) []entry {
 	var taken []entry
 	for _, c := range q.chains {
 		before, head := len(taken), c.entries[0].rec
-		kept := c.entries[:c.sending]
-		for _, e := range c.entries[c.sending:] {
+		kept := c.entries[:c.inFlight]
+		for _, e := range c.entries[c.inFlight:] {
 			if gone(e.rec) {
 				taken = append(taken, e)
 			} else {
@@ -20,11 +20,11 @@ func (q *queue) Withdraw(gone func(*Record) bool, relieve func(*chain)) []entry 
 		if len(taken) == before {
 			continue
 		}
-		headGone := c.sending == 0 && (len(kept) == 0 || kept[0].rec != head)
+		headGone := c.inFlight == 0 && (len(kept) == 0 || kept[0].rec != head)
 		clear(c.entries[len(kept):])
 		c.entries = kept
 		if headGone {
-			relieve(c)
+			clearExhausted(c)
 			c.retry, c.attempts = nil, 0
 			c.state = chainReady
 		}
@@ -59,12 +59,12 @@ func (q *queue) rebuild(groups map[int]*group) {
 	for _, g := range q.resting {
 		order = append(order, g.ready...)
 	}
-	order = append(order, q.doomed...)
+	order = append(order, q.rejected...)
 	waiting := q.waiting
 	for _, g := range groups {
 		g.ready, g.listed = nil, false
 	}
-	q.active, q.resting, q.waiting, q.doomed = nil, nil, nil, nil
+	q.active, q.resting, q.waiting, q.rejected = nil, nil, nil, nil
 	for _, c := range order {
 		if len(c.entries) > 0 {
 			q.promote(c)

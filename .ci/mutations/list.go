@@ -45,7 +45,7 @@ var mutations = []mutation{
 	},
 	{
 		"a commit under way is awaited before the last one", "consumer/offsets.go",
-		"defer func() { <-m.turn }()", "<-m.turn", consumerPkg, "TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack",
+		"defer func() { <-m.commitLock }()", "<-m.turn", consumerPkg, "TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack",
 	},
 	{
 		"the last commit is tried again", "consumer/handover.go",
@@ -53,7 +53,7 @@ var mutations = []mutation{
 	},
 	{
 		"there is a last commit", "consumer/handover.go",
-		"if !errors.Is(why, errLost) {\n\t\tlimit", "if !errors.Is(why, errLost) && false {\n\t\tlimit", destinationPkg, simulation,
+		"if !errors.Is(why, errEvicted) {\n\t\tlimit", "if !errors.Is(why, errLost) && false {\n\t\tlimit", destinationPkg, simulation,
 	},
 	{
 		"what is given back is committed", "consumer/handover.go",
@@ -93,7 +93,7 @@ var mutations = []mutation{
 	// Hand-over: withdraw, await, commit, leave.
 	{
 		"what is in flight is awaited", "consumer/handover.go",
-		"\t\tcl.rest(ctx)\n", "", destinationPkg, simulation,
+		"\t\tcl.waitIdle(ctx)\n", "", destinationPkg, simulation,
 	},
 	{
 		"withdrawn is not settled", "cmd/internal/destination/pipeline.go",

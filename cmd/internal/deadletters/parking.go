@@ -34,7 +34,7 @@ type Parking struct {
 	holds       *hold.Holds
 
 	claims sync.Map      // part → the end of the claim for which the topic was read
-	turn   chan struct{} // of capacity 1: who has put something in owns what is below
+	lock   chan struct{} // of capacity 1: who has put something in owns what is below
 	read   map[int]int64 // partition of the topic → where to read on
 	absent time.Time     // when it was last sure that there is no topic; owned like read
 }
@@ -47,7 +47,7 @@ func NewParking(cfg *config.Config, spots *sink.Parking, holds *hold.Holds, dial
 	}
 	return &Parking{
 		spots: spots, Letters: history, destination: cfg.Name, group: config.SettledGroup(cfg, ""), holds: holds,
-		turn: make(chan struct{}, 1), read: map[int]int64{},
+		lock: make(chan struct{}, 1), read: map[int]int64{},
 	}, nil
 }
 
@@ -58,10 +58,10 @@ func (p *Parking) Await(ctx context.Context, m *consumer.Message) error {
 	if known, ok := p.claims.Load(of); ok && known == m.Revoked() {
 		return nil
 	}
-	if err := p.takeTurn(ctx); err != nil {
+	if err := p.acquire(ctx); err != nil {
 		return err
 	}
-	defer p.endTurn()
+	defer p.release()
 	key := hold.Key{Source: "parking", Topic: m.Topic, Partition: m.Partition}
 	defer p.holds.Set(key, "", nil)
 	wait := hold.NewBackoff()
@@ -81,23 +81,23 @@ func (p *Parking) Await(ctx context.Context, m *consumer.Message) error {
 	}
 }
 
-func (p *Parking) takeTurn(ctx context.Context) error {
+func (p *Parking) acquire(ctx context.Context) error {
 	select {
-	case p.turn <- struct{}{}:
+	case p.lock <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (p *Parking) endTurn() { <-p.turn }
+func (p *Parking) release() { <-p.lock }
 
 // Refresh reads what the dead-letter topic got since the last time.
 func (p *Parking) Refresh(ctx context.Context) error {
-	if err := p.takeTurn(ctx); err != nil {
+	if err := p.acquire(ctx); err != nil {
 		return err
 	}
-	defer p.endTurn()
+	defer p.release()
 	return p.catchUp(ctx)
 }
 

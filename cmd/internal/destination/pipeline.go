@@ -64,7 +64,7 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 		}
 		return p.reject(ctx, m, "", failure)
 	}
-	decision, err := p.judge(ctx, m, event)
+	decision, err := p.evaluate(ctx, m, event)
 	switch decision.Outcome {
 	case transform.Export:
 		return p.sink.Put(ctx, p.record(ctx, m, decision.PartitionKey, decision.Data, string(decision.Reason)))
@@ -98,13 +98,13 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 	}
 }
 
-// judge decides by the rules in force. While they forbid the export the partition
+// evaluate decides by the rules in force. While they forbid the export the partition
 // stays where it is, because only the operator can decide what is to change; with
 // each switch of the rules the event is judged anew.
-func (p *pipeline) judge(ctx context.Context, m *consumer.Message, event schemas.Event) (transform.Decision, error) {
+func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event schemas.Event) (transform.Decision, error) {
 	source := rules.SourceIn(m)
 	inForce := p.rules.Load()
-	decision, err := p.judgeOnce(inForce, event, source)
+	decision, err := p.evaluateOnce(inForce, event, source)
 	if decision.Outcome != transform.Hold {
 		return decision, err
 	}
@@ -118,15 +118,15 @@ func (p *pipeline) judge(ctx context.Context, m *consumer.Message, event schemas
 		case <-inForce.Ended:
 		}
 		inForce = p.rules.Load()
-		decision, err = p.judgeOnce(inForce, event, source)
+		decision, err = p.evaluateOnce(inForce, event, source)
 	}
 	return decision, err
 }
 
-// judgeOnce decides by one version of the rules. A record that leaves is of its
+// evaluateOnce decides by one version of the rules. A record that leaves is of its
 // own size: the sink keeps it, and the buffer that it was written in serves the
 // next event.
-func (p *pipeline) judgeOnce(rules *rules.Ruleset, event schemas.Event, source transform.Source) (transform.Decision, error) {
+func (p *pipeline) evaluateOnce(rules *rules.Ruleset, event schemas.Event, source transform.Source) (transform.Decision, error) {
 	scratch, ok := p.scratch.Get().(*[]byte)
 	if !ok {
 		scratch = new([]byte)

@@ -138,7 +138,7 @@ func checkRights(ctx context.Context, config *config.Config) Check {
 	ctx, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
 	defer cancel()
 	check := Check{What: "rights to read the topics in the group, and to write dead letters"}
-	missing, err := consumer.Lacking(ctx, config.Source.Kafka, nil, config.DeadLetter.Topic)
+	missing, err := consumer.MissingRights(ctx, config.Source.Kafka, nil, config.DeadLetter.Topic)
 	switch {
 	case err != nil:
 		check.Note = err.Error()
