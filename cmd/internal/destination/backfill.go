@@ -299,7 +299,7 @@ func (b *backfill) candidate(ctx context.Context, m *consumer.Message) (judgment
 
 // compose implements purpose: the present state of a member, unless the live
 // pipeline has exported that very event.
-func (b *backfill) compose(m *consumer.Message, j judgment) judgment {
+func (b *backfill) compose(_ context.Context, m *consumer.Message, j judgment) judgment {
 	if m.Offset >= b.at.Live {
 		if d, _ := b.rules().judge(nil, j.event, sourceIn(m)); d.Outcome == transform.Export {
 			return filtered(ReasonSuperseded)

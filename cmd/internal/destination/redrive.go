@@ -69,6 +69,7 @@ type redrive struct {
 	rounds
 	later  *later
 	chosen map[int]map[int64]bool // letters by partition and offset
+	fits   fits                   // used by a dry run
 
 	marks    *consumer.Checkpoints
 	doubtful map[identity]int64 // letters that an earlier process may have put; nil: there are none
@@ -104,7 +105,7 @@ func newRedrive(ctx context.Context, config *Config, o RedriveOptions) (_ *redri
 	if err != nil {
 		return nil, err
 	}
-	r := &redrive{letterbook: b, o: o, chosen: map[int]map[int64]bool{}, account: Redriven{
+	r := &redrive{letterbook: b, o: o, chosen: map[int]map[int64]bool{}, fits: fits{target: config.Target.Kinesis.Config}, account: Redriven{
 		Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Left: map[string]int64{}, DryRun: o.DryRun,
 	}}
 	defer func() {
@@ -244,7 +245,14 @@ func (r *redrive) send(ctx context.Context, l *Letter) error {
 	}
 	r.later.sent(id, l.Origin.Offset)
 	if r.o.DryRun {
-		r.settle(l, func(a *Redriven) { a.Delivered++ })
+		j = r.fits.weigh(ctx, j)
+		r.settle(l, func(a *Redriven) {
+			if j.Outcome == transform.Export {
+				a.Delivered++
+			} else {
+				a.DeadLettered[string(j.Reason)]++
+			}
+		})
 		return nil
 	}
 	if l.parked == nil { // else the live pipeline sends nothing newer of it before it is settled

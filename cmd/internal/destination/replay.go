@@ -80,6 +80,7 @@ type replay struct {
 	o         ReplayOptions
 	stretches []*stretch
 	estimate  *Estimate // nil: it is no dry run
+	fits      fits      // used by a dry run
 }
 
 func newReplay(ctx context.Context, config *Config, o ReplayOptions) (*replay, error) {
@@ -98,7 +99,7 @@ func newReplay(ctx context.Context, config *Config, o ReplayOptions) (*replay, e
 		return nil, err
 	}
 	history.Waiting = waitingForKafka(o.Logger)
-	r := &replay{config: config, o: o, sweep: sweep{
+	r := &replay{config: config, o: o, fits: fits{target: config.Target.Kinesis.Config}, sweep: sweep{
 		judging: j, latestOnly: o.LatestOnly, history: history, log: o.Logger, terms: o.terms(config.Target.Kinesis.Stream), indexLimit: indexLimit,
 	}}
 	r.purpose = r
@@ -232,7 +233,7 @@ func (r *replay) candidate(ctx context.Context, m *consumer.Message) (judgment, 
 }
 
 // compose implements purpose.
-func (r *replay) compose(_ *consumer.Message, j judgment) judgment {
+func (r *replay) compose(ctx context.Context, _ *consumer.Message, j judgment) judgment {
 	var listed []transform.Membership
 	if r.o.Segment != "" || r.estimate != nil {
 		if plan, err := r.rules().plan(j.event.Schema); err == nil {
@@ -243,6 +244,9 @@ func (r *replay) compose(_ *consumer.Message, j judgment) judgment {
 		return filtered(ReasonOtherSegment)
 	}
 	if r.estimate != nil {
+		if j = r.fits.weigh(ctx, j); j.Outcome != transform.Export {
+			return j
+		}
 		r.estimate.add(j.PartitionKey, j.Data, listed)
 	}
 	return j

@@ -55,7 +55,7 @@ type purpose interface {
 	// is its identity's newest or every event is to leave; then it has a partition key.
 	candidate(ctx context.Context, m *consumer.Message) (judgment, error)
 	// compose decides about a candidate, and makes its record.
-	compose(m *consumer.Message, candidate judgment) judgment
+	compose(ctx context.Context, m *consumer.Message, candidate judgment) judgment
 }
 
 // stretch is what is swept of one partition.

@@ -78,7 +78,7 @@ func (w *sweep) event(ctx context.Context, s *stretch, m *consumer.Message) erro
 	}
 	if s.newest == nil {
 		if j.Outcome == transform.Export {
-			j = w.purpose.compose(m, j)
+			j = w.purpose.compose(ctx, m, j)
 		}
 		return w.send(ctx, s, m, j)
 	}
@@ -95,7 +95,7 @@ func (w *sweep) event(ctx context.Context, s *stretch, m *consumer.Message) erro
 	newest, superseded := s.newest.standing(id.key, m.Offset)
 	switch {
 	case newest && !superseded:
-		j = w.purpose.compose(m, j)
+		j = w.purpose.compose(ctx, m, j)
 	case s.unsure && (newest || s.Live < s.To): // it may have been sent, as the newest then, after what is newer
 		w.doubt(id, m.Offset)
 		w.tail.lookAgain(s.part, s.Live)
