@@ -8,7 +8,6 @@ package schemas
 import (
 	_ "embed"
 	"fmt"
-	"os"
 )
 
 // Event is a view of one message: what wrote it and its Avro bytes. It is valid as long as the message's value is.
@@ -37,7 +36,7 @@ var SegmentEvaluation []byte
 
 // ReadFile parses the schema in an .avsc file.
 func ReadFile(path string) (*Schema, error) {
-	text, err := os.ReadFile(path)
+	text, err := readSmall(path, maxSchemaText)
 	if err != nil {
 		return nil, fmt.Errorf("read schema file: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 )
 
 // RegistryTLS is the block schemaRegistry.tls, for https addresses. Files are PEM.
@@ -22,7 +21,7 @@ func (t *RegistryTLS) empty() bool { return *t == RegistryTLS{} }
 func (t *RegistryTLS) client() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
+		pem, err := readSmall(t.CAFile, maxKeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("schemaRegistry.tls.caFile: %w", err)
 		}
@@ -37,7 +36,15 @@ func (t *RegistryTLS) client() (*tls.Config, error) {
 	case t.CertFile == "" || t.KeyFile == "":
 		return nil, errors.New("schemaRegistry.tls.certFile: certFile and keyFile go together")
 	}
-	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	certificate, err := readSmall(t.CertFile, maxKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("schemaRegistry.tls.certFile: %w", err)
+	}
+	key, err := readSmall(t.KeyFile, maxKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("schemaRegistry.tls.keyFile: %w", err)
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
 		return nil, fmt.Errorf("schemaRegistry.tls.certFile: %w", err)
 	}

@@ -74,6 +74,7 @@ type RedriveJob struct {
 	resend.Rounds
 	later  *newerIndex
 	chosen map[int]map[int64]bool // letters by partition and offset
+	fits   rules.Fits             // used by a dry run
 
 	marks    *consumer.Checkpoints
 	doubtful map[resend.Identity]int64 // letters that an earlier process may have put; nil: there are none
@@ -109,7 +110,7 @@ func NewRedrive(ctx context.Context, config *config.Config, o RedriveOptions) (_
 	if err != nil {
 		return nil, err
 	}
-	r := &RedriveJob{Store: b, o: o, chosen: map[int]map[int64]bool{}, account: Redriven{
+	r := &RedriveJob{Store: b, o: o, chosen: map[int]map[int64]bool{}, fits: rules.NewFits(config), account: Redriven{
 		Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Left: map[string]int64{}, DryRun: o.DryRun,
 	}}
 	defer func() {
@@ -250,7 +251,14 @@ func (r *RedriveJob) Send(ctx context.Context, l *letter.Letter) error {
 	}
 	r.later.sent(id, l.Origin.Offset)
 	if r.o.DryRun {
-		r.settle(l, func(a *Redriven) { a.Delivered++ })
+		j = r.fits.Weigh(ctx, j)
+		r.settle(l, func(a *Redriven) {
+			if j.Outcome == transform.Export {
+				a.Delivered++
+			} else {
+				a.DeadLettered[string(j.Reason)]++
+			}
+		})
 		return nil
 	}
 	if l.Parked == nil { // else the live pipeline sends nothing newer of it before it is settled

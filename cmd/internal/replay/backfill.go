@@ -304,7 +304,7 @@ func (b *Backfill) Candidate(ctx context.Context, m *consumer.Message) (rules.Ev
 
 // Compose implements purpose: the present state of a member, unless the live
 // pipeline has exported that very event.
-func (b *Backfill) Compose(m *consumer.Message, j rules.Evaluation) rules.Evaluation {
+func (b *Backfill) Compose(_ context.Context, m *consumer.Message, j rules.Evaluation) rules.Evaluation {
 	if m.Offset >= b.At.Live {
 		if d, _ := b.Rules().Evaluate(nil, j.Event, rules.SourceIn(m)); d.Outcome == transform.Export {
 			return rules.FilteredBy(resend.ReasonSuperseded)

@@ -84,7 +84,8 @@ type Job struct {
 	Config    *config.Config
 	o         Options
 	Stretches []*resend.PartitionRange
-	estimate  *Estimate // nil: it is no dry run
+	estimate  *Estimate  // nil: it is no dry run
+	fits      rules.Fits // used by a dry run
 }
 
 // New finds the range of a replay, or where an earlier run of its id ended.
@@ -104,7 +105,7 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 		return nil, err
 	}
 	history.Waiting = hold.WaitingForKafka(o.Logger)
-	r := &Job{Config: config, o: o, Job: resend.Job{
+	r := &Job{Config: config, o: o, fits: rules.NewFits(config), Job: resend.Job{
 		Evaluator: j, LatestOnly: o.LatestOnly, History: history, Log: o.Logger, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: resend.IndexLimit,
 	}}
 	r.Chooser = r
@@ -239,7 +240,7 @@ func (r *Job) Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluat
 }
 
 // Compose implements purpose.
-func (r *Job) Compose(_ *consumer.Message, j rules.Evaluation) rules.Evaluation {
+func (r *Job) Compose(ctx context.Context, _ *consumer.Message, j rules.Evaluation) rules.Evaluation {
 	var listed []transform.Membership
 	if r.o.Segment != "" || r.estimate != nil {
 		if plan, err := r.Rules().Plan(j.Event.Schema); err == nil {
@@ -250,6 +251,9 @@ func (r *Job) Compose(_ *consumer.Message, j rules.Evaluation) rules.Evaluation 
 		return rules.FilteredBy(ReasonOtherSegment)
 	}
 	if r.estimate != nil {
+		if j = r.fits.Weigh(ctx, j); j.Outcome != transform.Export {
+			return j
+		}
 		r.estimate.add(j.PartitionKey, j.Data, listed)
 	}
 	return j

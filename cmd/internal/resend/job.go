@@ -57,7 +57,7 @@ type Chooser interface {
 	// is its identity's newest or every event is to leave; then it has a partition key.
 	Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluation, error)
 	// compose decides about a candidate, and makes its record.
-	Compose(m *consumer.Message, candidate rules.Evaluation) rules.Evaluation
+	Compose(ctx context.Context, m *consumer.Message, candidate rules.Evaluation) rules.Evaluation
 }
 
 // PartitionRange is what is swept of one partition.

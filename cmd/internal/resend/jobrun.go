@@ -80,7 +80,7 @@ func (w *Job) Event(ctx context.Context, s *PartitionRange, m *consumer.Message)
 	}
 	if s.newest == nil {
 		if j.Outcome == transform.Export {
-			j = w.Chooser.Compose(m, j)
+			j = w.Chooser.Compose(ctx, m, j)
 		}
 		return w.send(ctx, s, m, j)
 	}
@@ -97,7 +97,7 @@ func (w *Job) Event(ctx context.Context, s *PartitionRange, m *consumer.Message)
 	newest, superseded := s.newest.standing(id.Key, m.Offset)
 	switch {
 	case newest && !superseded:
-		j = w.Chooser.Compose(m, j)
+		j = w.Chooser.Compose(ctx, m, j)
 	case s.unsure && (newest || s.Live < s.To): // it may have been sent, as the newest then, after what is newer
 		w.Doubt(id, m.Offset)
 		w.Tail.LookAgain(s.TopicPartition, s.Live)

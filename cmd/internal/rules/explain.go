@@ -10,7 +10,6 @@ import (
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
-	"kinesis-destination/sink"
 	"kinesis-destination/transform"
 )
 
@@ -114,26 +113,16 @@ func (r *Ruleset) explain(ctx context.Context, event schemas.Event, source trans
 }
 
 // weigh makes a record that the stream would not take the dead letter that it
-// would become. The stream is asked for its limit only where that matters.
+// would become.
 func (r *Ruleset) weigh(ctx context.Context, e *Explanation) {
-	limit, note := sink.DefaultRecordBytes, ""
-	if len(e.Decision.PartitionKey)+len(e.Decision.Data) > limit {
-		ctx, cancel := context.WithTimeout(ctx, CheckTimeout)
-		defer cancel()
-		if asked, err := sink.RecordLimit(ctx, r.target, sink.Options{}); err == nil {
-			limit = asked
-		} else {
-			note = fmt.Sprintf("; what this one takes is not known (%v), others take %d bytes", err, limit)
-		}
-	}
-	failure := sink.Unfit(e.Decision.PartitionKey, e.Decision.Data, limit)
+	failure := (&Fits{target: r.target}).check(ctx, e.Decision)
 	if failure == nil {
 		return
 	}
 	e.Decision.Outcome, e.Decision.Stage, e.Decision.Reason = transform.Reject, transform.Stage(failure.Stage), transform.Reason(failure.Reason)
 	e.Decision.Rule, e.Decision.Data = 0, nil
 	e.Outcome, e.Stage, e.Reason, e.Rule, e.Text = e.Decision.Outcome.String(), e.Decision.Stage, e.Decision.Reason, 0, ""
-	e.Message = failure.Message + note
+	e.Message = failure.Message
 }
 
 // Undecoded explains what is decided before an event's schema is known.
