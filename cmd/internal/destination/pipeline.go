@@ -77,7 +77,7 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 // asks again: that is not the message's fault.
 func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Event, error) {
 	event, err := decodeMessage(ctx, p.decoder, m)
-	if err == nil || schemas.IsMessageFault(err) {
+	if err == nil || isMessageFault(err) {
 		return event, err
 	}
 	defer p.holds.Set(holdKey{"registry", m.Topic, m.Partition}, "", nil)
@@ -88,7 +88,7 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 			return event, err
 		}
 		event, err = decodeMessage(ctx, p.decoder, m)
-		if err == nil || schemas.IsMessageFault(err) {
+		if err == nil || isMessageFault(err) {
 			return event, err
 		}
 	}

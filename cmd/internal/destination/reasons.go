@@ -59,6 +59,13 @@ var (
 	}
 )
 
+// isMessageFault says that a message could not be decoded for what it is itself, and
+// will be the same the next time.
+func isMessageFault(err error) bool {
+	_, own := decodeFailure(err)
+	return own
+}
+
 // decodeFailure names the message's own fault; false: the registry cannot answer now.
 func decodeFailure(err error) (sink.Failure, bool) {
 	reason := ""

@@ -1,0 +1,32 @@
+package destination
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+// A message that is too large to be kept is its own fault: it goes to the dead-letter
+// topic, and what follows it in its partition is not held.
+func TestAMessageThatIsTooLargeToBeKeptHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 1, embeddedkinesis.Options{})
+		p := b.start(8080, "")
+		lead := b.message(exported(t))
+		large := lead
+		large.Headers = make([]kafka.Header, 10_001)
+		b.produce(large, lead)
+		b.settled(2, time.Minute, p)
+		if a := p.Account(); a.DeadLettered[ReasonTooLarge] != 1 || a.Delivered != 1 {
+			t.Errorf("account %+v", a)
+		}
+		if n := b.log.count("held: "); n != 0 {
+			t.Errorf("%d holds", n)
+		}
+		p.stop(t)
+	})
+}
