@@ -50,10 +50,10 @@ func newHostile(s *site, registry *hostileRegistry) *hostile {
 func (h *hostile) sendBombs() {
 	size := h.bombs
 	h.produce(compress.Zstd, h.record(make([]byte, size.bomb)))
-	h.produce(compress.Gzip, h.record(make([]byte, size.bomb/2)))
+	h.produce(compress.Gzip, h.record(make([]byte, size.bomb*3/4)))
 	h.produce(compress.Snappy, h.record(make([]byte, 8<<20)), h.record(make([]byte, 8<<20)))
 	h.produce(compress.Zstd, h.record(nil, make([]protocol.Header, size.headers)...))
-	h.produce(compress.Zstd, h.record([]byte("many"), h.manyHeaders(size.headers/20)...))
+	h.produce(compress.Zstd, h.record([]byte("many"), h.manyHeaders(9_999)...))
 	h.produce(compress.Zstd, many(size.tombstones, func(int) protocol.Record { return protocol.Record{} })...)
 	h.produce(compress.Lz4, many(size.keyed, func(i int) protocol.Record {
 		return protocol.Record{Key: protocol.NewBytes(fmt.Appendf(nil, hostileKey+"%08d", i))}
@@ -235,6 +235,12 @@ func (h *hostile) sendForeign() int {
 		m, err := s.kafka.Metadata(context.Background(), &kafka.MetadataRequest{Topics: []string{topic}})
 		return err == nil && m.Topics[0].Error == nil && len(m.Topics[0].Partitions) == sitePartitions
 	})
+	for partition := range sitePartitions { // brokers lead some moments later
+		s.await(30*time.Second, "the dead-letter topic is led", func() bool {
+			at, err := s.kafka.ListOffsets(context.Background(), &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: {kafka.LastOffsetOf(partition)}}})
+			return err == nil && at.Topics[topic][0].Error == nil
+		})
+	}
 	records := slices.Concat(h.forgeries(), []protocol.Record{
 		h.record(nil), h.record([]byte("foreign")), h.record(bytes.Repeat([]byte{0xff}, 400<<10)),
 		h.record([]byte("foreign"), protocol.Header{Key: sink.HeaderDestination, Value: bytes.Repeat([]byte("d"), 300<<10)}),

@@ -30,3 +30,26 @@ func TestAMessageThatIsTooLargeToBeKeptHoldsNothing(t *testing.T) {
 		p.stop(t)
 	})
 }
+
+// However many headers a message has, its letter is one that dead-letters reads.
+func TestALetterOfAMessageWithAllTheHeadersThatAreReadIsALetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 1, embeddedkinesis.Options{})
+		p := b.start(8080, "")
+		counts := []int{9_900, 9_990, 10_000}
+		for _, n := range counts {
+			b.produce(kafka.Message{Key: []byte("k"), Value: []byte("no Avro"), Headers: make([]kafka.Header, n)})
+		}
+		b.settled(int64(len(counts)), time.Minute, p)
+		p.stop(t)
+		letters := b.letters()
+		if len(letters) != len(counts) {
+			t.Fatalf("%d letters", len(letters))
+		}
+		for i, m := range letters {
+			if len(m.Headers) > 10_000 {
+				t.Errorf("the letter of %d headers has %d", counts[i], len(m.Headers))
+			}
+		}
+	})
+}
