@@ -131,12 +131,22 @@ const (
 	noKey         // nor the key: what is left is the letter's own
 )
 
+// least is what is left out at least: with more headers, and its own, a letter could
+// not be read.
+func (l *letter) least(out cut) cut {
+	if len(l.rec.Origin.Headers) > readHeaders {
+		return max(out, noHeaders)
+	}
+	return out
+}
+
 // message makes the Kafka record: key, value and headers of the source as they
 // were, then the headers that say what happened. Its time is now and not the
 // source's, or the topic's retention could end it at once; the source's is in a
 // header.
 func (l *letter) message(destination, group string, now time.Time, parks bool, out cut) kafka.Record {
 	o := &l.rec.Origin
+	out = l.least(out)
 	var headers []kafka.Header
 	if out < noHeaders {
 		headers = make([]kafka.Header, 0, len(o.Headers)+16)
@@ -193,6 +203,7 @@ const ownBytes = 2 << 10
 // size is about what the letter takes, on the wire and of those who read it.
 func (l *letter) size(out cut) int {
 	o := &l.rec.Origin
+	out = l.least(out)
 	n := ownBytes + len(l.failure.Message)
 	if out < noKey {
 		n += len(o.Key)

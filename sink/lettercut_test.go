@@ -55,6 +55,8 @@ func TestWhatIsTooLargeForTheTopicIsLeftOutOfALetter(t *testing.T) {
 		"larger than the topic takes":    {func(o *Origin) { o.Value = noise(2 << 20) }, noValue},
 		"a large header":                 {func(o *Origin) { o.Value, o.Headers = noise(small), []kafka.Header{{Key: "h", Value: noise(2 << 20)}} }, noHeaders},
 		"a header with a large name":     {func(o *Origin) { o.Headers = []kafka.Header{{Key: string(noise(2 << 20))}} }, noHeaders},
+		"as many headers as are read":    {func(o *Origin) { o.Headers = named(readHeaders) }, whole},
+		"more headers than are read":     {func(o *Origin) { o.Headers = named(readHeaders + 1) }, noHeaders},
 		"half a million empty headers":   {func(o *Origin) { o.Headers = manyHeaders }, noHeaders},
 		"a large key":                    {func(o *Origin) { o.Key = noise(2 << 20) }, noKey},
 		"everything large":               {func(o *Origin) { o.Key, o.Value, o.Headers = noise(2<<20), noise(3<<20), manyHeaders }, noKey},
@@ -95,6 +97,14 @@ func TestWhatIsTooLargeForTheTopicIsLeftOutOfALetter(t *testing.T) {
 	}
 }
 
+func named(n int) []kafka.Header {
+	headers := make([]kafka.Header, n)
+	for i := range headers {
+		headers[i].Key = "h"
+	}
+	return headers
+}
+
 func judgeCut(t *testing.T, o *Origin, m kafka.Message, want cut) {
 	t.Helper()
 	if got := headerOf(m, HeaderOffset); !bytes.Equal(got, big64(o.Offset)) {
@@ -128,8 +138,9 @@ func judgeCut(t *testing.T, o *Origin, m kafka.Message, want cut) {
 	}
 }
 
-// A broker hangs up on a request of more than 100 MiB, and would for ever.
-func TestNoRequestIsLargerThanABrokerReads(t *testing.T) {
+// A reader keeps no message of more than 32 MiB, and a broker hangs up on a request
+// of more than 100 MiB, and would for ever.
+func TestNoLetterIsLargerThanItsReadersKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{})
 		// A topic whose limit is above what the broker reads at all.
@@ -149,15 +160,19 @@ func TestNoRequestIsLargerThanABrokerReads(t *testing.T) {
 		if _, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: testDLT, NumPartitions: 3, ReplicationFactor: 1}}}); err != nil {
 			t.Fatal(err)
 		}
-		w.reject(func(o *Origin) { o.Value = make([]byte, 150_000_000) })
+		for _, n := range []int{30 << 20, 32<<20 - 1, 150_000_000} {
+			w.reject(func(o *Origin) { o.Partition, o.Value = 0, make([]byte, n) }).wait()
+		}
 		w.oracle.await()
 		mu.Lock()
 		defer mu.Unlock()
-		if largest == 0 || largest > 100<<20 {
+		if largest < 30<<20 || largest >= 32<<20 {
 			t.Errorf("the largest batch has %d bytes", largest)
 		}
-		if m := w.letters()[0]; len(m.Value) != 0 || headerOf(m, HeaderValueOmitted) == nil {
-			t.Errorf("%d bytes of value", len(m.Value))
+		for _, m := range w.letters()[1:] {
+			if len(m.Value) != 0 || headerOf(m, HeaderValueOmitted) == nil {
+				t.Errorf("%d bytes of value", len(m.Value))
+			}
 		}
 	})
 }

@@ -17,9 +17,12 @@ const (
 	// itself take more: compressed it may be small, but whoever reads the topic
 	// has to hold it. It is what a fetch asks of a broker.
 	letterBytes = 16 << 20
-	// requestBytes is below a broker's default of socket.request.max.bytes, 100 MiB:
-	// it hangs up on what is larger.
-	requestBytes = 96 << 20
+	// readBytes and readHeaders are a little less than what a reader keeps of a
+	// message (consumer.maxRecord, consumer.maxHeaders): of a larger one it would not
+	// know that it is a letter. Brokers hang up on requests of three times as much
+	// (socket.request.max.bytes).
+	readBytes   = 31 << 20
+	readHeaders = 9_900
 	// produceTimeout bounds how long a withdrawal waits for a write.
 	produceTimeout = 7 * time.Second
 )
@@ -77,7 +80,7 @@ func (w *letters) produceSome(ctx context.Context, partition int, run []*letter)
 // compressed; else without its value, which stands in the source topic; in the end
 // without anything but what happened to which message.
 func (w *letters) produceLetter(ctx context.Context, partition int, l *letter) (base int64, err error) {
-	most := min(max(letterBytes, w.topic.takes), requestBytes)
+	most := min(max(letterBytes, w.topic.takes), readBytes)
 	for out := whole; out <= noKey; out++ {
 		if l.size(out) > most || out > whole && l.size(out) == l.size(out-1) {
 			continue // it would be no smaller than what was refused

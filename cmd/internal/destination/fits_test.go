@@ -9,6 +9,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -47,8 +48,8 @@ func TestContractADryRunCountsWhatTheStreamWouldRefuse(t *testing.T) {
 		t.Errorf("dry run of a replay: %+v, estimate %+v", dry.Account, dry.Estimate)
 	}
 	s.loseToLetters(func(*consumer.Message) bool { return true })
-	redrive := RedriveOptions{ID: "unfit", MaxRedrives: 3, DryRun: true, Logger: slog.New(slog.DiscardHandler)}
-	foretold, err := Redrive(t.Context(), s.config(""), redrive)
+	redrive := deadletters.RedriveOptions{ID: "unfit", MaxRedrives: 3, DryRun: true, Logger: slog.New(slog.DiscardHandler)}
+	foretold, err := deadletters.Redrive(t.Context(), s.config(""), redrive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func TestContractADryRunCountsWhatTheStreamWouldRefuse(t *testing.T) {
 	}
 
 	options.DryRun = false
-	if a := replayAll(t, s.config(""), options); fmt.Sprint(a.SweepAccount) != fmt.Sprint(dry.Account) {
-		t.Errorf("dry run %+v, replay %+v", dry.Account, a.SweepAccount)
+	if a := replayAll(t, s.config(""), options); fmt.Sprint(a.Account) != fmt.Sprint(dry.Account) {
+		t.Errorf("dry run %+v, replay %+v", dry.Account, a.Account)
 	}
 }

@@ -81,7 +81,7 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 // asks again: that is not the message's fault.
 func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Event, error) {
 	event, err := rules.DecodeMessage(ctx, p.decoder, m)
-	if err == nil || schemas.IsMessageFault(err) {
+	if err == nil || rules.IsMessageFault(err) {
 		return event, err
 	}
 	defer p.holds.Set(hold.Key{Source: "registry", Topic: m.Topic, Partition: m.Partition}, "", nil)
@@ -92,7 +92,7 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 			return event, err
 		}
 		event, err = rules.DecodeMessage(ctx, p.decoder, m)
-		if err == nil || schemas.IsMessageFault(err) {
+		if err == nil || rules.IsMessageFault(err) {
 			return event, err
 		}
 	}

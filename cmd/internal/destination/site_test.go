@@ -215,6 +215,7 @@ func (s *site) binary() (program, config string) {
 func (s *site) run(program, config string) *exec.Cmd {
 	s.t.Helper()
 	command := exec.Command(program, "run", "-c", config)
+	command.Stderr = io.MultiWriter(s.t.Output(), &s.log)
 	if err := command.Start(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -59,6 +59,13 @@ var (
 	}
 )
 
+// IsMessageFault says that a message could not be decoded for what it is itself, and
+// will be the same the next time.
+func IsMessageFault(err error) bool {
+	_, own := DecodeFailure(err)
+	return own
+}
+
 // DecodeFailure names the message's own fault; false: the registry cannot answer now.
 func DecodeFailure(err error) (sink.Failure, bool) {
 	reason := ""
