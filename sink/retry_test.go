@@ -36,14 +36,14 @@ func TestRetryTranscripts(t *testing.T) {
 				fmt.Fprintf(&b, "call 400 %v %s\n", callVerdict(code, 400).action, callVerdict(code, 400).reason)
 				fmt.Fprintf(&b, "call 503 %v %s\n", callVerdict(code, 503).action, callVerdict(code, 503).reason)
 			case "backoff":
-				b.WriteString(patienceTranscript(t, d))
+				b.WriteString(backoffTranscript(t, d))
 			}
 			return b.String()
 		})
 	})
 }
 
-func patienceTranscript(t *testing.T, d *datadriven.TestData) string {
+func backoffTranscript(t *testing.T, d *datadriven.TestData) string {
 	t.Helper()
 	span := func(name string) time.Duration {
 		var s string

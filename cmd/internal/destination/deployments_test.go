@@ -134,7 +134,7 @@ func TestEveryAlertLeadsToItsPlaceInTheRunbook(t *testing.T) {
 			t.Errorf("the runbook has no %s", link[1])
 		}
 	}
-	for _, reason := range slices.Concat(declaredReasons(t, "../../../consumer"), declaredReasons(t, "../../../sink"), declaredReasons(t, ".")) {
+	for _, reason := range slices.Concat(declaredReasons(t, "../../../consumer"), declaredReasons(t, "../../../sink"), declaredReasons(t, "../rules")) {
 		if reason != rules.ReasonTombstone && !strings.Contains(string(runbook), "`"+reason+"`") {
 			t.Errorf("the runbook does not know %s", reason)
 		}
