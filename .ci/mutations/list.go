@@ -245,7 +245,7 @@ var mutations = []mutation{
 	},
 	{
 		"a registry that is away is awaited", "cmd/internal/destination/pipeline.go",
-		"if err == nil || isMessageFault(err) {\n\t\treturn event, err\n\t}\n\tdefer", "if true {\n\t\treturn event, err\n\t}\n\tdefer", destinationPkg, "TestWhatIsNobodysFaultIsHeld",
+		"if err == nil || rules.IsMessageFault(err) {\n\t\treturn event, err\n\t}\n\tdefer", "if true {\n\t\treturn event, err\n\t}\n\tdefer", destinationPkg, "TestWhatIsNobodysFaultIsHeld",
 	},
 	{
 		"a filtered event settles", "cmd/internal/destination/pipeline.go",
