@@ -24,6 +24,9 @@ type newestOffsets struct {
 
 func hashKey(key string) keyHash { return md5.Sum([]byte(key)) } // as the stream hashes it
 
+// maxSlices is what two bytes of a hash tell apart.
+const maxSlices = 1 << 16
+
 // holds tells whether an identity belongs to the slice at hand.
 func (n *newestIndex) holds(h keyHash) bool { return (int(h[0])|int(h[1])<<8)&(n.slices-1) == n.slice }
 
@@ -36,7 +39,7 @@ func (n *newestIndex) candidate(h keyHash, offset int64, mayHalve bool) {
 	known := n.events[h]
 	known.within = max(known.within, offset+1)
 	n.events[h] = known
-	for mayHalve && len(n.events) > n.limit && n.slices < 1<<16 {
+	for mayHalve && len(n.events) > n.limit && n.slices < maxSlices {
 		n.slices *= 2
 		for h := range n.events {
 			if !n.holds(h) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -109,6 +110,24 @@ func (a *SweepAccount) Unaccounted() int64 {
 	return rest
 }
 
+// possible tells whether it may be an account of at most so many events: each is
+// consumed, and comes to one rest.
+func (a *SweepAccount) possible(events int64) bool {
+	if a.Consumed < 0 || a.Consumed > events || a.Delivered < 0 || a.Delivered > a.Consumed {
+		return false
+	}
+	rest := a.Consumed - a.Delivered
+	for _, counts := range []map[string]int64{a.Filtered, a.DeadLettered} {
+		for _, n := range counts {
+			if n < 0 || n > rest { // so that no sum overflows
+				return false
+			}
+			rest -= n
+		}
+	}
+	return true
+}
+
 func (a *SweepAccount) add(b SweepAccount) {
 	a.Consumed += b.Consumed
 	a.Delivered += b.Delivered
@@ -131,12 +150,28 @@ var errForeignNote = errors.New("its group has offsets that are no checkpoints o
 
 // parseStretch reads a checkpoint.
 func parseStretch(c consumer.Checkpoint) (*stretch, error) {
-	s := &stretch{part: part{c.Topic, c.Partition}, sweepNote: sweepNote{Account: newSweepAccount()}}
-	if err := json.Unmarshal([]byte(c.Note), &s.sweepNote); err != nil || s.Slices < 1 {
+	s := &stretch{part: part{c.Topic, c.Partition}}
+	if err := json.Unmarshal([]byte(c.Note), &s.sweepNote); err != nil || !s.possible(c.Next) {
 		return nil, fmt.Errorf("%s/%d: %w", c.Topic, c.Partition, errForeignNote)
 	}
+	read := s.Account
+	s.Account = newSweepAccount() // null is no map to count in
+	s.Account.add(read)
 	s.begin(c.Next)
 	return s, nil
+}
+
+// possible tells whether a sweep may have written a note beside an offset. Other
+// tools, and people, set a group's offsets too.
+func (n *sweepNote) possible(next int64) bool {
+	if n.Slices < 1 || n.Slices > maxSlices || n.Slices&(n.Slices-1) != 0 || n.Slice < 0 || n.Slice >= n.Slices {
+		return false
+	}
+	// Progress counts each offset twice a slice.
+	if n.From < 0 || n.To > math.MaxInt64/int64(2*n.Slices) || n.Live < n.From || next < n.From || next > n.To {
+		return false
+	}
+	return n.Account.possible(n.To - n.From)
 }
 
 func (s *stretch) begin(next int64) {
