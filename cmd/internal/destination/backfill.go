@@ -69,7 +69,7 @@ func newBackfill(o BackfillOptions) (*backfill, error) {
 	}
 	b := &backfill{o: o, group: o.Source.Group + ".backfill", own: map[part]*stretch{}}
 	b.sweep = sweep{
-		judging: judging{o.Decoder, o.Rules}, purpose: b, latestOnly: true, history: history,
+		judging: judging{decoder: o.Decoder, rules: o.Rules}, purpose: b, latestOnly: true, history: history,
 		window: make(chan struct{}, backfillWindow), log: o.Logger, indexLimit: indexLimit,
 	}
 	b.sink, b.ended = o.Sink, b.goOn
@@ -297,6 +297,14 @@ func (b *backfill) candidate(ctx context.Context, m *consumer.Message) (judgment
 	return j, nil
 }
 
+// resent tells this backfill's records from the live ones, and from those of a
+// later backfill of the same segments.
+func (b *backfill) resent(m *consumer.Message) transform.Source {
+	source := sourceIn(m)
+	source.Resend = fmt.Sprintf("backfill.%s.%d", b.at.Terms, b.at.Live)
+	return source
+}
+
 // compose implements purpose: the present state of a member, unless the live
 // pipeline has exported that very event.
 func (b *backfill) compose(_ context.Context, m *consumer.Message, j judgment) judgment {
@@ -309,7 +317,7 @@ func (b *backfill) compose(_ context.Context, m *consumer.Message, j judgment) j
 	if err == nil && slices.ContainsFunc(plan.Memberships(j.event), func(l transform.Membership) bool {
 		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the sweep's own goroutine changes it
 	}) {
-		decision, why := plan.State(nil, j.event, sourceIn(m))
+		decision, why := plan.State(nil, j.event, b.resent(m))
 		if decision.Outcome == transform.Reject { // the live pipeline has dealt with it
 			decision.Outcome = transform.Filter
 		}

@@ -14,6 +14,7 @@ import (
 type judging struct {
 	decoder *schemas.Decoder
 	rules   func() *ruleset // those in force
+	resend  string          // what sends events once more; empty: nothing is sent
 }
 
 // newJudging judges by what the configuration says now.
@@ -23,7 +24,7 @@ func newJudging(config *Config) (judging, error) {
 		return judging{}, err
 	}
 	rules, err := newRuleset(config, 1)
-	return judging{decoder, func() *ruleset { return rules }}, err
+	return judging{decoder: decoder, rules: func() *ruleset { return rules }}, err
 }
 
 // judgment is what today's rules make of a message.
@@ -39,6 +40,7 @@ func (u *judging) judge(ctx context.Context, m *consumer.Message, source transfo
 	if err != nil || j.Outcome != 0 {
 		return j, err
 	}
+	source.Resend = u.resend
 	j.Decision, j.why = u.rules().judge(nil, j.event, source)
 	return j, nil
 }

@@ -75,7 +75,7 @@ func TestEveryWayToNameASchemaEndsInARecord(t *testing.T) {
 		if said, err := rules.explainMessage(t.Context(), p.pipeline.decoder, m, sourceIn(m)); err != nil || said.Outcome != transform.Export.String() {
 			t.Errorf("explain: %+v %v", said, err)
 		}
-		u := judging{p.pipeline.decoder, func() *ruleset { return rules }}
+		u := judging{decoder: p.pipeline.decoder, rules: func() *ruleset { return rules }}
 		if j, err := u.judge(t.Context(), m, sourceIn(m)); err != nil || j.Outcome != transform.Export {
 			t.Errorf("replay: %+v %v", j, err)
 		}

@@ -113,6 +113,7 @@ func newRedrive(ctx context.Context, config *Config, o RedriveOptions) (_ *redri
 			r.close()
 		}
 	}()
+	r.resend = "redrive." + o.ID
 	if err := checkRules(ctx, config, b.rules().rules, b.decoder, o.Logger); err != nil {
 		return nil, err
 	}

@@ -91,6 +91,7 @@ func newReplay(ctx context.Context, config *Config, o ReplayOptions) (*replay, e
 	if err != nil {
 		return nil, err
 	}
+	j.resend = "replay." + o.ID
 	if err := checkRules(ctx, config, j.rules().rules, j.decoder, o.Logger); err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func Verify(ctx context.Context, config *Config, from, to consumer.Place) (*Veri
 	}
 	options := sink.Options{DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers}
 	if err := sink.ReadStream(ctx, config.Target.Kinesis.Config, options, v.oldest, func(s sink.Stored) error {
-		v.stored(s.PartitionKey, s.Data)
+		v.stored(s.PartitionKey, transform.WithoutResend(s.Data))
 		return nil
 	}); err != nil {
 		return nil, err
