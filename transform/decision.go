@@ -91,4 +91,7 @@ type Source struct {
 	Topic     string
 	Partition int
 	Offset    int64
+	// Resend names what sends the event once more on purpose, which no reader may
+	// take for a repetition; empty: nothing does.
+	Resend string `json:"-"`
 }

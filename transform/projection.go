@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -220,5 +221,25 @@ func (j *journey) writeSource(w *writer) {
 			w.dst = w.dst[:mark]
 		}
 	}
+	if j.src.Resend != "" {
+		w.member(memberResend)
+		w.dst = appendString(w.dst, j.src.Resend)
+	}
 	w.dst = append(w.dst, '}')
+}
+
+const memberResend = `"resend":`
+
+// WithoutResend is an exported document as it was before it was sent once more.
+func WithoutResend(document []byte) []byte {
+	source := bytes.LastIndex(document, []byte(`"_source":{`))
+	at := bytes.LastIndex(document, []byte(","+memberResend))
+	if source < 0 || at < source {
+		return document
+	}
+	end := bytes.LastIndex(document, []byte(`"}`)) // of a member that is the last of the last
+	if end < at {
+		return document
+	}
+	return append(bytes.Clone(document[:at]), document[end+1:]...)
 }

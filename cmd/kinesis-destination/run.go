@@ -83,7 +83,7 @@ const flushTimeout = time.Second
 // tracer sets tracing up as the environment has it; it is nil where that is off.
 func tracer(ctx context.Context, log *slog.Logger) (provider trace.TracerProvider, stop func(), err error) {
 	v, _, _ := buildInfo()
-	sdk, err := destination.Tracing(ctx, v)
+	sdk, err := destination.Tracing(ctx, v, log)
 	if err != nil {
 		return nil, nil, usageError{err}
 	}

@@ -5,7 +5,9 @@
 // A record may stand in the stream more than once: after a crash, or after an
 // answer that never came. Per partition key and source partition the records of
 // a stream are in the order of their offsets, repetitions aside, so whatever is
-// not above the highest offset seen is a repetition.
+// not above the highest offset seen is a repetition. A replay, a redrive and a
+// backfill send earlier offsets once more on purpose: their records carry
+// _source.resend, and each is a sequence of its own.
 //
 // A reader keeps one Filter per stream, gives it each record in the order in
 // which it reads a shard (parents before children after a reshard), and keeps it
@@ -40,6 +42,9 @@ type Source struct {
 	Offset      int64     `json:"offset"`
 	EventID     string    `json:"eventId"`
 	EvaluatedAt time.Time `json:"evaluatedAt"`
+	// Resend names the replay, redrive or backfill that sent the event once more on
+	// purpose; empty: it is the live one.
+	Resend string `json:"resend"`
 }
 
 // ErrNoSource says that a record carries no _source: the destination's
@@ -61,8 +66,8 @@ func SourceOf(document []byte) (Source, error) {
 	return *d.Source, nil
 }
 
-// Filter remembers the highest offset seen per partition key and source
-// partition, for as many of them as it may hold; of those that were not seen for
+// Filter remembers the highest offset seen per partition key, source partition
+// and resend, for as many of them as it may hold; of those that were not seen for
 // longest it forgets, and would let a repetition of theirs pass. It is safe for
 // concurrent use.
 type Filter struct {
@@ -74,8 +79,8 @@ type Filter struct {
 }
 
 type place struct {
-	key, topic string
-	partition  int
+	key, topic, resend string
+	partition          int
 }
 
 type mark struct {
@@ -101,7 +106,7 @@ func (f *Filter) Fresh(partitionKey string, document []byte) (bool, error) {
 func (f *Filter) FreshSource(partitionKey string, s Source) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	at := place{partitionKey, s.Topic, s.Partition}
+	at := place{partitionKey, s.Topic, s.Resend, s.Partition}
 	if e, ok := f.seen[at]; ok {
 		f.recent.MoveToFront(e)
 		m := e.Value.(*mark)

@@ -61,3 +61,32 @@ func TestARecordWithoutASourceIsAnErrorThatQuotesNothing(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A reader sees live traffic, a repetition after a crash, a backfill of what it
+// knows already, and a replay under a newer rule that a kill repeats in part.
+func TestWhatIsSentOnceMoreOnPurposeIsNoRepetition(t *testing.T) {
+	f := New(100)
+	for i, step := range []struct {
+		resend string
+		offset int64
+		fresh  bool
+	}{
+		{"", 9, true},
+		{"", 12, true},
+		{"", 9, false},
+		{"", 12, false},
+		{"backfill.a.12", 12, true},
+		{"", 12, false},
+		{"replay.b", 9, true},
+		{"replay.b", 12, true},
+		{"replay.b", 9, false},
+		{"replay.b", 12, false},
+		{"", 13, true},
+		{"replay.c", 9, true}, // another replay
+	} {
+		document := fmt.Appendf(nil, `{"_source":{"topic":"t","partition":0,"offset":%d,"resend":%q}}`, step.offset, step.resend)
+		if fresh, err := f.Fresh("a", document); err != nil || fresh != step.fresh {
+			t.Errorf("step %d: fresh %v, %v", i, fresh, err)
+		}
+	}
+}

@@ -118,6 +118,7 @@ func NewRedrive(ctx context.Context, config *config.Config, o RedriveOptions) (_
 			r.Close()
 		}
 	}()
+	r.Resend = "redrive." + o.ID
 	if err := rules.CheckBeforeStart(ctx, config, b.Rules().Rules, b.Decoder, o.Logger); err != nil {
 		return nil, err
 	}

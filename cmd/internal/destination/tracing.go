@@ -3,6 +3,7 @@ package destination
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -23,10 +24,11 @@ const scope = "kinesis-destination"
 // and costs nothing, unless one of OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT
 // and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set: the standard's default, to send to
 // localhost, would have every process without a collector complain.
-func Tracing(ctx context.Context, version string) (*sdktrace.TracerProvider, error) {
+func Tracing(ctx context.Context, version string, log *slog.Logger) (*sdktrace.TracerProvider, error) {
 	if !tracingWanted() {
 		return nil, nil
 	}
+	logTracing(log)
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("set up tracing by the OTEL_… environment variables: %w", err)

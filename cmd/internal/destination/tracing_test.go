@@ -164,7 +164,7 @@ func TestTracingIsSetUpByTheStandardEnvironment(t *testing.T) {
 			for key, value := range c.environment {
 				t.Setenv(key, strings.ReplaceAll(value, "COLLECTOR", server.URL))
 			}
-			provider, err := Tracing(t.Context(), "v1")
+			provider, err := Tracing(t.Context(), "v1", slog.New(slog.DiscardHandler))
 			if c.fails {
 				if err == nil || !strings.Contains(err.Error(), "OTEL_") {
 					t.Errorf("the error is %v", err)

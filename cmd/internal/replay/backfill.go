@@ -302,7 +302,15 @@ func (b *Backfill) Candidate(ctx context.Context, m *consumer.Message) (rules.Ev
 	return j, nil
 }
 
-// Compose implements purpose: the present state of a member, unless the live
+// resent tells this backfill's records from the live ones, and from those of a
+// later backfill of the same segments.
+func (b *Backfill) resent(m *consumer.Message) transform.Source {
+	source := rules.SourceIn(m)
+	source.Resend = fmt.Sprintf("backfill.%s.%d", b.At.Terms, b.At.Live)
+	return source
+}
+
+// Compose implements Chooser: the present state of a member, unless the live
 // pipeline has exported that very event.
 func (b *Backfill) Compose(_ context.Context, m *consumer.Message, j rules.Evaluation) rules.Evaluation {
 	if m.Offset >= b.At.Live {
@@ -314,7 +322,7 @@ func (b *Backfill) Compose(_ context.Context, m *consumer.Message, j rules.Evalu
 	if err == nil && slices.ContainsFunc(plan.Memberships(j.Event), func(l transform.Membership) bool {
 		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the sweep's own goroutine changes it
 	}) {
-		decision, why := plan.State(nil, j.Event, rules.SourceIn(m))
+		decision, why := plan.State(nil, j.Event, b.resent(m))
 		if decision.Outcome == transform.Reject { // the live pipeline has dealt with it
 			decision.Outcome = transform.Filter
 		}

@@ -97,6 +97,7 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	j.Resend = "replay." + o.ID
 	if err := rules.CheckBeforeStart(ctx, config, j.Rules().Rules, j.Decoder, o.Logger); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -88,42 +89,6 @@ type note struct {
 	Account Account `json:"account"`
 }
 
-// Account is what became of the events of a range.
-type Account struct {
-	Consumed     int64            `json:"consumed"`
-	Delivered    int64            `json:"delivered"`
-	Filtered     map[string]int64 `json:"filtered"`
-	DeadLettered map[string]int64 `json:"deadLettered"`
-}
-
-// NewAccount is that of nothing yet.
-func NewAccount() Account {
-	return Account{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}}
-}
-
-// Unaccounted is how many events were read and are not at rest.
-func (a *Account) Unaccounted() int64 {
-	rest := a.Consumed - a.Delivered
-	for _, counts := range []map[string]int64{a.Filtered, a.DeadLettered} {
-		for _, n := range counts {
-			rest -= n
-		}
-	}
-	return rest
-}
-
-// Add counts another account's events too.
-func (a *Account) Add(b Account) {
-	a.Consumed += b.Consumed
-	a.Delivered += b.Delivered
-	for reason, n := range b.Filtered {
-		a.Filtered[reason] += n
-	}
-	for reason, n := range b.DeadLettered {
-		a.DeadLettered[reason] += n
-	}
-}
-
 // NewPartitionRange is one of which nothing is done yet.
 func NewPartitionRange(r consumer.Range, terms string) *PartitionRange {
 	s := &PartitionRange{TopicPartition: TopicPartition{r.Topic, r.Partition}, note: note{From: r.From, To: r.To, Live: r.To, Terms: terms, Slices: 1, Account: NewAccount()}}
@@ -136,12 +101,28 @@ var ErrForeignCheckpoint = errors.New("its group has offsets that are no checkpo
 
 // ParsePartitionRange reads a checkpoint.
 func ParsePartitionRange(c consumer.Checkpoint) (*PartitionRange, error) {
-	s := &PartitionRange{TopicPartition: TopicPartition{c.Topic, c.Partition}, note: note{Account: NewAccount()}}
-	if err := json.Unmarshal([]byte(c.Note), &s.note); err != nil || s.Slices < 1 {
+	s := &PartitionRange{TopicPartition: TopicPartition{c.Topic, c.Partition}}
+	if err := json.Unmarshal([]byte(c.Note), &s.note); err != nil || !s.note.possible(c.Next) {
 		return nil, fmt.Errorf("%s/%d: %w", c.Topic, c.Partition, ErrForeignCheckpoint)
 	}
+	read := s.Account
+	s.Account = NewAccount() // null is no map to count in
+	s.Account.Add(read)
 	s.begin(c.Next)
 	return s, nil
+}
+
+// possible tells whether a job may have written a note beside an offset. Other
+// tools, and people, set a group's offsets too.
+func (n *note) possible(next int64) bool {
+	if n.Slices < 1 || n.Slices > maxSlices || n.Slices&(n.Slices-1) != 0 || n.Slice < 0 || n.Slice >= n.Slices {
+		return false
+	}
+	// Progress counts each offset twice a slice.
+	if n.From < 0 || n.To > math.MaxInt64/int64(2*n.Slices) || n.Live < n.From || next < n.From || next > n.To {
+		return false
+	}
+	return n.Account.possible(n.To - n.From)
 }
 
 func (s *PartitionRange) begin(next int64) {
@@ -317,17 +298,5 @@ func (d *resent) Withdrawn() {
 func (d *resent) leave() {
 	if !d.rejected {
 		d.sweep.leave()
-	}
-}
-
-// CountOutcome counts what became of a record that the sink took.
-func CountOutcome(outcome sink.Outcome, reason string, delivered *int64, filtered, deadLettered map[string]int64) {
-	switch outcome {
-	case sink.Delivered:
-		*delivered++
-	case sink.AtRest:
-		filtered[reason]++
-	default:
-		deadLettered[reason]++
 	}
 }

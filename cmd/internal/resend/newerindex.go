@@ -26,6 +26,9 @@ type newestOffsets struct {
 // HashKey hashes a partition key as the stream does.
 func HashKey(key string) KeyHash { return md5.Sum([]byte(key)) }
 
+// maxSlices is what two bytes of a hash tell apart.
+const maxSlices = 1 << 16
+
 // holds tells whether an identity belongs to the slice at hand.
 func (n *newerIndex) holds(h KeyHash) bool { return (int(h[0])|int(h[1])<<8)&(n.slices-1) == n.slice }
 
@@ -38,7 +41,7 @@ func (n *newerIndex) candidate(h KeyHash, offset int64, mayHalve bool) {
 	known := n.events[h]
 	known.within = max(known.within, offset+1)
 	n.events[h] = known
-	for mayHalve && len(n.events) > n.limit && n.slices < 1<<16 {
+	for mayHalve && len(n.events) > n.limit && n.slices < maxSlices {
 		n.slices *= 2
 		for h := range n.events {
 			if !n.holds(h) {

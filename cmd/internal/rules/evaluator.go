@@ -15,6 +15,7 @@ import (
 type Evaluator struct {
 	Decoder *schemas.Decoder
 	Rules   func() *Ruleset // those in force
+	Resend  string          // what sends events once more; empty: nothing is sent
 }
 
 // NewEvaluator judges by what the configuration says now.
@@ -24,7 +25,7 @@ func NewEvaluator(config *config.Config) (Evaluator, error) {
 		return Evaluator{}, err
 	}
 	rules, err := New(config, 1)
-	return Evaluator{decoder, func() *Ruleset { return rules }}, err
+	return Evaluator{Decoder: decoder, Rules: func() *Ruleset { return rules }}, err
 }
 
 // Evaluation is what today's rules make of a message.
@@ -40,6 +41,7 @@ func (u *Evaluator) Evaluate(ctx context.Context, m *consumer.Message, source tr
 	if err != nil || j.Outcome != 0 {
 		return j, err
 	}
+	source.Resend = u.Resend
 	j.Decision, j.Cause = u.Rules().Evaluate(nil, j.Event, source)
 	return j, nil
 }

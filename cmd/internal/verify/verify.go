@@ -75,7 +75,7 @@ func Run(ctx context.Context, config *config.Config, from, to consumer.Place) (*
 	}
 	options := sink.Options{DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers}
 	if err := sink.ReadStream(ctx, config.Target.Kinesis.Config, options, v.oldest, func(s sink.Stored) error {
-		v.Stored(s.PartitionKey, s.Data)
+		v.Stored(s.PartitionKey, transform.WithoutResend(s.Data))
 		return nil
 	}); err != nil {
 		return nil, err
