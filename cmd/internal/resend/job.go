@@ -102,7 +102,7 @@ var ErrForeignCheckpoint = errors.New("its group has offsets that are no checkpo
 // ParsePartitionRange reads a checkpoint.
 func ParsePartitionRange(c consumer.Checkpoint) (*PartitionRange, error) {
 	s := &PartitionRange{TopicPartition: TopicPartition{c.Topic, c.Partition}}
-	if err := json.Unmarshal([]byte(c.Note), &s.note); err != nil || !s.note.possible(c.Next) {
+	if err := json.Unmarshal([]byte(c.Note), &s.note); err != nil || !s.possible(c.Next) {
 		return nil, fmt.Errorf("%s/%d: %w", c.Topic, c.Partition, ErrForeignCheckpoint)
 	}
 	read := s.Account
