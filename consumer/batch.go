@@ -27,6 +27,7 @@ type decoder struct {
 	aborted  map[int64]bool // producers inside an aborted transaction
 	pending  []abortedTransaction
 	names    map[string]string // of headers
+	topic    topicID           // zero: it is not known
 
 	batch   recordBatch // at hand
 	payload payload     // of it
@@ -36,7 +37,7 @@ type decoder struct {
 
 func newDecoder(tp topicPartition, set *recordSet, a *account, codecs *decompressor) *decoder {
 	return &decoder{
-		tp: tp, account: a, codecs: codecs, position: set.from, next: set.from, rest: set.batches,
+		tp: tp, account: a, codecs: codecs, position: set.from, next: set.from, rest: set.batches, topic: set.topic,
 		aborted: map[int64]bool{}, pending: slices.Clone(set.aborted), left: -1,
 	}
 }
@@ -258,6 +259,7 @@ func (d *decoder) take(ctx context.Context, r run) (*part, error) {
 func (d *decoder) handOut(messages []Message, cost int64) *part {
 	d.left -= len(messages)
 	p := newPart(d.account, messages, cost)
+	p.topic = d.topic
 	d.above = messages[len(messages)-1].Offset
 	d.next = d.above + 1
 	d.ended()

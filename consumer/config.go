@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -56,8 +57,9 @@ func (c *Config) Validate(report func(path, message string)) {
 		report("brokers", "is required: a list of host:port")
 	}
 	for _, b := range c.Brokers {
-		if _, _, err := net.SplitHostPort(b); err != nil {
-			report("brokers", "each must be host:port")
+		host, port, err := net.SplitHostPort(b)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || host == "" || n == 0 {
+			report("brokers", "each must be host:port, the port from 1 to 65535")
 			break
 		}
 	}

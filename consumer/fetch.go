@@ -297,7 +297,7 @@ func (f *fetcher) take(c *claim, p *fetchedPartition, span fetchSpan) error {
 		return errStale
 	}
 	set, broken := newRecordSet(c.topicPartition, c.position, p)
-	set.span = span
+	set.span, set.topic = span, c.id
 	c.mu.Lock()
 	c.end = p.highWatermark
 	if p.lastStable >= 0 {

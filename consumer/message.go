@@ -50,3 +50,12 @@ func (m *Message) Withdraw() { m.claim.withdraw(m) }
 
 // Revoked is closed when the claim under which the message was handed out ended.
 func (m *Message) Revoked() <-chan struct{} { return m.claim.ctx.Done() }
+
+// TopicID is the id of the topic that the message was read from; zero where the
+// broker does not say, or the message was not handed out by a [Consumer].
+func (m *Message) TopicID() (id [16]byte) {
+	if m.part != nil {
+		id = m.part.topic
+	}
+	return id
+}

@@ -65,7 +65,7 @@ func (d *decoder) messageSet(ctx context.Context) (*part, error) {
 func (d *decoder) set(messages []Message, cost int64) *part {
 	d.next = max(d.next, d.batch.last+1)
 	p := newPart(d.account, messages, cost)
-	p.next = d.next
+	p.topic, p.next = d.topic, d.next
 	return p
 }
 

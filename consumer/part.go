@@ -31,7 +31,8 @@ const (
 // it. Buffers are never written again, so that nobody can see another's bytes.
 type part struct {
 	messages []Message
-	next     int64 // offset to go on from; nothing to hand out lies between the last message and it
+	topic    topicID // zero: it is not known
+	next     int64   // offset to go on from; nothing to hand out lies between the last message and it
 	account  *account
 	cost     int64
 	users    atomic.Int64 // messages that are not at rest, and who hands them out

@@ -66,6 +66,24 @@ func (h *History) Remade(ctx context.Context) (bool, error) {
 	return remade, nil
 }
 
+// TopicIDs are the ids of the topics as they are now, by name; of a topic that is not
+// there, or where the broker does not say, there is none.
+func (h *History) TopicIDs(ctx context.Context) (map[string][16]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	now, err := topicIDs(ctx, h.transport, h.cfg.Addr(), h.cfg.TopicNames())
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string][16]byte{}
+	for topic, id := range now.ids {
+		if id != (topicID{}) {
+			ids[topic] = id
+		}
+	}
+	return ids, nil
+}
+
 // Close gives the connections back.
 func (h *History) Close() { h.transport.CloseIdleConnections() }
 

@@ -9,9 +9,10 @@ import (
 type recordSet struct {
 	batches []byte
 	aborted []abortedTransaction
-	from    int64 // the offset that was asked for
-	next    int64 // the offset after it
-	restart bool  // next was set anew, for the offsets before it are gone
+	topic   topicID // zero: it is not known
+	from    int64   // the offset that was asked for
+	next    int64   // the offset after it
+	restart bool    // next was set anew, for the offsets before it are gone
 
 	budget *budget
 	cost   int64 // what the set takes of the budget until it is decoded

@@ -42,6 +42,9 @@ const (
 	// HeaderParkedKey is the MD5 of the partition key, with deadLetter.park: what
 	// an identity is known by after a restart.
 	HeaderParkedKey = "x-parked-key"
+	// HeaderTopicID is the id of the source topic, as the broker has it: 16 bytes. A
+	// topic that was made anew has another.
+	HeaderTopicID = "x-topic-id"
 	// HeaderRedrives counts how often a letter was redriven and failed again.
 	HeaderRedrives = "x-redrives"
 	// What was left out of a letter because it is too large: of value and key
@@ -58,7 +61,7 @@ const sourcePrefix = "x-source-"
 func isLetterHeader(name string) bool {
 	switch name {
 	case HeaderTopic, HeaderPartition, HeaderOffset, HeaderTimestamp, HeaderGroup, HeaderMessage,
-		HeaderDestination, HeaderStage, HeaderReason, HeaderAttempts, HeaderFailedAt, HeaderParkedKey, HeaderRedrives,
+		HeaderDestination, HeaderStage, HeaderReason, HeaderAttempts, HeaderFailedAt, HeaderParkedKey, HeaderRedrives, HeaderTopicID,
 		HeaderValueOmitted, HeaderKeyOmitted, HeaderHeadersOmitted:
 		return true
 	}
@@ -167,6 +170,9 @@ func (l *letter) message(destination, group string, now time.Time, parks bool, o
 	text(HeaderReason, l.failure.Reason)
 	text(HeaderAttempts, strconv.Itoa(l.failure.Attempts))
 	text(HeaderFailedAt, l.at.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	if o.TopicID != ([16]byte{}) {
+		binary(HeaderTopicID, o.TopicID[:])
+	}
 	if o.Redrives > 0 {
 		text(HeaderRedrives, strconv.Itoa(o.Redrives))
 	}

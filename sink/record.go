@@ -44,6 +44,8 @@ type Origin struct {
 	// AtRest says that the message is a dead letter itself, of a topic that keeps
 	// it: should it fail, no letter of it is written.
 	AtRest bool
+	// TopicID is that of the topic; zero: it is not known.
+	TopicID [16]byte
 	// Redrives is how often the message was a dead letter and failed again.
 	Redrives int
 }

@@ -99,6 +99,9 @@ the topic and is no letter of this destination.`,
 			if err != nil {
 				return err
 			}
+			if newest < 0 {
+				return wrongUse(cmd, errors.New("--newest must not be negative"))
+			}
 			list, err := deadletters.ListAll(cmd.Context(), config, id, f.filter, newest)
 			if err != nil {
 				return err

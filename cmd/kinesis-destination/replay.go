@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func (f *replayFlags) check(cmd *cobra.Command) (*config.Config, error) {
 	if f.To, err = consumer.ParsePlace(f.to); err != nil {
 		return nil, usageError{fmt.Errorf("--to: %w", err)}
 	}
-	if !redriveID.MatchString(f.ID) || f.Rate < 0 {
+	if !redriveID.MatchString(f.ID) || !(f.Rate >= 0) || math.IsInf(f.Rate, 1) { // also NaN, which is neither
 		return nil, wrongUse(cmd, errors.New("--id must be letters, digits, '.', '_' or '-', and --rate not negative"))
 	}
 	if f.file == "" {

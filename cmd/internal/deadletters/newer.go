@@ -21,6 +21,7 @@ type newerIndex struct {
 	letters     map[transform.Source]bool // origins of open letters: they have not left
 	wanted      map[resend.Identity]*newest
 	first       map[resend.TopicPartition]int64 // where the partition begins by now
+	ids         map[string][16]byte             // of the source topics, as they are now
 	end         map[resend.TopicPartition]int64 // where it ended when it was looked at first
 }
 
@@ -55,8 +56,21 @@ func newNewerIndex(b *Store) (*newerIndex, error) {
 
 func (l *newerIndex) close() { l.History.Close() }
 
+// offset is where a letter's message stood in the source topic; -1 where that is
+// another topic by now, in which everything is newer.
+func (l *newerIndex) offset(d *letter.Letter) int64 {
+	if now, known := l.ids[d.Origin.Topic]; known && d.TopicID != ([16]byte{}) && d.TopicID != now {
+		return -1
+	}
+	return d.Origin.Offset
+}
+
 // letter notes an open letter.
-func (l *newerIndex) letter(d *letter.Letter) { l.letters[d.Origin] = true }
+func (l *newerIndex) letter(d *letter.Letter) {
+	if l.offset(d) >= 0 {
+		l.letters[d.Origin] = true
+	}
+}
 
 // want notes that a letter is to leave.
 func (l *newerIndex) want(d *letter.Letter, key string) {
@@ -64,8 +78,8 @@ func (l *newerIndex) want(d *letter.Letter, key string) {
 	if l.wanted[id] == nil {
 		l.wanted[id] = &newest{-1}
 	}
-	if from, ok := l.Next[id.TopicPartition]; !ok || d.Origin.Offset+1 < from {
-		l.Next[id.TopicPartition] = d.Origin.Offset + 1
+	if from, ok := l.Next[id.TopicPartition]; !ok || l.offset(d)+1 < from {
+		l.Next[id.TopicPartition] = l.offset(d) + 1
 	}
 }
 
@@ -115,14 +129,14 @@ func (l *newerIndex) partitions(ctx context.Context) (map[resend.TopicPartition]
 	return there, err
 }
 
-// judge tells how a letter of an identity stands.
+// standing tells how a letter of an identity stands that was at an offset; see offset.
 func (l *newerIndex) standing(id resend.Identity, offset int64, pastRetention bool) standing {
 	// A letter from beyond the end is of an earlier topic of that name.
 	end, looked := l.end[id.TopicPartition]
 	switch n := l.wanted[id]; {
-	case n != nil && n.offset >= offset:
+	case n != nil && n.offset >= max(0, offset):
 		return superseded
-	case (l.first[id.TopicPartition] > offset+1 || looked && offset >= end) && !pastRetention:
+	case (offset < 0 || l.first[id.TopicPartition] > offset+1 || looked && offset >= end) && !pastRetention:
 		return historyGone
 	}
 	return latest

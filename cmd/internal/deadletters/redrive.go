@@ -127,6 +127,9 @@ func NewRedrive(ctx context.Context, config *config.Config, o RedriveOptions) (_
 	}
 	r.Size, r.Keeper, r.Tail, r.InFlight = RedriveRound, r, &r.later.Tail, new(resend.InFlight)
 	b.history.Waiting, r.later.History.Waiting = hold.WaitingForKafka(o.Logger), hold.WaitingForKafka(o.Logger)
+	if r.later.ids, err = r.later.History.TopicIDs(ctx); err != nil {
+		return nil, fmt.Errorf("look up the source topics: %w", err)
+	}
 	if err := r.readMark(ctx); err != nil {
 		return nil, err
 	}
@@ -180,7 +183,7 @@ func (r *RedriveJob) note(ctx context.Context, l *letter.Letter) error {
 	}
 	r.later.want(l, j.PartitionKey)
 	if id := identityOf(l.Origin, j.PartitionKey); r.doubtful != nil && l.Parked == nil {
-		r.doubtful[id] = max(r.doubtful[id], l.Origin.Offset)
+		r.doubtful[id] = max(r.doubtful[id], r.later.offset(l))
 	}
 	return nil
 }
@@ -243,14 +246,15 @@ func (r *RedriveJob) Send(ctx context.Context, l *letter.Letter) error {
 		return r.InFlight.Give(func() error { return r.Sink.Reject(ctx, r.record(l, j), rules.Rejection(j.Decision, j.Cause)) })
 	}
 	id := identityOf(l.Origin, j.PartitionKey)
-	switch r.later.standing(id, l.Origin.Offset, r.o.PastRetention) {
+	offset := r.later.offset(l)
+	switch r.later.standing(id, offset, r.o.PastRetention) {
 	case superseded:
 		r.settle(l, func(a *Redriven) { a.Superseded++ })
 		return nil
 	case historyGone:
 		return r.leave(LeftHistoryGone)
 	}
-	r.later.sent(id, l.Origin.Offset)
+	r.later.sent(id, offset)
 	if r.o.DryRun {
 		j = r.fits.Weigh(ctx, j)
 		r.settle(l, func(a *Redriven) {
@@ -263,7 +267,7 @@ func (r *RedriveJob) Send(ctx context.Context, l *letter.Letter) error {
 		return nil
 	}
 	if l.Parked == nil { // else the live pipeline sends nothing newer of it before it is settled
-		if err := r.Overtake(ctx, id, l.Origin.Offset); err != nil {
+		if err := r.Overtake(ctx, id, offset); err != nil {
 			return err
 		}
 	}

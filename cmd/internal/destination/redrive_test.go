@@ -68,7 +68,7 @@ func (s *site) loseToLetters(choose func(*consumer.Message) bool) int {
 }
 
 func (s *site) letter(m *consumer.Message) kafka.Message {
-	return kafka.Message{Key: m.Key, Value: m.Value, Headers: append(letter.Headers(m.Headers),
+	l := kafka.Message{Key: m.Key, Value: m.Value, Headers: append(letter.Headers(m.Headers),
 		kafka.Header{Key: sink.HeaderTopic, Value: []byte(m.Topic)},
 		kafka.Header{Key: sink.HeaderPartition, Value: binary.BigEndian.AppendUint32(nil, uint32(m.Partition))},
 		kafka.Header{Key: sink.HeaderOffset, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Offset))},
@@ -78,6 +78,10 @@ func (s *site) letter(m *consumer.Message) kafka.Message {
 		kafka.Header{Key: sink.HeaderReason, Value: []byte("retries-exhausted")},
 		kafka.Header{Key: sink.HeaderFailedAt, Value: []byte(m.Time.UTC().Format(time.RFC3339))},
 	)}
+	if s.letterHeader != nil {
+		l.Headers = append(l.Headers, *s.letterHeader)
+	}
+	return l
 }
 
 // alone runs a command in a process of its own until it ends, and reads the account

@@ -45,6 +45,7 @@ type site struct {
 	real             bool                   // Kafka is
 	source           string                 // source.kafka, where it is not just the brokers and the topic
 	extra            string                 // further blocks of the file
+	letterHeader     *kafka.Header          // one more of each letter that is written
 	ballast          int                    // bytes of a header that each event carries besides
 	log              logBuffer              // of processes that start began
 	dial             dialer                 // of a process that start begins; nil: TCP

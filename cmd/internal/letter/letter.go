@@ -39,6 +39,7 @@ type Letter struct {
 	SourceHeaders []consumer.Header `json:"-"`
 	Own           []consumer.Header `json:"-"` // that say what happened
 	Source        *consumer.Message `json:"-"` // as the source's, but for what is omitted
+	TopicID       [16]byte          `json:"-"` // of the source topic; zero: it is not known
 	Omitted       omissions         `json:"-"`
 }
 
@@ -190,6 +191,7 @@ var letterFields = []letterField{
 	{sink.HeaderGroup, true, func(*Letter, []byte) bool { return true }},
 	{sink.HeaderMessage, true, func(l *Letter, v []byte) bool { l.Message = sink.Brief(string(v)); return true }},
 	{sink.HeaderAttempts, true, func(l *Letter, v []byte) bool { return readCount(&l.Attempts, v) }},
+	{sink.HeaderTopicID, true, func(l *Letter, v []byte) bool { return len(v) == copy(l.TopicID[:], v) && len(v) == len(l.TopicID) }},
 	{sink.HeaderRedrives, true, func(l *Letter, v []byte) bool { return readCount(&l.Redrives, v) }},
 	{sink.HeaderParkedKey, true, func(l *Letter, v []byte) bool { l.Parked = v; return len(v) == sink.ParkedKeyBytes }},
 	{sink.HeaderValueOmitted, true, func(l *Letter, v []byte) bool {

@@ -13,7 +13,7 @@ import (
 func Origin(m *consumer.Message) sink.Origin {
 	return sink.Origin{
 		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
-		Key: m.Key, Value: m.Value, Headers: Headers(m.Headers), AtRest: DeadAlready(m),
+		Key: m.Key, Value: m.Value, Headers: Headers(m.Headers), AtRest: DeadAlready(m), TopicID: m.TopicID(),
 		Omitted: omitted(m),
 	}
 }

@@ -1,0 +1,120 @@
+package destination
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+// topicID is the source topic's.
+func (s *site) topicID() [16]byte {
+	s.t.Helper()
+	history, err := consumer.NewHistory(consumer.Config{Brokers: s.brokers, Topic: s.topic}, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer history.Close()
+	ids, err := history.TopicIDs(s.t.Context())
+	if err != nil || ids[s.topic] == ([16]byte{}) {
+		s.t.Fatal("the broker does not say the topic's id:", ids, err)
+	}
+	return ids[s.topic]
+}
+
+// Offsets of a topic that was deleted say nothing about the one that has its name
+// now: what came after a letter's message cannot be known.
+func TestContractALetterOfATopicThatWasMadeAnewIsLeft(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		remade, past    bool
+		left, delivered bool
+	}{
+		{name: "same", delivered: true},
+		{name: "another", remade: true, left: true},
+		{name: "past retention", remade: true, past: true, delivered: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t, embeddedkinesis.Random(73, embeddedkinesis.Rates{}))
+			g, o := newLeads(t, 73, 1), newOracle()
+			s.feedOneThatLeaves(g, o)
+			id := s.topicID()
+			if c.remade {
+				id[0]++
+			}
+			s.letterHeader = &kafka.Header{Key: sink.HeaderTopicID, Value: id[:]}
+			// In the topic as it is now that event stands as well: it is none of the letter's
+			// identity where the letter is of another topic.
+			n := s.loseToLetters(func(m *consumer.Message) bool { return string(m.Key) == "lead-00000" })
+			if c.remade {
+				s.emptyTopic()
+			}
+			a, err := deadletters.Redrive(t.Context(), s.config(""), deadletters.RedriveOptions{MaxRedrives: 3, PastRetention: c.past, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 || c.left != (a.Left[deadletters.LeftHistoryGone] > 0) || c.delivered != (a.Delivered > 0) {
+				t.Errorf("%d letters: %+v", n, a)
+			}
+		})
+	}
+}
+
+// emptyTopic erases all messages, as nothing of the old topic is in the new one.
+func (s *site) emptyTopic() {
+	s.t.Helper()
+	history, err := consumer.NewHistory(consumer.Config{Brokers: s.brokers, Topic: s.topic}, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer history.Close()
+	ranges, err := history.Ranges(s.t.Context(), consumer.Beginning(), consumer.End())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, r := range ranges {
+		if err := history.Erase(s.t.Context(), r.Topic, r.Partition, r.To); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func TestContractALetterTellsItsTopicsID(t *testing.T) {
+	s := newSite(t, nil)
+	s.produce(kafka.Message{Key: []byte("poison"), Value: []byte("no Avro")})
+	p := s.start()
+	s.await(time.Minute, "it is at rest", func() bool { return atRest(p) >= 1 })
+	p.stop(t)
+	history, err := consumer.NewHistory(consumer.Config{Brokers: s.brokers, Topic: s.letterTopic()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer history.Close()
+	ranges, err := history.Ranges(t.Context(), consumer.Beginning(), consumer.End())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, found := s.topicID(), 0
+	for _, r := range ranges {
+		if err := history.Read(t.Context(), r, func(m *consumer.Message) error {
+			if slices.ContainsFunc(m.Headers, func(h consumer.Header) bool {
+				return h.Key == sink.HeaderTopicID && string(h.Value) == string(want[:])
+			}) {
+				found++
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d letters tell it", found)
+	}
+}
