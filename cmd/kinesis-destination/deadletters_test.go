@@ -19,6 +19,12 @@ import (
 // schema that the registry does not have yet, and malformed ones.
 func (s *servers) letters(early, malformed int) (register func()) {
 	s.t.Helper()
+	return s.lettersBeside(0, early, malformed)
+}
+
+// lettersBeside is letters where further messages that cannot be delivered wait already.
+func (s *servers) lettersBeside(waiting, early, malformed int) (register func()) {
+	s.t.Helper()
 	body := s.exampleBody()
 	for range early {
 		s.produce(kafka.Message{
@@ -30,7 +36,7 @@ func (s *servers) letters(early, malformed int) (register func()) {
 		s.produce(kafka.Message{Key: []byte("lead-4711"), Value: []byte("no Avro")})
 	}
 	r := s.run()
-	eventually(s.t, "the letters are written", func() bool { return s.openLetters().Open >= early+malformed })
+	eventually(s.t, "the letters are written", func() bool { return s.openLetters().Open == waiting+early+malformed })
 	r.stop()
 	return func() {
 		text := strings.Replace(string(schemas.SegmentEvaluation), `"doc": "`, `"doc": "Newer. `, 1)

@@ -83,7 +83,7 @@ func TestALetterWithoutItsValueIsRedrivenFromTheSource(t *testing.T) {
 			Key: []byte("lead-4711"), Value: append(schemas.AppendFrame(nil, s.schemaID+1), s.exampleBody()...), Headers: []kafka.Header{{Key: "noise", Value: noise}},
 		})
 	}
-	register := s.letters(0, 2) // two malformed ones come after them
+	register := s.lettersBeside(2, 0, 2) // two malformed ones come after them
 	register()
 	show := func(offset int) output {
 		return command(t, "", "dead-letters", "show", "-c", s.configFile, "--partition", "1", "--offset", fmt.Sprint(offset), "--reveal")
