@@ -47,7 +47,10 @@ func outOfGroup(err error) bool {
 // holdReason names the cause of err in the closed set of reasons.
 func holdReason(err error) string {
 	if unready, ok := errors.AsType[*connectError](err); ok {
-		return unready.reason
+		if unready.credentials {
+			return ReasonAuthentication
+		}
+		return ReasonTLS
 	}
 	if alerted(err) {
 		return ReasonTLS

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -193,5 +194,18 @@ func (o *Options) defaults(session time.Duration) {
 	}
 	if o.Hold == nil {
 		o.Hold = func(string, int, string, error) {}
+	}
+}
+
+// validateIAM reports what stands in the way of AWS MSK IAM.
+func (c *Config) validateIAM(report func(path, message string)) {
+	if c.SASL.Mechanism != AWSMSKIAM {
+		return
+	}
+	if !c.TLS.Enabled {
+		report("tls.enabled", "must be true with aws-msk-iam: MSK takes it on TLS listeners only")
+	}
+	if mskRegion(c.Brokers) == "" && os.Getenv("AWS_REGION") == "" && os.Getenv("AWS_PROFILE") == "" {
+		report("sasl.mechanism", "aws-msk-iam needs the cluster's region, which the brokers' names do not tell: set the environment variable AWS_REGION")
 	}
 }

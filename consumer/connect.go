@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 )
 
 const clientID = "kinesis-destination"
@@ -27,25 +27,15 @@ const (
 	connectTimeout = 3*helloTimeout + 5*time.Second
 )
 
-// Transport opens a pool of connections of its own to the cluster. A broker
-// serves one connection's requests in turn, so whatever must not wait behind a
-// long request (heartbeats behind a join or a fetch) needs its own transport.
-func (c *Config) Transport(dial func(ctx context.Context, network, address string) (net.Conn, error)) (*kafka.Transport, error) {
-	if _, err := c.TLS.Client("source.kafka.tls"); err != nil {
-		return nil, err
-	}
+// newConnector opens connections by dial; nil: TCP. The brokers name the region
+// where tokens are made for MSK.
+func newConnector(dial func(ctx context.Context, network, address string) (net.Conn, error), security TLS, credentials SASL, brokers []string) *connector {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
-	connector := &connector{dial: dial, tls: c.TLS, sasl: c.SASL}
-	connector.sasl.region = mskRegion(c.Brokers)
-	return &kafka.Transport{
-		Dial:           connector.connect,
-		DialTimeout:    connectTimeout,
-		ClientID:       clientID,
-		MetadataTTL:    5 * time.Second,
-		MetadataTopics: c.MetadataTopics(),
-	}, nil
+	c := &connector{dial: dial, tls: security, sasl: credentials}
+	c.sasl.region = mskRegion(brokers)
+	return c
 }
 
 // connector opens connections as far as a broker takes requests: TCP, TLS, SASL.
@@ -60,8 +50,8 @@ type connector struct {
 
 // connectError is a connection that came about, but not as far as requests.
 type connectError struct {
-	reason string // of the hold
-	err    error
+	credentials bool // they were refused; else TLS did not come about
+	err         error
 }
 
 func (e *connectError) Error() string { return e.err.Error() }
@@ -111,7 +101,7 @@ func (c *connector) secure(ctx context.Context, conn net.Conn, address string) (
 	}
 	config, err := c.tls.Client("source.kafka.tls")
 	if err != nil {
-		return nil, &connectError{ReasonTLS, err}
+		return nil, &connectError{err: err}
 	}
 	if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
 		return nil, fmt.Errorf("connect to the broker %s: %w", address, err)
@@ -122,7 +112,7 @@ func (c *connector) secure(ctx context.Context, conn net.Conn, address string) (
 		if hungUp(err) {
 			err = fmt.Errorf("%w; if it does not speak TLS on this port, source.kafka.tls.enabled must be false", err)
 		}
-		return nil, &connectError{ReasonTLS, err}
+		return nil, &connectError{err: err}
 	}
 	return secured, nil
 }
@@ -154,7 +144,7 @@ func (c *plainConn) Read(b []byte) (int, error) {
 	}
 	c.begun = true
 	if b[0] == tlsAlert {
-		return 0, &connectError{ReasonTLS, fmt.Errorf("the broker %s speaks TLS on this port: set source.kafka.tls.enabled", c.address)}
+		return 0, &connectError{err: fmt.Errorf("the broker %s speaks TLS on this port: set source.kafka.tls.enabled", c.address)}
 	}
 	return n, err
 }
@@ -165,3 +155,31 @@ func alerted(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }
+
+// brokerVersion is the highest version of an API that the broker knows, also one
+// that kafka-go does not speak; -1: none.
+func brokerVersion(rw io.ReadWriter, key protocol.ApiKey) int16 {
+	if conn, ok := rw.(net.Conn); ok {
+		if addr, ok := conn.RemoteAddr().(*brokerAddr); ok {
+			if highest, ok := addr.versions[key]; ok {
+				return highest
+			}
+		}
+	}
+	return -1
+}
+
+// brokerConn is a connection on which a broker has said which versions it knows.
+// kafka-go shows of the connection under an exchange its address alone.
+type brokerConn struct {
+	net.Conn
+	addr *brokerAddr
+}
+
+type brokerAddr struct {
+	net.Addr
+	versions map[protocol.ApiKey]int16 // the highest ones
+}
+
+// RemoteAddr implements net.Conn.
+func (c *brokerConn) RemoteAddr() net.Addr { return c.addr }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"regexp"
 	"time"
 
@@ -34,19 +33,6 @@ func mskRegion(brokers []string) string {
 		}
 	}
 	return ""
-}
-
-// validateIAM reports what stands in the way of AWS MSK IAM.
-func (c *Config) validateIAM(report func(path, message string)) {
-	if c.SASL.Mechanism != AWSMSKIAM {
-		return
-	}
-	if !c.TLS.Enabled {
-		report("tls.enabled", "must be true with aws-msk-iam: MSK takes it on TLS listeners only")
-	}
-	if mskRegion(c.Brokers) == "" && os.Getenv("AWS_REGION") == "" && os.Getenv("AWS_PROFILE") == "" {
-		report("sasl.mechanism", "aws-msk-iam needs the cluster's region, which the brokers' names do not tell: set the environment variable AWS_REGION")
-	}
 }
 
 // iamToken signs a token with the credentials of the AWS default chain, which

@@ -83,14 +83,14 @@ func (s *session) limit(ctx context.Context) (lift func()) {
 func (s *session) failed(act string, err error) error {
 	err = fmt.Errorf("%s the broker %s: %w", act, s.address, err)
 	if alerted(err) {
-		return &connectError{ReasonTLS, err}
+		return &connectError{err: err}
 	}
 	return err
 }
 
 // refused is an answer that the credentials or the mechanism are not taken.
 func (s *session) refused(err error) error {
-	return &connectError{ReasonAuthentication, fmt.Errorf("authenticate with %s at the broker %s: %w", s.sasl.Mechanism, s.address, err)}
+	return &connectError{credentials: true, err: fmt.Errorf("authenticate with %s at the broker %s: %w", s.sasl.Mechanism, s.address, err)}
 }
 
 // ended is an error of the connection amid the exchange.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 
 	"github.com/segmentio/kafka-go/protocol"
 )
@@ -58,34 +57,6 @@ func readAnswer(r io.Reader, limit int64, flexible bool) (*wire, error) {
 	}
 	return w, nil
 }
-
-// brokerVersion is the highest version of an API that the broker knows, also one
-// that kafka-go does not speak; -1: none.
-func brokerVersion(rw io.ReadWriter, key protocol.ApiKey) int16 {
-	if conn, ok := rw.(net.Conn); ok {
-		if addr, ok := conn.RemoteAddr().(*brokerAddr); ok {
-			if highest, ok := addr.versions[key]; ok {
-				return highest
-			}
-		}
-	}
-	return -1
-}
-
-// brokerConn is a connection on which a broker has said which versions it knows.
-// kafka-go shows of the connection under an exchange its address alone.
-type brokerConn struct {
-	net.Conn
-	addr *brokerAddr
-}
-
-type brokerAddr struct {
-	net.Addr
-	versions map[protocol.ApiKey]int16 // the highest ones
-}
-
-// RemoteAddr implements net.Conn.
-func (c *brokerConn) RemoteAddr() net.Addr { return c.addr }
 
 // wire reads the protocol's primitive types. What is missing reads as zero and
 // is an error at the end.

@@ -1,0 +1,25 @@
+package consumer
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// Transport opens a pool of connections of its own to the cluster. A broker
+// serves one connection's requests in turn, so whatever must not wait behind a
+// long request (heartbeats behind a join or a fetch) needs its own transport.
+func (c *Config) Transport(dial func(ctx context.Context, network, address string) (net.Conn, error)) (*kafka.Transport, error) {
+	if _, err := c.TLS.Client("source.kafka.tls"); err != nil {
+		return nil, err
+	}
+	return &kafka.Transport{
+		Dial:           newConnector(dial, c.TLS, c.SASL, c.Brokers).connect,
+		DialTimeout:    connectTimeout,
+		ClientID:       clientID,
+		MetadataTTL:    5 * time.Second,
+		MetadataTopics: c.MetadataTopics(),
+	}, nil
+}
