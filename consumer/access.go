@@ -9,6 +9,8 @@ import (
 	"net"
 	"slices"
 
+	"kinesis-destination/consumer/connect"
+
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/describegroups"
@@ -111,7 +113,7 @@ func (c *rightsCall) Required(versions map[protocol.ApiKey]int16) bool {
 
 // RawExchange sends the request and reads the response.
 func (c *rightsCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	answer, err := protocol.RoundTrip(rw, c.version, correlation, clientID, &metadataAPI.Request{TopicNames: c.topics, IncludeTopicAuthorizedOperations: true})
+	answer, err := protocol.RoundTrip(rw, c.version, correlation, connect.ClientID, &metadataAPI.Request{TopicNames: c.topics, IncludeTopicAuthorizedOperations: true})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 
+	"kinesis-destination/consumer/connect"
+
 	"github.com/segmentio/kafka-go"
 )
 
@@ -46,13 +48,13 @@ func outOfGroup(err error) bool {
 
 // holdReason names the cause of err in the closed set of reasons.
 func holdReason(err error) string {
-	if unready, ok := errors.AsType[*connectError](err); ok {
-		if unready.credentials {
+	if unready, ok := errors.AsType[*connect.Error](err); ok {
+		if unready.Credentials {
 			return ReasonAuthentication
 		}
 		return ReasonTLS
 	}
-	if alerted(err) {
+	if connect.Alerted(err) {
 		return ReasonTLS
 	}
 	var code kafka.Error

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"kinesis-destination/consumer/connect"
+
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -25,8 +27,8 @@ type Config struct {
 	OnOffsetOutOfRange string        `yaml:"onOffsetOutOfRange"`
 	ClientRack         string        `yaml:"clientRack"`
 	SessionTimeout     time.Duration `yaml:"sessionTimeout"`
-	TLS                TLS           `yaml:"tls"`
-	SASL               SASL          `yaml:"sasl"`
+	TLS                connect.TLS   `yaml:"tls"`
+	SASL               connect.SASL  `yaml:"sasl"`
 
 	// DeadLetterTopic is the destination's own; no pattern matches it.
 	DeadLetterTopic string `yaml:"-"`
@@ -78,13 +80,13 @@ func (c *Config) Validate(report func(path, message string)) {
 		report("sessionTimeout", "must be from 6s to 30m, which are Kafka's own bounds (group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers)")
 	}
 	c.TLS.Validate(func(path, message string) { report("tls."+path, message) })
-	c.SASL.validate(func(path, message string) { report("sasl."+path, message) })
+	c.SASL.Validate(func(path, message string) { report("sasl."+path, message) })
 	c.validateIAM(report)
 }
 
 // Warnings are what is allowed below source.kafka, but may surprise.
 func (c *Config) Warnings() []string {
-	secret := map[string]string{Plain: "the password", OAuthBearer: "the token"}[c.SASL.Mechanism]
+	secret := map[string]string{connect.Plain: "the password", connect.OAuthBearer: "the token"}[c.SASL.Mechanism]
 	if secret == "" || c.TLS.Enabled {
 		return nil
 	}
@@ -199,13 +201,13 @@ func (o *Options) defaults(session time.Duration) {
 
 // validateIAM reports what stands in the way of AWS MSK IAM.
 func (c *Config) validateIAM(report func(path, message string)) {
-	if c.SASL.Mechanism != AWSMSKIAM {
+	if c.SASL.Mechanism != connect.AWSMSKIAM {
 		return
 	}
 	if !c.TLS.Enabled {
 		report("tls.enabled", "must be true with aws-msk-iam: MSK takes it on TLS listeners only")
 	}
-	if mskRegion(c.Brokers) == "" && os.Getenv("AWS_REGION") == "" && os.Getenv("AWS_PROFILE") == "" {
+	if connect.MskRegion(c.Brokers) == "" && os.Getenv("AWS_REGION") == "" && os.Getenv("AWS_PROFILE") == "" {
 		report("sasl.mechanism", "aws-msk-iam needs the cluster's region, which the brokers' names do not tell: set the environment variable AWS_REGION")
 	}
 }

@@ -12,12 +12,13 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/consumer/connect"
 	"kinesis-destination/consumer/embeddedkafka"
 )
 
-func fixed(value string) Secret { return func() (string, error) { return value, nil } }
+func fixed(value string) connect.Secret { return func() (string, error) { return value, nil } }
 
-func inFile(file string) Secret {
+func inFile(file string) connect.Secret {
 	return func() (string, error) {
 		content, err := os.ReadFile(file)
 		return string(content), err
@@ -41,8 +42,8 @@ func certificates(t *testing.T) string {
 	return folder
 }
 
-func clientTLS(folder string, mutual bool) TLS {
-	config := TLS{Enabled: true, CAFile: filepath.Join(folder, embeddedkafka.CAFile)}
+func clientTLS(folder string, mutual bool) connect.TLS {
+	config := connect.TLS{Enabled: true, CAFile: filepath.Join(folder, embeddedkafka.CAFile)}
 	if mutual {
 		config.CertFile, config.KeyFile = filepath.Join(folder, embeddedkafka.ClientCertFile), filepath.Join(folder, embeddedkafka.ClientKeyFile)
 	}
@@ -79,7 +80,7 @@ func lookUp(t *testing.T, config Config) error {
 	return err
 }
 
-var userOf = map[string]string{Plain: "PLAIN", ScramSHA256: "SCRAM-SHA-256", ScramSHA512: "SCRAM-SHA-512"}
+var userOf = map[string]string{connect.Plain: "PLAIN", connect.ScramSHA256: "SCRAM-SHA-256", connect.ScramSHA512: "SCRAM-SHA-512"}
 
 func TestEveryMechanismWorksWithAndWithoutTLS(t *testing.T) {
 	folder := certificates(t)
@@ -87,13 +88,13 @@ func TestEveryMechanismWorksWithAndWithoutTLS(t *testing.T) {
 		for _, mutual := range []bool{false, true} {
 			config := secured(t, folder, mutual, embeddedkafka.User{Mechanism: name, Name: "u", Password: "p"})
 			config.TLS = clientTLS(folder, mutual)
-			config.SASL = SASL{Mechanism: mechanism, Username: fixed("u"), Password: fixed("p")}
+			config.SASL = connect.SASL{Mechanism: mechanism, Username: fixed("u"), Password: fixed("p")}
 			if err := lookUp(t, config); err != nil {
 				t.Errorf("%s, client certificate %v: %v", mechanism, mutual, err)
 			}
 		}
 		config := secured(t, "", false, embeddedkafka.User{Mechanism: name, Name: "u", Password: "p"})
-		config.SASL = SASL{Mechanism: mechanism, Username: fixed("u"), Password: fixed("p")}
+		config.SASL = connect.SASL{Mechanism: mechanism, Username: fixed("u"), Password: fixed("p")}
 		if err := lookUp(t, config); err != nil {
 			t.Errorf("%s: %v", mechanism, err)
 		}
@@ -103,24 +104,24 @@ func TestEveryMechanismWorksWithAndWithoutTLS(t *testing.T) {
 func TestWhyAConnectionIsOfNoUseIsToldWithoutTheSecret(t *testing.T) {
 	folder, strange := certificates(t), certificates(t)
 	user := embeddedkafka.User{Mechanism: "SCRAM-SHA-512", Name: "u", Password: "p"}
-	good := SASL{Mechanism: ScramSHA512, Username: fixed("u"), Password: fixed("p")}
-	with := func(mechanism, password string) SASL {
-		return SASL{Mechanism: mechanism, Username: fixed("u"), Password: fixed(password)}
+	good := connect.SASL{Mechanism: connect.ScramSHA512, Username: fixed("u"), Password: fixed("p")}
+	with := func(mechanism, password string) connect.SASL {
+		return connect.SASL{Mechanism: mechanism, Username: fixed("u"), Password: fixed(password)}
 	}
 	for name, c := range map[string]struct {
 		mutual bool
-		tls    TLS
-		sasl   SASL
+		tls    connect.TLS
+		sasl   connect.SASL
 		reason string
 		says   string
 	}{
-		"wrong password":          {false, clientTLS(folder, false), with(ScramSHA512, "hunter-2"), ReasonAuthentication, "authenticate with scram-sha-512 at the broker 127.0.0.1:"},
-		"mechanism not offered":   {false, clientTLS(folder, false), with(Plain, "hunter-2"), ReasonAuthentication, "authenticate with plain at the broker 127.0.0.1:"},
-		"forbidden character":     {false, clientTLS(folder, false), with(ScramSHA512, "hunter-2\x00"), ReasonAuthentication, "SASLprep"},
-		"password's file is gone": {false, clientTLS(folder, false), SASL{Mechanism: Plain, Username: fixed("u"), Password: inFile(filepath.Join(folder, "gone"))}, ReasonAuthentication, "source.kafka.sasl.password: open "},
+		"wrong password":          {false, clientTLS(folder, false), with(connect.ScramSHA512, "hunter-2"), ReasonAuthentication, "authenticate with scram-sha-512 at the broker 127.0.0.1:"},
+		"mechanism not offered":   {false, clientTLS(folder, false), with(connect.Plain, "hunter-2"), ReasonAuthentication, "authenticate with plain at the broker 127.0.0.1:"},
+		"forbidden character":     {false, clientTLS(folder, false), with(connect.ScramSHA512, "hunter-2\x00"), ReasonAuthentication, "SASLprep"},
+		"password's file is gone": {false, clientTLS(folder, false), connect.SASL{Mechanism: connect.Plain, Username: fixed("u"), Password: inFile(filepath.Join(folder, "gone"))}, ReasonAuthentication, "source.kafka.sasl.password: open "},
 		"strange authority":       {false, clientTLS(strange, false), good, ReasonTLS, "certificate signed by unknown authority"},
 		"no client certificate":   {true, clientTLS(folder, false), good, ReasonTLS, "certificate required"},
-		"strange certificate":     {true, TLS{true, filepath.Join(folder, embeddedkafka.CAFile), filepath.Join(strange, embeddedkafka.ClientCertFile), filepath.Join(strange, embeddedkafka.ClientKeyFile)}, good, ReasonTLS, "tls: "},
+		"strange certificate":     {true, connect.TLS{Enabled: true, CAFile: filepath.Join(folder, embeddedkafka.CAFile), CertFile: filepath.Join(strange, embeddedkafka.ClientCertFile), KeyFile: filepath.Join(strange, embeddedkafka.ClientKeyFile)}, good, ReasonTLS, "tls: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := secured(t, folder, c.mutual, user)
@@ -143,13 +144,13 @@ func TestContractSpeakingTLSOrNotIsSaidToBeAmiss(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, broker string
-		tls          TLS
-		sasl         SASL
+		tls          connect.TLS
+		sasl         connect.SASL
 		says         string
 	}{
-		{"TLS where there is none", plain, clientTLS(certificates(t), false), SASL{}, "; if it does not speak TLS on this port, source.kafka.tls.enabled must be false"},
-		{"no TLS where there is", secured, TLS{}, SASL{}, "speaks TLS on this port: set source.kafka.tls.enabled"},
-		{"SASL, no TLS where there is", secured, TLS{}, SASL{Mechanism: Plain, Username: fixed("u"), Password: fixed("p")}, "speaks TLS on this port: set source.kafka.tls.enabled"},
+		{"TLS where there is none", plain, clientTLS(certificates(t), false), connect.SASL{}, "; if it does not speak TLS on this port, source.kafka.tls.enabled must be false"},
+		{"no TLS where there is", secured, connect.TLS{}, connect.SASL{}, "speaks TLS on this port: set source.kafka.tls.enabled"},
+		{"SASL, no TLS where there is", secured, connect.TLS{}, connect.SASL{Mechanism: connect.Plain, Username: fixed("u"), Password: fixed("p")}, "speaks TLS on this port: set source.kafka.tls.enabled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := lookUp(t, Config{Brokers: []string{c.broker}, Topic: "events", TLS: c.tls, SASL: c.sasl})
@@ -215,17 +216,17 @@ func TestATLSConfigurationSaysWhatIsWrongWithItsFiles(t *testing.T) {
 	write(t, text, "no PEM")
 	ca, cert, key := filepath.Join(folder, embeddedkafka.CAFile), filepath.Join(folder, embeddedkafka.ClientCertFile), filepath.Join(folder, embeddedkafka.ClientKeyFile)
 	for _, c := range []struct {
-		tls  TLS
+		tls  connect.TLS
 		path string
 	}{
-		{TLS{true, ca, cert, key}, ""},
-		{TLS{}, ""},
-		{TLS{false, ca, "", ""}, "tls.enabled"},
-		{TLS{true, text, "", ""}, "tls.caFile"},
-		{TLS{true, filepath.Join(folder, "gone"), "", ""}, "tls.caFile"},
-		{TLS{true, ca, cert, ""}, "tls.certFile"},
-		{TLS{true, ca, cert, text}, "tls.keyFile"},
-		{TLS{true, ca, ca, key}, "tls.keyFile"},
+		{connect.TLS{Enabled: true, CAFile: ca, CertFile: cert, KeyFile: key}, ""},
+		{connect.TLS{}, ""},
+		{connect.TLS{Enabled: false, CAFile: ca, CertFile: "", KeyFile: ""}, "tls.enabled"},
+		{connect.TLS{Enabled: true, CAFile: text, CertFile: "", KeyFile: ""}, "tls.caFile"},
+		{connect.TLS{Enabled: true, CAFile: filepath.Join(folder, "gone")}, "tls.caFile"},
+		{connect.TLS{Enabled: true, CAFile: ca, CertFile: cert, KeyFile: ""}, "tls.certFile"},
+		{connect.TLS{Enabled: true, CAFile: ca, CertFile: cert, KeyFile: text}, "tls.keyFile"},
+		{connect.TLS{Enabled: true, CAFile: ca, CertFile: ca, KeyFile: key}, "tls.keyFile"},
 	} {
 		config := Config{Brokers: []string{"localhost:9093"}, Topic: "events", Group: "g", TLS: c.tls}
 		config.Defaults()

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"unsafe"
 
+	"kinesis-destination/consumer/connect"
+
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
 )
@@ -86,8 +88,8 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if c.version < fetchMinVersion {
 		return nil, fmt.Errorf("the broker answers fetch requests up to version %d only: Kafka 0.11 or newer is needed", c.version)
 	}
-	byID := c.ids != nil && brokerVersion(rw, protocol.Fetch) >= fetchIDVersion
-	send := func() error { return protocol.WriteRequest(rw, c.version, correlation, clientID, &c.Request) }
+	byID := c.ids != nil && connect.BrokerVersion(rw, protocol.Fetch) >= fetchIDVersion
+	send := func() error { return protocol.WriteRequest(rw, c.version, correlation, connect.ClientID, &c.Request) }
 	if byID {
 		send = func() error { return c.sendByID(rw) }
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"kinesis-destination/consumer/connect"
+
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/heartbeat"
@@ -90,7 +92,7 @@ const maxHeartbeatAnswer = 1 << 10
 
 // RawExchange sends the request and reads the response.
 func (c *heartbeatCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	if err := protocol.WriteRequest(rw, c.version, correlation, clientID, &c.Request); err != nil {
+	if err := protocol.WriteRequest(rw, c.version, correlation, connect.ClientID, &c.Request); err != nil {
 		return nil, err
 	}
 	const flexible = 4

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 
+	"kinesis-destination/consumer/connect"
+
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/listoffsets"
@@ -43,7 +45,7 @@ func (c *offsetsCall) Required(versions map[protocol.ApiKey]int16) bool {
 
 // RawExchange sends the request and reads the response.
 func (c *offsetsCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	answer, err := protocol.RoundTrip(rw, c.version, correlation, clientID, &c.request)
+	answer, err := protocol.RoundTrip(rw, c.version, correlation, connect.ClientID, &c.request)
 	if err != nil {
 		return nil, err
 	}

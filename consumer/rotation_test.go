@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"kinesis-destination/consumer/connect"
 	"kinesis-destination/consumer/embeddedkafka"
 )
 
@@ -47,15 +48,15 @@ func listenRotating(t *testing.T, folder string) *rotating {
 func TestWhatIsRotatedOnDiskHoldsForTheNextConnection(t *testing.T) {
 	folder := certificates(t)
 	server := listenRotating(t, folder)
-	c := &connector{dial: (&net.Dialer{}).DialContext, tls: clientTLS(folder, true)}
+	c := &connect.Connector{Dial: (&net.Dialer{}).DialContext, Tls: clientTLS(folder, true)}
 	open := func() net.Conn {
 		t.Helper()
-		plain, err := c.dial(t.Context(), "tcp", server.Addr().String())
+		plain, err := c.Dial(t.Context(), "tcp", server.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = plain.Close() })
-		conn, err := c.secure(t.Context(), plain, server.Addr().String())
+		conn, err := c.Secure(t.Context(), plain, server.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,7 @@ func TestWhatIsRotatedOnDiskHoldsForTheNextConnection(t *testing.T) {
 	password := filepath.Join(folder, "password")
 	write(t, password, "old")
 	config := secured(t, "", false, embeddedkafka.User{Mechanism: "PLAIN", Name: "u", Password: "new"})
-	config.SASL = SASL{Mechanism: Plain, Username: fixed("u"), Password: inFile(password)}
+	config.SASL = connect.SASL{Mechanism: connect.Plain, Username: fixed("u"), Password: inFile(password)}
 	transport, err := config.Transport(nil)
 	if err != nil {
 		t.Fatal(err)

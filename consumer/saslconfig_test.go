@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"kinesis-destination/consumer/connect"
 )
 
 func TestASASLConfigurationSaysWhichKeyIsMissingOrTooMuch(t *testing.T) {
@@ -16,26 +18,26 @@ func TestASASLConfigurationSaysWhichKeyIsMissingOrTooMuch(t *testing.T) {
 	for _, c := range []struct {
 		brokers []string
 		tls     bool
-		sasl    SASL
+		sasl    connect.SASL
 		paths   []string
 	}{
-		{nil, false, SASL{}, nil},
-		{nil, false, SASL{Username: user}, []string{"sasl.mechanism"}},
-		{nil, false, SASL{TokenFile: token}, []string{"sasl.mechanism"}},
-		{nil, false, SASL{Mechanism: "gssapi", Username: user}, []string{"sasl.mechanism"}},
-		{nil, false, SASL{Mechanism: Plain, Username: user, Password: password}, nil},
-		{nil, false, SASL{Mechanism: ScramSHA256}, []string{"sasl.username", "sasl.password"}},
-		{nil, false, SASL{Mechanism: ScramSHA512, Username: user, TokenFile: token}, []string{"sasl.password", "sasl.tokenFile"}},
-		{nil, false, SASL{Mechanism: OAuthBearer}, []string{"sasl.tokenFile"}},
-		{nil, false, SASL{Mechanism: OAuthBearer, TokenFile: token}, nil},
-		{nil, false, SASL{Mechanism: OAuthBearer, TokenFile: token + "-gone"}, []string{"sasl.tokenFile"}},
-		{nil, false, SASL{Mechanism: OAuthBearer, TokenFile: token, Password: password}, []string{"sasl.password"}},
-		{msk, true, SASL{Mechanism: AWSMSKIAM}, nil},
-		{msk, false, SASL{Mechanism: AWSMSKIAM}, []string{"tls.enabled"}},
-		{nil, true, SASL{Mechanism: AWSMSKIAM}, []string{"sasl.mechanism"}},
-		{msk, true, SASL{Mechanism: AWSMSKIAM, Username: user}, []string{"sasl.username"}},
+		{nil, false, connect.SASL{}, nil},
+		{nil, false, connect.SASL{Username: user}, []string{"sasl.mechanism"}},
+		{nil, false, connect.SASL{TokenFile: token}, []string{"sasl.mechanism"}},
+		{nil, false, connect.SASL{Mechanism: "gssapi", Username: user}, []string{"sasl.mechanism"}},
+		{nil, false, connect.SASL{Mechanism: connect.Plain, Username: user, Password: password}, nil},
+		{nil, false, connect.SASL{Mechanism: connect.ScramSHA256}, []string{"sasl.username", "sasl.password"}},
+		{nil, false, connect.SASL{Mechanism: connect.ScramSHA512, Username: user, TokenFile: token}, []string{"sasl.password", "sasl.tokenFile"}},
+		{nil, false, connect.SASL{Mechanism: connect.OAuthBearer}, []string{"sasl.tokenFile"}},
+		{nil, false, connect.SASL{Mechanism: connect.OAuthBearer, TokenFile: token}, nil},
+		{nil, false, connect.SASL{Mechanism: connect.OAuthBearer, TokenFile: token + "-gone"}, []string{"sasl.tokenFile"}},
+		{nil, false, connect.SASL{Mechanism: connect.OAuthBearer, TokenFile: token, Password: password}, []string{"sasl.password"}},
+		{msk, true, connect.SASL{Mechanism: connect.AWSMSKIAM}, nil},
+		{msk, false, connect.SASL{Mechanism: connect.AWSMSKIAM}, []string{"tls.enabled"}},
+		{nil, true, connect.SASL{Mechanism: connect.AWSMSKIAM}, []string{"sasl.mechanism"}},
+		{msk, true, connect.SASL{Mechanism: connect.AWSMSKIAM, Username: user}, []string{"sasl.username"}},
 	} {
-		config := Config{Brokers: c.brokers, Topic: "events", Group: "g", TLS: TLS{Enabled: c.tls}, SASL: c.sasl}
+		config := Config{Brokers: c.brokers, Topic: "events", Group: "g", TLS: connect.TLS{Enabled: c.tls}, SASL: c.sasl}
 		if c.brokers == nil {
 			config.Brokers = []string{"localhost:9092"}
 		}
@@ -54,14 +56,14 @@ func TestASecretThatTravelsInTheClearIsWarnedOf(t *testing.T) {
 		tls       bool
 		warned    bool
 	}{
-		{Plain, false, true},
-		{Plain, true, false},
-		{OAuthBearer, false, true},
-		{OAuthBearer, true, false},
-		{ScramSHA512, false, false},
+		{connect.Plain, false, true},
+		{connect.Plain, true, false},
+		{connect.OAuthBearer, false, true},
+		{connect.OAuthBearer, true, false},
+		{connect.ScramSHA512, false, false},
 		{"", false, false},
 	} {
-		config := Config{TLS: TLS{Enabled: c.tls}, SASL: SASL{Mechanism: c.mechanism}}
+		config := Config{TLS: connect.TLS{Enabled: c.tls}, SASL: connect.SASL{Mechanism: c.mechanism}}
 		if got := config.Warnings(); len(got) > 0 != c.warned {
 			t.Errorf("%q, TLS %v: %q", c.mechanism, c.tls, got)
 		}

@@ -10,6 +10,8 @@ import (
 	"net"
 	"strings"
 
+	"kinesis-destination/consumer/connect"
+
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 )
@@ -89,7 +91,7 @@ func (*metadataCall) Required(map[protocol.ApiKey]int16) bool { return true }
 
 // RawExchange sends the request and reads the response.
 func (c *metadataCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	if brokerVersion(rw, protocol.Metadata) < metadataIDVersion {
+	if connect.BrokerVersion(rw, protocol.Metadata) < metadataIDVersion {
 		return &metadataAnswer{}, nil
 	}
 	body := binary.AppendUvarint(nil, uint64(len(c.topics))+1)

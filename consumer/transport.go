@@ -5,6 +5,8 @@ import (
 	"net"
 	"time"
 
+	"kinesis-destination/consumer/connect"
+
 	"github.com/segmentio/kafka-go"
 )
 
@@ -16,9 +18,9 @@ func (c *Config) Transport(dial func(ctx context.Context, network, address strin
 		return nil, err
 	}
 	return &kafka.Transport{
-		Dial:           newConnector(dial, c.TLS, c.SASL, c.Brokers).connect,
-		DialTimeout:    connectTimeout,
-		ClientID:       clientID,
+		Dial:           connect.New(dial, c.TLS, c.SASL, c.Brokers).Connect,
+		DialTimeout:    connect.ConnectTimeout,
+		ClientID:       connect.ClientID,
 		MetadataTTL:    5 * time.Second,
 		MetadataTopics: c.MetadataTopics(),
 	}, nil

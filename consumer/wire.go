@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 
+	"kinesis-destination/consumer/connect"
+
 	"github.com/segmentio/kafka-go/protocol"
 )
 
@@ -24,8 +26,8 @@ func flexibleRequest(w io.Writer, key protocol.ApiKey, version int16, body []byt
 	b = binary.BigEndian.AppendUint16(b, uint16(key))
 	b = binary.BigEndian.AppendUint16(b, uint16(version))
 	b = binary.BigEndian.AppendUint32(b, correlation)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(clientID)))
-	b = append(b, clientID...)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(connect.ClientID)))
+	b = append(b, connect.ClientID...)
 	b = append(b, noTags)
 	b = append(b, body...)
 	binary.BigEndian.PutUint32(b, uint32(len(b)-4))

@@ -312,7 +312,7 @@ var mutations = []mutation{
 		"case is && !was:", "case false:", consumerPkg, "TestOneOfSeveralTopicsThatIsMissingIsAHoldOfItsOwn",
 	},
 	{
-		"which side speaks TLS is said", "consumer/connect.go",
+		"which side speaks TLS is said", "consumer/connect/connect.go",
 		"if b[0] == tlsAlert {", "if false {", consumerPkg, "TestContractSpeakingTLSOrNotIsSaidToBeAmiss",
 	},
 	{

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kinesis-destination/consumer"
+	"kinesis-destination/consumer/connect"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
 	"kinesis-destination/transform"
@@ -99,7 +100,7 @@ func (c *Config) validate(report func(path, message string)) {
 		}
 	})
 	if r := c.Source.Registry; r != nil && r.TLS != (schemas.RegistryTLS{}) {
-		files := consumer.TLS{Enabled: true, CAFile: r.TLS.CAFile, CertFile: r.TLS.CertFile, KeyFile: r.TLS.KeyFile}
+		files := connect.TLS{Enabled: true, CAFile: r.TLS.CAFile, CertFile: r.TLS.CertFile, KeyFile: r.TLS.KeyFile}
 		files.Validate(func(path, message string) { report("source."+registryTLS+path, message) })
 	}
 	c.Target.Kinesis.Validate(report)

@@ -15,6 +15,7 @@ import (
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
+	"kinesis-destination/consumer/connect"
 	"kinesis-destination/consumer/embeddedkafka"
 )
 
@@ -129,8 +130,8 @@ func embeddedSecurity(t *testing.T) (certificates string, options embeddedkafka.
 	}
 	folder := secrets(t, certificates)
 	admin := consumer.Config{
-		TLS:  consumer.TLS{Enabled: true, CAFile: folder + "/ca.pem", CertFile: folder + "/client.pem", KeyFile: folder + "/client.key"},
-		SASL: consumer.SASL{Mechanism: consumer.Plain, Username: config.Secret("plain", ""), Password: config.Secret("plain-secret", "")},
+		TLS:  connect.TLS{Enabled: true, CAFile: folder + "/ca.pem", CertFile: folder + "/client.pem", KeyFile: folder + "/client.key"},
+		SASL: connect.SASL{Mechanism: connect.Plain, Username: config.Secret("plain", ""), Password: config.Secret("plain-secret", "")},
 	}
 	transport, err := admin.Transport(nil)
 	if err != nil {

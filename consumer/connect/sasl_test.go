@@ -1,11 +1,13 @@
-package consumer
+package connect
 
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -28,7 +30,7 @@ func TestTheRegionOfMSKIsInItsBrokersNames(t *testing.T) {
 		"kafka.eu-west-1.amazonaws.com.example.org:9098":            "",
 		"localhost:9092": "",
 	} {
-		if got := mskRegion([]string{broker}); got != want {
+		if got := MskRegion([]string{broker}); got != want {
 			t.Errorf("%s: %q, want %q", broker, got, want)
 		}
 	}
@@ -146,15 +148,15 @@ func TestASessionIsRenewedBetweenTwoRequestsBeforeItEnds(t *testing.T) {
 			_ = broker.serve() // ends with the connection
 		}()
 		password := "first"
-		c := &connector{
-			dial: func(context.Context, string, string) (net.Conn, error) { return here, nil },
+		c := &Connector{
+			Dial: func(context.Context, string, string) (net.Conn, error) { return here, nil },
 			sasl: SASL{Mechanism: Plain, Username: fixed("u"), Password: func() (string, error) { return password, nil }},
 		}
-		conn, err := c.connect(t.Context(), "tcp", "broker:9092")
+		conn, err := c.Connect(t.Context(), "tcp", "broker:9092")
 		if err != nil {
 			t.Fatal(err)
 		}
-		client := protocol.NewConn(conn, clientID)
+		client := protocol.NewConn(conn, ClientID)
 		ask := func() error {
 			_, err := client.RoundTrip(&apiversions.Request{})
 			return err
@@ -168,7 +170,7 @@ func TestASessionIsRenewedBetweenTwoRequestsBeforeItEnds(t *testing.T) {
 		}
 		broker.refuse = true
 		pass(10 * time.Second)
-		if err := ask(); holdReason(err) != ReasonAuthentication || !strings.Contains(err.Error(), "no longer") {
+		if err := ask(); !refused(err) || !strings.Contains(err.Error(), "no longer") {
 			t.Errorf("a session that is not renewed: %v", err)
 		}
 		_ = conn.Close()
@@ -178,4 +180,22 @@ func TestASessionIsRenewedBetweenTwoRequestsBeforeItEnds(t *testing.T) {
 			t.Errorf("the broker saw %v, want %v", broker.log, want)
 		}
 	})
+}
+
+func fixed(value string) Secret { return func() (string, error) { return value, nil } }
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pass lets virtual time go by.
+func pass(d time.Duration) { <-time.After(d) }
+
+// refused tells whether a broker refused the credentials.
+func refused(err error) bool {
+	unready, ok := errors.AsType[*Error](err)
+	return ok && unready.Credentials
 }

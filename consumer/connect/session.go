@@ -1,4 +1,4 @@
-package consumer
+package connect
 
 import (
 	"context"
@@ -47,7 +47,7 @@ const (
 // two requests.
 func (s *session) hello(ctx context.Context) error {
 	defer s.limit(ctx)()
-	s.broker = protocol.NewConn(s.Conn, clientID)
+	s.broker = protocol.NewConn(s.Conn, ClientID)
 	answer, err := s.broker.RoundTrip(&apiversions.Request{})
 	if err != nil {
 		return s.failed("ask for the API versions of", err)
@@ -82,15 +82,15 @@ func (s *session) limit(ctx context.Context) (lift func()) {
 // failed is an error of the connection; a TLS alert among them is no outage.
 func (s *session) failed(act string, err error) error {
 	err = fmt.Errorf("%s the broker %s: %w", act, s.address, err)
-	if alerted(err) {
-		return &connectError{err: err}
+	if Alerted(err) {
+		return &Error{err: err}
 	}
 	return err
 }
 
 // refused is an answer that the credentials or the mechanism are not taken.
 func (s *session) refused(err error) error {
-	return &connectError{credentials: true, err: fmt.Errorf("authenticate with %s at the broker %s: %w", s.sasl.Mechanism, s.address, err)}
+	return &Error{Credentials: true, err: fmt.Errorf("authenticate with %s at the broker %s: %w", s.sasl.Mechanism, s.address, err)}
 }
 
 // ended is an error of the connection amid the exchange.

@@ -1,4 +1,4 @@
-package consumer
+package connect
 
 import (
 	"context"
@@ -13,7 +13,8 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 )
 
-const clientID = "kinesis-destination"
+// ClientID is what brokers know this program by.
+const ClientID = "kinesis-destination"
 
 const (
 	// dialTimeout bounds the opening of a TCP connection, where the caller has given
@@ -23,49 +24,49 @@ const (
 	// that takes connections and answers nothing is no reason to wait for it: the next
 	// address is tried, and of four in a row the last still has its turn.
 	helloTimeout = 3 * time.Second
-	// connectTimeout is for all addresses, and for the exchange of credentials.
-	connectTimeout = 3*helloTimeout + 5*time.Second
+	// ConnectTimeout is for all addresses, and for the exchange of credentials.
+	ConnectTimeout = 3*helloTimeout + 5*time.Second
 )
 
-// newConnector opens connections by dial; nil: TCP. The brokers name the region
+// New opens connections by dial; nil: TCP. The brokers name the region
 // where tokens are made for MSK.
-func newConnector(dial func(ctx context.Context, network, address string) (net.Conn, error), security TLS, credentials SASL, brokers []string) *connector {
+func New(dial func(ctx context.Context, network, address string) (net.Conn, error), security TLS, credentials SASL, brokers []string) *Connector {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
-	c := &connector{dial: dial, tls: security, sasl: credentials}
-	c.sasl.region = mskRegion(brokers)
+	c := &Connector{Dial: dial, Tls: security, sasl: credentials}
+	c.sasl.region = MskRegion(brokers)
 	return c
 }
 
-// connector opens connections as far as a broker takes requests: TCP, TLS, SASL.
+// Connector opens connections as far as a broker takes requests: TCP, TLS, SASL.
 // kafka-go would do the last two itself, but reads certificates and secrets only
 // once, does not say what a broker answered, and does not authenticate again
 // before a broker ends the session (KIP-368).
-type connector struct {
-	dial func(ctx context.Context, network, address string) (net.Conn, error)
-	tls  TLS
+type Connector struct {
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	Tls  TLS
 	sasl SASL
 }
 
-// connectError is a connection that came about, but not as far as requests.
-type connectError struct {
-	credentials bool // they were refused; else TLS did not come about
+// Error is a connection that came about, but not as far as requests.
+type Error struct {
+	Credentials bool // they were refused; else TLS did not come about
 	err         error
 }
 
-func (e *connectError) Error() string { return e.err.Error() }
-func (e *connectError) Unwrap() error { return e.err }
+func (e *Error) Error() string { return e.err.Error() }
+func (e *Error) Unwrap() error { return e.err }
 
-// connect reads certificates and secrets anew each time: what was rotated on disk
+// Connect reads certificates and secrets anew each time: what was rotated on disk
 // holds for the next connection, and those that are open go on.
 //
 // The connection is one to a broker that has answered: kafka-go tries the next
 // address where this fails, and none where the broker then says nothing.
-func (c *connector) connect(ctx context.Context, network, address string) (net.Conn, error) {
+func (c *Connector) Connect(ctx context.Context, network, address string) (net.Conn, error) {
 	hello, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
-	conn, err := c.dial(hello, network, address)
+	conn, err := c.Dial(hello, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the broker %s: %w", address, err)
 	}
@@ -77,8 +78,8 @@ func (c *connector) connect(ctx context.Context, network, address string) (net.C
 	return ready, nil
 }
 
-func (c *connector) begin(ctx, hello context.Context, conn net.Conn, address string) (net.Conn, error) {
-	ready, err := c.secure(hello, conn, address)
+func (c *Connector) begin(ctx, hello context.Context, conn net.Conn, address string) (net.Conn, error) {
+	ready, err := c.Secure(hello, conn, address)
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +96,14 @@ func (c *connector) begin(ctx, hello context.Context, conn net.Conn, address str
 	return &brokerConn{ready, &brokerAddr{ready.RemoteAddr(), s.versions}}, nil
 }
 
-func (c *connector) secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
-	if !c.tls.Enabled {
+// Secure is the connection with TLS on it, where that is configured.
+func (c *Connector) Secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+	if !c.Tls.Enabled {
 		return &plainConn{Conn: conn, address: address}, nil
 	}
-	config, err := c.tls.Client("source.kafka.tls")
+	config, err := c.Tls.Client("source.kafka.tls")
 	if err != nil {
-		return nil, &connectError{err: err}
+		return nil, &Error{err: err}
 	}
 	if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
 		return nil, fmt.Errorf("connect to the broker %s: %w", address, err)
@@ -112,7 +114,7 @@ func (c *connector) secure(ctx context.Context, conn net.Conn, address string) (
 		if hungUp(err) {
 			err = fmt.Errorf("%w; if it does not speak TLS on this port, source.kafka.tls.enabled must be false", err)
 		}
-		return nil, &connectError{err: err}
+		return nil, &Error{err: err}
 	}
 	return secured, nil
 }
@@ -144,21 +146,21 @@ func (c *plainConn) Read(b []byte) (int, error) {
 	}
 	c.begun = true
 	if b[0] == tlsAlert {
-		return 0, &connectError{err: fmt.Errorf("the broker %s speaks TLS on this port: set source.kafka.tls.enabled", c.address)}
+		return 0, &Error{err: fmt.Errorf("the broker %s speaks TLS on this port: set source.kafka.tls.enabled", c.address)}
 	}
 	return n, err
 }
 
-// alerted tells of a TLS alert, which also comes after the handshake: a broker
+// Alerted tells of a TLS alert, which also comes after the handshake: a broker
 // that does not take a client's certificate says so with its first answer.
-func alerted(err error) bool {
+func Alerted(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }
 
-// brokerVersion is the highest version of an API that the broker knows, also one
+// BrokerVersion is the highest version of an API that the broker knows, also one
 // that kafka-go does not speak; -1: none.
-func brokerVersion(rw io.ReadWriter, key protocol.ApiKey) int16 {
+func BrokerVersion(rw io.ReadWriter, key protocol.ApiKey) int16 {
 	if conn, ok := rw.(net.Conn); ok {
 		if addr, ok := conn.RemoteAddr().(*brokerAddr); ok {
 			if highest, ok := addr.versions[key]; ok {

@@ -1,4 +1,4 @@
-package consumer
+package connect
 
 import (
 	"crypto/tls"

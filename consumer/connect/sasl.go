@@ -1,4 +1,4 @@
-package consumer
+package connect
 
 import (
 	"context"
@@ -37,7 +37,8 @@ const (
 
 var mechanisms = []string{Plain, ScramSHA256, ScramSHA512, OAuthBearer, AWSMSKIAM}
 
-func (s *SASL) validate(report func(path, message string)) {
+// Validate reports every mistake with its key path below the block.
+func (s *SASL) Validate(report func(path, message string)) {
 	named := s.Mechanism == Plain || s.Mechanism == ScramSHA256 || s.Mechanism == ScramSHA512
 	switch {
 	case s.Mechanism == "" && (s.Username != nil || s.Password != nil || s.TokenFile != ""):

@@ -1,4 +1,4 @@
-package consumer
+package connect
 
 import (
 	"cmp"
@@ -21,8 +21,8 @@ import (
 // mskHost is the form of the names of MSK's brokers, serverless ones included.
 var mskHost = regexp.MustCompile(`\.kafka(?:-serverless)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$`)
 
-// mskRegion is the region that the brokers' names tell; empty: none.
-func mskRegion(brokers []string) string {
+// MskRegion is the region that the brokers' names tell; empty: none.
+func MskRegion(brokers []string) string {
 	for _, b := range brokers {
 		host, _, err := net.SplitHostPort(b)
 		if err != nil {
