@@ -3,10 +3,8 @@ package consumer
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
 )
 
@@ -21,78 +19,28 @@ type Handler func(ctx context.Context, m *Message) error
 const queuedSets = 2
 
 // claim is the right and the state of working on one partition, from its
-// assignment to its revocation.
+// assignment to its revocation. What is in it is by who owns it.
 type claim struct {
 	topicPartition
-	ctx     context.Context // ends with the claim
-	revoke  context.CancelFunc
-	working context.Context    // ends with the claim, or before: the worker takes no further message
-	stop    context.CancelFunc // ends working
-	worked  chan struct{}      // closed when the worker has ended
-	sets    chan *recordSet    // from the fetch loop to the worker
-	budget  *budget
-	account account // of the budget
-	codecs  *decompressor
-	report  func(topic string, partition int, reason string, err error)
-
-	// The fetch loop's own.
-	position  int64                       // next offset to fetch
-	notBefore time.Time                   // when to try again after an error of this partition
-	wait      *backoff.ExponentialBackOff // how long that takes
-
-	gone   bool   // its topic is another one: it has to begin anew
-	where  string // at which end it then begins; empty: as for an offset out of range
-	absent bool   // its topic was seen to be missing
-
-	follower    int       // the replica that is fetched from; -1: the leader
-	followUntil time.Time // when the leader is asked again
-	leaderUntil time.Time // only the leader serves until then
-
-	// The worker's own.
-	expected int64 // where the next set begins
-	tracing  tracing
-
-	holding sync.Mutex // held while report is called; mu is not
-
-	mu        sync.Mutex
-	id        topicID // the topic; zero: the broker does not say. The fetch loops alone change it
-	lost      int     // how often the topic was another one, and the worker has not begun anew
-	mark      watermark
-	window    int64         // of the budget, by mark
-	pending   int           // handed out, neither settled nor withdrawn
-	unread    bool          // the records at expected could not be read
-	back      int64         // where they are to be fetched from again; -1: nowhere
-	ended     bool          // nothing is fetched for it any more
-	committed int64         // what the group has; -1: nothing yet
-	metadata  string        // what the group has beside it
-	plain     bool          // commit offsets alone
-	settled   []span        // settled by an earlier owner, above where this claim began
-	end       int64         // offset after the last readable message; -1: not known yet
-	held      string        // why nothing arrives, or ""
-	changed   chan struct{} // a signal for the one who waits for mark or pending
+	life
+	fetching
+	working
+	settling
 }
 
 func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 	c := &claim{
 		topicPartition: tp,
-		worked:         make(chan struct{}),
-		sets:           make(chan *recordSet, queuedSets),
-		position:       at.next,
-		expected:       at.next,
-		back:           -1,
-		wait:           newBackoff(),
-		mark:           newWatermark(at.next),
-		committed:      at.committed,
-		metadata:       at.text(),
-		settled:        decodeSettled(at.committed, at.metadata),
-		id:             at.topic,
-		where:          at.where,
-		end:            -1,
-		follower:       -1,
-		changed:        make(chan struct{}, 1),
+		life:           life{worked: make(chan struct{}), sets: make(chan *recordSet, queuedSets)},
+		fetching:       fetching{position: at.next, wait: newBackoff(), where: at.where, follower: -1},
+		working:        working{expected: at.next},
+		settling: settling{
+			id: at.topic, mark: newWatermark(at.next), back: -1, committed: at.committed, metadata: at.text(),
+			settled: decodeSettled(at.committed, at.metadata), end: -1, changed: make(chan struct{}, 1),
+		},
 	}
 	c.ctx, c.revoke = context.WithCancel(ctx)
-	c.working, c.stop = context.WithCancel(c.ctx)
+	c.atWork, c.stop = context.WithCancel(c.ctx)
 	if at.remade || at.where != "" {
 		c.forgetTopic()
 	}
@@ -107,7 +55,7 @@ func (c *claim) stopWork() {
 	c.stop()
 }
 
-func (c *claim) stopped() bool { return c.working.Err() != nil }
+func (c *claim) stopped() bool { return c.atWork.Err() != nil }
 
 // push takes a set on from the fetch loop, which sends alone and has found room.
 func (c *claim) push(s *recordSet) {
@@ -159,7 +107,7 @@ func (c *claim) open(m *Message) bool {
 		}
 		c.mu.Unlock()
 		select {
-		case <-c.working.Done():
+		case <-c.atWork.Done():
 		case <-c.changed:
 		}
 	}

@@ -99,7 +99,7 @@ func (p *peek) fetch(ctx context.Context, offset int64, isolation int8) (*fetche
 	if err != nil {
 		return nil, nil, err
 	}
-	call := newFetchCall(leader, []*claim{{topicPartition: p.topicPartition, position: offset}}, p.budget)
+	call := newFetchCall(leader, []*claim{{topicPartition: p.topicPartition, fetching: fetching{position: offset}}}, p.budget)
 	call.IsolationLevel = isolation
 	res, err := roundTrip(ctx, p.transport, p.addr, call)
 	if err != nil {

@@ -7,7 +7,7 @@ import "time"
 func (c *claim) work(handler Handler) error {
 	for {
 		select {
-		case <-c.working.Done():
+		case <-c.atWork.Done():
 			return nil
 		case s := <-c.sets:
 			c.budget.signal() // there is room for another set of this partition
@@ -34,7 +34,7 @@ func (c *claim) handOut(s *recordSet, handler Handler) error {
 	defer d.close()
 	defer c.tracing.end(s)
 	for {
-		p, err := d.part(c.working)
+		p, err := d.part(c.atWork)
 		if c.stopped() {
 			if p != nil {
 				p.leave(len(p.messages) + 1)
