@@ -144,3 +144,40 @@ func TestTheLagOfManyPartitionsTakesAFewConnections(t *testing.T) {
 		}
 	})
 }
+
+// A broker that leads a partition no more, or of a topic that was just made not yet,
+// is no answer to a command that asks once.
+func TestABrokerThatLeadsAPartitionNotYetIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.produce(0, 0, 5)
+		var refused atomic.Int32
+		w.kafka.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			if refused.Add(1) > 3 {
+				return nil, nil, false
+			}
+			answer := r.ResponseKind().(*kmsg.ListOffsetsResponse)
+			for _, asked := range r.(*kmsg.ListOffsetsRequest).Topics {
+				topic := kmsg.NewListOffsetsResponseTopic()
+				topic.Topic = asked.Topic
+				for _, p := range asked.Partitions {
+					partition := kmsg.NewListOffsetsResponseTopicPartition()
+					partition.Partition, partition.ErrorCode, partition.Offset = p.Partition, kerr.NotLeaderForPartition.Code, -1
+					topic.Partitions = append(topic.Partitions, partition)
+				}
+				answer.Topics = append(answer.Topics, topic)
+			}
+			return answer, nil, true
+		})
+		history, err := NewHistory(w.config, w.network.DialContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer history.Close()
+		ranges, err := history.Ranges(t.Context(), Beginning(), End())
+		if err != nil || len(ranges) == 0 || refused.Load() < 4 {
+			t.Errorf("%v, %v after %d questions", ranges, err, refused.Load())
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"kinesis-destination/consumer/connect"
 
@@ -75,9 +76,45 @@ func listOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, asked
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	found := make(map[topicPartition]foundOffset, len(asked))
+	wait := newBackoff()
+	for began := time.Now(); ; {
+		if err := askOffsets(ctx, client, addr, asked, found); err != nil {
+			return nil, err
+		}
+		again := map[topicPartition]int64{}
+		for tp, f := range found {
+			if errors.Is(f.err, kafka.NotLeaderForPartition) {
+				again[tp] = asked[tp]
+			}
+		}
+		if len(again) == 0 || time.Since(began) > staleMetadata {
+			break
+		}
+		pause(ctx, wait.NextBackOff())
+		if ctx.Err() != nil {
+			break
+		}
+		asked = again
+	}
+	for tp, f := range found {
+		if f.err != nil {
+			f.err = fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, missingRight(f.err, describeTopic, tp.topic))
+			found[tp] = f
+		}
+	}
+	return found, nil
+}
+
+// staleMetadata is for how long a broker may say that it leads a partition no more,
+// or not yet, before that is an answer: a client keeps what it knows of leaders for
+// a MetadataTTL, and a topic that was just made is not led at once.
+const staleMetadata = metadataTTL + time.Second
+
+// askOffsets asks once, and notes each answer.
+func askOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, asked map[topicPartition]int64, found map[topicPartition]foundOffset) error {
 	calls, err := offsetsCalls(ctx, client, addr, asked, found)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	answers := make([]*offsetsAnswer, len(calls))
 	failures := make([]error, len(calls))
@@ -96,13 +133,7 @@ func listOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, asked
 	for i, call := range calls {
 		call.into(found, answers[i], failures[i])
 	}
-	for tp, f := range found {
-		if f.err != nil {
-			f.err = fmt.Errorf("list offsets of %s/%d: %w", tp.topic, tp.partition, missingRight(f.err, describeTopic, tp.topic))
-			found[tp] = f
-		}
-	}
-	return found, nil
+	return nil
 }
 
 // offsetsCalls groups the partitions by their leaders. Those that have none are

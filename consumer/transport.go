@@ -10,6 +10,9 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
+// metadataTTL is how long a client keeps what it knows of topics and leaders.
+const metadataTTL = 5 * time.Second
+
 // Transport opens a pool of connections of its own to the cluster. A broker
 // serves one connection's requests in turn, so whatever must not wait behind a
 // long request (heartbeats behind a join or a fetch) needs its own transport.
@@ -21,7 +24,7 @@ func (c *Config) Transport(dial func(ctx context.Context, network, address strin
 		Dial:           connect.New(dial, c.TLS, c.SASL, c.Brokers).Connect,
 		DialTimeout:    connect.ConnectTimeout,
 		ClientID:       connect.ClientID,
-		MetadataTTL:    5 * time.Second,
+		MetadataTTL:    metadataTTL,
 		MetadataTopics: c.MetadataTopics(),
 	}, nil
 }
