@@ -30,7 +30,7 @@ func (r *RedriveJob) readMark(ctx context.Context) error {
 	return nil
 }
 
-// Mark implements roundKeeper.
+// Mark implements Keeper.
 func (r *RedriveJob) Mark(ctx context.Context, open bool) error {
 	c := consumer.Checkpoint{Topic: r.ranges[0].Topic}
 	if open {

@@ -2,7 +2,7 @@ package deadletters
 
 import "context"
 
-// Commit implements roundKeeper: Kafka remembers what is settled.
+// Commit implements Keeper: Kafka remembers what is settled.
 func (r *RedriveJob) Commit(ctx context.Context) error {
 	r.mu.Lock()
 	settled := r.settled

@@ -14,7 +14,7 @@ func Origin(m *consumer.Message) sink.Origin {
 	return sink.Origin{
 		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
 		Key: m.Key, Value: m.Value, Headers: Headers(m.Headers), AtRest: DeadAlready(m), TopicID: m.TopicID(),
-		Omitted: omitted(m),
+		Omitted: (*sink.Omitted)(m.Omitted),
 	}
 }
 
@@ -27,13 +27,6 @@ func KeptOrigin(m *consumer.Message) sink.Origin {
 		o.Headers[i].Value = bytes.Clone(o.Headers[i].Value)
 	}
 	return o
-}
-
-func omitted(m *consumer.Message) *sink.Omitted {
-	if m.Omitted == nil {
-		return nil
-	}
-	return &sink.Omitted{Length: m.Omitted.Length, SHA256: m.Omitted.SHA256}
 }
 
 // Headers are a message's headers as kafka-go has them.

@@ -235,7 +235,7 @@ func (b *Backfill) pin(ctx context.Context, at resend.TopicPartition, since time
 	return s, b.WriteCheckpoint(ctx, s)
 }
 
-// partition sweeps one partition.
+// partition sends one partition.
 func (b *Backfill) partition(ctx context.Context, s *resend.PartitionRange) error {
 	claim, ok := b.o.Claim(s.Topic, s.Partition)
 	if !ok {
@@ -251,7 +251,7 @@ func (b *Backfill) partition(ctx context.Context, s *resend.PartitionRange) erro
 	return b.Job.Run(ctx, s)
 }
 
-// errBackfillChanged ends a sweep whose partition or segments are others by now.
+// errBackfillChanged ends a job whose partition or segments are others by now.
 var errBackfillChanged = errors.New("the assignment or the segments have changed")
 
 // goOn is asked after each round.
@@ -282,7 +282,7 @@ func (b *Backfill) goOn(context.Context) error {
 	return nil
 }
 
-// Candidate implements purpose: any event that can be read has an identity.
+// Candidate implements Chooser: any event that can be read has an identity.
 func (b *Backfill) Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluation, error) {
 	j, err := b.Decode(ctx, m)
 	if err != nil {
@@ -320,7 +320,7 @@ func (b *Backfill) Compose(_ context.Context, m *consumer.Message, j rules.Evalu
 	}
 	plan, err := b.Rules().Plan(j.Event.Schema)
 	if err == nil && slices.ContainsFunc(plan.Memberships(j.Event), func(l transform.Membership) bool {
-		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the sweep's own goroutine changes it
+		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the job's own goroutine changes it
 	}) {
 		decision, why := plan.State(nil, j.Event, b.resent(m))
 		if decision.Outcome == transform.Reject { // the live pipeline has dealt with it

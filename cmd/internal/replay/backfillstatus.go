@@ -43,10 +43,10 @@ func (b *Backfill) snapshot() *BackfillStatus {
 	}
 	s := *b.status
 	s.Partitions, s.Account, s.CaughtUp = []BackfillPartition{}, resend.NewAccount(), b.CaughtUp.Load()
-	for at, stretch := range b.own {
-		done, total := stretch.Progress()
+	for at, of := range b.own {
+		done, total := of.Progress()
 		s.Partitions = append(s.Partitions, BackfillPartition{at.Topic, at.Partition, done, total})
-		s.Account.Add(stretch.Snapshot())
+		s.Account.Add(of.Snapshot())
 	}
 	slices.SortFunc(s.Partitions, func(x, y BackfillPartition) int {
 		return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Partition, y.Partition))

@@ -198,7 +198,7 @@ func (r *Job) begin(ctx context.Context) error {
 	return r.Checkpoints.Commit(ctx, all...)
 }
 
-// Run sweeps what is left of every partition.
+// Run sends what is left of every partition.
 func (r *Job) Run(ctx context.Context) error {
 	if !r.o.DryRun {
 		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger)
@@ -235,12 +235,12 @@ func (r *Job) Run(ctx context.Context) error {
 	return nil
 }
 
-// Candidate implements purpose: what run would make of the event.
+// Candidate implements Chooser: what run would make of the event.
 func (r *Job) Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluation, error) {
 	return r.Evaluate(ctx, m, rules.SourceIn(m))
 }
 
-// Compose implements purpose.
+// Compose implements Chooser.
 func (r *Job) Compose(ctx context.Context, _ *consumer.Message, j rules.Evaluation) rules.Evaluation {
 	var listed []transform.Membership
 	if r.o.Segment != "" || r.estimate != nil {

@@ -42,7 +42,7 @@ type Job struct {
 	Checkpoints *consumer.Checkpoints // nil: nothing is kept
 	Rate        *rate.Limiter         // nil: as fast as the stream takes it
 	Window      chan struct{}         // bounds what is under way; nil: the sink does
-	Terms       string                // what is swept for: one sweep is not gone on with as another
+	Terms       string                // what is sent for: one job is not gone on with as another
 	Log         *slog.Logger
 	Progress    func() // called every now and then; nil: nobody
 	IndexLimit  int
@@ -72,7 +72,7 @@ type PartitionRange struct {
 	Claim    *consumer.Claim // under which it is sent; nil: none is needed
 	unsure   bool            // an earlier process ended amid this round: what it sent is not known
 
-	mu          sync.Mutex // guards what others than the sweep see
+	mu          sync.Mutex // guards what others than the job see
 	now         Account
 	done, total int64 // offsets that were read, of all that have to be
 }
@@ -96,7 +96,7 @@ func NewPartitionRange(r consumer.Range, terms string) *PartitionRange {
 	return s
 }
 
-// ErrForeignCheckpoint says that a group's offsets were not set by a sweep.
+// ErrForeignCheckpoint says that a group's offsets were not set by a job.
 var ErrForeignCheckpoint = errors.New("its group has offsets that are no checkpoints of this program")
 
 // ParsePartitionRange reads a checkpoint.
@@ -147,7 +147,7 @@ func (s *PartitionRange) count(f func(*Account)) {
 	f(&s.now)
 }
 
-// Snapshot is a copy of what became of the stretch's events.
+// Snapshot is a copy of what became of the range's events.
 func (s *PartitionRange) Snapshot() Account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,7 +163,7 @@ func (s *PartitionRange) Progress() (done, total int64) {
 	return s.done, s.total
 }
 
-// Report lets others see how far the stretch is. Where it is read twice, or in
+// Report lets others see how far the range is. Where it is read twice, or in
 // slices, every time counts.
 func (w *Job) Report(s *PartitionRange) {
 	size := s.To - s.From
@@ -180,7 +180,7 @@ func (w *Job) Report(s *PartitionRange) {
 	}
 }
 
-// WriteCheckpoint has Kafka keep a stretch's checkpoint.
+// WriteCheckpoint has Kafka keep a range's checkpoint.
 func (w *Job) WriteCheckpoint(ctx context.Context, s *PartitionRange) error {
 	if w.Checkpoints == nil {
 		return nil
@@ -192,7 +192,7 @@ func (w *Job) WriteCheckpoint(ctx context.Context, s *PartitionRange) error {
 	return w.UntilKafka(ctx, func() error { return w.Checkpoints.Commit(ctx, c) })
 }
 
-// Commit implements roundKeeper: everything that was taken is done.
+// Commit implements Keeper: everything that was taken is done.
 func (w *Job) Commit(ctx context.Context) error {
 	s := w.At
 	s.unsure = false
@@ -205,7 +205,7 @@ func (w *Job) Commit(ctx context.Context) error {
 	return nil
 }
 
-// Mark implements roundKeeper.
+// Mark implements Keeper.
 func (w *Job) Mark(ctx context.Context, open bool) error {
 	w.At.Open = open
 	return w.WriteCheckpoint(ctx, w.At)
@@ -274,15 +274,15 @@ func (w *Job) record(s *PartitionRange, m *consumer.Message, j rules.Evaluation)
 
 // resent hears what became of an event that the sink took.
 type resent struct {
-	sweep    *Job
-	stretch  *PartitionRange
+	job      *Job
+	of       *PartitionRange
 	inFlight *InFlight
 	rejected bool // it went to the dead-letter topic, outside of the window
 }
 
 // Done counts the event.
 func (d *resent) Done(outcome sink.Outcome, reason string) {
-	d.stretch.count(func(a *Account) {
+	d.of.count(func(a *Account) {
 		CountOutcome(outcome, reason, &a.Delivered, a.Filtered, a.DeadLettered)
 	})
 	d.leave()
@@ -297,6 +297,6 @@ func (d *resent) Withdrawn() {
 
 func (d *resent) leave() {
 	if !d.rejected {
-		d.sweep.leave()
+		d.job.leave()
 	}
 }

@@ -13,7 +13,7 @@ import (
 // progressEvery is after how many events someone hears how far it is.
 const progressEvery = 256
 
-// Run sweeps a stretch to its end, or to that of the round in which it is cut off.
+// Run sends a range to its end, or to that of the round in which it is cut off.
 func (w *Job) Run(ctx context.Context, s *PartitionRange) error {
 	w.Take(s)
 	w.Report(s)
@@ -33,7 +33,7 @@ func (w *Job) Run(ctx context.Context, s *PartitionRange) error {
 	}
 }
 
-// Take has the rounds be those of a stretch.
+// Take has the rounds be those of a range.
 func (w *Job) Take(s *PartitionRange) {
 	w.At, w.InFlight = s, &InFlight{claim: s.Claim}
 	clear(w.sent)
@@ -41,7 +41,7 @@ func (w *Job) Take(s *PartitionRange) {
 	w.Size, w.Keeper, w.Marked = RoundSize, w, s.Open
 }
 
-// slice sweeps what is left of the slice at hand.
+// slice sends what is left of the slice at hand.
 func (w *Job) slice(ctx context.Context, s *PartitionRange) error {
 	if s.next >= s.To {
 		return nil
@@ -164,7 +164,7 @@ func (w *Job) untilRegistry(ctx context.Context, try func() error) error {
 	return hold.RetryUntil(ctx, try, func(err error) { hold.Log(w.Log, rules.HoldRegistry, err) })
 }
 
-// UntilKafka tries until Kafka answers, unless another process sweeps the same, or
+// UntilKafka tries until Kafka answers, unless another process sends the same, or
 // the topic is another one by now.
 func (w *Job) UntilKafka(ctx context.Context, try func() error) error {
 	var moved error
