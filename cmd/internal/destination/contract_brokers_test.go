@@ -172,9 +172,8 @@ func (c *cluster) followerIsRead(t *testing.T) {
 	s.await(60*time.Second, "the broker of the rack is read", func() bool { return share("with a rack", 500) > 0.9 })
 	s.feed(g, o, 300)
 	c.end(t, near, syscall.SIGKILL)
-	if n := share("without it", 500); n > 0 {
-		t.Errorf("%.0f %% was read from a broker that is away", 100*n)
-	}
+	// What it had sent before its end can still arrive for a moment.
+	s.await(60*time.Second, "nothing comes from the broker that is away", func() bool { return share("without it", 500) == 0 })
 	s.await(30*time.Second, "it is missed", func() bool { return !s.insync() })
 	c.start(t, near)
 	s.await(60*time.Second, "its replicas are in sync again", s.insync)
