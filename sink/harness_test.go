@@ -34,6 +34,7 @@ type world struct {
 	oracle    *oracle
 	misrouted int // aggregates that a reader drops
 
+	with  worldOptions
 	mu    sync.Mutex
 	holds []string // reasons as reported
 	lease time.Time
@@ -70,6 +71,15 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	t.Cleanup(w.kafka.Close)
 	w.broker = &kafka.Transport{Dial: w.network.DialContext}
 	t.Cleanup(w.broker.CloseIdleConnections)
+	w.with = o
+	w.start()
+	return w
+}
+
+// start makes a sink; a further one is one of another process.
+func (w *world) start() {
+	w.t.Helper()
+	t, o := w.t, w.with
 	cfg := Config{
 		Region: "us-east-1", Stream: testStream, Endpoint: "http://localhost:4567",
 		Credentials: Credentials{AccessKeyID: fixed("key"), SecretAccessKey: fixed("secret")},
@@ -92,11 +102,12 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	if o.options != nil {
 		o.options(&opts)
 	}
-	if w.sink, err = New(cfg, opts); err != nil {
+	made, err := New(cfg, opts)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.close(time.Minute) })
-	return w
+	w.sink = made
+	t.Cleanup(func() { closeSink(t, made, time.Minute) })
 }
 
 // serve lets the stream listen; the returned function ends that.
@@ -113,11 +124,13 @@ func (w *world) serve(port int) (stop func()) {
 	return once
 }
 
-func (w *world) close(d time.Duration) {
+func (w *world) close(d time.Duration) { closeSink(w.t, w.sink, d) }
+
+func closeSink(t *testing.T, s *Sink, d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	if err := w.sink.Close(ctx); err != nil {
-		w.t.Logf("close: %v", err)
+	if err := s.Close(ctx); err != nil {
+		t.Logf("close: %v", err)
 	}
 }
 

@@ -191,10 +191,13 @@ func TestReshardIsNoticedByTheFirstRecordThatGoesElsewhere(t *testing.T) {
 // every n-th is refused; 0: none.
 func (b *bucket) second(now *time.Time, n int) (taken int) {
 	for end := now.Add(time.Second); now.Before(end); *now = now.Add(time.Millisecond) {
-		for ok, _ := b.take(*now, 1, 100); ok; ok, _ = b.take(*now, 1, 100) {
-			if taken++; n > 0 && taken%n == 0 {
-				b.throttle(*now)
+		for ok, _ := b.take(*now, time.Time{}, 1, 100); ok; ok, _ = b.take(*now, time.Time{}, 1, 100) {
+			taken++
+			refused := 0
+			if n > 0 && taken%n == 0 {
+				refused = 1
 			}
+			b.answered(*now, *now, 1, refused)
 		}
 	}
 	return taken
@@ -232,15 +235,16 @@ func TestScatteredRefusalsTakeLittleOfAShardsRate(t *testing.T) {
 func TestBucketIsReadyWhenItSaysSo(t *testing.T) {
 	for _, size := range []int{1, 100, 10_000, 1 << 20, 10 << 20} {
 		b, now := newBucket(), epoch.Add(time.Hour)
+		var turn time.Time
 		for range 1000 {
-			ok, until := b.take(now, 1, size)
+			ok, until := b.take(now, turn, 1, size)
 			if ok {
 				continue
 			}
 			if !until.After(now) {
 				t.Fatalf("size %d: to be asked again at once", size)
 			}
-			if ok, _ = b.take(until, 1, size); !ok {
+			if ok, _ = b.take(until, until, 1, size); !ok {
 				t.Fatalf("size %d: no room at the time that was named", size)
 			}
 			now = until
@@ -304,8 +308,8 @@ func BenchmarkPacedQueue(b *testing.B) {
 				records[i] = &Record{PartitionKey: keys[i], Data: make([]byte, 600)}
 			}
 			now := time.Now()
-			may := func(shard int, now time.Time, records, bytes int) (bool, time.Time) {
-				return buckets[shard].take(now, records, bytes)
+			may := func(shard int, now, turn time.Time, records, bytes int) (bool, time.Time) {
+				return buckets[shard].take(now, turn, records, bytes)
 			}
 			b.ReportAllocs()
 			i := 0
