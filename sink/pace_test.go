@@ -187,51 +187,6 @@ func TestReshardIsNoticedByTheFirstRecordThatGoesElsewhere(t *testing.T) {
 	})
 }
 
-// second counts the records that a bucket lets through in a second, of which
-// every n-th is refused; 0: none.
-func (b *bucket) second(now *time.Time, n int) (taken int) {
-	for end := now.Add(time.Second); now.Before(end); *now = now.Add(time.Millisecond) {
-		for ok, _ := b.take(*now, time.Time{}, 1, 100); ok; ok, _ = b.take(*now, time.Time{}, 1, 100) {
-			taken++
-			refused := 0
-			if n > 0 && taken%n == 0 {
-				refused = 1
-			}
-			b.answered(*now, *now, 1, refused)
-		}
-	}
-	return taken
-}
-
-func TestThrottledShardIsSlowedAndRecovers(t *testing.T) {
-	b, now := newBucket(), epoch.Add(time.Hour)
-	b.second(&now, 0)
-	if n := b.second(&now, 0); n < 990 || n > 1010 {
-		t.Errorf("%d records a second at the limit", n)
-	}
-	b.second(&now, 2)
-	if n := b.second(&now, 2); n > 500 || n < 100 {
-		t.Errorf("%d records a second while half are refused", n)
-	}
-	for range 20 {
-		b.second(&now, 0)
-	}
-	if n := b.second(&now, 0); n < 990 {
-		t.Errorf("%d records a second after recovery", n)
-	}
-}
-
-func TestScatteredRefusalsTakeLittleOfAShardsRate(t *testing.T) {
-	b, now := newBucket(), epoch.Add(time.Hour)
-	n := 0
-	for range 60 {
-		n += b.second(&now, 50)
-	}
-	if n < 50_000 {
-		t.Errorf("%d records in a minute with one in fifty refused, of 60,000", n)
-	}
-}
-
 func TestBucketIsReadyWhenItSaysSo(t *testing.T) {
 	for _, size := range []int{1, 100, 10_000, 1 << 20, 10 << 20} {
 		b, now := newBucket(), epoch.Add(time.Hour)

@@ -30,12 +30,15 @@ const (
 	paceNoise = 0.4
 	// paceDoubt is how often that belief is tried again.
 	paceDoubt = 5 * time.Second
-	// A rate rises by paceRise of the limits a second for the first two seconds
-	// after it fell, so that it stays near what the stream took; then twice as fast
-	// with each second, up to paceRiseMost, since others may have gone.
-	paceRise     = 0.01
-	paceRiseWait = 2 * time.Second
-	paceRiseMost = 0.2
+	// A rate rises by paceRise of itself a second for the first two seconds after it
+	// fell, so that it stays near what the stream took, however many processes write
+	// to it; then twice as fast with each second, since others may have gone. At
+	// least it rises by paceRiseLeast of the limits a second, by which processes
+	// come to equal rates, and at most by paceRiseMost.
+	paceRise      = 0.02
+	paceRiseWait  = 2 * time.Second
+	paceRiseLeast = 0.002
+	paceRiseMost  = 0.4
 )
 
 // rateControl finds the rate at which a shard refuses little, as a share of the
@@ -115,7 +118,7 @@ func (c *rateControl) most() float64 { return 1 / (1 - c.noise) }
 
 func (c *rateControl) rise(now time.Time) float64 {
 	doublings := max(now.Sub(c.fell)-paceRiseWait, 0).Seconds()
-	return min(paceRise*math.Exp2(min(doublings, 10)), paceRiseMost)
+	return min(max(c.share*min(paceRise*math.Exp2(min(doublings, 10)), 1), paceRiseLeast), paceRiseMost)
 }
 
 func (c *rateControl) restart(now time.Time) {
@@ -190,7 +193,9 @@ func (c *rateControl) judge(now time.Time, refused float64) {
 	switch {
 	case refused <= (t.base+t.refused)/2: // it came of the rate
 		c.trial = trial{}
-		c.fell = now
+		if t.base >= c.noise { // noise that proves to be none is no reason to be slow
+			c.fell = now
+		}
 		c.noise = min(c.noise, max(refused, t.base))
 		c.quieter(refused)
 		c.restart(now)
