@@ -68,8 +68,8 @@ const (
 // group is the ready chains of one shard.
 type group struct {
 	shard  int
-	ready  []*chain // FIFO
-	listed bool     // it is in active or resting
+	ready  []*chain  // FIFO
+	listed bool      // it is in active or resting
 	until  time.Time // its turn at its shard, not yet used
 }
 

@@ -178,8 +178,8 @@ func (c *rateControl) quieter(refused float64) {
 func (c *rateControl) try(now time.Time, t trial) {
 	t.on = true
 	used := c.share
-	if age := now.Sub(c.began).Seconds(); age > 0 {
-		used = min(used, c.used/age)
+	if age := now.Sub(c.began).Seconds(); age > 0 && c.used/age < c.share/2 { // not by chance
+		used = c.used / age
 	}
 	taken := max(1-t.refused, 1-paceCut) / (1 - t.base)
 	c.share = min(max(used*taken*(1-paceMargin), paceLeast), c.share)

@@ -148,7 +148,7 @@ func TestManyProcessesLeaveAShardUsedAndUnharried(t *testing.T) {
 			s.throttle = throttle
 			s.pass(15 * time.Second)
 			s.pass(time.Minute)
-			s.judge(t, "ten processes", time.Minute, .85, .1)
+			s.judge(t, "ten processes", time.Minute, .9, .18)
 		}
 	}
 }
