@@ -53,14 +53,14 @@ func stories() []story {
 			}
 			return embeddedkinesis.Load{}
 		}},
-		{name: "the limit drops to a tenth", least: .8, most: .05, filled: 10, change: func(second int) embeddedkinesis.Load {
+		{name: "the limit drops to a tenth", least: .7, most: .05, filled: 10, change: func(second int) embeddedkinesis.Load {
 			if second >= 10 && second < 25 {
 				return embeddedkinesis.Load{Reduced: .9}
 			}
 			return embeddedkinesis.Load{}
 		}},
 		{name: "three processes share the stream", procs: 3, change: usual, least: .9, most: .03, filled: 10},
-		{name: "three processes, 10 % throttled at random", procs: 3, throttle: .1, change: usual, least: .8, most: .05, filled: 10},
+		{name: "three processes, 10 % throttled at random", procs: 3, throttle: .1, change: usual, least: .8, most: .08, filled: 10},
 	}
 }
 

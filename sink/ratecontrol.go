@@ -12,14 +12,20 @@ const (
 	paceBeat = 250 * time.Millisecond
 	// paceRound is how long refusals are added up while they are no reason to act.
 	paceRound = time.Second
-	// paceTrial is how long a lower rate is tried.
-	paceTrial = 2 * paceBeat
+	// paceTrial is how long a lower rate is tried: until paceEvidence records would
+	// have been refused if it were of no use, within paceTrialMost.
+	paceTrial     = 2 * paceBeat
+	paceTrialMost = 2 * time.Second
+	paceEvidence  = 9
 	// paceSample is the least number of answers that say anything, waited for at
 	// most paceUnsure.
 	paceSample = 20
 	paceUnsure = 5 * time.Second
-	// paceTolerate is the share of refusals that is no reason to act.
+	// paceTolerate is the share of refusals that is no reason to act, paceUrgent
+	// the one that is a reason at the next beat and not only at the next second,
+	// by which most processes have seen it.
 	paceTolerate = 0.01
+	paceUrgent   = 0.1
 	// paceMargin is kept below what the stream was seen to take.
 	paceMargin = 0.03
 	// paceCut is the most that is given up at once, paceLeast what is always left.
@@ -141,15 +147,16 @@ func (c *rateControl) weigh(now time.Time) {
 	refused := float64(c.refused) / float64(c.records)
 	switch {
 	case c.trial.on:
-		if age >= paceTrial {
-			c.judge(now, refused)
+		told := float64(c.records)*(c.trial.refused-c.trial.base) >= paceEvidence
+		if age >= paceTrial && (told || age >= paceTrialMost) {
+			c.judge(now, refused, told)
 		}
-	case c.exceeds(c.noise + paceTolerate):
+	case c.exceeds(c.noise+paceUrgent), c.exceeds(c.noise+paceTolerate) && age >= paceTrial && now.Unix() != c.began.Unix():
 		c.try(now, trial{refused: refused, base: c.noise, before: c.share, needed: 2})
 	case c.noise > 0 && now.UnixNano()/int64(paceDoubt) != c.tried.UnixNano()/int64(paceDoubt):
 		c.tried = now
 		c.try(now, trial{refused: max(refused, c.noise), before: c.share, needed: 1})
-	case age >= paceRound:
+	case age >= paceRound && now.Unix() != c.began.Unix():
 		c.quieter(refused)
 		c.restart(now)
 	}
@@ -188,10 +195,11 @@ func (c *rateControl) try(now time.Time, t trial) {
 }
 
 // judge ends a trial by what was refused in it, or goes on with the next one.
-func (c *rateControl) judge(now time.Time, refused float64) {
+// Where too few records tell, the rate is taken to be the reason.
+func (c *rateControl) judge(now time.Time, refused float64, told bool) {
 	t := c.trial
 	switch {
-	case refused <= (t.base+t.refused)/2: // it came of the rate
+	case refused <= (t.base+t.refused)/2, !told && refused <= paceNoise: // it came of the rate
 		c.trial = trial{}
 		if t.base >= c.noise { // noise that proves to be none is no reason to be slow
 			c.fell = now
