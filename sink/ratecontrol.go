@@ -151,7 +151,7 @@ func (c *rateControl) weigh(now time.Time) {
 		if age >= paceTrial && (told || age >= paceTrialMost) {
 			c.judge(now, refused, told)
 		}
-	case c.exceeds(c.noise+paceUrgent), c.exceeds(c.noise+paceTolerate) && age >= paceTrial && now.Unix() != c.began.Unix():
+	case c.exceeds(c.noise + paceUrgent), c.exceeds(c.noise+paceTolerate) && age >= paceTrial && now.Unix() != c.began.Unix():
 		c.try(now, trial{refused: refused, base: c.noise, before: c.share, needed: 2})
 	case c.noise > 0 && now.UnixNano()/int64(paceDoubt) != c.tried.UnixNano()/int64(paceDoubt):
 		c.tried = now
