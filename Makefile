@@ -24,7 +24,7 @@ TOP      ?= 10
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo sim mutations chaos contract deployments bench bench-pipeline fuzz image image-binary release reproducible docs ci clean
+.PHONY: help build test lint format demo sim mutations chaos contract deployments bench bench-pipeline curves fuzz image image-binary release reproducible docs ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,9 @@ bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
 
 bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, EVENTS=, TURNS=, PROFILE=1, TOP=lines)
 	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -events $(EVENTS) -turns $(TURNS) $(if $(PROFILE),-profile $(TOP))
+
+curves: ## records a second over time while the stream throttles, in virtual time
+	go test -count=1 -run TestTheRateFollowsWhatIsRefused -v ./sink -curves
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; dirs=$$(grep -rl --include='*_test.go' --exclude-dir='.*' '^func Fuzz' * | xargs -r -n 1 dirname | sort -u); \

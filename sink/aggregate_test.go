@@ -130,7 +130,7 @@ func TestKeysOfOneShardShareAggregatesOfThePromisedSize(t *testing.T) {
 			total++
 		}
 		asked, packed := make(map[int]int), 0
-		may := func(shard int, _ time.Time, _, bytes int) (bool, time.Time) {
+		may := func(shard int, _, _ time.Time, _, bytes int) (bool, time.Time) {
 			asked[shard] += bytes
 			return true, time.Time{}
 		}

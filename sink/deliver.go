@@ -88,6 +88,7 @@ func (l *lane) answered(batch []inFlight, now time.Time, results []types.PutReco
 		}
 		rest = rest[n:]
 	}
+	l.tellShard(now)
 	l.withdrawStale()
 	settled := l.takeSettled()
 	l.mu.Unlock()
@@ -110,14 +111,13 @@ func (l *lane) answered(batch []inFlight, now time.Time, results []types.PutReco
 func (l *lane) result(flights []inFlight, now time.Time, r types.PutRecordsResultEntry) verdict {
 	code := aws.ToString(r.ErrorCode)
 	if code == "" {
+		l.shardAnswered(flights[0].group.shard, now, false)
 		l.stored(flights, now, aws.ToString(r.ShardId))
 		return verdict{}
 	}
 	v := entryVerdict(code)
 	l.sink.errorStats.failed(v.reason, now)
-	if v.reason == retryThrottled {
-		l.throttled(flights[0].chain, now)
-	}
+	l.shardAnswered(flights[0].group.shard, now, v.reason == retryThrottled)
 	for _, f := range flights {
 		switch v.action {
 		case again:

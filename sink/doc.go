@@ -16,9 +16,11 @@
 // one went elsewhere than predicted, all of it is sent again, key by key, before
 // anything newer of its keys.
 //
-// Pace. Each shard has a bucket at its limits that throttles lower and time
-// restores. A record that went elsewhere than predicted makes the sink look at
-// the shards again.
+// Pace. Each shard has a bucket at its limits. Refusals that vanish at a lower rate
+// lower it and time restores it; those that come at any rate do not. While a
+// bucket is empty, lanes take turns at it, so that their calls are filled. A
+// record that went elsewhere than predicted makes the sink look at the shards
+// again.
 //
 // Hold. What is not a record's fault (access denied, an expired token, a KMS
 // key, a missing stream, an endpoint or a dead-letter topic that cannot be

@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -34,6 +33,7 @@ type world struct {
 	oracle    *oracle
 	misrouted int // aggregates that a reader drops
 
+	with  worldOptions
 	mu    sync.Mutex
 	holds []string // reasons as reported
 	lease time.Time
@@ -70,32 +70,8 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	t.Cleanup(w.kafka.Close)
 	w.broker = &kafka.Transport{Dial: w.network.DialContext}
 	t.Cleanup(w.broker.CloseIdleConnections)
-	cfg := Config{
-		Region: "us-east-1", Stream: testStream, Endpoint: "http://localhost:4567",
-		Credentials: Credentials{AccessKeyID: fixed("key"), SecretAccessKey: fixed("secret")},
-	}
-	if o.config != nil {
-		o.config(&cfg)
-	}
-	opts := Options{
-		Destination: "test", Group: "group", DeadLetter: DeadLetterConfig{Topic: testDLT},
-		Brokers: []string{"localhost:9092"}, KafkaTransport: w.broker, Dial: w.network.DialContext, Seed: 1,
-		Hold: func(reason string, err error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.holds = append(w.holds, reason)
-			if testing.Verbose() {
-				w.t.Logf("hold %q: %v", reason, err)
-			}
-		},
-	}
-	if o.options != nil {
-		o.options(&opts)
-	}
-	if w.sink, err = New(cfg, opts); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.close(time.Minute) })
+	w.with = o
+	w.start()
 	return w
 }
 
@@ -113,13 +89,7 @@ func (w *world) serve(port int) (stop func()) {
 	return once
 }
 
-func (w *world) close(d time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
-	if err := w.sink.Close(ctx); err != nil {
-		w.t.Logf("close: %v", err)
-	}
-}
+func (w *world) close(d time.Duration) { closeSink(w.t, w.sink, d) }
 
 func (w *world) reported() []string {
 	w.mu.Lock()

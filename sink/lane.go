@@ -29,7 +29,9 @@ type lane struct {
 	// Owned by the goroutine.
 	backoff   *retryBackoff // of calls; nil after one that was answered
 	notBefore time.Time
-	probe     probe // what the gate let the last call in as
+	probe     probe     // what the gate let the last call in as
+	sent      time.Time // when the last call was put together
+	shard     shardAnswers
 	body      []byte
 	packed    []byte
 	span      trace.Span // of the call that is made; nil: it is not traced
@@ -121,6 +123,7 @@ func (l *lane) next(now time.Time) (batch []inFlight, at time.Time, end bool) {
 	if may, at = l.mayCall(now); may {
 		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate, share: l.mayShare()}
 		batch = l.queue.Batch(now, lim, l.mayPut)
+		l.sent = now
 		if len(batch) == 0 && l.sink.gate.CancelProbe(l.probe) {
 			defer l.sink.wakeAll()
 		}
@@ -154,11 +157,11 @@ func (l *lane) mayCall(now time.Time) (may bool, at time.Time) {
 }
 
 // mayPut asks a shard's bucket for room.
-func (l *lane) mayPut(shard int, now time.Time, records, bytes int) (bool, time.Time) {
+func (l *lane) mayPut(shard int, now, turn time.Time, records, bytes int) (bool, time.Time) {
 	if len(l.shards.buckets) == 0 {
 		return true, time.Time{}
 	}
-	return l.shards.buckets[shard].take(now, records, bytes)
+	return l.shards.buckets[shard].take(now, turn, records, bytes)
 }
 
 // placed says whether a record went where it was predicted.
@@ -175,13 +178,6 @@ func (l *lane) placed(c *chain, id string) bool {
 // missing or known to be old.
 func (l *lane) mayShare() bool {
 	return len(l.shards.ids) > 0 && l.sink.stream.doubted.Load() != l.shards
-}
-
-// throttled slows the shard of a chain down.
-func (l *lane) throttled(c *chain, now time.Time) {
-	if len(l.shards.buckets) > 0 {
-		l.shards.buckets[c.group.shard].throttle(now)
-	}
 }
 
 // deadLetter gives the head of a chain to the dead-letter writer. The chain stands

@@ -16,55 +16,86 @@ const (
 	// paceBurst is how much a bucket saves up, in seconds of its rate. The
 	// service counts by the second; more would let two seconds' worth into one.
 	paceBurst = 0.2
-	// pacePause is the least that an empty bucket is left alone, so that a shard
-	// at its limit costs few wake-ups and not one a record.
-	pacePause = 20 * time.Millisecond
-	// Throttles lower a shard's rate by the share of its records that is refused,
-	// as far as that is above what is tolerated, at most by a fifth and four times
-	// a second; it recovers by a twentieth of the limit a second (additive
-	// increase, multiplicative decrease). By the share and not by the throttle, or
-	// a few scattered refusals would take most of a busy shard's rate.
-	paceBackOff  = 0.2
-	paceEvery    = 250 * time.Millisecond
-	paceTolerate = 0.01
-	paceRecovery = 0.05
-	paceLeast    = 0.02
+	// paceTurn is how far apart the turns are that an empty bucket gives, at the
+	// shard's limits: what comes meanwhile, 40 records, makes a call worth its cost.
+	// Of a shard that takes less they are further apart, up to paceTurnMost.
+	paceTurn     = 40 * time.Millisecond
+	paceTurnMost = 120 * time.Millisecond
 )
 
 // bucket paces one shard for all lanes: tokens for records and for bytes, which
-// come at the shard's limits times a factor that follows the throttles. It is
-// safe for concurrent use and takes the time as an argument.
+// come at the shard's limits times the rate that its refusals leave. While they
+// are short, lanes take turns in the order in which they asked. It is safe for
+// concurrent use and takes the time as an argument.
 type bucket struct {
 	mu      sync.Mutex
 	at      time.Time
 	records float64
 	bytes   float64
-	factor  float64
+	rate    rateControl
 
-	since             time.Time // of the two counts
-	attempts, refused int
+	last   time.Time // the last turn that was given
+	saving time.Time // whose turn it is then saves for a record, and nobody takes from that
 }
 
 func newBucket() *bucket {
-	return &bucket{factor: 1, records: shardRecords * paceBurst, bytes: shardBytes * paceBurst}
+	return &bucket{rate: newRateControl(), records: shardRecords * paceBurst, bytes: shardBytes * paceBurst}
 }
 
-// take asks for room. Otherwise it says when to ask again.
-func (b *bucket) take(now time.Time, records, size int) (ok bool, until time.Time) {
+// take asks for room; turn is the one that the asker was given, if it was given
+// one that it has not used. Otherwise take says when the asker's next turn is.
+func (b *bucket) take(now, turn time.Time, records, size int) (ok bool, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refill(now)
 	// A record above the burst needs a full bucket and leaves it in debt.
 	need := min(float64(size), shardBytes*paceBurst)
-	if b.records >= float64(records) && b.bytes >= need {
+	short := max((float64(records)-b.records)/shardRecords, (need-b.bytes)/shardBytes) // in seconds of the limits
+	if short <= 0 && b.may(now, turn) {
 		b.records -= float64(records)
 		b.bytes -= float64(size)
-		b.attempts += records
+		b.rate.took(max(float64(records)/shardRecords, float64(size)/shardBytes))
 		return true, time.Time{}
 	}
-	wait := max((float64(records)-b.records)/(shardRecords*b.factor), (need-b.bytes)/(shardBytes*b.factor))
+	large := need > shardBytes*paceTurn.Seconds()
+	return false, b.wait(now, turn, short, large)
+}
+
+// may says whether it is the asker's turn, or nobody's. Where much is saved up,
+// whoever has a turn has no use for it.
+func (b *bucket) may(now, turn time.Time) bool {
+	if now.Before(b.saving) && !turn.Equal(b.saving) {
+		return false
+	}
+	if !turn.IsZero() && !now.Before(turn) {
+		return true
+	}
+	return !now.Before(b.last) || (b.records >= shardRecords*paceBurst/2 && b.bytes >= shardBytes*paceBurst/2)
+}
+
+// wait gives the next turn. A record that is larger than what comes in a turn has
+// the bucket save for it, or the small ones of others would always be before it.
+func (b *bucket) wait(now, turn time.Time, short float64, large bool) time.Time {
+	seconds := func(s float64) time.Duration { return time.Duration(s / b.rate.share * float64(time.Second)) }
 	// One nanosecond more, or rounding would leave the bucket short of it.
-	return false, now.Add(max(pacePause, time.Duration(wait*float64(time.Second))+1))
+	enough := now.Add(max(seconds(short), 0) + 1)
+	if large && !turn.IsZero() && !now.Before(turn) && !now.Before(b.saving) {
+		b.saving = enough
+		if b.last.Before(enough) {
+			b.last = enough
+		}
+		return enough
+	}
+	from := now
+	if from.Before(b.last) {
+		from = b.last
+	}
+	at := from.Add(min(seconds(paceTurn.Seconds()), paceTurnMost))
+	if at.Before(enough) {
+		at = enough
+	}
+	b.last = at
+	return at
 }
 
 func (b *bucket) refill(now time.Time) {
@@ -76,28 +107,17 @@ func (b *bucket) refill(now time.Time) {
 		return
 	}
 	b.at = now
-	b.records = min(b.records+passed*shardRecords*b.factor, shardRecords*paceBurst)
-	b.bytes = min(b.bytes+passed*shardBytes*b.factor, shardBytes*paceBurst)
-	b.factor = min(b.factor+passed*paceRecovery, 1)
-	if now.Sub(b.since) >= paceEvery {
-		b.weigh(now)
-	}
-}
-
-// weigh lowers the rate by what was refused since the last time.
-func (b *bucket) weigh(now time.Time) {
-	share := float64(b.refused)/float64(max(b.attempts, b.refused, 1)) - paceTolerate
-	if share > 0 {
-		b.factor = max(b.factor*(1-min(share, paceBackOff)), paceLeast)
+	b.records = min(b.records+passed*shardRecords*b.rate.share, shardRecords*paceBurst)
+	b.bytes = min(b.bytes+passed*shardBytes*b.rate.share, shardBytes*paceBurst)
+	if b.rate.advance(now) {
 		b.records, b.bytes = min(b.records, 0), min(b.bytes, 0)
 	}
-	b.since, b.attempts, b.refused = now, 0, 0
 }
 
-// throttle notes that the shard refused a record.
-func (b *bucket) throttle(now time.Time) {
+// answered notes what became of records of a call that was put together at a time.
+func (b *bucket) answered(now, sent time.Time, records, refused int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refill(now)
-	b.refused++
+	b.rate.answered(sent, records, refused)
 }

@@ -113,6 +113,21 @@ func TestBucketsOfAHotStreamUseItsCapacity(t *testing.T) {
 	})
 }
 
+// Pacing must not be felt where nothing is throttled: a record waits for the call
+// that its lane has under way, and for nothing else.
+func TestBelowTheLimitsARecordLeavesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{kinesis: embeddedkinesis.Options{EnforceShardLimits: true, Script: slow}})
+		<-time.After(time.Second)
+		var watch stopwatch
+		watch.feed(t, w, 4*500, 5*time.Second, func(i int) string { return fmt.Sprint("key-", i) })
+		watch.open.Wait()
+		if p50, p99 := watch.quantile(.5), watch.quantile(.99); p50 > 30*time.Millisecond || p99 > 40*time.Millisecond {
+			t.Errorf("at half of the limits, 20 ms a call: median %v, p99 %v", p50, p99)
+		}
+	})
+}
+
 func TestOneHotShardDoesNotSlowTheOthers(t *testing.T) {
 	var cold, hot time.Duration
 	for _, heat := range []int{0, 2000} {
@@ -187,60 +202,19 @@ func TestReshardIsNoticedByTheFirstRecordThatGoesElsewhere(t *testing.T) {
 	})
 }
 
-// second counts the records that a bucket lets through in a second, of which
-// every n-th is refused; 0: none.
-func (b *bucket) second(now *time.Time, n int) (taken int) {
-	for end := now.Add(time.Second); now.Before(end); *now = now.Add(time.Millisecond) {
-		for ok, _ := b.take(*now, 1, 100); ok; ok, _ = b.take(*now, 1, 100) {
-			if taken++; n > 0 && taken%n == 0 {
-				b.throttle(*now)
-			}
-		}
-	}
-	return taken
-}
-
-func TestThrottledShardIsSlowedAndRecovers(t *testing.T) {
-	b, now := newBucket(), epoch.Add(time.Hour)
-	b.second(&now, 0)
-	if n := b.second(&now, 0); n < 990 || n > 1010 {
-		t.Errorf("%d records a second at the limit", n)
-	}
-	b.second(&now, 2)
-	if n := b.second(&now, 2); n > 500 || n < 100 {
-		t.Errorf("%d records a second while half are refused", n)
-	}
-	for range 20 {
-		b.second(&now, 0)
-	}
-	if n := b.second(&now, 0); n < 990 {
-		t.Errorf("%d records a second after recovery", n)
-	}
-}
-
-func TestScatteredRefusalsTakeLittleOfAShardsRate(t *testing.T) {
-	b, now := newBucket(), epoch.Add(time.Hour)
-	n := 0
-	for range 60 {
-		n += b.second(&now, 50)
-	}
-	if n < 50_000 {
-		t.Errorf("%d records in a minute with one in fifty refused, of 60,000", n)
-	}
-}
-
 func TestBucketIsReadyWhenItSaysSo(t *testing.T) {
 	for _, size := range []int{1, 100, 10_000, 1 << 20, 10 << 20} {
 		b, now := newBucket(), epoch.Add(time.Hour)
+		var turn time.Time
 		for range 1000 {
-			ok, until := b.take(now, 1, size)
+			ok, until := b.take(now, turn, 1, size)
 			if ok {
 				continue
 			}
 			if !until.After(now) {
 				t.Fatalf("size %d: to be asked again at once", size)
 			}
-			if ok, _ = b.take(until, 1, size); !ok {
+			if ok, _ = b.take(until, until, 1, size); !ok {
 				t.Fatalf("size %d: no room at the time that was named", size)
 			}
 			now = until
@@ -304,8 +278,8 @@ func BenchmarkPacedQueue(b *testing.B) {
 				records[i] = &Record{PartitionKey: keys[i], Data: make([]byte, 600)}
 			}
 			now := time.Now()
-			may := func(shard int, now time.Time, records, bytes int) (bool, time.Time) {
-				return buckets[shard].take(now, records, bytes)
+			may := func(shard int, now, turn time.Time, records, bytes int) (bool, time.Time) {
+				return buckets[shard].take(now, turn, records, bytes)
 			}
 			b.ReportAllocs()
 			i := 0

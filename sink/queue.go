@@ -68,9 +68,9 @@ const (
 // group is the ready chains of one shard.
 type group struct {
 	shard  int
-	ready  []*chain // FIFO
-	listed bool     // it is in active or resting
-	until  time.Time
+	ready  []*chain  // FIFO
+	listed bool      // it is in active or resting
+	until  time.Time // its turn at its shard, not yet used
 }
 
 // limits bound one request.
@@ -82,8 +82,8 @@ type limits struct {
 }
 
 // allow asks whether a shard takes so many more records and bytes now, and if
-// not, from when.
-type allow func(shard int, now time.Time, records, bytes int) (ok bool, until time.Time)
+// not, from when: that is the asker's turn, which it names when it asks again.
+type allow func(shard int, now, turn time.Time, records, bytes int) (ok bool, until time.Time)
 
 func newQueue(locate func(key string) int) queue {
 	return queue{chains: make(map[string]*chain), groups: make(map[int]*group), locate: locate}
@@ -163,6 +163,8 @@ type batch struct {
 // drain moves ready chains of a group into the batch, until the group is empty
 // or its shard takes no more. It reports whether the batch is full.
 func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) {
+	turn := g.until
+	g.until = time.Time{}
 	for len(g.ready) > 0 {
 		c := g.ready[0]
 		e := &c.entries[0]
@@ -184,7 +186,7 @@ func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) 
 		if b.records+records > limit || (b.records > 0 && b.bytes+bytes > b.lim.bytes) {
 			return true
 		}
-		ok, until := may(g.shard, now, records, bytes)
+		ok, until := may(g.shard, now, turn, records, bytes)
 		if !ok {
 			g.until = until
 			return false

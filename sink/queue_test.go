@@ -26,7 +26,7 @@ func seeds(n uint64) []uint64 {
 	return all
 }
 
-func always(int, time.Time, int, int) (bool, time.Time) { return true, time.Time{} }
+func always(int, time.Time, time.Time, int, int) (bool, time.Time) { return true, time.Time{} }
 
 var epoch = time.Unix(0, 0)
 
@@ -80,7 +80,7 @@ func TestQueueTranscripts(t *testing.T) {
 				lim, block := 500, -1
 				d.MaybeScanArgs(t, "max", &lim)
 				d.MaybeScanArgs(t, "block", &block)
-				return show(q.Batch(now, limits{records: lim, bytes: maxBatchBytes, record: 1000}, func(shard int, _ time.Time, _, _ int) (bool, time.Time) {
+				return show(q.Batch(now, limits{records: lim, bytes: maxBatchBytes, record: 1000}, func(shard int, _, _ time.Time, _, _ int) (bool, time.Time) {
 					return shard != block, now.Add(time.Second)
 				}))
 			case "rejected":

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -81,6 +82,36 @@ func newShardMap(shards []types.Shard, before *shardMap) (*shardMap, error) {
 		m.ids, m.ends, m.buckets = append(m.ids, s.id), append(m.ends, s.to), append(m.buckets, b)
 	}
 	return m, nil
+}
+
+// shardAnswers adds up what one shard answered to the records of a call, so that
+// its bucket is told once and not for each.
+type shardAnswers struct {
+	bucket           *bucket
+	records, refused int
+}
+
+// shardAnswered counts the answer to one record. Those of a shard follow one another.
+func (l *lane) shardAnswered(shard int, now time.Time, throttled bool) {
+	if len(l.shards.buckets) == 0 {
+		return
+	}
+	if b := l.shards.buckets[shard]; b != l.shard.bucket {
+		l.tellShard(now)
+		l.shard.bucket = b
+	}
+	l.shard.records++
+	if throttled {
+		l.shard.refused++
+	}
+}
+
+// tellShard tells the bucket what was counted.
+func (l *lane) tellShard(now time.Time) {
+	if l.shard.records > 0 {
+		l.shard.bucket.answered(now, l.sent, l.shard.records, l.shard.refused)
+	}
+	l.shard = shardAnswers{}
 }
 
 func parseHash(s string) (h hashKey, ok bool) {

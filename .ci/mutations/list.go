@@ -206,8 +206,8 @@ var mutations = []mutation{
 		"n < 1 || n > maxKeyRunes", "n < 1 || n > 2*maxKeyRunes", sinkPkg, "TestRecordTheStreamCannotTake",
 	},
 	{
-		"throttles slow their shard", "sink/pace.go",
-		"max(b.factor*(1-min(share, paceBackOff)), paceLeast)", "1", sinkPkg, "TestThrottledShardIsSlowedAndRecovers",
+		"throttles slow their shard", "sink/ratecontrol.go",
+		"min(max(used*taken*(1-paceMargin), paceLeast), c.share)", "c.share+0*taken*used", sinkPkg, "TestRefusalsThatComeOfTheRateVanish",
 	},
 	{
 		"what is queued is bounded", "sink/budget.go",

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -130,4 +132,55 @@ func entries(n, size int, key func(int) string) []types.PutRecordsRequestEntry {
 		all = append(all, types.PutRecordsRequestEntry{PartitionKey: aws.String(key(i)), Data: bytes.Repeat([]byte{byte('a' + i%26)}, size)})
 	}
 	return all
+}
+
+// A shard takes no more from us than others leave, and a lower limit is one at once.
+func TestALoadLeavesLessOfEachShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := embeddedkinesis.New(embeddedkinesis.Options{EnforceShardLimits: true})
+		s.Create(embeddedkinesis.Stream{Name: "s", Shards: 1})
+		second := func() (stored int) {
+			for end := time.Now().Add(time.Second); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+				before := len(s.History("s"))
+				put(t, s, 50)
+				stored += len(s.History("s")) - before
+			}
+			return stored
+		}
+		second() // what was saved up is gone
+		for _, c := range []struct {
+			load     embeddedkinesis.Load
+			low, top int
+		}{
+			{embeddedkinesis.Load{}, 980, 1010},
+			{embeddedkinesis.Load{Foreign: .5}, 480, 520},
+			{embeddedkinesis.Load{Foreign: .5}, 480, 510},
+			{embeddedkinesis.Load{Reduced: .9}, 90, 120},
+			{embeddedkinesis.Load{Reduced: .9, Foreign: .5}, 0, 10},
+			{embeddedkinesis.Load{}, 980, 1010},
+		} {
+			s.SetLoad(c.load)
+			if n := second(); n < c.low || n > c.top {
+				t.Errorf("%+v: %d records a second, want %d to %d", c.load, n, c.low, c.top)
+			}
+		}
+	})
+}
+
+// put makes a call without a network.
+func put(t *testing.T, s *embeddedkinesis.Server, n int) {
+	t.Helper()
+	var records []string
+	for range n {
+		records = append(records, `{"PartitionKey":"k","Data":"eA=="}`)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"StreamName":"s","Records":[`+strings.Join(records, ",")+`]}`))
+	r.Header.Set("X-Amz-Target", "Kinesis_20131202.PutRecords")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=key/20261128/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=0")
+	r.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		t.Fatal(w.Body)
+	}
 }

@@ -128,7 +128,7 @@ func (s *Server) put(st *stream, index int, e *putEntry, act *Action) (putResult
 		code = act.Entry(index, e.PartitionKey, sh.id)
 	}
 	now := time.Now()
-	if code == "" && s.opts.EnforceShardLimits && !sh.limit.allow(now, e.size()) {
+	if code == "" && s.opts.EnforceShardLimits && !sh.limit.allow(now, s.load, e.size()) {
 		code = "ProvisionedThroughputExceededException"
 	}
 	if code != "" {
@@ -138,34 +138,4 @@ func (s *Server) put(st *stream, index int, e *putEntry, act *Action) (putResult
 	rec := Record{ShardID: sh.id, SequenceNumber: s.nextSequence(), PartitionKey: e.PartitionKey, Data: e.Data, Arrived: now}
 	sh.records = append(sh.records, rec)
 	return putResult{ShardId: sh.id, SequenceNumber: rec.SequenceNumber}, nil
-}
-
-// Limits of one shard.
-const (
-	shardRecords = 1000.0
-	shardBytes   = float64(1 << 20)
-)
-
-// limiter is a bucket of one second's worth, for records and for bytes.
-type limiter struct {
-	at             time.Time
-	records, bytes float64
-}
-
-func (l *limiter) allow(now time.Time, size int) bool {
-	if l.at.IsZero() {
-		l.records, l.bytes = shardRecords, shardBytes
-	} else {
-		passed := now.Sub(l.at).Seconds()
-		l.records = min(l.records+passed*shardRecords, shardRecords)
-		l.bytes = min(l.bytes+passed*shardBytes, shardBytes)
-	}
-	l.at = now
-	// A record above one second's worth drains a full bucket below zero.
-	if l.records < 1 || l.bytes < min(float64(size), shardBytes) {
-		return false
-	}
-	l.records--
-	l.bytes -= float64(size)
-	return true
 }

@@ -47,6 +47,7 @@ type Server struct {
 	sequence uint64
 	random   *rand.Rand
 	script   Script
+	load     Load
 	counters map[string]int
 }
 
