@@ -33,6 +33,7 @@ type letterFlags struct {
 	since, until      string
 	partition, offset int64
 	filter            deadletters.Filter
+	given             func(flag string) bool
 }
 
 func (f *letterFlags) bind(cmd *cobra.Command) {
@@ -44,6 +45,7 @@ func (f *letterFlags) bind(cmd *cobra.Command) {
 
 func (f *letterFlags) bindFilter(cmd *cobra.Command) {
 	f.bind(cmd)
+	f.given = cmd.Flags().Changed
 	cmd.Flags().StringSliceVar(&f.filter.Stages, "stage", nil, "decode, transform or sink; several separated by commas")
 	cmd.Flags().StringSliceVar(&f.filter.Reasons, "reason", nil, "reasons, as list shows them")
 	cmd.Flags().StringVar(&f.since, "since", "", "failed at this time (RFC 3339) or later")
@@ -58,6 +60,9 @@ func (f *letterFlags) config() (*config.Config, error) {
 	}
 	if (f.partition < 0) != (f.offset < 0) {
 		return nil, usageError{errors.New("--partition and --offset go together, and must not be negative")}
+	}
+	if err := f.checkWords(); err != nil {
+		return nil, usageError{err}
 	}
 	f.filter.One, f.filter.Partition, f.filter.Offset = f.partition >= 0, int(f.partition), f.offset
 	for _, t := range []struct {
@@ -81,6 +86,26 @@ func (f *letterFlags) config() (*config.Config, error) {
 		return nil, err
 	}
 	return &configs[0], nil
+}
+
+// checkWords refuses words that no letter has, and filters that say nothing: an
+// empty variable of a script would choose all letters.
+func (f *letterFlags) checkWords() error {
+	for _, filter := range []struct {
+		flag string
+		says bool
+	}{
+		{"stage", len(f.filter.Stages) > 0},
+		{"reason", len(f.filter.Reasons) > 0},
+		{"identity", f.filter.Identity != ""},
+		{"since", f.since != ""},
+		{"until", f.until != ""},
+	} {
+		if !filter.says && f.given != nil && f.given(filter.flag) {
+			return fmt.Errorf("--%s is empty, which would choose all letters: leave it out if that is meant", filter.flag)
+		}
+	}
+	return f.filter.Check()
 }
 
 func listLettersCommand() *cobra.Command {
