@@ -18,7 +18,7 @@ func TestAFilterThatChoosesNothingOrAllByMistakeIsWrongUsage(t *testing.T) {
 	for _, c := range []struct{ flag, value, want string }{
 		{"--reason", "nosuch", `--reason "nosuch": no letter has it (malformed, unknown-schema, `},
 		{"--reason", "malformed,unknown-shema", "did you mean unknown-schema?"},
-		{"--stage", "transfrom", "did you mean transform?"},
+		{"--stage", "transorm", "did you mean transform?"},
 		{"--stage", "fetch", "a message with another word is no letter of ours: --reason foreign"},
 		{"--reason", "", "--reason is empty, which would choose all letters"},
 		{"--stage", "", "--stage is empty"},
