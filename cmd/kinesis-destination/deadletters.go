@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/deadletters"
@@ -33,7 +34,7 @@ type letterFlags struct {
 	since, until      string
 	partition, offset int64
 	filter            deadletters.Filter
-	given             func(flag string) bool
+	flags             *pflag.FlagSet // with filters; nil: there are none
 }
 
 func (f *letterFlags) bind(cmd *cobra.Command) {
@@ -45,7 +46,7 @@ func (f *letterFlags) bind(cmd *cobra.Command) {
 
 func (f *letterFlags) bindFilter(cmd *cobra.Command) {
 	f.bind(cmd)
-	f.given = cmd.Flags().Changed
+	f.flags = cmd.Flags()
 	cmd.Flags().StringSliceVar(&f.filter.Stages, "stage", nil, "decode, transform or sink; several separated by commas")
 	cmd.Flags().StringSliceVar(&f.filter.Reasons, "reason", nil, "reasons, as list shows them")
 	cmd.Flags().StringVar(&f.since, "since", "", "failed at this time (RFC 3339) or later")
@@ -91,18 +92,9 @@ func (f *letterFlags) config() (*config.Config, error) {
 // checkWords refuses words that no letter has, and filters that say nothing: an
 // empty variable of a script would choose all letters.
 func (f *letterFlags) checkWords() error {
-	for _, filter := range []struct {
-		flag string
-		says bool
-	}{
-		{"stage", len(f.filter.Stages) > 0},
-		{"reason", len(f.filter.Reasons) > 0},
-		{"identity", f.filter.Identity != ""},
-		{"since", f.since != ""},
-		{"until", f.until != ""},
-	} {
-		if !filter.says && f.given != nil && f.given(filter.flag) {
-			return fmt.Errorf("--%s is empty, which would choose all letters: leave it out if that is meant", filter.flag)
+	if f.flags != nil {
+		if err := saysNothing(f.flags, "choose all letters", "stage", "reason", "identity", "since", "until"); err != nil {
+			return err
 		}
 	}
 	return f.filter.Check()

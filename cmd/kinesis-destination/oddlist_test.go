@@ -39,3 +39,12 @@ func TestAFilterThatChoosesNothingOrAllByMistakeIsWrongUsage(t *testing.T) {
 		}
 	}
 }
+
+// A script's unset variable sent a replay for another stream to the configuration's.
+func TestAReplayToAnEmptyStreamOrOfAnEmptySegmentIsWrongUsage(t *testing.T) {
+	for flag, want := range map[string]string{"--stream": "--stream is empty, which would send to the configuration's stream", "--segment": "--segment is empty, which would send the events of all"} {
+		if out := command(t, "", "replay", "-c", "none.yaml", "--from", "earliest", "--to", "latest", flag, ""); out.code != exitUsage || !strings.Contains(out.stderr, want) {
+			t.Errorf("%s: %+v", flag, out)
+		}
+	}
+}
