@@ -186,3 +186,22 @@ func (c *Cursor) Skip(t *Type) {
 		c.Fail()
 	}
 }
+
+// SkipHollow reads over a value that is a null in a record in a record and so on, or a record of nothing there, and
+// says whether it was one. Otherwise it reads nothing.
+func (c *Cursor) SkipHollow(t *Type) bool {
+	if t.end == nil {
+		return false
+	}
+	only := t.end.only()
+	if only == nil || only.Kind != Union {
+		return false
+	}
+	ahead := *c
+	branch := ahead.Branch(only)
+	if branch.Kind != Null && (branch.Kind != Record || !branch.void) {
+		return false
+	}
+	*c = ahead
+	return true
+}

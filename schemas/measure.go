@@ -62,6 +62,11 @@ func (t *Type) weigh() {
 			}
 		}
 		t.void = len(t.solid) == 0
+		if only := t.only(); only != nil && only.Kind == Record {
+			if t.end, t.around = only.end, only.around+1; t.end == nil {
+				t.end = only
+			}
+		}
 	}
 }
 

@@ -149,6 +149,9 @@ func (r *Registry) together(ctx context.Context, key schemaKey, attempt int) (*S
 func (r *Registry) fetch(ctx context.Context, key schemaKey, attempt int) (*Schema, error) {
 	q := r.question(attempt)
 	answer, err := q.get(ctx, key.path())
+	if key.id == 0 && errors.Is(err, errNoPath) && q.knowsIDs(ctx) {
+		err = errNotThere
+	}
 	var schema *Schema
 	if err == nil {
 		schema, err = q.schema(ctx, answer)

@@ -133,17 +133,19 @@ func TestASchemaThatIsReferredToMayBeDeleted(t *testing.T) {
 	id := server.RegisterReferring("s", `{"type":"record","name":"S","fields":[{"name":"a","type":"acme.Addr"}]}`,
 		embeddedregistry.Reference{Name: "acme.Addr", Subject: "addr", Version: 1})
 	client := inMemory(t, server)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://registry/subjects/addr/versions/1", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
+	for _, subject := range []string{"s", "addr"} { // none is deleted that one which is there refers to
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://registry/subjects/"+subject+"/versions/1", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatal(response, err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
 	}
-	response, err := client.Do(request)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatal(response, err)
-	}
-	_, _ = io.Copy(io.Discard, response.Body)
-	_ = response.Body.Close()
-	response, err = client.Get("http://registry/subjects/addr/versions/1")
+	response, err := client.Get("http://registry/subjects/addr/versions/1")
 	if err != nil || response.StatusCode != http.StatusNotFound {
 		t.Fatal("the version is there as before", response, err)
 	}
@@ -207,4 +209,23 @@ func TestARegistryThatKnowsNoGUIDsIsSaidToBeOld(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestARegistryThatHasNoPathForGUIDsIsNotAway: Apicurio answers with a bare 404, as an address that is no registry's
+// does. A GUID that a producer made up held its partition for ever.
+func TestARegistryThatHasNoPathForGUIDsIsNotAway(t *testing.T) {
+	for _, registry := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			r := registryAt(t, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+				w.WriteHeader(http.StatusNotFound)
+				if registry && strings.HasPrefix(request.URL.Path, "/schemas/ids/") {
+					_, _ = io.WriteString(w, `{"error_code":40403,"message":"Schema not found"}`)
+				}
+			}), schemas.RegistryConfig{})
+			_, err := r.ByGUID(t.Context(), schemas.GUID{1})
+			if unknown := errors.Is(err, schemas.ErrUnknownSchema); unknown != registry || unknown != strings.Contains(fmt.Sprint(err), "older registries") || schemas.IsMessageFault(err) != registry {
+				t.Errorf("of a registry %t: %v", registry, err)
+			}
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"time"
@@ -56,6 +57,23 @@ func (e *awayError) Error() string { return e.err.Error() }
 func (e *awayError) Unwrap() error { return e.err }
 
 func away(format string, args ...any) error { return &awayError{fmt.Errorf(format, args...)} }
+
+var (
+	errNotThere = fmt.Errorf("%w: the schema registry does not have it", ErrUnknownSchema)
+	// errNoPath is a 404 that is not the registry's own: the address may be another's, or the registry an older one.
+	errNoPath = errors.New("the schema registry answers 404 Not Found")
+)
+
+// anyID is one that hardly a schema has.
+const anyID = math.MaxInt32
+
+// knowsIDs tells whether the address that does not know a path is that of a registry all the same. Some, as Apicurio,
+// know no GUIDs, and a producer may write any into a header: to take that for a registry that is away would hold the
+// partition for ever.
+func (q *question) knowsIDs(ctx context.Context) bool {
+	_, err := q.get(ctx, schemaKey{id: anyID}.path())
+	return err == nil || errors.Is(err, ErrUnknownSchema)
+}
 
 // sameOrigin follows an address to another path of its own. Elsewhere nothing is asked: credentials are for the host that
 // the configuration names, and a schema from another one is not what was configured.
@@ -177,8 +195,9 @@ func problem(response *http.Response) error {
 	case http.StatusNotFound:
 		body, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
 		if err == nil && notFound(body) {
-			return fmt.Errorf("%w: the schema registry does not have it", ErrUnknownSchema)
+			return errNotThere
 		}
+		return away("%w", errNoPath)
 	}
 	return away("the schema registry answers %s", status)
 }

@@ -76,6 +76,8 @@ type Type struct {
 	minSize   int    // fewest bytes that a value can have
 	void      bool   // no value has any byte
 	solid     []int  // the fields of a record that are not void
+	end       *Type  // of a record around a record and nothing else, and so on: the last of them
+	around    int    // how many records are around that one
 	height    int    // how many types nest in it
 	reach     int    // bytes of its longest path
 	ops       []op   // how a value is skipped
@@ -90,6 +92,23 @@ func (t *Type) Void() bool { return t.void }
 
 // Solid are the indexes of a record's fields that are not void.
 func (t *Type) Solid() []int { return t.solid }
+
+// Inmost is, of a record that holds a record and nothing else, and so on, the last of them, and how many are around
+// it. Of any other type it is the type itself.
+func (t *Type) Inmost() (inmost *Type, around int) {
+	if t.end == nil {
+		return t, 0
+	}
+	return t.end, t.around
+}
+
+// only is the type of a record's only field that is not void; nil when there are several, or none.
+func (t *Type) only() *Type {
+	if t.Kind != Record || len(t.solid) != 1 {
+		return nil
+	}
+	return t.Fields[t.solid[0]].Type
+}
 
 // Field is a field of a record.
 type Field struct {

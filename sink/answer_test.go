@@ -256,6 +256,14 @@ func TestKeysWithBlanksAreMistakes(t *testing.T) {
 }
 
 func TestTheSDKLogsAsThisProcessDoes(t *testing.T) {
+	own := slog.New(slog.DiscardHandler)
+	c, err := newClient(t.Context(), Config{Region: "us-east-1", Stream: "s"}, Options{Logger: own, Lanes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.api.Options().Logger; got != (sdkLogger{own}) {
+		t.Errorf("the client logs to %T", got)
+	}
 	var log bytes.Buffer
 	sdkLogger{slog.New(slog.NewJSONHandler(&log, nil))}.Logf("WARN", "failed: %s", "two\nlines\x1b[2J")
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"text":"failed: two lines [2J"`) {

@@ -102,7 +102,7 @@ func (j *journey) readChanged(t *schemas.Type) {
 }
 
 func (j *journey) readChangedSegments(t *schemas.Type) {
-	for b := (schemas.Blocks{}); j.c.Next(t, &b); {
+	for b := (schemas.Blocks{}); !j.watch.ended(1) && j.c.Next(t, &b); {
 		j.facts.segments = true
 		id := text(&j.c, t.Items)
 		if j.facts.mapped == 0 {
@@ -114,7 +114,7 @@ func (j *journey) readChangedSegments(t *schemas.Type) {
 }
 
 func (j *journey) readChangedAttributes(t *schemas.Type) {
-	for b := (schemas.Blocks{}); j.c.Next(t, &b); {
+	for b := (schemas.Blocks{}); !j.watch.ended(1) && j.c.Next(t, &b); {
 		j.facts.attributes = true
 		path := text(&j.c, t.Items)
 		j.facts.hasAttribute = j.facts.hasAttribute || j.shape.watched.touches(path)

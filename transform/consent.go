@@ -99,7 +99,7 @@ func (j *journey) givenConsent(path string) consentGiven {
 	if t = c.Branch(t); t.Kind != schemas.Map {
 		return given
 	}
-	for b := (schemas.Blocks{}); c.Next(t, &b); {
+	for b := (schemas.Blocks{}); !j.watch.ended(1) && c.Next(t, &b); {
 		key, value := c.Bytes(), text(&c, t.Items)
 		if view(key) != path || value == "" {
 			continue

@@ -85,6 +85,10 @@ func costly() map[string]struct{ items, item string } {
 	for i := range 100 {
 		deep = fmt.Sprintf(`{"type":"record","name":"D%d","fields":[{"name":"%s","type":%s}]}`, i, strings.Repeat("d", 17), deep)
 	}
+	pair := `{"type":"record","name":"Pair","fields":[{"name":"a","type":["null","boolean"]},{"name":"b","type":["null","boolean"]}]}`
+	for i := range 100 {
+		pair = fmt.Sprintf(`{"type":"record","name":"D%d","fields":[{"name":"%s","type":%s}]}`, i, strings.Repeat("d", 17), pair)
+	}
 	var wide strings.Builder
 	for i := range 40_000 {
 		fmt.Fprintf(&wide, `{"name":"f%d","type":"null"},`, i)
@@ -95,6 +99,7 @@ func costly() map[string]struct{ items, item string } {
 		"booleans of a long name":         {`{"type":"record","name":"B","fields":[{"name":"` + name + `","type":"boolean"}]}`, "\x01"},
 		"nulls of a long name":            {`{"type":"record","name":"B","fields":[{"name":"` + name + `","type":["null","boolean"]}]}`, "\x00"},
 		"nulls at the end of a long path": {deep, "\x00"},
+		"two nulls at the end of one":     {pair, "\x00\x00"},
 		"a boolean among 40,000 nulls":    {`{"type":"record","name":"W","fields":[` + wide.String() + `{"name":"yes","type":"boolean"}]}`, "\x01"},
 		"enums of a long symbol":          {`{"type":"enum","name":"S","symbols":["` + strings.Repeat("s", 1<<20) + `"]}`, "\x00"},
 		"arrays of nulls":                 {`{"type":"array","items":"null"}`, strings.Repeat("\x7e", 1023) + "\x00"},

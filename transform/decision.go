@@ -94,4 +94,6 @@ type Source struct {
 	// Resend names what sends the event once more on purpose, which no reader may
 	// take for a repetition; empty: nothing does.
 	Resend string `json:"-"`
+	// Done ends the walk over the event when it is closed; nil: nothing does.
+	Done <-chan struct{} `json:"-"`
 }

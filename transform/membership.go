@@ -49,7 +49,7 @@ func (j *journey) readMemberships(t *schemas.Type) {
 		j.c.Skip(t)
 		return
 	}
-	for outer := (schemas.Blocks{}); j.c.Next(t, &outer); {
+	for outer := (schemas.Blocks{}); !j.watch.ended(1) && j.c.Next(t, &outer); {
 		j.c.Bytes()
 		namespace := j.c.Branch(t.Items)
 		if namespace.Kind != schemas.Map {
@@ -57,7 +57,7 @@ func (j *journey) readMemberships(t *schemas.Type) {
 			j.c.Skip(namespace)
 			continue
 		}
-		for inner := (schemas.Blocks{}); j.c.Next(namespace, &inner); {
+		for inner := (schemas.Blocks{}); !j.watch.ended(1) && j.c.Next(namespace, &inner); {
 			if _, mapped := j.plan.rules.segments.find(view(j.c.Bytes())); !mapped {
 				j.c.Skip(namespace.Items)
 				continue

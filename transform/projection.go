@@ -38,11 +38,16 @@ func (j *journey) writeAttributes(w *writer) {
 		slots = *lent
 		clear(slots)
 	}
+	keys := leadPool.Get().(*leadStack)
+	defer leadPool.Put(keys)
+	keys.list = keys.list[:0]
+	w.leads = keys
 	c := j.c.At(j.facts.at[roleAttributes])
 	j.shape.attributes.find(&c, j.shape.types[roleAttributes], slots)
 	for _, child := range j.plan.rules.outline.children {
 		j.writeOutline(w, child, slots)
 	}
+	w.leads = nil
 }
 
 // find walks over a value and notes where the mapped paths are.

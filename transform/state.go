@@ -49,7 +49,15 @@ func (p *Plan) Memberships(ev schemas.Event) []Membership {
 // profile is exported that qualified before its segment was mapped. Without a mapped segment, or without the consents
 // that are required, nothing leaves: there is no earlier record to exit from. It answers as Apply does.
 func (p *Plan) State(dst []byte, ev schemas.Event, src Source) (Decision, error) {
-	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body)}
+	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body), watch: watch{done: src.Done}}
+	d, err := j.state(dst)
+	if j.watch.over {
+		return Decision{}, ErrEnded
+	}
+	return d, err
+}
+
+func (j *journey) state(dst []byte) (Decision, error) {
 	switch {
 	case !j.sound():
 		return reject(ReasonMalformed, 0, errMalformed)

@@ -74,9 +74,17 @@ func Compile(r *Rules, s *schemas.Schema) (*Plan, error) {
 }
 
 // Apply judges one event and appends its record to dst. The error is set exactly when the outcome is Reject or Hold,
-// and says why in words for a person, without any value of the event.
+// and says why in words for a person, without any value of the event; or it is ErrEnded, and there is no outcome.
 func (p *Plan) Apply(dst []byte, ev schemas.Event, src Source) (Decision, error) {
-	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body), watch: watch{done: src.Done}}
+	d, err := j.apply(dst)
+	if j.watch.over {
+		return Decision{}, ErrEnded
+	}
+	return d, err
+}
+
+func (j *journey) apply(dst []byte) (Decision, error) {
 	j.choose()
 	if j.shape.missing != nil {
 		return reject(ReasonMissingPart, 20, j.shape.missing)
@@ -92,7 +100,6 @@ func (p *Plan) Apply(dst []byte, ev schemas.Event, src Source) (Decision, error)
 	if reason != "" {
 		return Decision{Outcome: Filter, Reason: reason, Rule: rule, Trigger: trigger}, nil
 	}
-	j.src = src
 	if j.consents() {
 		return j.export(dst, trigger, rule)
 	}
@@ -109,6 +116,7 @@ type journey struct {
 	src   Source
 	c     schemas.Cursor
 	facts facts
+	watch watch
 }
 
 // choose finds which record the event is, of those that the schema's root can be.
@@ -128,7 +136,7 @@ func (j *journey) export(dst []byte, trigger Trigger, rule int) (Decision, error
 		}
 		return d, bar.err
 	}
-	w := writer{dst: append(dst, '{'), collections: j.plan.rules.cfg.Activation.AllowCollections, limit: len(dst) + maxRecord}
+	w := writer{dst: append(dst, '{'), collections: j.plan.rules.cfg.Activation.AllowCollections, limit: len(dst) + maxRecord, watch: j.watch}
 	j.writeAttributes(&w)
 	left := j.writeMemberships(&w, false)
 	if trigger == TriggerSegment && left {
@@ -139,7 +147,7 @@ func (j *journey) export(dst []byte, trigger Trigger, rule int) (Decision, error
 
 // exit writes the record of rule 28. It carries no attribute, so no policy bars it.
 func (j *journey) exit(dst []byte, trigger Trigger) (Decision, error) {
-	w := writer{dst: append(dst, '{'), limit: len(dst) + maxRecord}
+	w := writer{dst: append(dst, '{'), limit: len(dst) + maxRecord, watch: j.watch}
 	j.writeMemberships(&w, true)
 	return j.finish(&w, len(dst), Decision{Outcome: Export, Reason: ReasonConsentExit, Rule: 28, Trigger: trigger})
 }
@@ -152,6 +160,7 @@ func (j *journey) finish(w *writer, start int, d Decision) (Decision, error) {
 	}
 	w.dst = append(w.dst, '}')
 	w.ended() // what the last part made too large
+	j.watch = w.watch
 	switch {
 	case j.facts.unreadable:
 		return j.reject(ReasonMissingPart, 20, errUnreadable)
@@ -173,8 +182,10 @@ func (j *journey) reject(reason Reason, rule int, err error) (Decision, error) {
 
 // key is the partition key that the record would have had.
 func (j *journey) key() string {
-	w := writer{dst: []byte{'{'}, limit: maxRecord}
-	return j.partitionKey(j.writeIdentities(&w))
+	w := writer{dst: []byte{'{'}, limit: maxRecord, watch: j.watch}
+	identity := j.writeIdentities(&w)
+	j.watch = w.watch
+	return j.partitionKey(identity)
 }
 
 func reject(reason Reason, rule int, err error) (Decision, error) {

@@ -12,8 +12,10 @@ import (
 type writer struct {
 	dst         []byte
 	reason      Reason
-	collections bool // arrays and maps may be written
-	limit       int  // of dst
+	collections bool       // arrays and maps may be written
+	limit       int        // of dst
+	watch       watch      // ends the writing
+	leads       *leadStack // nil: there were none yet
 }
 
 // maxRecord is what the largest record holds that any stream of Kinesis takes: MaxRecordSizeInKiB is at most 10,240.
@@ -25,7 +27,7 @@ func (w *writer) ended() bool {
 	if len(w.dst) > w.limit {
 		w.fail(ReasonRecordTooLarge)
 	}
-	return w.reason != ""
+	return w.watch.ended(1) || w.reason != ""
 }
 
 func (w *writer) fail(reason Reason) {
@@ -99,28 +101,50 @@ func (w *writer) value(c *schemas.Cursor, t *schemas.Type) bool {
 	return true
 }
 
+// record writes what is in a record. Its brace and its key, and those of the records around it, are written with the
+// first value that there is: a null in a hundred records, which is a byte, would cost a hundred keys.
 func (w *writer) record(c *schemas.Cursor, t *schemas.Type) bool {
-	mark := len(w.dst)
-	w.dst = append(w.dst, '{')
+	if c.SkipHollow(t) {
+		return false
+	}
+	outer, opened := w.depth(), false
+	inmost, closings := t.Inmost()
+	if inmost != t {
+		w.lead(lead{outer: t})
+		t = inmost
+	}
+	here := w.depth()
 	for _, i := range t.Solid() {
-		field := c.Branch(t.Fields[i].Type)
-		if field.Kind == schemas.Null {
-			continue
-		}
-		at := len(w.dst)
-		w.key(t.Fields[i].Name)
-		if !w.value(c, field) {
-			w.dst = w.dst[:at]
-		}
 		if w.ended() {
 			return true
 		}
+		field := c.Branch(t.Fields[i].Type)
+		switch field.Kind {
+		case schemas.Null:
+		case schemas.Record, schemas.Array, schemas.Map:
+			w.lead(lead{name: t.Fields[i].Name, opened: opened})
+			if w.value(c, field) {
+				opened, here = true, 0
+			} else {
+				w.retreat(here)
+			}
+		default:
+			w.flush()
+			if !opened {
+				opened, here = true, 0
+				w.dst = append(w.dst, '{')
+			}
+			w.key(t.Fields[i].Name)
+			w.value(c, field)
+		}
 	}
-	if len(w.dst) == mark+1 {
-		w.dst = w.dst[:mark]
+	if !opened {
+		w.retreat(outer)
 		return false
 	}
-	w.dst = append(w.dst, '}')
+	for range closings + 1 {
+		w.dst = append(w.dst, '}')
+	}
 	return true
 }
 
@@ -131,6 +155,7 @@ func (w *writer) collection(c *schemas.Cursor, t *schemas.Type) bool {
 		c.Skip(t)
 		return false
 	}
+	w.flush()
 	if t.Kind == schemas.Map {
 		return w.entries(c, t)
 	}

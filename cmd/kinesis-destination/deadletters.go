@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/deadletters"
@@ -33,6 +34,7 @@ type letterFlags struct {
 	since, until      string
 	partition, offset int64
 	filter            deadletters.Filter
+	flags             *pflag.FlagSet // with filters; nil: there are none
 }
 
 func (f *letterFlags) bind(cmd *cobra.Command) {
@@ -44,6 +46,7 @@ func (f *letterFlags) bind(cmd *cobra.Command) {
 
 func (f *letterFlags) bindFilter(cmd *cobra.Command) {
 	f.bind(cmd)
+	f.flags = cmd.Flags()
 	cmd.Flags().StringSliceVar(&f.filter.Stages, "stage", nil, "decode, transform or sink; several separated by commas")
 	cmd.Flags().StringSliceVar(&f.filter.Reasons, "reason", nil, "reasons, as list shows them")
 	cmd.Flags().StringVar(&f.since, "since", "", "failed at this time (RFC 3339) or later")
@@ -58,6 +61,9 @@ func (f *letterFlags) config() (*config.Config, error) {
 	}
 	if (f.partition < 0) != (f.offset < 0) {
 		return nil, usageError{errors.New("--partition and --offset go together, and must not be negative")}
+	}
+	if err := f.checkWords(); err != nil {
+		return nil, usageError{err}
 	}
 	f.filter.One, f.filter.Partition, f.filter.Offset = f.partition >= 0, int(f.partition), f.offset
 	for _, t := range []struct {
@@ -81,6 +87,17 @@ func (f *letterFlags) config() (*config.Config, error) {
 		return nil, err
 	}
 	return &configs[0], nil
+}
+
+// checkWords refuses words that no letter has, and filters that say nothing: an
+// empty variable of a script would choose all letters.
+func (f *letterFlags) checkWords() error {
+	if f.flags != nil {
+		if err := saysNothing(f.flags, "choose all letters", "stage", "reason", "identity", "since", "until"); err != nil {
+			return err
+		}
+	}
+	return f.filter.Check()
 }
 
 func listLettersCommand() *cobra.Command {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/hold"
@@ -129,6 +130,17 @@ func buildInfo() (v, c, d string) {
 		}
 	}
 	return cmp.Or(v, "unknown"), cmp.Or(c, "unknown"), cmp.Or(d, "unknown")
+}
+
+// saysNothing refuses flags that are given and empty, as an unset variable of a
+// script has them: that would do more than was meant.
+func saysNothing(flags *pflag.FlagSet, would string, names ...string) error {
+	for _, name := range names {
+		if value := flags.Lookup(name).Value.String(); flags.Changed(name) && (value == "" || value == "[]") {
+			return fmt.Errorf("--%s is empty, which would %s: leave it out if that is meant", name, would)
+		}
+	}
+	return nil
 }
 
 var errNoConfig = usageError{errors.New("give the destination's configuration with -c destination.yaml")}

@@ -82,6 +82,11 @@ func (f *replayFlags) check(cmd *cobra.Command) (*config.Config, error) {
 	if f.from == "" || f.to == "" {
 		return nil, wrongUse(cmd, errors.New("give --from and --to"))
 	}
+	for name, would := range map[string]string{"segment": "send the events of all", "stream": "send to the configuration's stream"} {
+		if err := saysNothing(cmd.Flags(), would, name); err != nil {
+			return nil, usageError{err}
+		}
+	}
 	var err error
 	if f.From, err = consumer.ParsePlace(f.from); err != nil {
 		return nil, usageError{fmt.Errorf("--from: %w", err)}

@@ -7,29 +7,25 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
+
+	"kinesis-destination/smallfile"
 )
 
 // maxKeyFile is four times the certificates of all authorities that systems trust,
 // which is the largest file that is named in a configuration.
 const maxKeyFile = 1 << 20
 
-// readSmall reads a file that the configuration names, and not without end.
+// readSmall reads a file that the configuration names.
 func readSmall(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	content, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
+	content, err := smallfile.Read(name, maxKeyFile)
+	var large *smallfile.TooLargeError
 	switch {
+	case errors.As(err, &large), errors.Is(err, smallfile.ErrSilentPipe):
+		return nil, fmt.Errorf("%s %w", name, err)
 	case err != nil:
 		return nil, fmt.Errorf("cannot be read: %w", err)
-	case len(content) > maxKeyFile:
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxKeyFile)
 	}
 	return bytes.TrimPrefix(content, []byte("\ufeff")), nil // which some editors write
 }

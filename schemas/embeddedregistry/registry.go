@@ -21,6 +21,7 @@ import (
 const (
 	codeSubjectNotFound = 40401
 	codeVersionNotFound = 40402
+	codeReferenceExists = 42206
 	codeSchemaNotFound  = 40403
 	codeUnauthorized    = 40101
 	codeInvalidSchema   = 42201
@@ -173,10 +174,21 @@ func (r *Registry) byVersion(w http.ResponseWriter, request *http.Request) {
 }
 
 func (r *Registry) softDelete(w http.ResponseWriter, request *http.Request) {
-	if found := r.version(w, request, false); found != nil {
-		found.deleted = true
-		answer(w, found.Version)
+	found := r.version(w, request, false)
+	if found == nil {
+		return
 	}
+	subject := request.PathValue("subject")
+	for _, versions := range r.subjects {
+		for _, other := range versions {
+			if !other.deleted && slices.ContainsFunc(other.References, func(to Reference) bool { return to.Subject == subject && to.Version == found.Version }) {
+				fail(w, http.StatusUnprocessableEntity, codeReferenceExists, "There are subjects referencing "+subject)
+				return
+			}
+		}
+	}
+	found.deleted = true
+	answer(w, found.Version)
 }
 
 // version finds the version that a request names, or says that it is not there.

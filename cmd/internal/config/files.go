@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"kinesis-destination/smallfile"
 )
 
 // maxValueBytes is what a file:// value may have: a secret of Kafka or AWS has
@@ -17,14 +19,7 @@ var byteOrderMark = []byte("\ufeff")
 
 // ReadFile reads a file that somebody else names, and not more of it than may be
 // meant. What a pipe gives is read, too.
-func ReadFile(name string, limit int) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	return readAll(file, limit)
-}
+func ReadFile(name string, limit int) ([]byte, error) { return smallfile.Read(name, limit) }
 
 // maxEventBytes is what all events may have that are read at a time.
 const maxEventBytes = 64 << 20

@@ -137,8 +137,14 @@ func CollectFields(v reflect.Value, fields map[string]reflect.Value) {
 // nearest is the known key that name is but for one slip of the pen; empty when
 // there is none.
 func nearest(name string, fields map[string]reflect.Value) string {
-	for _, known := range slices.Sorted(maps.Keys(fields)) {
-		if slip(strings.ToLower(name), strings.ToLower(known)) {
+	return Nearest(name, slices.Sorted(maps.Keys(fields)))
+}
+
+// Nearest is the first of the words that one is but for a slip of the pen; empty
+// when there is none.
+func Nearest(word string, words []string) string {
+	for _, known := range words {
+		if slip(strings.ToLower(word), strings.ToLower(known)) {
 			return known
 		}
 	}

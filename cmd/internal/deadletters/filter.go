@@ -1,10 +1,14 @@
 package deadletters
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/letter"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 )
 
@@ -16,6 +20,31 @@ type Filter struct {
 	Partition       int       // of the dead-letter topic; with Offset
 	Offset          int64     // the one letter there; see One
 	One             bool
+}
+
+// Check tells whether the filter can choose anything: a letter has a stage and a
+// reason of ours, or it is listed as foreign.
+func (f *Filter) Check() error {
+	for _, words := range []struct {
+		flag          string
+		given, closed []string
+	}{
+		{"--stage", f.Stages, rules.LetterStages},
+		{"--reason", f.Reasons, append(slices.Clone(rules.LetterReasons), letter.ReasonForeign, letter.ReasonOtherDestination)},
+	} {
+		for _, word := range words.given {
+			if slices.Contains(words.closed, word) {
+				continue
+			}
+			meant := ""
+			if near := config.Nearest(word, words.closed); near != "" {
+				meant = "; did you mean " + near + "?"
+			}
+			return fmt.Errorf("%s %q: no letter has it%s (%s; a message with another word is no letter of ours: --reason %s)",
+				words.flag, word, meant, strings.Join(words.closed, ", "), letter.ReasonForeign)
+		}
+	}
+	return nil
 }
 
 // Empty tells whether it chooses all.

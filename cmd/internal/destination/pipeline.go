@@ -74,7 +74,7 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 	case transform.Reject:
 		return p.reject(ctx, m, decision.PartitionKey, rules.Rejection(decision, err))
 	}
-	return err // held until the claim ended
+	return err // held until the claim ended, or it ended while the event was walked over
 }
 
 // decode finds the message's writer schema. While the registry cannot answer it
@@ -103,6 +103,7 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 // each switch of the rules the event is judged anew.
 func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event schemas.Event) (transform.Decision, error) {
 	source := rules.SourceIn(m)
+	source.Done = ctx.Done()
 	inForce := p.rules.Load()
 	decision, err := p.evaluateOnce(inForce, event, source)
 	if decision.Outcome != transform.Hold {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"kinesis-destination/cmd/internal/config"
@@ -41,8 +42,11 @@ func (u *Evaluator) Evaluate(ctx context.Context, m *consumer.Message, source tr
 	if err != nil || j.Outcome != 0 {
 		return j, err
 	}
-	source.Resend = u.Resend
+	source.Resend, source.Done = u.Resend, ctx.Done()
 	j.Decision, j.Cause = u.Rules().Evaluate(nil, j.Event, source)
+	if errors.Is(j.Cause, transform.ErrEnded) {
+		return Evaluation{}, ctx.Err()
+	}
 	return j, nil
 }
 

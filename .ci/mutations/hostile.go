@@ -1,0 +1,199 @@
+package main
+
+const (
+	schemasPkg     = "./schemas"
+	terminalPkg    = "./cmd/internal/terminal"
+	deadlettersPkg = "./cmd/internal/deadletters"
+	commandPkg     = "./cmd/kinesis-destination"
+	connectPkg     = "./consumer/connect"
+	smallfilePkg   = "./smallfile"
+)
+
+// hostile: what odd and hostile input did before it was seen to.
+var hostile = []mutation{
+	// Loss, stops and crashes.
+	{
+		"an offset of an earlier topic is none of the new one", "consumer/offsets.go",
+		"if committed < 0 || of.other(now) {", "if committed < 0 {", consumerPkg, "TestASuccessorNoticesThatAnOffsetIsOfAnEarlierTopic",
+	},
+	{
+		"a message without a letter's headers is foreign", "cmd/internal/letter/letter.go",
+		"if begin < 0 {", "if false {", deadlettersPkg, "TestAForeignLetterIsReadAsForeign",
+	},
+	{
+		"a letter that is too large for its topic is cut", "sink/letterwrite.go",
+		"for out := whole; out <= noKey; out++ {", "for out := whole; out <= whole; out++ {", sinkPkg, "TestWhatIsTooLargeForTheTopicIsLeftOutOfALetter",
+	},
+	{
+		"values of no byte are left out of a schema", "schemas/measure.go",
+		"if !t.Fields[i].Type.void {", "if true {", schemasPkg, "TestValuesOfNoByteCostNothing",
+	},
+	{
+		"a walk over an event looks whether it is to end", "transform/watch.go",
+		"if w.steps += n; w.steps >= stepsPerLook {", "if w.steps += n; false {", transformPkg, "TestAWalkEndsWithItsClaim",
+	},
+	{
+		"a walk over an event knows its claim", "cmd/internal/destination/pipeline.go",
+		"source.Done = ctx.Done()", "_ = ctx", destinationPkg, "TestSIGTERMEndsInTimeAmidTheWalk",
+	},
+	{
+		"on the way to nothing no key is written", "transform/lead.go",
+		"\tw.leads.list = append(w.leads.list, l)\n", "\tw.leads.list = append(w.leads.list, l)\n\tw.flush()\n", transformPkg, "TestNothingIsWrittenOnTheWayToNothing",
+	},
+	{
+		"a dead letter makes no further one without end", "cmd/internal/letter/letter.go",
+		"if levels == 0 || levels < Generations &&", "if true || levels < Generations &&", destinationPkg, "TestLettersOfLettersComeToAnEnd",
+	},
+	{
+		"destinations whose letters go round are refused", "cmd/internal/config/together.go",
+		"way := wayBack(configs, reads, first); way != nil {", "way := wayBack(configs, reads, first); way != nil && false {", destinationPkg, "TestDestinationsWhoseLettersGoRoundAreRefused",
+	},
+	{
+		"two destinations share no group", "cmd/internal/config/together.go",
+		"case a == b:", "case false:", destinationPkg, "TestEveryMistakeOfAFile|TestDestinationsWhose|TestTwoDestinations",
+	},
+	{
+		"a producer's headers of our names stand under others", "sink/letter.go",
+		"return sourcePrefix + name\n", "return name\n", sinkPkg, "TestOnlyOurOwnHeaders",
+	},
+	{
+		"a cluster that refuses a topic's limit is asked for less", "sink/topic.go",
+		"!errors.Is(err, errConfigRefused) {", "true {", sinkPkg, "TestTheDeadLetterTopicIsMadeWithTheLimit",
+	},
+	{
+		"validate compares what the dead-letter topic takes", "cmd/internal/verify/live.go",
+		"if letters < source {", "if letters > source {", destinationPkg, "TestContractValidateCompares",
+	},
+	// Costs without a bound.
+	{
+		"decoding stays within the budget", "consumer/budget.go",
+		"if !within && !alone {", "if !within && !alone && false {", consumerPkg, "TestWhatABatchBecomes|TestTwelvePartitionsOfTombstones",
+	},
+	{
+		"a message of too many headers comes without them", "consumer/batch.go",
+		"if r.omit {\n\t\t\tomitted = rec.omit()", "if r.omit && false {\n\t\t\tomitted = rec.omit()", consumerPkg, "TestARecordBeyondTheLimit|TestARecordLarger|TestAMessageOf|FuzzRecordBatch|TestWhatABatch",
+	},
+	{
+		"of many labelled fields some are named", "transform/report.go",
+		"if i == maxListed {\n\t\t\tfmt.Fprintf(&b, \"\\n  and %d more carry them\"", "if i == -1 {\n\t\t\tfmt.Fprintf(&b, \"\\n  and %d more carry them\"", transformPkg, "TestLabelsCostABounded",
+	},
+	{
+		"errors of AWS are read up to a bound", "sink/answer.go",
+		"io.LimitReader(response.Body, maxErrorAnswer+1)", "response.Body", sinkPkg, "TestAnEndlessAnswer",
+	},
+	{
+		"answers of the registry are read up to a bound", "schemas/registryhttp.go",
+		"int64(q.left)+1", "1<<40", schemasPkg, "TestNoAnswerOfTheRegistry",
+	},
+	{
+		"references are bounded", "schemas/registryhttp.go",
+		"if q.left -= len(body); q.left < 0 {", "if q.left -= len(body); false {", schemasPkg, "TestReferencesAreBounded|TestNoAnswerOfTheRegistry",
+	},
+	{
+		"a record is written no further than a stream takes", "transform/value.go",
+		"const maxRecord = 10 << 20", "const maxRecord = 200 << 20", transformPkg, "TestWhatAnEventCosts",
+	},
+	{
+		"who asks slowly is let go", "cmd/internal/destination/adminserver.go",
+		"ReadHeaderTimeout: headerTime, ReadTimeout: read, WriteTimeout: writeTime, IdleTimeout: idleTime,", "", destinationPkg, "TestWhoAsksSlowly",
+	},
+	{
+		"connections without end keep no probe out", "cmd/internal/destination/adminserver.go",
+		"if len(d.since) > d.most {", "if false {", destinationPkg, "TestConnectionsWithoutEnd",
+	},
+	// Secrets, terminals, network.
+	{
+		"credentials follow no redirect", "schemas/registryhttp.go",
+		"case from.Scheme != to.Scheme || from.Host != to.Host:", "case from == to:", schemasPkg, "TestCredentialsStayWith",
+	},
+	{
+		"nothing that a terminal obeys is written", "cmd/internal/terminal/terminal.go",
+		"if len(w.rest) == 0 && harmless(p) {", "if len(w.rest) == 0 {", terminalPkg, "TestNothingThatATerminal",
+	},
+	{
+		"status is given to who asks by address", "cmd/internal/destination/adminserver.go",
+		"\t\tif !allowed {", "\t\tif false {", destinationPkg, "TestStatusAndProfiles",
+	},
+	{
+		"the AWS SDK logs through the process's log", "sink/client.go",
+		"\t\tconfig.WithLogger(sdkLogger{opts.Logger}),\n", "", sinkPkg, "TestTheSDKLogs",
+	},
+	{
+		"passwords over http are warned of", "consumer/config.go",
+		"travels in the clear, for everyone", "travels, for everyone", commandPkg, "TestValidateWarns",
+	},
+	// Registries, schemas and files.
+	{
+		"a decimal that is none is ignored", "schemas/logical.go",
+		" || scale > precision {", " {", schemasPkg, "TestContractSchemaIsRead|TestSchemas",
+	},
+	{
+		"of references with a name the first counts", "schemas/registryhttp.go",
+		"if q.names[name] {", "if false {", schemasPkg, "TestOfReferences",
+	},
+	{
+		"a schema that is referred to may be deleted", "schemas/registryhttp.go",
+		"/versions/%d?deleted=true\"", "/versions/%d\"", schemasPkg, "TestASchemaThatIsReferredTo",
+	},
+	{
+		"a follower of the registry may be behind", "schemas/refusals.go",
+		"patience = 5 * time.Second", "patience = 0 * time.Second", schemasPkg, "TestAFollowerMayBe",
+	},
+	{
+		"a GUID in a header names the schema", "schemas/decode.go",
+		"case header[0] == guidMagic &&", "case false &&", schemasPkg, "TestASchemaIsFoundBy",
+	},
+	{
+		"a registry without GUIDs is not away", "schemas/registry.go",
+		"&& q.knowsIDs(ctx) {", "&& false {", schemasPkg, "TestARegistryThatHasNoPath",
+	},
+	{
+		"an id may have eight bytes", "schemas/decode.go",
+		"if id == 0 && len(value) >= longFrameLength {", "if false {", schemasPkg, "TestASchemaIsFoundBy",
+	},
+	{
+		"a fixed of 16 bytes may be a UUID", "schemas/logical.go",
+		"(t.Kind == Bytes || t.Size != uuidSize) {", "true {", transformPkg, "Test.*UUID|TestRule|TestTypes|TestEveryType",
+	},
+	{
+		"a message without a time has no age", "consumer/timed.go",
+		"return at.UnixMilli() > 0 }", "return true }", consumerPkg, "TestAMessageWithoutATime",
+	},
+	{
+		"a reference's default is taken", "cmd/internal/config/references.go",
+		"case at[4] >= 0 && value == \"\":", "case false:", destinationPkg, "TestEveryMistakeOfAFile",
+	},
+	{
+		"an end of line is no part of a secret", "cmd/internal/config/files.go",
+		"bytes.TrimRight(content, \"\\r\\n\")", "content", destinationPkg, "TestEveryMistakeOfAFile|TestAnEndOfLine|TestASecret",
+	},
+	{
+		"an encrypted key is named", "consumer/connect/keyfile.go",
+		"fmt.Errorf(\"%s: %w\", name, errEncryptedKey)", "errors.New(\"failed to parse private key\")", connectPkg, "TestAKeyFile",
+	},
+	{
+		"a byte order mark is no part of a schema", "schemas/schema.go",
+		"bytes.NewReader(bytes.TrimPrefix(text, byteOrderMark))", "bytes.NewReader(text)", schemasPkg, "TestAByteOrderMark",
+	},
+	{
+		"a pipe that gives nothing is given up", "smallfile/smallfile.go",
+		"os.O_RDONLY|syscall.O_NONBLOCK", "os.O_RDONLY|0*syscall.O_NONBLOCK", smallfilePkg, "TestAPipeWithoutAWriter",
+	},
+	{
+		"a process is ready once its stream has answered", "cmd/internal/destination/ready.go",
+		"if !d.sink.Answered() {", "if false {", destinationPkg, "TestAProcessIsReadyOnceItsStream",
+	},
+	{
+		"a process is ready once its registry has answered", "cmd/internal/destination/ready.go",
+		"if away := d.registryAway.Load(); away != nil {", "if away := d.registryAway.Load(); away != nil && false {", destinationPkg, "TestAProcessIsReadyOnceItsRegistry",
+	},
+	{
+		"filters of letters that choose nothing are refused", "cmd/internal/deadletters/filter.go",
+		"if slices.Contains(words.closed, word) {", "if true {", commandPkg, "TestAFilterThatChooses",
+	},
+	// The session.
+	{
+		"the session's time is the configured one", "consumer/groupcall.go",
+		"SessionTimeoutMS: int32(c.opts.SessionTimeout.", "SessionTimeoutMS: int32(DefaultSessionTimeout.", consumerPkg, "TestAShorterSession|TestASessionTimeoutThat",
+	},
+}
