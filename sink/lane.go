@@ -65,7 +65,7 @@ func (l *lane) push(e entry) error {
 		// Checked under the lock: a later Withdraw would find it otherwise.
 		return ErrRevoked
 	}
-	if e.failure == nil && l.sink.parking.holds(e.rec) {
+	if e.failure == nil && l.sink.parking.Holds(&e.rec.Origin, e.rec.PartitionKey) {
 		e.failure = follows()
 	}
 	l.queue.Push(e)
@@ -189,7 +189,7 @@ func (l *lane) throttled(c *chain, now time.Time) {
 func (l *lane) deadLetter(f inFlight) {
 	e := f.head[0]
 	why := *e.failure
-	l.sink.letters.add(newLetter(e.rec, why, func(outcome Outcome) {
+	l.sink.deadLetter(e.rec, why, func(outcome Outcome) {
 		l.mu.Lock()
 		l.settle(f.chain, outcome, why.Reason)
 		if outcome == DeadLettered && l.sink.parking != nil {
@@ -200,5 +200,5 @@ func (l *lane) deadLetter(f inFlight) {
 		l.mu.Unlock()
 		l.notify(settled)
 		l.wake()
-	}))
+	})
 }

@@ -3,6 +3,8 @@ package sink
 import (
 	"errors"
 	"time"
+
+	"kinesis-destination/sink/deadletter"
 )
 
 // keepBody is how large a request buffer a lane keeps: a usual full request.
@@ -73,7 +75,7 @@ func (l *lane) putBack(c *chain, now, due time.Time) {
 // exhaust applies onExhausted. It reports whether the record is dead-lettered;
 // if not, it is held, and tried on at the largest interval.
 func (l *lane) exhaust(c *chain, now time.Time) bool {
-	if l.sink.opts.DeadLetter.OnExhausted == OnExhaustedDeadLetter {
+	if l.sink.opts.DeadLetter.OnExhausted == deadletter.OnExhaustedDeadLetter {
 		l.doom(c, now, ReasonRetriesExhausted, "the record could not be delivered within retry.maxElapsedTime")
 		return true
 	}
@@ -90,7 +92,7 @@ func (l *lane) doom(c *chain, now time.Time, reason, message string) {
 		c.attempts++ // lose counts the others
 	}
 	for i := range c.entries[:c.inFlight] {
-		c.entries[i].failure = &Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}
+		c.entries[i].failure = &deadletter.Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}
 	}
 	l.putBack(c, now, now)
 }

@@ -186,7 +186,7 @@ var mutations = []mutation{
 		"g.until = now.Add(delay)", "g.until = now.Add(delay / 8)", sinkPkg, "TestHourLongOutage",
 	},
 	{
-		"a letter is written before its record settles", "sink/letterwrite.go",
+		"a letter is written before its record settles", "sink/deadletter/write.go",
 		"if err != nil {\n\t\t\treturn outcome{run", "if isTooLarge(err) {\n\t\t\treturn outcome{run", sinkPkg, "TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder",
 	},
 	{
@@ -195,7 +195,7 @@ var mutations = []mutation{
 	},
 	{
 		"onExhausted decides", "sink/settle.go",
-		"OnExhausted == OnExhaustedDeadLetter", "OnExhausted != OnExhaustedDeadLetter", sinkPkg, "TestRecordThatOutlivesItsRetry",
+		"OnExhausted == deadletter.OnExhaustedDeadLetter", "OnExhausted != deadletter.OnExhaustedDeadLetter", sinkPkg, "TestRecordThatOutlivesItsRetry",
 	},
 	{
 		"requests keep the service's limits", "sink/queue.go",
@@ -324,7 +324,7 @@ var mutations = []mutation{
 		"\t\to.CloseIdleConnections()\n", "", destinationPkg, "TestWhatMovedToAnotherAddressIsFoundThere",
 	},
 	{
-		"a leader that is being chosen is waited for", "sink/deadletter.go",
+		"a leader that is being chosen is waited for", "sink/deadletter/writer.go",
 		"now.Sub(f.since) >= leaderDelay", "true", sinkPkg, "TestALeaderThatIsBeingChosenIsAHoldOnlyWhenThatLasts",
 	},
 }

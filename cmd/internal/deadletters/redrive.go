@@ -14,6 +14,7 @@ import (
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -293,7 +294,7 @@ func (r *RedriveJob) settle(l *letter.Letter, count func(*Redriven)) {
 func (r *RedriveJob) record(l *letter.Letter, j rules.Evaluation) *sink.Record {
 	return &sink.Record{
 		PartitionKey: j.PartitionKey, Data: j.Data,
-		Origin: sink.Origin{
+		Origin: deadletter.Origin{
 			Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset, Time: l.SourceTime,
 			Key: l.Source.Key, Value: l.Source.Value, Headers: letter.Headers(l.SourceHeaders), Redrives: l.Redrives + 1,
 		},

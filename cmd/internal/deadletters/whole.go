@@ -11,7 +11,7 @@ import (
 	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 )
 
 // makeWhole reads what a letter lacks, as it was too large for its topic, from
@@ -49,11 +49,11 @@ func (b *Store) makeWhole(ctx context.Context, l *letter.Letter) error {
 
 // isOf tells whether a message is the one that a letter is about.
 func isOf(l *letter.Letter, m *consumer.Message) bool {
-	same := func(omitted *sink.Omitted, inLetter, found []byte) bool {
+	same := func(omitted *deadletter.Omitted, inLetter, found []byte) bool {
 		if omitted == nil {
 			return bytes.Equal(inLetter, found)
 		}
-		return found != nil && sink.OmittedOf(found) == *omitted
+		return found != nil && deadletter.OmittedOf(found) == *omitted
 	}
 	return same(l.Omitted.Value, l.Source.Value, m.Value) && same(l.Omitted.Key, l.Source.Key, m.Key) &&
 		(l.Omitted.Headers < 0 || l.Omitted.Headers == len(m.Headers))

@@ -14,7 +14,7 @@ import (
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -45,10 +45,10 @@ type Letter struct {
 
 // omissions is what a letter lacks of the message that it is about.
 type omissions struct {
-	Value, Key *sink.Omitted // nil: they are there
-	Headers    int           // -1: they are there
-	Sought     bool          // at the source; left tells what came of it
-	Left       string        // why it cannot be made whole; empty: it is
+	Value, Key *deadletter.Omitted // nil: they are there
+	Headers    int                 // -1: they are there
+	Sought     bool                // at the source; left tells what came of it
+	Left       string              // why it cannot be made whole; empty: it is
 }
 
 func (o *omissions) Any() bool { return o.Value != nil || o.Key != nil || o.Headers >= 0 }
@@ -66,7 +66,7 @@ const ofAnotherDestination = "it is a letter of another destination"
 // this destination is nil, and foreign says why.
 func ReadOwn(m *consumer.Message, destination string) (l *Letter, foreign string) {
 	l, foreign = Read(m)
-	if l != nil && string(l.header(sink.HeaderDestination)) != destination {
+	if l != nil && string(l.header(deadletter.HeaderDestination)) != destination {
 		return nil, ofAnotherDestination
 	}
 	return l, foreign
@@ -86,12 +86,12 @@ func ForeignReason(why string) string {
 func Read(m *consumer.Message) (_ *Letter, foreign string) {
 	begin := -1 // the letter's own headers follow those of the source
 	for i := range m.Headers {
-		if m.Headers[i].Key == sink.HeaderTopic {
+		if m.Headers[i].Key == deadletter.HeaderTopic {
 			begin = i
 		}
 	}
 	if begin < 0 {
-		return nil, "header " + sink.HeaderTopic + " is missing"
+		return nil, "header " + deadletter.HeaderTopic + " is missing"
 	}
 	l := &Letter{Partition: m.Partition, Offset: m.Offset, Own: m.Headers[begin:], Source: m, Omitted: omissions{Headers: -1}}
 	for _, field := range letterFields {
@@ -113,7 +113,7 @@ func Read(m *consumer.Message) (_ *Letter, foreign string) {
 }
 
 func sourceName(name string) string {
-	name, _ = sink.SourceName(name) // one that a letter of an earlier version did not mark stays as it is
+	name, _ = deadletter.SourceName(name) // one that a letter of an earlier version did not mark stays as it is
 	return name
 }
 
@@ -149,22 +149,22 @@ var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 var firstTime, lastTime = time.Unix(0, 0), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
 var letterFields = []letterField{
-	{sink.HeaderTopic, false, func(l *Letter, v []byte) bool { l.Origin.Topic = string(v); return topicName.Match(v) }},
-	{sink.HeaderPartition, false, func(l *Letter, v []byte) bool {
+	{deadletter.HeaderTopic, false, func(l *Letter, v []byte) bool { l.Origin.Topic = string(v); return topicName.Match(v) }},
+	{deadletter.HeaderPartition, false, func(l *Letter, v []byte) bool {
 		if len(v) != 4 {
 			return false
 		}
 		l.Origin.Partition = int(int32(binary.BigEndian.Uint32(v)))
 		return l.Origin.Partition >= 0
 	}},
-	{sink.HeaderOffset, false, func(l *Letter, v []byte) bool {
+	{deadletter.HeaderOffset, false, func(l *Letter, v []byte) bool {
 		if len(v) != 8 {
 			return false
 		}
 		l.Origin.Offset = int64(binary.BigEndian.Uint64(v))
 		return l.Origin.Offset >= 0 && l.Origin.Offset < math.MaxInt64
 	}},
-	{sink.HeaderTimestamp, false, func(l *Letter, v []byte) bool {
+	{deadletter.HeaderTimestamp, false, func(l *Letter, v []byte) bool {
 		if len(v) != 8 {
 			return false
 		}
@@ -174,32 +174,32 @@ var letterFields = []letterField{
 		}
 		return true
 	}},
-	{sink.HeaderDestination, false, func(_ *Letter, v []byte) bool { return config.DestinationName.Match(v) }},
-	{sink.HeaderStage, false, func(l *Letter, v []byte) bool {
+	{deadletter.HeaderDestination, false, func(_ *Letter, v []byte) bool { return config.DestinationName.Match(v) }},
+	{deadletter.HeaderStage, false, func(l *Letter, v []byte) bool {
 		l.Stage = string(v)
 		return slices.Contains(rules.LetterStages, l.Stage)
 	}},
-	{sink.HeaderReason, false, func(l *Letter, v []byte) bool {
+	{deadletter.HeaderReason, false, func(l *Letter, v []byte) bool {
 		l.Reason = string(v)
 		return slices.Contains(rules.LetterReasons, l.Reason)
 	}},
-	{sink.HeaderFailedAt, false, func(l *Letter, v []byte) bool {
+	{deadletter.HeaderFailedAt, false, func(l *Letter, v []byte) bool {
 		at, err := time.Parse(time.RFC3339, string(v))
 		l.FailedAt = at.UTC()
 		return err == nil && !at.Before(firstTime) && at.Before(lastTime)
 	}},
-	{sink.HeaderGroup, true, func(*Letter, []byte) bool { return true }},
-	{sink.HeaderMessage, true, func(l *Letter, v []byte) bool { l.Message = sink.Brief(string(v)); return true }},
-	{sink.HeaderAttempts, true, func(l *Letter, v []byte) bool { return readCount(&l.Attempts, v) }},
-	{sink.HeaderTopicID, true, func(l *Letter, v []byte) bool { return len(v) == copy(l.TopicID[:], v) && len(v) == len(l.TopicID) }},
-	{sink.HeaderRedrives, true, func(l *Letter, v []byte) bool { return readCount(&l.Redrives, v) }},
-	{sink.HeaderParkedKey, true, func(l *Letter, v []byte) bool { l.Parked = v; return len(v) == sink.ParkedKeyBytes }},
-	{sink.HeaderValueOmitted, true, func(l *Letter, v []byte) bool {
+	{deadletter.HeaderGroup, true, func(*Letter, []byte) bool { return true }},
+	{deadletter.HeaderMessage, true, func(l *Letter, v []byte) bool { l.Message = deadletter.Brief(string(v)); return true }},
+	{deadletter.HeaderAttempts, true, func(l *Letter, v []byte) bool { return readCount(&l.Attempts, v) }},
+	{deadletter.HeaderTopicID, true, func(l *Letter, v []byte) bool { return len(v) == copy(l.TopicID[:], v) && len(v) == len(l.TopicID) }},
+	{deadletter.HeaderRedrives, true, func(l *Letter, v []byte) bool { return readCount(&l.Redrives, v) }},
+	{deadletter.HeaderParkedKey, true, func(l *Letter, v []byte) bool { l.Parked = v; return len(v) == deadletter.ParkedKeyBytes }},
+	{deadletter.HeaderValueOmitted, true, func(l *Letter, v []byte) bool {
 		l.ValueOmitted = string(v)
 		return readOmitted(&l.Omitted.Value, v)
 	}},
-	{sink.HeaderKeyOmitted, true, func(l *Letter, v []byte) bool { return readOmitted(&l.Omitted.Key, v) }},
-	{sink.HeaderHeadersOmitted, true, func(l *Letter, v []byte) bool { return readCount(&l.Omitted.Headers, v) }},
+	{deadletter.HeaderKeyOmitted, true, func(l *Letter, v []byte) bool { return readOmitted(&l.Omitted.Key, v) }},
+	{deadletter.HeaderHeadersOmitted, true, func(l *Letter, v []byte) bool { return readCount(&l.Omitted.Headers, v) }},
 }
 
 // readCount reads a number of at most nine digits.
@@ -209,8 +209,8 @@ func readCount(to *int, value []byte) bool {
 	return err == nil && len(value) <= 9
 }
 
-func readOmitted(to **sink.Omitted, value []byte) bool {
-	o, ok := sink.ParseOmitted(string(value))
+func readOmitted(to **deadletter.Omitted, value []byte) bool {
+	o, ok := deadletter.ParseOmitted(string(value))
 	*to = &o
 	return ok
 }
@@ -230,7 +230,7 @@ const Generations = 3
 func DeadAlready(m *consumer.Message) bool {
 	levels := 0
 	for i := range m.Headers {
-		if name := m.Headers[i].Key; strings.HasSuffix(name, sink.HeaderTopic) && sink.Bare(name) == sink.HeaderTopic {
+		if name := m.Headers[i].Key; strings.HasSuffix(name, deadletter.HeaderTopic) && deadletter.Bare(name) == deadletter.HeaderTopic {
 			levels++
 		}
 	}
@@ -247,7 +247,7 @@ func (l *Letter) Story() []consumer.Header {
 		return nil
 	}
 	headers := []consumer.Header{{Key: "from", Value: fmt.Appendf(nil, "topic %s, partition %d, offset %d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)}}
-	for _, key := range []string{sink.HeaderDestination, sink.HeaderStage, sink.HeaderReason, sink.HeaderAttempts, sink.HeaderFailedAt, sink.HeaderValueOmitted} {
+	for _, key := range []string{deadletter.HeaderDestination, deadletter.HeaderStage, deadletter.HeaderReason, deadletter.HeaderAttempts, deadletter.HeaderFailedAt, deadletter.HeaderValueOmitted} {
 		if value := l.header(key); value != nil {
 			headers = append(headers, consumer.Header{Key: key, Value: value})
 		}
