@@ -3,6 +3,7 @@ package consumer
 import (
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -34,10 +35,7 @@ type Omitted struct {
 }
 
 // Header is one header of a message.
-type Header struct {
-	Key   string
-	Value []byte
-}
+type Header = kafka.Header
 
 // Settle tells that the message is at rest: delivered, filtered, or
 // acknowledged by the dead-letter topic. It counts once; exactly one of Settle

@@ -37,9 +37,6 @@ type spot struct {
 // identity is what HeaderParkedKey holds: the MD5 of the partition key.
 type identity [md5.Size]byte
 
-// ParkedKeyBytes is the length of the value of HeaderParkedKey.
-const ParkedKeyBytes = len(identity{})
-
 func identityOf(partitionKey string) identity { return md5.Sum([]byte(partitionKey)) }
 
 // Parked is an identity that is parked, named by its dead letters.

@@ -64,7 +64,7 @@ func TestALetterIsReadAsItWasWritten(t *testing.T) {
 	if l == nil {
 		t.Fatal(foreign)
 	}
-	if l.Origin != (transform.Source{Topic: "segment-evaluations", Partition: 1, Offset: 7}) || l.Redrives != 2 || l.Parked == nil || l.Reason != "malformed" ||
+	if l.From() != (transform.Source{Topic: "segment-evaluations", Partition: 1, Offset: 7}) || l.Redrives != 2 || l.Parked == nil || l.Reason != "malformed" ||
 		l.Written.UnixMilli() != 1590441879123 || *l.Omitted.Value != deadletter.OmittedOf([]byte("large")) || l.FailedAt.Format(time.RFC3339) != "2026-01-31T12:00:00Z" {
 		t.Errorf("%+v", l)
 	}
@@ -240,7 +240,7 @@ func handleLetter(t *testing.T, judging *rules.Evaluator, l *letter.Letter, tall
 	parking := (&Parking{destination: "leads", spots: deadletter.NewParking()})
 	parking.note(l.Source)
 	parking.spots.Release(func(deadletter.Place) bool { return true })
-	j, err := judging.Evaluate(t.Context(), l.Source, l.Origin)
+	j, err := judging.Evaluate(t.Context(), l.Source, l.From())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func handleLetter(t *testing.T, judging *rules.Evaluator, l *letter.Letter, tall
 		}
 		profileID(j.Event)
 	}
-	if _, err := judging.Rules().ExplainMessage(t.Context(), judging.Decoder, l.Source, l.Origin); err != nil {
+	if _, err := judging.Rules().ExplainMessage(t.Context(), judging.Decoder, l.Source, l.From()); err != nil {
 		t.Fatal(err)
 	}
 	r := (&RedriveJob{}).record(l, j)

@@ -19,12 +19,12 @@ import (
 // nothing is taken from it. The error is the cluster's, which cannot answer now;
 // that it is gone is no error: see omitted.left.
 func (b *Store) makeWhole(ctx context.Context, l *letter.Letter) error {
-	if l.Omitted.Sought || !l.Omitted.Any() {
+	if l.Sought || !l.Omitted.Any() {
 		return nil
 	}
 	source := &b.Config.Source.Kafka
 	if !source.Reads(l.Origin.Topic) {
-		l.Omitted.Sought, l.Omitted.Left = true, LeftValueGone
+		l.Sought, l.Left = true, LeftValueGone
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
@@ -32,12 +32,12 @@ func (b *Store) makeWhole(ctx context.Context, l *letter.Letter) error {
 	m, err := consumer.Peek(ctx, *source, nil, l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
 	switch {
 	case errors.Is(err, consumer.ErrNoMessage), errors.Is(err, kafka.UnknownTopicOrPartition), err == nil && !isOf(l, m):
-		l.Omitted.Sought, l.Omitted.Left = true, LeftValueGone
+		l.Sought, l.Left = true, LeftValueGone
 		return nil
 	case err != nil:
 		return fmt.Errorf("read what letter %d of partition %d lacks: %w", l.Offset, l.Partition, err)
 	}
-	l.Omitted.Sought = true
+	l.Sought = true
 	full := *l.Source
 	full.Key, full.Value = m.Key, m.Value
 	l.Source = &full

@@ -17,7 +17,6 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/deadletters"
-	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -68,7 +67,7 @@ func (s *site) loseToLetters(choose func(*consumer.Message) bool) int {
 }
 
 func (s *site) letter(m *consumer.Message) kafka.Message {
-	l := kafka.Message{Key: m.Key, Value: m.Value, Headers: append(letter.Headers(m.Headers),
+	l := kafka.Message{Key: m.Key, Value: m.Value, Headers: append(m.Headers,
 		kafka.Header{Key: deadletter.HeaderTopic, Value: []byte(m.Topic)},
 		kafka.Header{Key: deadletter.HeaderPartition, Value: binary.BigEndian.AppendUint32(nil, uint32(m.Partition))},
 		kafka.Header{Key: deadletter.HeaderOffset, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Offset))},

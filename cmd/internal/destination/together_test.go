@@ -11,7 +11,6 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/config"
-	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -62,7 +61,7 @@ func TestLettersOfLettersComeToAnEnd(t *testing.T) {
 		most       int // letters of one event
 	}{
 		{"of topics with the usual names", "", 2},
-		{"of topics with other names", "deadLetter: {topic: dead-%s}\n", 2 * letter.Generations},
+		{"of topics with other names", "deadLetter: {topic: dead-%s}\n", 2 * deadletter.Generations},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
