@@ -57,3 +57,9 @@ func (m *Message) TopicID() (id [16]byte) {
 	}
 	return id
 }
+
+// Timed tells whether it is known when the message was written. Producers may leave
+// the time out, which Kafka keeps as -1, and some write 0; no message is from 1970.
+func (m *Message) Timed() bool { return timed(m.Time) }
+
+func timed(at time.Time) bool { return at.UnixMilli() > 0 }
