@@ -140,46 +140,6 @@ const ordinaryDelay = 10 * time.Second
 // leaveTimeout bounds what is only a courtesy to the other members.
 const leaveTimeout = time.Second
 
-// Lease is until when this member is sure to own what it was assigned.
-func (c *Consumer) Lease() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.lease
-}
-
-// extendLease notes that the coordinator answered well what was sent then. While
-// it waits for this member to join or to sync (settled is false), it does so for
-// the rebalance timeout and no longer, whatever heartbeats it answers.
-func (c *Consumer) extendLease(sent time.Time, settled bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	until := sent.Add(c.opts.SessionTimeout)
-	if settled {
-		c.onTime = latest(c.onTime, sent)
-	} else if limit := c.onTime.Add(c.opts.RebalanceTimeout); until.After(limit) {
-		until = limit
-	}
-	c.lease = latest(c.lease, until)
-}
-
-// joined notes that the join that was sent then was answered: the coordinator
-// began to wait for the sync after that.
-func (c *Consumer) joined(sent time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.onTime = latest(c.onTime, sent)
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// leased tells whether this process is sure to be a member.
-func (c *Consumer) leased() bool { return time.Until(c.Lease()) > 0 }
-
 // Stats is the member as it stands.
 type Stats struct {
 	Group      string
@@ -223,4 +183,94 @@ func (c *Consumer) Check(ctx context.Context) (partitions map[string]int, err er
 func (c *Consumer) Close() {
 	c.fetch.CloseIdleConnections()
 	c.groupTransport.CloseIdleConnections()
+}
+
+// work is the life of one membership: claims begin and end with what is assigned,
+// until all must be given up; then everything is brought to rest and committed.
+// Heartbeats go on until the last of these is done. It returns an error when the
+// process cannot go on.
+func (c *Consumer) work(ctx context.Context, g *generation, handler Handler) error {
+	// Nothing below may end with ctx before what is under way has come to rest.
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	m := c.newMembership(ctx, handler)
+	defer m.background.Wait()
+	defer stop()
+	defer m.end(nil)
+	m.background.Go(func() { m.heartbeats(life) })
+	m.background.Go(func() { m.watchPartitions(life) })
+	stopFetching := m.start(life, m.fetcher.run)
+	defer stopFetching()
+	stopCommitting := m.start(life, m.commitLoop)
+	defer stopCommitting()
+
+	for next := g; next != nil; next = m.awaitNext(life, next) {
+		m.claimPartitions(next)
+	}
+	why := context.Cause(m.running)
+	drain := ctx.Err() != nil && errors.Is(why, context.Cause(ctx))
+	stopFetching()
+	m.drain(life, m.held(), drain)
+	stopCommitting()
+	m.finish(life, why, drain)
+	switch {
+	case errors.Is(why, kafka.FencedInstanceID):
+		return ErrFenced
+	case errors.Is(why, errEvicted), drain:
+		return nil
+	}
+	return why
+}
+
+// start runs f in the background, until its context or the returned function ends
+// it; that returns when f has.
+func (m *membership) start(ctx context.Context, f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	m.background.Go(func() {
+		defer close(done)
+		f(ctx)
+	})
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// claimPartitions finds out where each partition goes on that was not held before, and
+// makes the claims. It gives up when the generation must end before that is known.
+func (m *membership) claimPartitions(g *generation) {
+	var fresh []topicPartition
+	for _, tp := range g.partitions {
+		if !slices.ContainsFunc(m.held(), func(cl *claim) bool { return cl.topicPartition == tp }) {
+			fresh = append(fresh, tp)
+		}
+	}
+	starts, begun := m.find(g, fresh)
+	if !begun {
+		return
+	}
+	for _, tp := range fresh {
+		cl := newClaim(context.WithoutCancel(m.running), tp, starts[tp])
+		cl.report = m.opts.Hold
+		cl.budget, cl.account.budget, cl.codecs = m.budget, m.budget, m.codecs
+		cl.tracing.tracer, cl.tracing.group = m.opts.Tracer, m.cfg.Group
+		m.mu.Lock()
+		m.claims = append(m.claims, cl)
+		m.read[tp.topic] = true
+		m.mu.Unlock()
+		go func() {
+			defer close(cl.worked) // which rest awaits
+			if err := cl.work(m.handler); err != nil {
+				m.end(err)
+			}
+		}()
+	}
+	m.mu.Lock()
+	m.active = true
+	m.mu.Unlock()
+	if len(fresh) > 0 {
+		m.fetcher.set(m.held())
+	}
+	m.opts.Logger.Info("partitions assigned", "group", m.cfg.Group, "generation", g.id, "protocol", g.protocol,
+		"partitions", len(g.partitions), "new", len(fresh))
 }

@@ -47,7 +47,7 @@ func kafkaGoReads(raw []byte) (records []plainRecord, err error) {
 			return nil, err
 		}
 		for _, h := range r.Headers {
-			plain.headers = append(plain.headers, Header(h))
+			plain.headers = append(plain.headers, h)
 		}
 		records = append(records, plain)
 	}

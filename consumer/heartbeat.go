@@ -160,3 +160,43 @@ func (c *Consumer) findCoordinator(ctx context.Context) (net.Addr, error) {
 	}
 	return kafka.TCP(addr), nil
 }
+
+// Lease is until when this member is sure to own what it was assigned.
+func (c *Consumer) Lease() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lease
+}
+
+// extendLease notes that the coordinator answered well what was sent then. While
+// it waits for this member to join or to sync (settled is false), it does so for
+// the rebalance timeout and no longer, whatever heartbeats it answers.
+func (c *Consumer) extendLease(sent time.Time, settled bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	until := sent.Add(c.opts.SessionTimeout)
+	if settled {
+		c.onTime = latest(c.onTime, sent)
+	} else if limit := c.onTime.Add(c.opts.RebalanceTimeout); until.After(limit) {
+		until = limit
+	}
+	c.lease = latest(c.lease, until)
+}
+
+// joined notes that the join that was sent then was answered: the coordinator
+// began to wait for the sync after that.
+func (c *Consumer) joined(sent time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onTime = latest(c.onTime, sent)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// leased tells whether this process is sure to be a member.
+func (c *Consumer) leased() bool { return time.Until(c.Lease()) > 0 }

@@ -3,6 +3,7 @@ package consumer
 import (
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -34,10 +35,7 @@ type Omitted struct {
 }
 
 // Header is one header of a message.
-type Header struct {
-	Key   string
-	Value []byte
-}
+type Header = kafka.Header
 
 // Settle tells that the message is at rest: delivered, filtered, or
 // acknowledged by the dead-letter topic. It counts once; exactly one of Settle
@@ -59,3 +57,9 @@ func (m *Message) TopicID() (id [16]byte) {
 	}
 	return id
 }
+
+// Timed tells whether it is known when the message was written. Producers may leave
+// the time out, which Kafka keeps as -1, and some write 0; no message is from 1970.
+func (m *Message) Timed() bool { return timed(m.Time) }
+
+func timed(at time.Time) bool { return at.UnixMilli() > 0 }

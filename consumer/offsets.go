@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -229,97 +228,5 @@ func (c *Consumer) resetOffset(ctx context.Context, tp topicPartition) (int64, e
 	return next, err
 }
 
-// commit tells the group how far claims are at rest. Only what changed is sent,
-// and one commit at a time: one that is overtaken would set the offsets back.
-func (m *membership) commit(ctx context.Context, claims []*claim) error {
-	select {
-	case m.commitLock <- struct{}{}:
-		defer func() { <-m.commitLock }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	topics := map[string][]kafka.OffsetCommit{}
-	sent := map[*claim]kafka.OffsetCommit{}
-	for _, cl := range claims {
-		if next, metadata, changed := cl.progress(); changed {
-			sent[cl] = kafka.OffsetCommit{Partition: cl.partition, Offset: next, Metadata: metadata}
-			topics[cl.topic] = append(topics[cl.topic], sent[cl])
-		}
-	}
-	if len(sent) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	g, _ := m.current()
-	res, err := m.group.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
-		Addr: m.addr, GroupID: m.cfg.Group, GenerationID: g.id, MemberID: g.memberID,
-		InstanceID: m.cfg.GroupInstanceID, Topics: topics,
-	})
-	if err != nil {
-		return fmt.Errorf("commit offsets: %w", err)
-	}
-	failed := commitErrors(res, sentOf(sent))
-	for cl, s := range sent {
-		if e := cl.committedTo(s.Offset, s.Metadata, failed[cl.topicPartition]); e != nil {
-			err = errors.Join(err, fmt.Errorf("commit offset of %s/%d: %w", cl.topic, cl.partition, m.missingRightToCommit(e, cl.topic)))
-		}
-	}
-	return err
-}
-
-func sentOf(sent map[*claim]kafka.OffsetCommit) []topicPartition {
-	var tps []topicPartition
-	for cl := range sent {
-		tps = append(tps, cl.topicPartition)
-	}
-	return tps
-}
-
 // errUnanswered is that a commit's answer leaves a partition out.
 var errUnanswered = errors.New("the answer says nothing of it")
-
-// commitErrors are those of the partitions that were not committed: what the
-// answer does not speak of was not either, as far as anybody knows.
-func commitErrors(res *kafka.OffsetCommitResponse, sent []topicPartition) map[topicPartition]error {
-	failed := map[topicPartition]error{}
-	for _, tp := range sent {
-		failed[tp] = errUnanswered
-	}
-	for topic, partitions := range res.Topics {
-		for _, p := range partitions {
-			tp := topicPartition{topic, p.Partition}
-			if p.Error == nil {
-				delete(failed, tp)
-			} else {
-				failed[tp] = p.Error
-			}
-		}
-	}
-	return failed
-}
-
-// commitLoop commits on a tick until ctx ends: a commit is a round trip, never
-// one per record. A commit under way is awaited and never abandoned: the broker
-// may still act on it, and after the last commit of a claim it would set the
-// offset back.
-func (m *membership) commitLoop(ctx context.Context) {
-	tick := time.NewTicker(m.opts.CommitInterval)
-	defer tick.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		err := m.commit(context.WithoutCancel(ctx), m.held())
-		if errors.Is(err, kafka.RebalanceInProgress) || errors.Is(err, kafka.IllegalGeneration) {
-			continue // the next generation takes it, or the heartbeat tells why not
-		}
-		if err != nil && !failing {
-			m.opts.Logger.Warn("offsets could not be committed, trying again", "error", err)
-		}
-		failing = err != nil
-	}
-}

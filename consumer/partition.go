@@ -2,10 +2,10 @@ package consumer
 
 import (
 	"context"
-	"errors"
+	"sync"
 	"time"
 
-	"github.com/segmentio/kafka-go"
+	"github.com/cenkalti/backoff/v4"
 )
 
 // Handler takes one message on. It may block (that is the back-pressure) until
@@ -17,6 +17,65 @@ type Handler func(ctx context.Context, m *Message) error
 // queuedSets is how many fetched sets may wait for a partition's worker: with
 // two, it finds the next one ready while a fetch is under way.
 const queuedSets = 2
+
+// life is a claim's beginning and end, and what its owners share. It is set when the
+// claim is made.
+type life struct {
+	ctx     context.Context // ends with the claim
+	revoke  context.CancelFunc
+	atWork  context.Context    // ends with the claim, or before: the worker takes no further message
+	stop    context.CancelFunc // ends atWork
+	worked  chan struct{}      // closed when the worker has ended
+	sets    chan *recordSet    // from the fetch loop to the worker
+	budget  *budget
+	account account // of the budget
+	codecs  *decompressor
+	report  func(topic string, partition int, reason string, err error)
+}
+
+// fetching is the fetch loop's own.
+type fetching struct {
+	position  int64                       // next offset to fetch
+	notBefore time.Time                   // when to try again after an error of this partition
+	wait      *backoff.ExponentialBackOff // how long that takes
+
+	gone   bool   // its topic is another one: it has to begin anew
+	where  string // at which end it then begins; empty: as for an offset out of range
+	absent bool   // its topic was seen to be missing
+
+	follower    int       // the replica that is fetched from; -1: the leader
+	followUntil time.Time // when the leader is asked again
+	leaderUntil time.Time // only the leader serves until then
+}
+
+// working is the worker's own.
+type working struct {
+	expected int64 // where the next set begins
+	tracing  tracing
+}
+
+// settling is what fetch loop, worker, sink and commits have in common: how far
+// the partition is.
+type settling struct {
+	holding sync.Mutex // held while report is called; mu is not
+
+	mu        sync.Mutex // guards all below
+	id        topicID    // the topic; zero: the broker does not say. The fetch loops alone change it
+	lost      int        // how often the topic was another one, and the worker has not begun anew
+	mark      watermark
+	window    int64         // of the budget, by mark
+	pending   int           // handed out, neither settled nor withdrawn
+	unread    bool          // the records at expected could not be read
+	back      int64         // where they are to be fetched from again; -1: nowhere
+	ended     bool          // nothing is fetched for it any more
+	committed int64         // what the group has; -1: nothing yet
+	metadata  string        // what the group has beside it
+	plain     bool          // commit offsets alone
+	settled   []span        // settled by an earlier owner, above where this claim began
+	end       int64         // offset after the last readable message; -1: not known yet
+	held      string        // why nothing arrives, or ""
+	changed   chan struct{} // a signal for the one who waits for mark or pending
+}
 
 // claim is the right and the state of working on one partition, from its
 // assignment to its revocation. What is in it is by who owns it.
@@ -57,17 +116,6 @@ func (c *claim) stopWork() {
 
 func (c *claim) stopped() bool { return c.atWork.Err() != nil }
 
-// push takes a set on from the fetch loop, which sends alone and has found room.
-func (c *claim) push(s *recordSet) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended {
-		s.close()
-		return
-	}
-	c.sets <- s
-}
-
 // close takes nothing more from the fetch loop, which may have a request under
 // way, and gives back what waits. The worker has ended. Nothing is held any more.
 func (c *claim) close() {
@@ -89,81 +137,6 @@ func (c *claim) close() {
 	}
 }
 
-// open notes m as handed out, waiting while too many are open. It reports
-// false when the claim stops instead.
-func (c *claim) open(m *Message) bool {
-	for {
-		if c.stopped() {
-			return false
-		}
-		c.mu.Lock()
-		if c.mark.Len() < maxOpen {
-			m.claim = c
-			m.seq = c.mark.Open(m.Offset, m.Time)
-			c.countWindow()
-			c.pending++
-			c.mu.Unlock()
-			return true
-		}
-		c.mu.Unlock()
-		select {
-		case <-c.atWork.Done():
-		case <-c.changed:
-		}
-	}
-}
-
-// countWindow counts what the window takes, which a message that is slow to come
-// to rest keeps open. It is called with mu held.
-func (c *claim) countWindow() {
-	if size := c.mark.Size(); size != c.window {
-		c.budget.take(size - c.window)
-		c.window = size
-	}
-}
-
-// before tells whether an earlier owner has settled m.
-func (c *claim) before(m *Message) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(c.settled) > 0 && c.settled[0].to <= m.Offset {
-		c.settled = c.settled[1:]
-	}
-	return len(c.settled) > 0 && c.settled[0].from <= m.Offset
-}
-
-// progress is what to commit: the watermark, and what has settled above it,
-// by this owner or, where it has not come that far, by an earlier one.
-func (c *claim) progress() (next int64, metadata string, changed bool) {
-	c.mu.Lock()
-	next = c.mark.Next()
-	if c.lost > 0 {
-		c.mu.Unlock()
-		return next, "", false // it is of a topic that is gone
-	}
-	id, plain, committed, before := c.id, c.plain, c.committed, c.metadata
-	above := append(c.mark.Above(), c.settled...)
-	c.mu.Unlock()
-	if !plain { // which may take a while
-		metadata = stamp(id, encodeSettled(next, above))
-	}
-	return next, metadata, next != committed || metadata != before
-}
-
-// committedTo notes the answer to a commit. A broker that allows less metadata
-// than is usual gets offsets alone from then on.
-func (c *claim) committedTo(next int64, metadata string, err error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if errors.Is(err, kafka.OffsetMetadataTooLarge) {
-		c.plain = true
-	}
-	if err == nil {
-		c.committed, c.metadata = next, metadata
-	}
-	return err
-}
-
 func (c *claim) advance(next int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -180,55 +153,6 @@ func (c *claim) restart(next int64) {
 	if c.lost > 0 {
 		c.lost--
 		c.committed, c.metadata = -1, ""
-	}
-}
-
-func (c *claim) settle(m *Message) {
-	c.mu.Lock()
-	settled := c.mark.Settle(m.seq)
-	if settled {
-		c.pending--
-		if !c.ended {
-			c.countWindow()
-		}
-	}
-	c.mu.Unlock()
-	if settled {
-		m.part.leave(1)
-		c.signal()
-	}
-}
-
-func (c *claim) withdraw(m *Message) {
-	c.mu.Lock()
-	c.pending--
-	c.mu.Unlock()
-	m.part.leave(1)
-	c.signal()
-}
-
-func (c *claim) signal() {
-	select {
-	case c.changed <- struct{}{}:
-	default:
-	}
-}
-
-// waitIdle waits until nothing that was handed out is under way, or ctx ends. The
-// worker must have ended.
-func (c *claim) waitIdle(ctx context.Context) {
-	for {
-		c.mu.Lock()
-		pending := c.pending
-		c.mu.Unlock()
-		if pending == 0 {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.changed:
-		}
 	}
 }
 

@@ -1,6 +1,10 @@
 package consumer
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+)
 
 // work decodes what was fetched and hands it to the handler, one message at a
 // time, until the claim stops.
@@ -119,5 +123,162 @@ func (c *claim) turnBack(now time.Time) {
 	if c.back >= 0 {
 		c.position, c.back = c.back, -1
 		c.notBefore = now.Add(c.wait.NextBackOff())
+	}
+}
+
+// recordSet is what one fetch brought for one partition: batches whose headers
+// and checksums are good, and whose records are not read yet.
+type recordSet struct {
+	batches []byte
+	aborted []abortedTransaction
+	topic   topicID // zero: it is not known
+	from    int64   // the offset that was asked for
+	next    int64   // the offset after it
+	restart bool    // next was set anew, for the offsets before it are gone
+
+	budget *budget
+	cost   int64 // what the set takes of the budget until it is decoded
+	span   fetchSpan
+}
+
+// close gives back what the set takes.
+func (s *recordSet) close() {
+	if s.cost > 0 {
+		s.budget.give(s.cost)
+	}
+	s.batches, s.cost = nil, 0
+}
+
+// newRecordSet checks what a response has for a partition. With an error, what
+// comes before the batch that is at fault is good. It owns what the response
+// took of the budget.
+func newRecordSet(tp topicPartition, position int64, p *fetchedPartition) (*recordSet, error) {
+	s := &recordSet{from: position, next: position, aborted: p.aborted, budget: p.budget, cost: p.cost}
+	p.cost = 0
+	rest := p.records
+	var err error
+	for len(rest) > 0 {
+		var raw recordBatch
+		var whole bool
+		raw, whole, err = nextBatch(rest)
+		if err == nil && whole {
+			err = raw.check()
+		}
+		if !whole && len(rest) == len(p.records) {
+			err = fmt.Errorf("%w: the broker sent %d bytes of it only", errCorrupt, len(rest))
+		}
+		if err != nil || !whole { // what is cut short comes with the next fetch
+			break
+		}
+		s.next = max(s.next, raw.last+1)
+		rest = rest[len(raw.raw):]
+	}
+	s.batches = p.records[:len(p.records)-len(rest)]
+	if err != nil {
+		err = fmt.Errorf("read records of %s/%d: %w", tp.topic, tp.partition, err)
+	}
+	return s, err
+}
+
+// push takes a set on from the fetch loop, which sends alone and has found room.
+func (c *claim) push(s *recordSet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		s.close()
+		return
+	}
+	c.sets <- s
+}
+
+// open notes m as handed out, waiting while too many are open. It reports
+// false when the claim stops instead.
+func (c *claim) open(m *Message) bool {
+	for {
+		if c.stopped() {
+			return false
+		}
+		c.mu.Lock()
+		if c.mark.Len() < maxOpen {
+			m.claim = c
+			m.seq = c.mark.Open(m.Offset, m.Time)
+			c.countWindow()
+			c.pending++
+			c.mu.Unlock()
+			return true
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.atWork.Done():
+		case <-c.changed:
+		}
+	}
+}
+
+// countWindow counts what the window takes, which a message that is slow to come
+// to rest keeps open. It is called with mu held.
+func (c *claim) countWindow() {
+	if size := c.mark.Size(); size != c.window {
+		c.budget.take(size - c.window)
+		c.window = size
+	}
+}
+
+// before tells whether an earlier owner has settled m.
+func (c *claim) before(m *Message) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.settled) > 0 && c.settled[0].to <= m.Offset {
+		c.settled = c.settled[1:]
+	}
+	return len(c.settled) > 0 && c.settled[0].from <= m.Offset
+}
+
+func (c *claim) settle(m *Message) {
+	c.mu.Lock()
+	settled := c.mark.Settle(m.seq)
+	if settled {
+		c.pending--
+		if !c.ended {
+			c.countWindow()
+		}
+	}
+	c.mu.Unlock()
+	if settled {
+		m.part.leave(1)
+		c.signal()
+	}
+}
+
+func (c *claim) withdraw(m *Message) {
+	c.mu.Lock()
+	c.pending--
+	c.mu.Unlock()
+	m.part.leave(1)
+	c.signal()
+}
+
+func (c *claim) signal() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// waitIdle waits until nothing that was handed out is under way, or ctx ends. The
+// worker must have ended.
+func (c *claim) waitIdle(ctx context.Context) {
+	for {
+		c.mu.Lock()
+		pending := c.pending
+		c.mu.Unlock()
+		if pending == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.changed:
+		}
 	}
 }

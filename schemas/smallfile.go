@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"kinesis-destination/smallfile"
+	"kinesis-destination/schemas/smallfile"
 )
 
 // maxKeyFile is four times the certificates of all authorities that systems trust.

@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 	"kinesis-destination/sink/kpl"
 )
@@ -198,7 +199,7 @@ func TestRejectedRecordPartsTheAggregatesOfItsKey(t *testing.T) {
 		for i := range 9 {
 			tr := w.oracle.record("k", 0, nil)
 			if i == 4 {
-				if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "transform", Reason: "unexportable"}); err != nil {
+				if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "transform", Reason: "unexportable"}); err != nil {
 					t.Fatal(err)
 				}
 			} else if err := w.sink.Put(t.Context(), tr.rec); err != nil {

@@ -3,6 +3,8 @@ package sink
 import (
 	"context"
 	"sync"
+
+	"kinesis-destination/sink/deadletter"
 )
 
 // budget bounds what is queued, in records and bytes. Whoever finds it used up
@@ -64,6 +66,13 @@ func (b *budget) release(records, bytes int) {
 	}
 }
 
+const (
+	// directRecords and directBytes bound the rejected records of a source
+	// partition that no lane counts.
+	directRecords = 1000
+	directBytes   = 8 << 20
+)
+
 // rooms are budgets by source partition: where the letters of one cannot be
 // written, the rejected records of the others go on. What they hold is counted by
 // whoever handed the messages out.
@@ -77,7 +86,7 @@ type sourcePartition struct {
 	partition int
 }
 
-func (r *rooms) of(o *Origin) *budget {
+func (r *rooms) of(o *deadletter.Origin) *budget {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at := sourcePartition{o.Topic, o.Partition}

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"kinesis-destination/sink/deadletter"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"github.com/segmentio/kafka-go"
 )
 
 // Check looks at what a configuration needs outside of it, without changing
@@ -25,7 +26,7 @@ func Check(ctx context.Context, cfg Config, opts Options) []error {
 	if err := checkStream(ctx, cfg, opts); err != nil {
 		found = append(found, fmt.Errorf("target.kinesis: %w", err))
 	}
-	if err := checkLetters(ctx, opts); err != nil {
+	if err := deadletter.Check(ctx, opts.letterOptions()); err != nil {
 		found = append(found, fmt.Errorf("deadLetter: %w", err))
 	}
 	return found
@@ -50,7 +51,7 @@ const DefaultRecordBytes = defaultRecordBytes
 
 // Unfit says why a stream that takes so many bytes of a record, key included, would
 // never take this one; nil: it would.
-func Unfit(partitionKey string, data []byte, limit int) *Failure {
+func Unfit(partitionKey string, data []byte, limit int) *deadletter.Failure {
 	return checkRecord(&Record{PartitionKey: partitionKey, Data: data}, limit)
 }
 
@@ -113,40 +114,8 @@ func Measure(ctx context.Context, cfg Config, opts Options) (Capacity, error) {
 	}, nil
 }
 
-func checkLetters(ctx context.Context, opts Options) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*topicTimeout)
-	defer cancel()
-	topic := letterTopic{client: newKafkaClient(opts), opts: opts, sources: make(map[string]int)}
-	_, err := topic.count(ctx, opts.DeadLetter.Topic)
-	switch {
-	case err == nil:
-		return nil
-	case !errors.Is(err, kafka.UnknownTopicOrPartition):
-		return fmt.Errorf("look up the dead-letter topic: %w", err)
-	case len(opts.SourceTopics) == 0:
-		return nil // it is created with the first letter, after that letter's topic
-	}
-	if _, err = topic.create(ctx, opts.SourceTopics, true); err != nil {
-		return fmt.Errorf("create the dead-letter topic: %w", err)
-	}
-	return nil
-}
-
 // LetterLimits are the max.message.bytes of the dead-letter topic, and the largest
 // of the source topics; 0: it is not there, or the user may not ask.
 func LetterLimits(ctx context.Context, opts Options) (letters, source int) {
-	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
-	defer cancel()
-	topic := letterTopic{client: newKafkaClient(opts), opts: opts, sources: make(map[string]int)}
-	if _, err := topic.count(ctx, opts.DeadLetter.Topic); err != nil || len(opts.SourceTopics) == 0 {
-		return 0, 0
-	}
-	letters, _ = topic.largest(ctx, []string{opts.DeadLetter.Topic})
-	source, _ = topic.largest(ctx, opts.SourceTopics)
-	return letters, source
-}
-
-// newKafkaClient reaches the cluster of the dead-letter topic.
-func newKafkaClient(opts Options) *kafka.Client {
-	return &kafka.Client{Addr: kafka.TCP(opts.Brokers...), Transport: opts.KafkaTransport}
+	return deadletter.Limits(ctx, opts.letterOptions())
 }

@@ -45,23 +45,10 @@ type Retry struct {
 	MaxElapsedTime time.Duration `yaml:"maxElapsedTime"`
 }
 
-// DeadLetterConfig is the block deadLetter of a destination.
-type DeadLetterConfig struct {
-	// Topic is created if missing. The composition fills in the default.
-	Topic string `yaml:"topic"`
-	// Park sends an identity's later events after its dead one.
-	Park bool `yaml:"park"`
-	// OnExhausted says what becomes of a record that outlives
-	// retry.maxElapsedTime: hold (also when empty) or dead-letter.
-	OnExhausted string `yaml:"onExhausted"`
-}
-
 // Words of the configuration.
 const (
-	AggregationNone       = "none"
-	AggregationKPL        = "kpl"
-	OnExhaustedHold       = "hold"
-	OnExhaustedDeadLetter = "dead-letter"
+	AggregationNone = "none"
+	AggregationKPL  = "kpl"
 )
 
 // Defaults of Retry; the documented ones.
@@ -76,8 +63,6 @@ var (
 	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 	streamARN  = regexp.MustCompile(`^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/[a-zA-Z0-9_.-]{1,128}$`)
 	roleARN    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$`)
-	// Kafka's own rule for topic names.
-	topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 )
 
 // Validate reports every mistake with its path inside the destination.
@@ -159,17 +144,4 @@ func (r Retry) withDefaults() Retry {
 		r.MaxInterval = DefaultMaxInterval
 	}
 	return r
-}
-
-// Validate reports every mistake with its path inside the destination. An empty
-// topic is none: the composition fills it in.
-func (c *DeadLetterConfig) Validate(report func(path, message string)) {
-	if c.Topic != "" && (!topicName.MatchString(c.Topic) || c.Topic == "." || c.Topic == "..") {
-		report("deadLetter.topic", "must be 1 to 249 letters, digits, '.', '_' or '-'")
-	}
-	switch c.OnExhausted {
-	case "", OnExhaustedHold, OnExhaustedDeadLetter:
-	default:
-		report("deadLetter.onExhausted", "must be hold or dead-letter")
-	}
 }

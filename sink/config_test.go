@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -59,7 +60,7 @@ aggregation: zip
 retry: {initialInterval: 1m, maxInterval: 1s, maxElapsedTime: -1s}
 `)
 	c.Credentials.AccessKeyID = fixed("a")
-	d := DeadLetterConfig{Topic: "a b", OnExhausted: "drop"}
+	d := deadletter.Config{Topic: "a b", OnExhausted: "drop"}
 	found := append(mistakes(c.Validate), mistakes(d.Validate)...)
 	var paths []string
 	for _, f := range found {

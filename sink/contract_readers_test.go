@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 )
 
 const (
@@ -67,7 +68,7 @@ func TestContractAggregatesAreReadAcrossASplit(t *testing.T) {
 func writeAcrossASplit(t *testing.T, c *kinesis.Client, config sink.Config, began func(*testing.T)) (rounds int) {
 	t.Helper()
 	s, err := sink.New(config, sink.Options{
-		DeadLetter: sink.DeadLetterConfig{Topic: "unused"}, Brokers: []string{"localhost:1"}, Seed: 1, Lanes: 4,
+		DeadLetter: deadletter.Config{Topic: "unused"}, Brokers: []string{"localhost:1"}, Seed: 1, Lanes: 4,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 )
 
 // heard is an owner that waits for its record to be delivered.
@@ -35,7 +36,7 @@ func TestContractSinkDeliversInOrderPerKey(t *testing.T) {
 		Region: "us-east-1", Stream: name, Endpoint: endpoint,
 		Credentials: sink.Credentials{AccessKeyID: fixed("key"), SecretAccessKey: fixed("secret")},
 	}, sink.Options{
-		DeadLetter: sink.DeadLetterConfig{Topic: "unused"}, Brokers: []string{"localhost:1"}, Seed: 1,
+		DeadLetter: deadletter.Config{Topic: "unused"}, Brokers: []string{"localhost:1"}, Seed: 1,
 		Hold: func(reason string, err error) {
 			if reason != "" {
 				t.Errorf("hold %s: %v", reason, err)

@@ -19,18 +19,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
 func TestDeadLetterKeepsTheMessageAndSaysWhatHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{})
-		r := &Record{Owner: w.oracle.record("x", 0, nil), Origin: Origin{
+		r := &Record{Owner: w.oracle.record("x", 0, nil), Origin: deadletter.Origin{
 			Topic: testTopic, Partition: 2, Offset: 1<<40 + 7, Time: time.UnixMilli(1590441879123),
 			Key: []byte("profile"), Value: []byte{0, 0, 0, 0, 1, 255},
 			Headers: []kafka.Header{{Key: "traceparent", Value: []byte("00-a")}, {Key: "twice", Value: nil}, {Key: "twice", Value: []byte{1}}},
 		}}
-		if err := w.sink.Reject(t.Context(), r, Failure{Stage: "decode", Reason: "malformed", Message: "truncated", Attempts: 1}); err != nil {
+		if err := w.sink.Reject(t.Context(), r, deadletter.Failure{Stage: "decode", Reason: "malformed", Message: "truncated", Attempts: 1}); err != nil {
 			t.Fatal(err)
 		}
 		w.oracle.await()
@@ -62,7 +63,7 @@ func TestDeadLetterKeepsTheMessageAndSaysWhatHappened(t *testing.T) {
 			t.Fatalf("%d headers, want %d", len(m.Headers), len(want))
 		}
 		for i, h := range m.Headers {
-			if h.Key != want[i].Key || (h.Key != HeaderFailedAt && !bytes.Equal(h.Value, want[i].Value)) {
+			if h.Key != want[i].Key || (h.Key != deadletter.HeaderFailedAt && !bytes.Equal(h.Value, want[i].Value)) {
 				t.Errorf("header %d: %s=%q, want %s=%q", i, h.Key, h.Value, want[i].Key, want[i].Value)
 			}
 		}
@@ -72,7 +73,7 @@ func TestDeadLetterKeepsTheMessageAndSaysWhatHappened(t *testing.T) {
 func TestDeadLetterTopicIsShapedLikeTheSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{})
-		client := newKafkaClient(w.sink.opts)
+		client := w.kafkaClient()
 		_, err := client.IncrementalAlterConfigs(t.Context(), &kafka.IncrementalAlterConfigsRequest{Resources: []kafka.IncrementalAlterConfigsRequestResource{{
 			ResourceType: kafka.ResourceTypeTopic, ResourceName: testTopic,
 			Configs: []kafka.IncrementalAlterConfigsRequestConfig{{Name: "max.message.bytes", Value: "5000000", ConfigOperation: kafka.ConfigOperationSet}},
@@ -82,7 +83,7 @@ func TestDeadLetterTopicIsShapedLikeTheSource(t *testing.T) {
 		}
 		big := w.oracle.record("", 0, nil)
 		big.rec.Origin.Value = bytes.Repeat([]byte{7}, 4_999_000)
-		if err := w.sink.Reject(t.Context(), big.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+		if err := w.sink.Reject(t.Context(), big.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 			t.Fatal(err)
 		}
 		w.oracle.await()
@@ -158,7 +159,7 @@ func TestLettersOfAPartitionKeepTheirOrder(t *testing.T) {
 		w := newWorld(t, worldOptions{})
 		for range 3000 {
 			tr := w.oracle.record("", 0, nil)
-			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+			if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -174,7 +175,7 @@ func (w *world) lettersInOrder(want int) {
 	last := map[int]int64{0: -1, 1: -1, 2: -1}
 	all := w.letters()
 	for _, m := range all {
-		i := slices.IndexFunc(m.Headers, func(h kafka.Header) bool { return h.Key == HeaderOffset })
+		i := slices.IndexFunc(m.Headers, func(h kafka.Header) bool { return h.Key == deadletter.HeaderOffset })
 		offset := int64(binary.BigEndian.Uint64(m.Headers[i].Value))
 		if offset <= last[m.Partition] {
 			w.t.Fatalf("partition %d: %d after %d", m.Partition, offset, last[m.Partition])
@@ -207,7 +208,7 @@ func TestUnwritableDeadLetterTopicHoldsAndLosesNothing(t *testing.T) {
 			if i%2 == 0 {
 				tr.rec.PartitionKey = ""
 			}
-			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+			if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 				t.Fatal(err)
 			}
 			taken++
@@ -233,7 +234,7 @@ func TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder(t *testing.T) {
 		w := newWorld(t, worldOptions{})
 		reject := func() *tracked {
 			tr := w.oracle.record("", 0, nil)
-			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+			if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 				t.Fatal(err)
 			}
 			return tr
@@ -283,7 +284,7 @@ func TestLettersAreWithdrawnWhileTheTopicIsAway(t *testing.T) {
 			if i%2 == 0 {
 				tr.rec.PartitionKey = ""
 			}
-			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+			if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -292,7 +293,7 @@ func TestLettersAreWithdrawnWhileTheTopicIsAway(t *testing.T) {
 		began := time.Now()
 		w.sink.Withdraw()
 		w.oracle.await()
-		if took := time.Since(began); took > produceTimeout {
+		if took := time.Since(began); took > letterTimeout {
 			t.Errorf("withdrawing took %v", took)
 		}
 		if st := w.sink.Stats(); st.Queued != 0 || st.QueuedBytes != 0 {
@@ -308,7 +309,7 @@ func TestLetterLargerThanTheTopicTakesIsCompressed(t *testing.T) {
 		big := w.oracle.record("", 0, nil)
 		big.rec.Origin.Value = bytes.Repeat([]byte("compressed at the source "), 100_000)
 		for _, tr := range []*tracked{small, big} {
-			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+			if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -317,21 +318,4 @@ func TestLetterLargerThanTheTopicTakesIsCompressed(t *testing.T) {
 			t.Errorf("%d letters", len(got))
 		}
 	})
-}
-
-func TestWithOtherPartitionCountsTheKeyDecides(t *testing.T) {
-	l := func(key []byte, partition int) *letter {
-		return &letter{rec: &Record{Origin: Origin{Key: key, Partition: partition}}}
-	}
-	if p := l([]byte("a"), 2).partition(3, 3); p != 2 {
-		t.Errorf("equal counts: partition %d", p)
-	}
-	// murmur2 as the Java client has it: "21" hashes to -973932308.
-	java := int32(-973932308)
-	if p := l([]byte("21"), 2).partition(3, 7); p != int(java&0x7fffffff)%7 {
-		t.Errorf("partition %d", p)
-	}
-	if p := l(nil, 5).partition(9, 4); p != 1 {
-		t.Errorf("without a key: partition %d", p)
-	}
 }

@@ -2,12 +2,21 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+)
+
+// keepBody is how large a request buffer a lane keeps: a usual full request.
+const keepBody = 2 << 20
+
+var (
+	errMisanswered = errors.New("the answer does not have one result a record")
+	errEntryHeld   = errors.New("PutRecords: the stream refused records for a cause that is not theirs")
 )
 
 // lease is how much of it is left.
@@ -196,20 +205,6 @@ func (l *lane) failed(batch []inFlight, now time.Time, err error) {
 	}
 }
 
-// halve finds the culprit of a refused request: its records go again in
-// requests of half the size, and one that is refused alone is dead-lettered.
-func (l *lane) halve(batch []inFlight, now time.Time, err error) {
-	n := recordGroups(batch)
-	for _, f := range batch {
-		if n == 1 {
-			l.refuse(f, entries(batch) > 1, now, err.Error())
-			continue
-		}
-		f.limit(n / 2)
-		l.keep(f.chain, now, retryHalved)
-	}
-}
-
 // refuse dead-letters what the stream will not take. Of an aggregate each
 // record is asked for by itself first.
 func (l *lane) refuse(f inFlight, aggregated bool, now time.Time, why string) {
@@ -221,13 +216,6 @@ func (l *lane) refuse(f inFlight, aggregated bool, now time.Time, why string) {
 	l.doom(f.chain, now, ReasonRejected, "the stream refused the record: "+why)
 }
 
-// limit lets the records of a flight go only in requests of so many.
-func (f inFlight) limit(share int) {
-	for i := range f.head {
-		f.head[i].share = share
-	}
-}
-
 // entries counts the records of a request.
 func entries(batch []inFlight) (n int) {
 	for _, f := range batch {
@@ -236,21 +224,41 @@ func entries(batch []inFlight) (n int) {
 	return n
 }
 
-// pause keeps a whole call back. Its records stay together, or the next call
-// would carry only those whose time has come. That the service did not answer
-// is not their fault, so it does not count against their backoff.
-func (l *lane) pause(batch []inFlight, v verdict, now time.Time) {
-	if l.backoff == nil {
-		r := l.sink.cfg.Retry
-		r.MaxElapsedTime = 0
-		l.backoff = newRetryBackoff(r, now, l.random)
+// settle notes what became of what is in flight of a chain.
+func (l *lane) settle(c *chain, outcome Outcome, reason string) {
+	l.clearExhausted(c)
+	for _, e := range c.entries[:c.inFlight] {
+		l.settled = append(l.settled, settlement{e.rec, outcome, reason})
 	}
-	delay, _ := l.backoff.Next(now)
-	l.notBefore = now.Add(delay)
-	for _, f := range batch {
-		f.attempts++
-		f.retry = nil
-		l.clearExhausted(f.chain)
-		l.keep(f.chain, now, v.reason)
+}
+
+// takeSettled returns the news that are to be told, and makes their room free.
+func (l *lane) takeSettled() []settlement {
+	settled := l.settled
+	l.settled = nil
+	return settled
+}
+
+// notify informs the owners. The lock is not held.
+func (l *lane) notify(settled []settlement) {
+	bytes := 0
+	for _, n := range settled {
+		bytes += n.rec.held()
 	}
+	l.room.release(len(settled), bytes)
+	l.sink.metrics.inFlight.Sub(float64(len(settled)))
+	for _, n := range settled {
+		n.notify()
+	}
+}
+
+func (n settlement) notify() {
+	if n.outcome == 0 {
+		n.rec.Owner.Withdrawn()
+		return
+	}
+	if n.outcome == AtRest {
+		n.reason = ReasonLetterOfALetter
+	}
+	n.rec.Owner.Done(n.outcome, n.reason)
 }

@@ -8,11 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
 func TestRecordThatOutlivesItsRetry(t *testing.T) {
-	for _, policy := range []string{OnExhaustedHold, OnExhaustedDeadLetter} {
+	for _, policy := range []string{deadletter.OnExhaustedHold, deadletter.OnExhaustedDeadLetter} {
 		t.Run(policy, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var broken atomic.Bool
@@ -38,7 +39,7 @@ func TestRecordThatOutlivesItsRetry(t *testing.T) {
 				}
 				<-time.After(30 * time.Second)
 				switch policy {
-				case OnExhaustedHold:
+				case deadletter.OnExhaustedHold:
 					if got := w.reported(); !slices.Equal(got, []string{HoldExhausted}) || bad.resting() {
 						t.Fatalf("holds %q", got)
 					}
@@ -48,7 +49,7 @@ func TestRecordThatOutlivesItsRetry(t *testing.T) {
 					if got := w.reported(); !slices.Equal(got, []string{HoldExhausted, ""}) {
 						t.Errorf("holds %q", got)
 					}
-				case OnExhaustedDeadLetter:
+				case deadletter.OnExhaustedDeadLetter:
 					bad.wait()
 					if bad.outcome != DeadLettered || bad.reason != ReasonRetriesExhausted {
 						t.Fatalf("%v %q", bad.outcome, bad.reason)

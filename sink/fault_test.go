@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -279,7 +280,7 @@ func TestDataTheStreamRefusesIsFoundAndTheRestDelivered(t *testing.T) {
 		}
 		for _, m := range w.letters() {
 			for _, h := range m.Headers {
-				if h.Key == HeaderMessage && strings.Contains(string(h.Value), "bad") {
+				if h.Key == deadletter.HeaderMessage && strings.Contains(string(h.Value), "bad") {
 					t.Errorf("the message tells the key: %s", h.Value)
 				}
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -152,7 +153,7 @@ func (o *oracle) record(key string, size int, revoked <-chan struct{}) *tracked 
 	}
 	tr.rec = &Record{
 		PartitionKey: key, Data: data, Revoked: revoked, Owner: tr,
-		Origin: Origin{Topic: testTopic, Partition: o.n % 3, Offset: int64(o.n), Time: time.Now(), Key: []byte(key), Value: fmt.Appendf(nil, "%s/%d", key, tr.seq), Headers: []kafka.Header{{Key: "h", Value: []byte{0, 1}}}},
+		Origin: deadletter.Origin{Topic: testTopic, Partition: o.n % 3, Offset: int64(o.n), Time: time.Now(), Key: []byte(key), Value: fmt.Appendf(nil, "%s/%d", key, tr.seq), Headers: []kafka.Header{{Key: "h", Value: []byte{0, 1}}}},
 	}
 	o.n++
 	o.all = append(o.all, tr)

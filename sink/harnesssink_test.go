@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"kinesis-destination/sink/deadletter"
 )
 
 // start makes a sink; a further one is one of another process.
@@ -18,7 +20,7 @@ func (w *world) start() {
 		o.config(&cfg)
 	}
 	opts := Options{
-		Destination: "test", Group: "group", DeadLetter: DeadLetterConfig{Topic: testDLT},
+		Destination: "test", Group: "group", DeadLetter: deadletter.Config{Topic: testDLT},
 		Brokers: []string{"localhost:9092"}, KafkaTransport: w.broker, Dial: w.network.DialContext, Seed: 1,
 		Hold: func(reason string, err error) {
 			w.mu.Lock()

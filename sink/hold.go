@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"kinesis-destination/sink/deadletter"
 )
 
 var errExhausted = errors.New("records have been tried for longer than retry.maxElapsedTime; they are tried on")
 
 // validate joins all mistakes of the configuration into one error.
-func validate(cfg *Config, dead *DeadLetterConfig) error {
+func validate(cfg *Config, dead *deadletter.Config) error {
 	var mistakes []error
 	report := func(path, message string) { mistakes = append(mistakes, fmt.Errorf("%s: %s", path, message)) }
 	cfg.Validate(report)

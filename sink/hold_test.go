@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -186,7 +187,7 @@ func TestOutageDeadLettersNothingWhateverTheRetryAllows(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, worldOptions{
 					config:  func(c *Config) { c.Retry.MaxElapsedTime = time.Minute },
-					options: func(o *Options) { o.DeadLetter.OnExhausted = OnExhaustedDeadLetter },
+					options: func(o *Options) { o.DeadLetter.OnExhausted = deadletter.OnExhaustedDeadLetter },
 				})
 				w.put("k", 0).wait()
 				w.stream.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action { return act })

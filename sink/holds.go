@@ -3,6 +3,8 @@ package sink
 import (
 	"sync"
 	"time"
+
+	"kinesis-destination/sink/deadletter"
 )
 
 // Sources of holds. Each has one reason at a time.
@@ -42,7 +44,7 @@ func (h *holds) Set(source int, reason string, err error) {
 			break
 		}
 	}
-	if now.reason == h.shown && !denied(now.err) { // rights are granted one after the other
+	if now.reason == h.shown && !deadletter.Denied(now.err) { // rights are granted one after the other
 		return
 	}
 	if h.shown == "" {

@@ -67,7 +67,7 @@ func (l *lane) push(e entry) error {
 		// Checked under the lock: a later Withdraw would find it otherwise.
 		return ErrRevoked
 	}
-	if e.failure == nil && l.sink.parking.holds(e.rec) {
+	if e.failure == nil && l.sink.parking.Holds(&e.rec.Origin, e.rec.PartitionKey) {
 		e.failure = follows()
 	}
 	l.queue.Push(e)
@@ -185,7 +185,7 @@ func (l *lane) mayShare() bool {
 func (l *lane) deadLetter(f inFlight) {
 	e := f.head[0]
 	why := *e.failure
-	l.sink.letters.add(newLetter(e.rec, why, func(outcome Outcome) {
+	l.sink.deadLetter(e.rec, why, func(outcome Outcome) {
 		l.mu.Lock()
 		l.settle(f.chain, outcome, why.Reason)
 		if outcome == DeadLettered && l.sink.parking != nil {
@@ -196,5 +196,5 @@ func (l *lane) deadLetter(f inFlight) {
 		l.mu.Unlock()
 		l.notify(settled)
 		l.wake()
-	}))
+	})
 }

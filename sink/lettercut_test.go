@@ -2,9 +2,11 @@ package sink
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,11 +14,36 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/sink/deadletter"
+
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
+
+// What the dead-letter writer keeps to.
+const (
+	readHeaders     = 9_900
+	letterRoom      = 64 << 10
+	letterTimeout   = 7 * time.Second
+	parkingLimit    = 100_000
+	maxMessageBytes = "max.message.bytes"
+)
+
+// cut is how much is left out of a letter.
+type cut int
+
+const (
+	whole cut = iota
+	noValue
+	noHeaders
+	noKey
+)
+
+func (w *world) kafkaClient() *kafka.Client {
+	return &kafka.Client{Addr: kafka.TCP(w.sink.opts.Brokers...), Transport: w.sink.opts.KafkaTransport}
+}
 
 // noise is what no compression makes smaller.
 func noise(n int) []byte {
@@ -28,13 +55,13 @@ func noise(n int) []byte {
 	return b
 }
 
-func (w *world) reject(change func(*Origin)) *tracked {
+func (w *world) reject(change func(*deadletter.Origin)) *tracked {
 	w.t.Helper()
 	tr := w.oracle.record("", 0, nil)
 	if change != nil {
 		change(&tr.rec.Origin)
 	}
-	if err := w.sink.Reject(w.t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+	if err := w.sink.Reject(w.t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 		w.t.Fatal(err)
 	}
 	return tr
@@ -46,22 +73,26 @@ func TestWhatIsTooLargeForTheTopicIsLeftOutOfALetter(t *testing.T) {
 	const small = 100_000
 	manyHeaders := make([]kafka.Header, 500_000)
 	cases := map[string]struct {
-		change func(*Origin)
+		change func(*deadletter.Origin)
 		want   cut
 	}{
-		"small":                          {func(o *Origin) { o.Value = noise(small) }, whole},
-		"large and compressible":         {func(o *Origin) { o.Value = bytes.Repeat([]byte("x"), 15<<20) }, whole},
-		"small on the wire, and large":   {func(o *Origin) { o.Value = bytes.Repeat([]byte("x"), 17<<20) }, noValue},
-		"larger than the topic takes":    {func(o *Origin) { o.Value = noise(2 << 20) }, noValue},
-		"a large header":                 {func(o *Origin) { o.Value, o.Headers = noise(small), []kafka.Header{{Key: "h", Value: noise(2 << 20)}} }, noHeaders},
-		"a header with a large name":     {func(o *Origin) { o.Headers = []kafka.Header{{Key: string(noise(2 << 20))}} }, noHeaders},
-		"as many headers as are read":    {func(o *Origin) { o.Headers = named(readHeaders) }, whole},
-		"more headers than are read":     {func(o *Origin) { o.Headers = named(readHeaders + 1) }, noHeaders},
-		"half a million empty headers":   {func(o *Origin) { o.Headers = manyHeaders }, noHeaders},
-		"a large key":                    {func(o *Origin) { o.Key = noise(2 << 20) }, noKey},
-		"everything large":               {func(o *Origin) { o.Key, o.Value, o.Headers = noise(2<<20), noise(3<<20), manyHeaders }, noKey},
-		"a large key and no value":       {func(o *Origin) { o.Key, o.Value = noise(2<<20), nil }, noKey},
-		"a value that was never read":    {func(o *Origin) { o.Value, o.Omitted = nil, &Omitted{Length: 150_000_000, SHA256: [32]byte{1, 2}} }, noValue},
+		"small":                        {func(o *deadletter.Origin) { o.Value = noise(small) }, whole},
+		"large and compressible":       {func(o *deadletter.Origin) { o.Value = bytes.Repeat([]byte("x"), 15<<20) }, whole},
+		"small on the wire, and large": {func(o *deadletter.Origin) { o.Value = bytes.Repeat([]byte("x"), 17<<20) }, noValue},
+		"larger than the topic takes":  {func(o *deadletter.Origin) { o.Value = noise(2 << 20) }, noValue},
+		"a large header": {func(o *deadletter.Origin) {
+			o.Value, o.Headers = noise(small), []kafka.Header{{Key: "h", Value: noise(2 << 20)}}
+		}, noHeaders},
+		"a header with a large name":   {func(o *deadletter.Origin) { o.Headers = []kafka.Header{{Key: string(noise(2 << 20))}} }, noHeaders},
+		"as many headers as are read":  {func(o *deadletter.Origin) { o.Headers = named(readHeaders) }, whole},
+		"more headers than are read":   {func(o *deadletter.Origin) { o.Headers = named(readHeaders + 1) }, noHeaders},
+		"half a million empty headers": {func(o *deadletter.Origin) { o.Headers = manyHeaders }, noHeaders},
+		"a large key":                  {func(o *deadletter.Origin) { o.Key = noise(2 << 20) }, noKey},
+		"everything large":             {func(o *deadletter.Origin) { o.Key, o.Value, o.Headers = noise(2<<20), noise(3<<20), manyHeaders }, noKey},
+		"a large key and no value":     {func(o *deadletter.Origin) { o.Key, o.Value = noise(2<<20), nil }, noKey},
+		"a value that was never read": {func(o *deadletter.Origin) {
+			o.Value, o.Omitted = nil, &deadletter.Omitted{Length: 150_000_000, SHA256: [32]byte{1, 2}}
+		}, noValue},
 		"the explanation is a long text": {nil, whole},
 	}
 	for name, c := range cases {
@@ -74,10 +105,10 @@ func TestWhatIsTooLargeForTheTopicIsLeftOutOfALetter(t *testing.T) {
 				}
 				o := tr.rec.Origin
 				o.Partition, tr.rec.Origin.Partition = 0, 0
-				if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed", Message: strings.Repeat("name", 400_000)}); err != nil {
+				if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed", Message: strings.Repeat("name", 400_000)}); err != nil {
 					t.Fatal(err)
 				}
-				after = w.reject(func(o *Origin) { o.Partition = 0 })
+				after = w.reject(func(o *deadletter.Origin) { o.Partition = 0 })
 				w.oracle.await()
 				for _, each := range []*tracked{before, tr, after} {
 					if each.outcome != DeadLettered {
@@ -105,35 +136,35 @@ func named(n int) []kafka.Header {
 	return headers
 }
 
-func judgeCut(t *testing.T, o *Origin, m kafka.Message, want cut) {
+func judgeCut(t *testing.T, o *deadletter.Origin, m kafka.Message, want cut) {
 	t.Helper()
-	if got := headerOf(m, HeaderOffset); !bytes.Equal(got, big64(o.Offset)) {
+	if got := headerOf(m, deadletter.HeaderOffset); !bytes.Equal(got, binary.BigEndian.AppendUint64(nil, uint64(o.Offset))) {
 		t.Errorf("it is the letter of %x", got)
 	}
-	if got := headerOf(m, HeaderMessage); len(got) > TextLimit {
+	if got := headerOf(m, deadletter.HeaderMessage); len(got) > deadletter.TextLimit {
 		t.Errorf("the explanation has %d bytes", len(got))
 	}
-	omitted := OmittedOf(o.Value)
+	omitted := deadletter.OmittedOf(o.Value)
 	if o.Omitted != nil {
 		omitted = *o.Omitted
 	}
 	switch {
 	case want < noValue || o.Value == nil && o.Omitted == nil:
-		if !bytes.Equal(m.Value, o.Value) || headerOf(m, HeaderValueOmitted) != nil {
+		if !bytes.Equal(m.Value, o.Value) || headerOf(m, deadletter.HeaderValueOmitted) != nil {
 			t.Errorf("a value of %d bytes became %d", len(o.Value), len(m.Value))
 		}
 	default:
-		got, ok := ParseOmitted(string(headerOf(m, HeaderValueOmitted)))
+		got, ok := deadletter.ParseOmitted(string(headerOf(m, deadletter.HeaderValueOmitted)))
 		if m.Value == nil || len(m.Value) > 0 || !ok || got != omitted {
 			t.Errorf("a value of %d bytes became %d, with %v, want %v", len(o.Value), len(m.Value), got, omitted)
 		}
 	}
-	n := headerOf(m, HeaderHeadersOmitted)
+	n := headerOf(m, deadletter.HeaderHeadersOmitted)
 	if want < noHeaders && (len(n) > 0 || m.Headers[0].Key != "h") || want >= noHeaders && string(n) != fmt.Sprint(len(o.Headers)) {
 		t.Errorf("of %d headers %q are left out", len(o.Headers), n)
 	}
-	key, left := ParseOmitted(string(headerOf(m, HeaderKeyOmitted)))
-	if want < noKey && (left || !bytes.Equal(m.Key, o.Key)) || want >= noKey && key != OmittedOf(o.Key) {
+	key, left := deadletter.ParseOmitted(string(headerOf(m, deadletter.HeaderKeyOmitted)))
+	if want < noKey && (left || !bytes.Equal(m.Key, o.Key)) || want >= noKey && key != deadletter.OmittedOf(o.Key) {
 		t.Errorf("a key of %d bytes became %d, with %v", len(o.Key), len(m.Key), key)
 	}
 }
@@ -143,8 +174,6 @@ func judgeCut(t *testing.T, o *Origin, m kafka.Message, want cut) {
 func TestNoLetterIsLargerThanItsReadersKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{})
-		// A topic whose limit is above what the broker reads at all.
-		w.sink.letters.topic = letterTopic{client: w.sink.letters.client, opts: w.sink.opts, partitions: 3, takes: 200 << 20, sources: map[string]int{testTopic: 3}}
 		var mu sync.Mutex
 		largest := 0
 		w.kafka.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -156,12 +185,13 @@ func TestNoLetterIsLargerThanItsReadersKeep(t *testing.T) {
 			}
 			return nil, nil, false
 		})
-		client := newKafkaClient(w.sink.opts)
+		client := w.kafkaClient()
 		if _, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: testDLT, NumPartitions: 3, ReplicationFactor: 1}}}); err != nil {
 			t.Fatal(err)
 		}
+		w.limitTopic(testDLT, strconv.Itoa(200<<20)) // above what the broker reads at all
 		for _, n := range []int{30 << 20, 32<<20 - 1, 150_000_000} {
-			w.reject(func(o *Origin) { o.Partition, o.Value = 0, make([]byte, n) }).wait()
+			w.reject(func(o *deadletter.Origin) { o.Partition, o.Value = 0, make([]byte, n) }).wait()
 		}
 		w.oracle.await()
 		mu.Lock()
@@ -170,7 +200,7 @@ func TestNoLetterIsLargerThanItsReadersKeep(t *testing.T) {
 			t.Errorf("the largest batch has %d bytes", largest)
 		}
 		for _, m := range w.letters()[1:] {
-			if len(m.Value) != 0 || headerOf(m, HeaderValueOmitted) == nil {
+			if len(m.Value) != 0 || headerOf(m, deadletter.HeaderValueOmitted) == nil {
 				t.Errorf("%d bytes of value", len(m.Value))
 			}
 		}
@@ -209,7 +239,7 @@ func TestALetterThatCannotBeWrittenHoldsNoOtherPartition(t *testing.T) {
 		for range directRecords { // all the room of partition 1
 			if tr := w.oracle.record("", 0, nil); tr.rec.Origin.Partition == 1 {
 				stuck++
-				if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+				if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 					t.Fatal(err)
 				}
 			} else {
@@ -220,7 +250,7 @@ func TestALetterThatCannotBeWrittenHoldsNoOtherPartition(t *testing.T) {
 		<-time.After(10 * time.Minute)
 		for range 50 {
 			began := time.Now()
-			w.reject(func(o *Origin) { o.Partition = 2 }).wait()
+			w.reject(func(o *deadletter.Origin) { o.Partition = 2 }).wait()
 			if took := time.Since(began); took > 100*time.Millisecond {
 				t.Fatalf("a letter of another partition waited %v", took)
 			}

@@ -3,6 +3,8 @@ package sink
 import (
 	"fmt"
 
+	"kinesis-destination/sink/deadletter"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -48,7 +50,7 @@ func newMetrics(reg prometheus.Registerer, destination string) (*metrics, error)
 }
 
 // parkMetrics shows how many identities are parked.
-func parkMetrics(reg prometheus.Registerer, destination string, p *Parking) error {
+func parkMetrics(reg prometheus.Registerer, destination string, p *deadletter.Parking) error {
 	err := reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "kinesis_destination_parked_identities", ConstLabels: prometheus.Labels{"destination": destination},
 		Help: "Identities whose events follow a dead letter to the dead-letter topic (deadLetter.park).",

@@ -6,6 +6,8 @@ import (
 	"net"
 	"time"
 
+	"kinesis-destination/sink/deadletter"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
 	"go.opentelemetry.io/otel/trace"
@@ -49,7 +51,7 @@ type Options struct {
 	Destination, Group string
 
 	// DeadLetter says where records go that cannot be delivered.
-	DeadLetter DeadLetterConfig
+	DeadLetter deadletter.Config
 	// Brokers and KafkaTransport reach its cluster.
 	Brokers        []string
 	KafkaTransport kafka.RoundTripper
@@ -93,7 +95,7 @@ func (o Options) withDefaults() Options {
 		o.Hold = func(string, error) {}
 	}
 	if o.DeadLetter.OnExhausted == "" {
-		o.DeadLetter.OnExhausted = OnExhaustedHold
+		o.DeadLetter.OnExhausted = deadletter.OnExhaustedHold
 	}
 	return o
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -81,12 +82,12 @@ func TestLaterEventsOfAnIdentityFollowItsDeadOne(t *testing.T) {
 		}
 		key := hashOf("k")
 		for i, want := range []*tracked{dead, queued, late} {
-			if !bytes.Equal(letters[i].Value, want.rec.Origin.Value) || !bytes.Equal(headerOf(letters[i], HeaderParkedKey), key[:]) {
+			if !bytes.Equal(letters[i].Value, want.rec.Origin.Value) || !bytes.Equal(headerOf(letters[i], deadletter.HeaderParkedKey), key[:]) {
 				t.Errorf("letter %d is %q", i, letters[i].Value)
 			}
 		}
 		st := w.sink.Stats()
-		if st.Parked != 1 || len(st.Parking) != 1 || st.Parking[0].Letters != 3 || st.Parking[0].First != (Place{1, 0}) || st.Parking[0].Newest != (Place{1, 2}) {
+		if st.Parked != 1 || len(st.Parking) != 1 || st.Parking[0].Letters != 3 || st.Parking[0].First != (deadletter.Place{Partition: 1, Offset: 0}) || st.Parking[0].Newest != (deadletter.Place{Partition: 1, Offset: 2}) {
 			t.Errorf("stats %+v", st)
 		}
 	})
@@ -98,7 +99,7 @@ func TestParkedIdentityIsReleasedWithItsNewestLetter(t *testing.T) {
 		w.from(0, "k", tooLarge)
 		w.from(0, "k", 0)
 		w.oracle.await()
-		if n := w.sink.Parking().Release(func(at Place) bool { return at.Offset < 1 }); n != 0 {
+		if n := w.sink.Parking().Release(func(at deadletter.Place) bool { return at.Offset < 1 }); n != 0 {
 			t.Fatalf("%d released while a letter was left", n)
 		}
 		still := w.from(0, "k", 0)
@@ -106,7 +107,7 @@ func TestParkedIdentityIsReleasedWithItsNewestLetter(t *testing.T) {
 		if still.reason != ReasonParked {
 			t.Fatalf("%v %q", still.outcome, still.reason)
 		}
-		if n := w.sink.Parking().Release(func(at Place) bool { return at.Offset <= 2 }); n != 1 {
+		if n := w.sink.Parking().Release(func(at deadletter.Place) bool { return at.Offset <= 2 }); n != 1 {
 			t.Fatalf("%d released", n)
 		}
 		free := w.from(0, "k", 0)
@@ -140,7 +141,7 @@ func TestAFullParkingHoldsFurtherLettersUntilThereIsRoom(t *testing.T) {
 		w := newWorld(t, parked(worldOptions{}))
 		for i := range parkingLimit {
 			key := hashOf(fmt.Sprint("someone-", i))
-			w.sink.Parking().Note(testTopic, 0, key[:], Place{0, int64(i)}, time.Now())
+			w.sink.Parking().Note(testTopic, 0, key[:], deadletter.Place{Partition: 0, Offset: int64(i)}, time.Now())
 		}
 		known := w.from(0, "someone-7", 0)
 		known.wait()
@@ -152,7 +153,7 @@ func TestAFullParkingHoldsFurtherLettersUntilThereIsRoom(t *testing.T) {
 		if held.resting() || w.sink.Stats().Hold != HoldParkingFull {
 			t.Fatalf("at rest %v, hold %q", held.resting(), w.sink.Stats().Hold)
 		}
-		w.sink.Parking().Release(func(at Place) bool { return at.Offset == 9 })
+		w.sink.Parking().Release(func(at deadletter.Place) bool { return at.Offset == 9 })
 		held.wait()
 		if held.outcome != DeadLettered || held.reason != ReasonRecordTooLarge || w.sink.Parking().Count() != parkingLimit {
 			t.Errorf("%v %q, %d parked", held.outcome, held.reason, w.sink.Parking().Count())

@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"time"
 	"unicode/utf8"
+
+	"kinesis-destination/sink/deadletter"
 )
 
 // queue holds what a lane has still to deliver: a chain of records per key,
@@ -23,7 +25,7 @@ type queue struct {
 // entry is one queued record.
 type entry struct {
 	rec     *Record
-	failure *Failure // it goes to the dead-letter topic
+	failure *deadletter.Failure // it goes to the dead-letter topic
 	// share, unless 0, is how many records its request may hold: a request
 	// that the service refused as a whole is halved until the culprit stands alone.
 	share int
@@ -203,12 +205,12 @@ func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) 
 }
 
 // checkRecord says why the stream would never take a record.
-func checkRecord(r *Record, limit int) *Failure {
+func checkRecord(r *Record, limit int) *deadletter.Failure {
 	if n := utf8.RuneCountInString(r.PartitionKey); n < 1 || n > maxKeyRunes {
-		return &Failure{Stage: StageSink, Reason: ReasonInvalidPartitionKey, Message: "the partition key must have 1 to 256 characters"}
+		return &deadletter.Failure{Stage: StageSink, Reason: ReasonInvalidPartitionKey, Message: "the partition key must have 1 to 256 characters"}
 	}
 	if r.size() > limit {
-		return &Failure{Stage: StageSink, Reason: ReasonRecordTooLarge, Message: "the record with its key is larger than the stream takes"}
+		return &deadletter.Failure{Stage: StageSink, Reason: ReasonRecordTooLarge, Message: "the record with its key is larger than the stream takes"}
 	}
 	return nil
 }
@@ -260,7 +262,7 @@ func (c *chain) depart(n int) inFlight {
 
 // park sends everything else of the same source partition after the head,
 // which has gone to the dead-letter topic.
-func (c *chain) park(head *Origin) {
+func (c *chain) park(head *deadletter.Origin) {
 	for i := c.inFlight; i < len(c.entries); i++ {
 		e := &c.entries[i]
 		if e.failure == nil && e.rec.Origin.Topic == head.Topic && e.rec.Origin.Partition == head.Partition {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"kinesis-destination/sink/deadletter"
+
 	"github.com/cockroachdb/datadriven"
 )
 
@@ -31,7 +33,7 @@ func always(int, time.Time, time.Time, int, int) (bool, time.Time) { return true
 var epoch = time.Unix(0, 0)
 
 func item(key string, n, size int) entry {
-	return entry{rec: &Record{PartitionKey: key, Data: []byte(strings.Repeat("x", size)), Origin: Origin{Offset: int64(n)}}}
+	return entry{rec: &Record{PartitionKey: key, Data: []byte(strings.Repeat("x", size)), Origin: deadletter.Origin{Offset: int64(n)}}}
 }
 
 func name(e entry) string { return fmt.Sprintf("%s%d", e.rec.PartitionKey, e.rec.Origin.Offset) }
@@ -72,7 +74,7 @@ func TestQueueTranscripts(t *testing.T) {
 					e := item(k, numbers[k], 10)
 					numbers[k]++
 					if d.Cmd == "reject" {
-						e.failure = &Failure{}
+						e.failure = &deadletter.Failure{}
 					}
 					q.Push(e)
 				}
@@ -184,7 +186,7 @@ func compareQueues(t *testing.T, random *rand.Rand) {
 			k := key()
 			e := item(k, numbers[k], 10)
 			if random.IntN(10) == 0 {
-				e.failure = &Failure{}
+				e.failure = &deadletter.Failure{}
 			}
 			numbers[k]++
 			q.Push(e)

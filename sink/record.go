@@ -2,9 +2,9 @@ package sink
 
 import (
 	"errors"
-	"time"
 
-	"github.com/segmentio/kafka-go"
+	"kinesis-destination/sink/deadletter"
+
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -21,33 +21,13 @@ type Record struct {
 	// Data is the JSON document. The sink owns it until the Owner hears.
 	Data []byte
 	// Origin is the source message, for the dead letter.
-	Origin Origin
+	Origin deadletter.Origin
 	// Revoked is closed when the claim on the source partition has ended. Nil: never.
 	Revoked <-chan struct{}
 	// Owner hears what became of the record.
 	Owner Owner
 	// Links are the spans that the record comes from; nil when nothing is traced.
 	Links []trace.Link
-}
-
-// Origin is the message that a record came from.
-type Origin struct {
-	Topic     string
-	Partition int
-	Offset    int64
-	Time      time.Time
-	Key       []byte
-	Value     []byte
-	Headers   []kafka.Header
-	// Omitted tells of a value that was too large to be read; nil: it is Value.
-	Omitted *Omitted
-	// AtRest says that the message is a dead letter itself, of a topic that keeps
-	// it: should it fail, no letter of it is written.
-	AtRest bool
-	// TopicID is that of the topic; zero: it is not known.
-	TopicID [16]byte
-	// Redrives is how often the message was a dead letter and failed again.
-	Redrives int
 }
 
 // Owner hears of a record exactly once, by one of the two methods. They are
@@ -102,37 +82,12 @@ const (
 	ReasonLetterOfALetter = "dead-letter-of-a-dead-letter"
 )
 
-// Failure says why a record goes to the dead-letter topic.
-type Failure struct {
-	// Stage is decode, transform or sink.
-	Stage string
-	// Reason is a word of a fixed set.
-	Reason string
-	// Message explains it. It must hold no attribute, identity or credential, and
-	// is cut to TextLimit.
-	Message string
-	// Attempts is how often delivery was tried.
-	Attempts int
-}
-
 // size is what the service counts of a record.
 func (r *Record) size() int { return len(r.Data) + len(r.PartitionKey) }
 
 // held is about how much memory a record keeps while it is queued.
 func (r *Record) held() int {
-	return r.size() + len(r.Origin.Key) + len(r.Origin.Value) + headerBytes(r.Origin.Headers)
-}
-
-// headerCost is what a header takes in memory beside its text: on the wire an
-// empty one is two bytes, and a message may have millions.
-const headerCost = 40
-
-func headerBytes(headers []kafka.Header) int {
-	n := headerCost * len(headers)
-	for _, h := range headers {
-		n += len(h.Key) + len(h.Value)
-	}
-	return n
+	return r.size() + r.Origin.Held()
 }
 
 func (r *Record) revoked() bool {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/kpl"
 )
 
@@ -21,8 +22,9 @@ type Sink struct {
 	gate    *gate
 	holds   *holds
 	metrics *metrics
-	letters *letters
-	parking *Parking // nil: deadLetter.park is off
+	letters *deadletter.Writer
+	direct  rooms               // of rejected records that no lane counts
+	parking *deadletter.Parking // nil: deadLetter.park is off
 	lanes   []*lane
 
 	aggregate int // the largest aggregate; 0: none are made
@@ -70,13 +72,13 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	s.stream.target.Store(&cfg.Stream)
 	s.stream.shards.Store(unmapped)
 	if opts.DeadLetter.Park {
-		s.parking = NewParking()
+		s.parking = deadletter.NewParking()
 		if err := parkMetrics(opts.Registerer, opts.Destination, s.parking); err != nil {
 			cancel()
 			return nil, err
 		}
 	}
-	s.letters = newLetters(opts, s.newBackoff(seed, 3), s.holds, s.parking)
+	s.letters = deadletter.NewWriter(s.letterOptions(s.newBackoff(seed, 3)))
 	for i := range opts.Lanes {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
 	}
@@ -101,7 +103,7 @@ func (s *Sink) start() {
 	watching, stop := context.WithCancel(s.ctx)
 	s.stopped = stop
 	s.others.Go(func() { s.stream.watch(watching) })
-	s.others.Go(func() { s.letters.run(s.ctx) })
+	s.others.Go(func() { s.letters.Run(s.ctx) })
 	for _, l := range s.lanes {
 		go l.run() // awaited by its done channel
 	}
@@ -117,24 +119,24 @@ func (s *Sink) Put(ctx context.Context, r *Record) error {
 // Reject sends a record to the dead-letter topic. With a PartitionKey it queues
 // behind that key's earlier records, and later ones wait for it. Otherwise it
 // keeps its place among the rejected records of its source partition.
-func (s *Sink) Reject(ctx context.Context, r *Record, f Failure) error {
-	f.Message = Brief(f.Message)
+func (s *Sink) Reject(ctx context.Context, r *Record, f deadletter.Failure) error {
+	f.Message = deadletter.Brief(f.Message)
 	if r.PartitionKey != "" {
 		return s.enqueue(ctx, entry{rec: r, failure: &f})
 	}
 	if r.revoked() {
 		return ErrRevoked
 	}
-	bytes, room := r.held(), s.letters.direct.of(&r.Origin)
+	bytes, room := r.held(), s.direct.of(&r.Origin)
 	if err := room.acquire(ctx, bytes, r.Revoked, s.closing); err != nil {
 		return err
 	}
 	s.metrics.inFlight.Inc()
-	s.letters.add(newLetter(r, f, func(outcome Outcome) {
+	s.deadLetter(r, f, func(outcome Outcome) {
 		room.release(1, bytes)
 		s.metrics.inFlight.Dec()
 		settlement{r, outcome, f.Reason}.notify()
-	}))
+	})
 	return nil
 }
 
@@ -155,7 +157,7 @@ func (s *Sink) enqueue(ctx context.Context, e entry) error {
 
 // Parking is what the sink knows of parked identities; nil: deadLetter.park is off.
 // The composition notes the letters of earlier processes there.
-func (s *Sink) Parking() *Parking { return s.parking }
+func (s *Sink) Parking() *deadletter.Parking { return s.parking }
 
 // lane returns the one lane of a key: the one that holds its range of the hash
 // space, so that a lane meets few shards and a shard few lanes.
@@ -175,7 +177,7 @@ func (s *Sink) Withdraw() {
 		l.notify(settled)
 		l.wake()
 	}
-	s.letters.withdraw((*Record).revoked)
+	s.letters.Withdraw()
 }
 
 // Close takes no more records, awaits the calls that are in flight, until the
@@ -199,7 +201,7 @@ func (s *Sink) close(ctx context.Context) error {
 	for _, l := range s.lanes {
 		<-l.done
 	}
-	s.letters.close()
+	s.letters.Close()
 	s.stopped()
 	s.others.Wait()
 	for _, l := range s.lanes {

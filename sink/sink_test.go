@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -52,7 +53,7 @@ func TestRejectedRecordKeepsItsPlaceAmongItsKey(t *testing.T) {
 		}}})
 		a := w.put("k", 0)
 		b := w.oracle.record("k", 0, nil)
-		if err := w.sink.Reject(t.Context(), b.rec, Failure{Stage: "transform", Reason: "unexportable", Message: "no", Attempts: 1}); err != nil {
+		if err := w.sink.Reject(t.Context(), b.rec, deadletter.Failure{Stage: "transform", Reason: "unexportable", Message: "no", Attempts: 1}); err != nil {
 			t.Fatal(err)
 		}
 		c := w.put("k", 0)

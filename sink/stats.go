@@ -6,23 +6,25 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"kinesis-destination/sink/deadletter"
 )
 
 // Stats is the state of a sink, for /status.
 type Stats struct {
-	Queued      int              `json:"queued"`            // records taken and not at rest
-	QueuedBytes int              `json:"queuedBytes"`       // about their memory
-	InFlight    int              `json:"inFlight"`          // of them, in a PutRecords call now
-	DeadLetters int              `json:"deadLetters"`       // of them, waiting for the dead-letter topic
-	Parked      int              `json:"parked"`            // identities whose events go to the dead-letter topic
-	Parking     []Parked         `json:"parking,omitempty"` // those parked for longest
-	Shards      int              `json:"shards"`            // open shards known; 0: records are not paced
-	RecordLimit int              `json:"recordLimit"`       // bytes a record may have, key included
-	Hold        string           `json:"hold,omitempty"`
-	HeldSince   time.Time        `json:"heldSince,omitzero"`
-	Retries     map[string]int64 `json:"retries"`    // records sent again so far, by reason
-	LastErrors  []LastError      `json:"lastErrors"` // the last failure of each reason, the newest first
-	Lanes       []LaneStats      `json:"lanes"`
+	Queued      int                 `json:"queued"`            // records taken and not at rest
+	QueuedBytes int                 `json:"queuedBytes"`       // about their memory
+	InFlight    int                 `json:"inFlight"`          // of them, in a PutRecords call now
+	DeadLetters int                 `json:"deadLetters"`       // of them, waiting for the dead-letter topic
+	Parked      int                 `json:"parked"`            // identities whose events go to the dead-letter topic
+	Parking     []deadletter.Parked `json:"parking,omitempty"` // those parked for longest
+	Shards      int                 `json:"shards"`            // open shards known; 0: records are not paced
+	RecordLimit int                 `json:"recordLimit"`       // bytes a record may have, key included
+	Hold        string              `json:"hold,omitempty"`
+	HeldSince   time.Time           `json:"heldSince,omitzero"`
+	Retries     map[string]int64    `json:"retries"`    // records sent again so far, by reason
+	LastErrors  []LastError         `json:"lastErrors"` // the last failure of each reason, the newest first
+	Lanes       []LaneStats         `json:"lanes"`
 }
 
 // LaneStats is the state of one lane: one that is full alone has a hot key.
@@ -44,7 +46,7 @@ func (s *Sink) Answered() bool { return s.stream.answered.Load() }
 
 // Stats returns the state of the sink now.
 func (s *Sink) Stats() Stats {
-	st := Stats{Shards: len(s.stream.shards.Load().ids), RecordLimit: int(s.stream.recordLimit.Load()), DeadLetters: s.letters.waiting()}
+	st := Stats{Shards: len(s.stream.shards.Load().ids), RecordLimit: int(s.stream.recordLimit.Load()), DeadLetters: s.letters.Waiting()}
 	for _, l := range s.lanes {
 		records, bytes := l.room.used()
 		lane := LaneStats{Queued: records, QueuedBytes: bytes, InFlight: int(l.inFlight.Load())}
@@ -53,7 +55,7 @@ func (s *Sink) Stats() Stats {
 		st.InFlight += lane.InFlight
 		st.Lanes = append(st.Lanes, lane)
 	}
-	records, bytes := s.letters.direct.used()
+	records, bytes := s.direct.used()
 	st.Queued += records
 	st.QueuedBytes += bytes
 	if s.parking != nil {

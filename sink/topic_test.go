@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/sink/deadletter"
+
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,7 +18,7 @@ func TestASourceTopicThatIsMissingDoesNotKeepTheDeadLetterTopicFromBeingMade(t *
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{options: func(o *Options) { o.SourceTopics = []string{"later", testTopic} }})
 		tr := w.oracle.record("", 0, nil)
-		if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+		if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 			t.Fatal(err)
 		}
 		w.oracle.await()
@@ -50,7 +52,7 @@ func TestALeaderThatIsBeingChosenIsAHoldOnlyWhenThatLasts(t *testing.T) {
 				return refuseProduce(r, c.code), nil, true
 			})
 			tr := w.oracle.record("", 0, nil)
-			if err := w.sink.Reject(t.Context(), tr.rec, Failure{Stage: "decode", Reason: "malformed"}); err != nil {
+			if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 				t.Fatal(err)
 			}
 			w.oracle.await()
@@ -95,7 +97,7 @@ func TestTheDeadLetterTopicIsMadeWithTheLimitThatTheClusterAllows(t *testing.T) 
 					return nil, nil, false
 				})
 				w.reject(nil)
-				w.reject(func(o *Origin) { o.Value = noise(3 << 20) })
+				w.reject(func(o *deadletter.Origin) { o.Value = noise(3 << 20) })
 				w.oracle.await()
 				if got := w.topicLimit(testDLT); got != c.want {
 					t.Errorf("max.message.bytes %s, want %s", got, c.want)
@@ -113,7 +115,7 @@ func TestTheDeadLetterTopicIsMadeWithTheLimitThatTheClusterAllows(t *testing.T) 
 
 func (w *world) limitTopic(topic, bytes string) {
 	w.t.Helper()
-	if _, err := newKafkaClient(w.sink.opts).IncrementalAlterConfigs(w.t.Context(), &kafka.IncrementalAlterConfigsRequest{Resources: []kafka.IncrementalAlterConfigsRequestResource{{
+	if _, err := w.kafkaClient().IncrementalAlterConfigs(w.t.Context(), &kafka.IncrementalAlterConfigsRequest{Resources: []kafka.IncrementalAlterConfigsRequestResource{{
 		ResourceType: kafka.ResourceTypeTopic, ResourceName: topic,
 		Configs: []kafka.IncrementalAlterConfigsRequestConfig{{Name: maxMessageBytes, Value: bytes, ConfigOperation: kafka.ConfigOperationSet}},
 	}}}); err != nil {
@@ -123,7 +125,7 @@ func (w *world) limitTopic(topic, bytes string) {
 
 func (w *world) topicLimit(topic string) string {
 	w.t.Helper()
-	res, err := newKafkaClient(w.sink.opts).DescribeConfigs(w.t.Context(), &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
+	res, err := w.kafkaClient().DescribeConfigs(w.t.Context(), &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
 		ResourceType: kafka.ResourceTypeTopic, ResourceName: topic, ConfigNames: []string{maxMessageBytes},
 	}}})
 	if err != nil {

@@ -32,11 +32,11 @@ var mutations = []mutation{
 		"if w.head < len(w.slots) {\n\t\tlast", "if false {\n\t\tlast", consumerPkg, "TestWatermarkNeverPassesAnUnsettledMessageAcrossGaps",
 	},
 	{
-		"what has settled above the watermark is committed with it", "consumer/partition.go",
+		"what has settled above the watermark is committed with it", "consumer/commit.go",
 		"append(c.mark.Above(), c.settled...)", "nil", consumerPkg, "TestWhatSettledAboveAHeldMessageIsNotHandedOutAgain",
 	},
 	{
-		"what an earlier owner settled stays in the commit", "consumer/partition.go",
+		"what an earlier owner settled stays in the commit", "consumer/commit.go",
 		"append(c.mark.Above(), c.settled...)", "c.mark.Above()", consumerPkg, "TestWhatAnEarlierOwnerSettledStaysInTheCommit",
 	},
 	{
@@ -44,7 +44,7 @@ var mutations = []mutation{
 		"if c.before(m) {", "if c.before(m) && false {", consumerPkg, "TestACleanHandOverRepeatsNothing|TestWhatSettledAboveAHeldMessage",
 	},
 	{
-		"a commit under way is awaited before the last one", "consumer/offsets.go",
+		"a commit under way is awaited before the last one", "consumer/commit.go",
 		"defer func() { <-m.commitLock }()", "<-m.turn", consumerPkg, "TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack",
 	},
 	{
@@ -104,7 +104,7 @@ var mutations = []mutation{
 		"l.withdrawIf((*Record).revoked)", "", sinkPkg, "TestWithdrawn|TestWithdrawLeaves",
 	},
 	{
-		"a failed record of an ended claim is withdrawn", "sink/settle.go",
+		"a failed record of an ended claim is withdrawn", "sink/undelivered.go",
 		"l.stale = l.stale || e.rec.revoked()", "_ = e", sinkPkg, "TestFailedRecordOfAnEndedClaimIsNotSentAgain",
 	},
 
@@ -118,7 +118,7 @@ var mutations = []mutation{
 		"\t\tswitch {\n\t\tcase err == nil:\n", "\t\tm.extendLease(sent, true)\n\t\tswitch {\n\t\tcase err == nil:\n", consumerPkg, "TestLease",
 	},
 	{
-		"the lease of a member that the group waits for ends with the rebalance timeout", "consumer/consumer.go",
+		"the lease of a member that the group waits for ends with the rebalance timeout", "consumer/heartbeat.go",
 		"until = limit", "_ = limit", consumerPkg, "TestTheLeaseEndsBeforeAMemberThatIsAwaitedIsReplaced",
 	},
 	{
@@ -156,11 +156,11 @@ var mutations = []mutation{
 		"if code == \"\" {\n", "if code == \"\" && l.random.IntN(2) == 0 {\n\t\tl.keep(flights[0].chain, now, retryHeld)\n\t\treturn verdict{}\n\t}\n\tif code == \"\" {\n", sinkPkg, "TestOnlyTheFailedEntryIsSentAgain|TestRecordsArriveInOrder",
 	},
 	{
-		"what got no answer is sent again", "sink/deliver.go",
+		"what got no answer is sent again", "sink/undelivered.go",
 		"l.keep(f.chain, now, v.reason)", "l.leave(f.chain, Delivered, \"\")\n\t\tl.queue.Settle(f.chain)", sinkPkg, "TestOrderSurvives|TestHourLongOutage",
 	},
 	{
-		"the same, in the simulation", "sink/deliver.go",
+		"the same, in the simulation", "sink/undelivered.go",
 		"l.keep(f.chain, now, v.reason)", "l.leave(f.chain, Delivered, \"\")\n\t\tl.queue.Settle(f.chain)", destinationPkg, simulation,
 	},
 	{
@@ -186,7 +186,7 @@ var mutations = []mutation{
 		"g.until = now.Add(delay)", "g.until = now.Add(delay / 8)", sinkPkg, "TestHourLongOutage",
 	},
 	{
-		"a letter is written before its record settles", "sink/letterwrite.go",
+		"a letter is written before its record settles", "sink/deadletter/write.go",
 		"if err != nil {\n\t\t\treturn outcome{run", "if isTooLarge(err) {\n\t\t\treturn outcome{run", sinkPkg, "TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder",
 	},
 	{
@@ -194,8 +194,8 @@ var mutations = []mutation{
 		"if r.PartitionKey != \"\" {", "if false {", sinkPkg, "TestRejectedRecordKeepsItsPlaceAmongItsKey",
 	},
 	{
-		"onExhausted decides", "sink/settle.go",
-		"OnExhausted == OnExhaustedDeadLetter", "OnExhausted != OnExhaustedDeadLetter", sinkPkg, "TestRecordThatOutlivesItsRetry",
+		"onExhausted decides", "sink/undelivered.go",
+		"OnExhausted == deadletter.OnExhaustedDeadLetter", "OnExhausted != deadletter.OnExhaustedDeadLetter", sinkPkg, "TestRecordThatOutlivesItsRetry",
 	},
 	{
 		"requests keep the service's limits", "sink/queue.go",
@@ -324,7 +324,7 @@ var mutations = []mutation{
 		"\t\to.CloseIdleConnections()\n", "", destinationPkg, "TestWhatMovedToAnotherAddressIsFoundThere",
 	},
 	{
-		"a leader that is being chosen is waited for", "sink/deadletter.go",
+		"a leader that is being chosen is waited for", "sink/deadletter/writer.go",
 		"now.Sub(f.since) >= leaderDelay", "true", sinkPkg, "TestALeaderThatIsBeingChosenIsAHoldOnlyWhenThatLasts",
 	},
 }

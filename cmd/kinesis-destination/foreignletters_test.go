@@ -11,7 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/schemas"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 )
 
 const demoLetters = demoTopic + ".leads.dlt"
@@ -39,8 +39,8 @@ func TestWhatIsNoLetterIsListedAsForeignAndCanBeDropped(t *testing.T) {
 	header := func(key, value string) kafka.Header { return kafka.Header{Key: key, Value: []byte(value)} }
 	foreign := []kafka.Message{
 		{Value: []byte("no headers")},
-		{Headers: []kafka.Header{header(sink.HeaderDestination, "leads"), header(sink.HeaderReason, "malformed"), header(sink.HeaderOffset, "12345678")}}, // it ended run and list
-		{Headers: []kafka.Header{header(sink.HeaderTopic, demoTopic), header(sink.HeaderPartition, "\xff\xff\xff\xff"), header(sink.HeaderOffset, "12345678")}},
+		{Headers: []kafka.Header{header(deadletter.HeaderDestination, "leads"), header(deadletter.HeaderReason, "malformed"), header(deadletter.HeaderOffset, "12345678")}}, // it ended run and list
+		{Headers: []kafka.Header{header(deadletter.HeaderTopic, demoTopic), header(deadletter.HeaderPartition, "\xff\xff\xff\xff"), header(deadletter.HeaderOffset, "12345678")}},
 	}
 	w := kafka.Writer{Addr: kafka.TCP(s.kafka.ListenAddrs()...), Topic: demoLetters, Transport: s.transport, Balancer: kafka.BalancerFunc(func(kafka.Message, ...int) int { return 1 }), BatchTimeout: time.Millisecond}
 	if err := errors.Join(w.WriteMessages(t.Context(), foreign...), w.Close()); err != nil {
@@ -112,7 +112,7 @@ func TestLogLinesAreCutToTheLimitOfExplanations(t *testing.T) {
 		}
 		long := strings.Repeat("é", 1<<20)
 		log.Error("held", "error", errors.New(long), "words", long)
-		if n := len(out.String()); n > 3*sink.TextLimit {
+		if n := len(out.String()); n > 3*deadletter.TextLimit {
 			t.Errorf("%s: a line of %d bytes", format, n)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"kinesis-destination/smallfile"
+	"kinesis-destination/schemas/smallfile"
 )
 
 // maxKeyFile is four times the certificates of all authorities that systems trust,

@@ -12,20 +12,21 @@ import (
 	"kinesis-destination/consumer/connect"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
 // Config is one destination: which events become which records of which Kinesis
 // stream. Each block belongs to the package that works by it.
 type Config struct {
-	Name        string                `yaml:"name"`
-	Description string                `yaml:"description"`
-	Source      Source                `yaml:"source"`
-	Target      Target                `yaml:"target"`
-	DeadLetter  sink.DeadLetterConfig `yaml:"deadLetter"`
-	Activation  transform.Activation  `yaml:"activation"`
-	Governance  transform.Governance  `yaml:"governance"`
-	Server      Server                `yaml:"server"`
+	Name        string               `yaml:"name"`
+	Description string               `yaml:"description"`
+	Source      Source               `yaml:"source"`
+	Target      Target               `yaml:"target"`
+	DeadLetter  deadletter.Config    `yaml:"deadLetter"`
+	Activation  transform.Activation `yaml:"activation"`
+	Governance  transform.Governance `yaml:"governance"`
+	Server      Server               `yaml:"server"`
 
 	origin origin
 }

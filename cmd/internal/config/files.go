@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"kinesis-destination/smallfile"
+	"kinesis-destination/schemas/smallfile"
 )
 
 // maxValueBytes is what a file:// value may have: a secret of Kafka or AWS has

@@ -25,9 +25,11 @@ func ExplainAt(ctx context.Context, config *config.Config, topic string, partiti
 		parsed, _ = letter.Read(m)
 	}
 	if parsed != nil {
-		source = parsed.Origin
+		source = parsed.From()
 	}
 	e, err := rules.ExplainMessage(ctx, config, m, source)
-	e.Letter = parsed.Story()
+	if parsed != nil {
+		e.Letter = parsed.Story()
+	}
 	return e, err
 }

@@ -22,23 +22,24 @@ import (
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
 // aLetter is what the sink writes, with some headers changed: nil takes one away.
 func aLetter(change map[string][]byte, more ...consumer.Header) *consumer.Message {
 	own := []consumer.Header{
-		{Key: sink.HeaderTopic, Value: []byte("segment-evaluations")},
-		{Key: sink.HeaderPartition, Value: []byte{0, 0, 0, 1}},
-		{Key: sink.HeaderOffset, Value: []byte{0, 0, 0, 0, 0, 0, 0, 7}},
-		{Key: sink.HeaderTimestamp, Value: binary.BigEndian.AppendUint64(nil, 1590441879123)},
-		{Key: sink.HeaderGroup, Value: []byte("leads")},
-		{Key: sink.HeaderMessage, Value: []byte("it is truncated")},
-		{Key: sink.HeaderDestination, Value: []byte("leads")},
-		{Key: sink.HeaderStage, Value: []byte("decode")},
-		{Key: sink.HeaderReason, Value: []byte("malformed")},
-		{Key: sink.HeaderAttempts, Value: []byte("1")},
-		{Key: sink.HeaderFailedAt, Value: []byte("2026-01-31T12:00:00.000Z")},
+		{Key: deadletter.HeaderTopic, Value: []byte("segment-evaluations")},
+		{Key: deadletter.HeaderPartition, Value: []byte{0, 0, 0, 1}},
+		{Key: deadletter.HeaderOffset, Value: []byte{0, 0, 0, 0, 0, 0, 0, 7}},
+		{Key: deadletter.HeaderTimestamp, Value: binary.BigEndian.AppendUint64(nil, 1590441879123)},
+		{Key: deadletter.HeaderGroup, Value: []byte("leads")},
+		{Key: deadletter.HeaderMessage, Value: []byte("it is truncated")},
+		{Key: deadletter.HeaderDestination, Value: []byte("leads")},
+		{Key: deadletter.HeaderStage, Value: []byte("decode")},
+		{Key: deadletter.HeaderReason, Value: []byte("malformed")},
+		{Key: deadletter.HeaderAttempts, Value: []byte("1")},
+		{Key: deadletter.HeaderFailedAt, Value: []byte("2026-01-31T12:00:00.000Z")},
 	}
 	m := &consumer.Message{Topic: "leads.dlt", Partition: 2, Offset: 3, Key: []byte("k"), Value: []byte("v"), Time: time.Unix(1e9, 0)}
 	m.Headers = []consumer.Header{{Key: "traceparent", Value: []byte("00")}, {Key: "x-source-x-reason", Value: []byte("forged")}}
@@ -57,14 +58,14 @@ func aLetter(change map[string][]byte, more ...consumer.Header) *consumer.Messag
 
 func TestALetterIsReadAsItWasWritten(t *testing.T) {
 	l, foreign := letter.ReadOwn(aLetter(nil,
-		consumer.Header{Key: sink.HeaderRedrives, Value: []byte("2")}, consumer.Header{Key: sink.HeaderParkedKey, Value: make([]byte, 16)},
-		consumer.Header{Key: sink.HeaderValueOmitted, Value: []byte(sink.OmittedOf([]byte("large")).String())}, consumer.Header{Key: "a mirror's own"},
+		consumer.Header{Key: deadletter.HeaderRedrives, Value: []byte("2")}, consumer.Header{Key: deadletter.HeaderParkedKey, Value: make([]byte, 16)},
+		consumer.Header{Key: deadletter.HeaderValueOmitted, Value: []byte(deadletter.OmittedOf([]byte("large")).String())}, consumer.Header{Key: "a mirror's own"},
 	), "leads")
 	if l == nil {
 		t.Fatal(foreign)
 	}
-	if l.Origin != (transform.Source{Topic: "segment-evaluations", Partition: 1, Offset: 7}) || l.Redrives != 2 || l.Parked == nil || l.Reason != "malformed" ||
-		l.Written.UnixMilli() != 1590441879123 || *l.Omitted.Value != sink.OmittedOf([]byte("large")) || l.FailedAt.Format(time.RFC3339) != "2026-01-31T12:00:00Z" {
+	if l.From() != (transform.Source{Topic: "segment-evaluations", Partition: 1, Offset: 7}) || l.Redrives != 2 || l.Parked == nil || l.Reason != "malformed" ||
+		l.Written.UnixMilli() != 1590441879123 || *l.Omitted.Value != deadletter.OmittedOf([]byte("large")) || l.FailedAt.Format(time.RFC3339) != "2026-01-31T12:00:00Z" {
 		t.Errorf("%+v", l)
 	}
 	if len(l.SourceHeaders) != 2 || l.SourceHeaders[0].Key != "traceparent" || l.SourceHeaders[1].Key != "x-reason" {
@@ -75,7 +76,7 @@ func TestALetterIsReadAsItWasWritten(t *testing.T) {
 // A producer's time may be any number; the letter of its message is one all the same.
 func TestALetterOfAMessageWithAnyTimeIsaLetter(t *testing.T) {
 	for _, ms := range []int64{-1, 0, math.MinInt64, math.MaxInt64, 1e17} {
-		l, foreign := letter.ReadOwn(aLetter(map[string][]byte{sink.HeaderTimestamp: binary.BigEndian.AppendUint64(nil, uint64(ms))}), "leads")
+		l, foreign := letter.ReadOwn(aLetter(map[string][]byte{deadletter.HeaderTimestamp: binary.BigEndian.AppendUint64(nil, uint64(ms))}), "leads")
 		if l == nil {
 			t.Fatal(foreign)
 		}
@@ -92,31 +93,31 @@ func TestALetterOfAMessageWithAnyTimeIsaLetter(t *testing.T) {
 func strangers() map[string]*consumer.Message {
 	all := map[string]*consumer.Message{
 		"no headers at all":   {Topic: "leads.dlt", Value: []byte("x")},
-		"of another":          aLetter(map[string][]byte{sink.HeaderDestination: []byte("others")}),
-		"a short parked key":  aLetter(nil, consumer.Header{Key: sink.HeaderParkedKey, Value: []byte{1}}),
-		"redrives of letters": aLetter(nil, consumer.Header{Key: sink.HeaderRedrives, Value: []byte("many")}),
-		"redrives below zero": aLetter(nil, consumer.Header{Key: sink.HeaderRedrives, Value: []byte("-1")}),
-		"omitted, of nothing": aLetter(nil, consumer.Header{Key: sink.HeaderValueOmitted, Value: []byte("length=-1 sha256=00")}),
-		"headers out of many": aLetter(nil, consumer.Header{Key: sink.HeaderHeadersOmitted, Value: []byte("99999999999")}),
+		"of another":          aLetter(map[string][]byte{deadletter.HeaderDestination: []byte("others")}),
+		"a short parked key":  aLetter(nil, consumer.Header{Key: deadletter.HeaderParkedKey, Value: []byte{1}}),
+		"redrives of letters": aLetter(nil, consumer.Header{Key: deadletter.HeaderRedrives, Value: []byte("many")}),
+		"redrives below zero": aLetter(nil, consumer.Header{Key: deadletter.HeaderRedrives, Value: []byte("-1")}),
+		"omitted, of nothing": aLetter(nil, consumer.Header{Key: deadletter.HeaderValueOmitted, Value: []byte("length=-1 sha256=00")}),
+		"headers out of many": aLetter(nil, consumer.Header{Key: deadletter.HeaderHeadersOmitted, Value: []byte("99999999999")}),
 	}
 	for _, name := range []string{
-		sink.HeaderTopic, sink.HeaderPartition, sink.HeaderOffset, sink.HeaderTimestamp, sink.HeaderDestination, sink.HeaderStage, sink.HeaderReason, sink.HeaderFailedAt,
+		deadletter.HeaderTopic, deadletter.HeaderPartition, deadletter.HeaderOffset, deadletter.HeaderTimestamp, deadletter.HeaderDestination, deadletter.HeaderStage, deadletter.HeaderReason, deadletter.HeaderFailedAt,
 	} {
 		all["without "+name] = aLetter(map[string][]byte{name: nil})
 		all["with an empty "+name] = aLetter(map[string][]byte{name: {}})
-		if name != sink.HeaderTopic { // the last one begins the letter's own headers
+		if name != deadletter.HeaderTopic { // the last one begins the letter's own headers
 			all["with two of "+name] = aLetter(nil, consumer.Header{Key: name, Value: aLetterHeader(name)})
 		}
 	}
 	for name, values := range map[string][]string{
-		sink.HeaderTopic:     {"a topic", strings.Repeat("t", 250), "\x00"},
-		sink.HeaderPartition: {"\xff\xff\xff\xff", "\x80\x00\x00\x00", "\x00\x00\x01", "\x00\x00\x00\x00\x01"},
-		sink.HeaderOffset:    {"\xff\xff\xff\xff\xff\xff\xff\xff", "\x7f\xff\xff\xff\xff\xff\xff\xff", "1234567"},
-		sink.HeaderTimestamp: {"1234567"},
-		sink.HeaderStage:     {"elsewhere"},
-		sink.HeaderReason:    {"some-new-reason", "Malformed"},
-		sink.HeaderAttempts:  {"-1", "1e3", "9999999999"},
-		sink.HeaderFailedAt:  {"yesterday", "0000-01-01T00:00:00+23:59", "1969-12-31T00:00:00Z", "9999-12-31T23:59:59-23:59"},
+		deadletter.HeaderTopic:     {"a topic", strings.Repeat("t", 250), "\x00"},
+		deadletter.HeaderPartition: {"\xff\xff\xff\xff", "\x80\x00\x00\x00", "\x00\x00\x01", "\x00\x00\x00\x00\x01"},
+		deadletter.HeaderOffset:    {"\xff\xff\xff\xff\xff\xff\xff\xff", "\x7f\xff\xff\xff\xff\xff\xff\xff", "1234567"},
+		deadletter.HeaderTimestamp: {"1234567"},
+		deadletter.HeaderStage:     {"elsewhere"},
+		deadletter.HeaderReason:    {"some-new-reason", "Malformed"},
+		deadletter.HeaderAttempts:  {"-1", "1e3", "9999999999"},
+		deadletter.HeaderFailedAt:  {"yesterday", "0000-01-01T00:00:00+23:59", "1969-12-31T00:00:00Z", "9999-12-31T23:59:59-23:59"},
 	} {
 		for i, value := range values {
 			all[name+" is odd, "+strconv.Itoa(i)] = aLetter(map[string][]byte{name: []byte(value)})
@@ -198,7 +199,7 @@ func FuzzDeadLetters(f *testing.F) {
 		f.Add(m.Key, m.Value, encodeHeaders(m.Headers), int64(1), "")
 	}
 	f.Add([]byte("k"), []byte("v"), encodeHeaders(aLetter(nil).Headers), int64(-1), "malformed")
-	f.Add([]byte(nil), []byte(nil), encodeHeaders(aLetter(nil, consumer.Header{Key: sink.HeaderParkedKey, Value: make([]byte, 16)}).Headers), int64(math.MaxInt64), "foreign")
+	f.Add([]byte(nil), []byte(nil), encodeHeaders(aLetter(nil, consumer.Header{Key: deadletter.HeaderParkedKey, Value: make([]byte, 16)}).Headers), int64(math.MaxInt64), "foreign")
 	cfg, err := config.Parse("fuzz.yaml", []byte(fuzzedDestination))
 	if err != nil {
 		f.Fatal(err)
@@ -236,10 +237,10 @@ func handleLetter(t *testing.T, judging *rules.Evaluator, l *letter.Letter, tall
 	filter.chooses(l)
 	l.Story()
 	isOf(l, l.Source)
-	parking := (&Parking{destination: "leads", spots: sink.NewParking()})
+	parking := (&Parking{destination: "leads", spots: deadletter.NewParking()})
 	parking.note(l.Source)
-	parking.spots.Release(func(sink.Place) bool { return true })
-	j, err := judging.Evaluate(t.Context(), l.Source, l.Origin)
+	parking.spots.Release(func(deadletter.Place) bool { return true })
+	j, err := judging.Evaluate(t.Context(), l.Source, l.From())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +250,7 @@ func handleLetter(t *testing.T, judging *rules.Evaluator, l *letter.Letter, tall
 		}
 		profileID(j.Event)
 	}
-	if _, err := judging.Rules().ExplainMessage(t.Context(), judging.Decoder, l.Source, l.Origin); err != nil {
+	if _, err := judging.Rules().ExplainMessage(t.Context(), judging.Decoder, l.Source, l.From()); err != nil {
 		t.Fatal(err)
 	}
 	r := (&RedriveJob{}).record(l, j)

@@ -68,13 +68,13 @@ func (l *newerIndex) offset(d *letter.Letter) int64 {
 // letter notes an open letter.
 func (l *newerIndex) letter(d *letter.Letter) {
 	if l.offset(d) >= 0 {
-		l.letters[d.Origin] = true
+		l.letters[d.From()] = true
 	}
 }
 
 // want notes that a letter is to leave.
 func (l *newerIndex) want(d *letter.Letter, key string) {
-	id := identityOf(d.Origin, key)
+	id := identityOf(d.From(), key)
 	if l.wanted[id] == nil {
 		l.wanted[id] = &newest{-1}
 	}

@@ -16,6 +16,7 @@ import (
 	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 )
 
 // releaseInterval is how often a running process looks whether parked
@@ -27,7 +28,7 @@ const releaseInterval = 5 * time.Second
 // a letter of it, with the header x-parked-key, has not been settled by the group
 // that redrives and drops letters. So it survives restarts and rebalances.
 type Parking struct {
-	spots       *sink.Parking
+	spots       *deadletter.Parking
 	Letters     *consumer.History
 	destination string
 	group       string // that settles letters
@@ -40,7 +41,7 @@ type Parking struct {
 }
 
 // NewParking reads the dead-letter topic of a configuration; close its Letters.
-func NewParking(cfg *config.Config, spots *sink.Parking, holds *hold.Holds, dial func(context.Context, string, string) (net.Conn, error)) (*Parking, error) {
+func NewParking(cfg *config.Config, spots *deadletter.Parking, holds *hold.Holds, dial func(context.Context, string, string) (net.Conn, error)) (*Parking, error) {
 	history, err := consumer.NewHistory(cfg.DeadLetterSource(), dial)
 	if err != nil {
 		return nil, err
@@ -108,7 +109,7 @@ func (p *Parking) catchUp(ctx context.Context) error {
 		return fmt.Errorf("look for parked identities: %w", err)
 	}
 	if remade { // the letters that parked identities are gone with the old topic
-		p.spots.Release(func(sink.Place) bool { return true })
+		p.spots.Release(func(deadletter.Place) bool { return true })
 		clear(p.read)
 	}
 	ranges, settled, err := p.find(ctx)
@@ -176,7 +177,7 @@ func (p *Parking) look(ctx context.Context) ([]consumer.Range, func(partition in
 
 func (p *Parking) note(m *consumer.Message) {
 	if l, _ := letter.ReadOwn(m, p.destination); l != nil {
-		p.spots.Note(l.Origin.Topic, l.Origin.Partition, l.Parked, sink.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
+		p.spots.Note(l.Origin.Topic, l.Origin.Partition, l.Parked, deadletter.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
 	}
 }
 
@@ -188,7 +189,7 @@ func (p *Parking) Run(ctx context.Context) {
 		}
 		// Whoever needs the topic now says what is wrong with it.
 		if _, settled, err := p.look(ctx); err == nil {
-			p.spots.Release(func(at sink.Place) bool { return settled(at.Partition, at.Offset) })
+			p.spots.Release(func(at deadletter.Place) bool { return settled(at.Partition, at.Offset) })
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -174,15 +175,15 @@ func (r *RedriveJob) scan(ctx context.Context, l *letter.Letter) error {
 
 // note notes whose letter it is, where today's rules would let it leave.
 func (r *RedriveJob) note(ctx context.Context, l *letter.Letter) error {
-	if err := r.makeWhole(ctx, l); err != nil || l.Omitted.Left != "" {
+	if err := r.makeWhole(ctx, l); err != nil || l.Left != "" {
 		return err
 	}
-	j, err := r.Evaluate(ctx, l.Source, l.Origin)
+	j, err := r.Evaluate(ctx, l.Source, l.From())
 	if err != nil || j.Outcome != transform.Export {
 		return err
 	}
 	r.later.want(l, j.PartitionKey)
-	if id := identityOf(l.Origin, j.PartitionKey); r.doubtful != nil && l.Parked == nil {
+	if id := identityOf(l.From(), j.PartitionKey); r.doubtful != nil && l.Parked == nil {
 		r.doubtful[id] = max(r.doubtful[id], r.later.offset(l))
 	}
 	return nil
@@ -225,10 +226,10 @@ func (r *RedriveJob) Send(ctx context.Context, l *letter.Letter) error {
 	if err := r.makeWhole(ctx, l); err != nil {
 		return err
 	}
-	if l.Omitted.Left != "" {
-		return r.leave(l.Omitted.Left)
+	if l.Left != "" {
+		return r.leave(l.Left)
 	}
-	j, err := r.Evaluate(ctx, l.Source, l.Origin)
+	j, err := r.Evaluate(ctx, l.Source, l.From())
 	if err != nil {
 		return fmt.Errorf("judge letter %d of partition %d: %w", l.Offset, l.Partition, err)
 	}
@@ -245,7 +246,7 @@ func (r *RedriveJob) Send(ctx context.Context, l *letter.Letter) error {
 		}
 		return r.InFlight.Give(func() error { return r.Sink.Reject(ctx, r.record(l, j), rules.Rejection(j.Decision, j.Cause)) })
 	}
-	id := identityOf(l.Origin, j.PartitionKey)
+	id := identityOf(l.From(), j.PartitionKey)
 	offset := r.later.offset(l)
 	switch r.later.standing(id, offset, r.o.PastRetention) {
 	case superseded:
@@ -293,9 +294,9 @@ func (r *RedriveJob) settle(l *letter.Letter, count func(*Redriven)) {
 func (r *RedriveJob) record(l *letter.Letter, j rules.Evaluation) *sink.Record {
 	return &sink.Record{
 		PartitionKey: j.PartitionKey, Data: j.Data,
-		Origin: sink.Origin{
+		Origin: deadletter.Origin{
 			Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset, Time: l.SourceTime,
-			Key: l.Source.Key, Value: l.Source.Value, Headers: letter.Headers(l.SourceHeaders), Redrives: l.Redrives + 1,
+			Key: l.Source.Key, Value: l.Source.Value, Headers: l.SourceHeaders, Redrives: l.Redrives + 1,
 		},
 		Owner: &redriven{r, l},
 	}

@@ -60,7 +60,7 @@ func Show(ctx context.Context, config *config.Config, partition int, offset int6
 	}
 	m = letter.Source
 	shown := &Shown{
-		Letter: *letter, Settled: settled, Key: string(m.Key), Headers: slices.Clone(letter.SourceHeaders), Bytes: len(m.Value), Left: letter.Omitted.Left,
+		Letter: *letter, Settled: settled, Key: string(m.Key), Headers: slices.Clone(letter.SourceHeaders), Bytes: len(m.Value), Left: letter.Left,
 	}
 	if !reveal {
 		for i := range shown.Headers {
@@ -74,7 +74,7 @@ func Show(ctx context.Context, config *config.Config, partition int, offset int6
 		shown.Today = rules.Undecoded(transform.Decision{}, "the letter is without its value, which the source topic no longer has")
 		return shown, nil
 	}
-	if shown.Today, err = b.Rules().ExplainMessage(ctx, b.Decoder, m, letter.Origin); err != nil {
+	if shown.Today, err = b.Rules().ExplainMessage(ctx, b.Decoder, m, letter.From()); err != nil {
 		return nil, err
 	}
 	event, err := b.Decoder.Decode(ctx, m.Value, rules.Header(m, schemas.HeaderSchemaID))

@@ -91,10 +91,10 @@ func (b *Store) selected(ctx context.Context, f *Filter, l *letter.Letter) (bool
 	if f.Identity == "" || string(l.Source.Key) == f.Identity {
 		return true, nil
 	}
-	if err := b.makeWhole(ctx, l); err != nil || l.Omitted.Left != "" {
+	if err := b.makeWhole(ctx, l); err != nil || l.Left != "" {
 		return false, err
 	}
-	j, err := b.Evaluate(ctx, l.Source, l.Origin)
+	j, err := b.Evaluate(ctx, l.Source, l.From())
 	if err != nil {
 		return false, err
 	}

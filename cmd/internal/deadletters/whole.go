@@ -11,7 +11,7 @@ import (
 	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 )
 
 // makeWhole reads what a letter lacks, as it was too large for its topic, from
@@ -19,12 +19,12 @@ import (
 // nothing is taken from it. The error is the cluster's, which cannot answer now;
 // that it is gone is no error: see omitted.left.
 func (b *Store) makeWhole(ctx context.Context, l *letter.Letter) error {
-	if l.Omitted.Sought || !l.Omitted.Any() {
+	if l.Sought || !l.Omitted.Any() {
 		return nil
 	}
 	source := &b.Config.Source.Kafka
 	if !source.Reads(l.Origin.Topic) {
-		l.Omitted.Sought, l.Omitted.Left = true, LeftValueGone
+		l.Sought, l.Left = true, LeftValueGone
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
@@ -32,12 +32,12 @@ func (b *Store) makeWhole(ctx context.Context, l *letter.Letter) error {
 	m, err := consumer.Peek(ctx, *source, nil, l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
 	switch {
 	case errors.Is(err, consumer.ErrNoMessage), errors.Is(err, kafka.UnknownTopicOrPartition), err == nil && !isOf(l, m):
-		l.Omitted.Sought, l.Omitted.Left = true, LeftValueGone
+		l.Sought, l.Left = true, LeftValueGone
 		return nil
 	case err != nil:
 		return fmt.Errorf("read what letter %d of partition %d lacks: %w", l.Offset, l.Partition, err)
 	}
-	l.Omitted.Sought = true
+	l.Sought = true
 	full := *l.Source
 	full.Key, full.Value = m.Key, m.Value
 	l.Source = &full
@@ -49,11 +49,11 @@ func (b *Store) makeWhole(ctx context.Context, l *letter.Letter) error {
 
 // isOf tells whether a message is the one that a letter is about.
 func isOf(l *letter.Letter, m *consumer.Message) bool {
-	same := func(omitted *sink.Omitted, inLetter, found []byte) bool {
+	same := func(omitted *deadletter.Omitted, inLetter, found []byte) bool {
 		if omitted == nil {
 			return bytes.Equal(inLetter, found)
 		}
-		return found != nil && sink.OmittedOf(found) == *omitted
+		return found != nil && deadletter.OmittedOf(found) == *omitted
 	}
 	return same(l.Omitted.Value, l.Source.Value, m.Value) && same(l.Omitted.Key, l.Source.Key, m.Key) &&
 		(l.Omitted.Headers < 0 || l.Omitted.Headers == len(m.Headers))

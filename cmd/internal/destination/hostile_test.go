@@ -16,7 +16,7 @@ import (
 
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/schemas"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 )
 
 // hostileKey begins the identities of hostile events, which no oracle knows of.
@@ -87,7 +87,7 @@ func many(n int, each func(int) protocol.Record) []protocol.Record {
 func (h *hostile) manyHeaders(n int) []protocol.Header {
 	headers := make([]protocol.Header, n)
 	for i := range headers {
-		headers[i] = protocol.Header{Key: sink.HeaderDestination, Value: []byte(h.site.name)}
+		headers[i] = protocol.Header{Key: deadletter.HeaderDestination, Value: []byte(h.site.name)}
 	}
 	return headers
 }
@@ -188,11 +188,11 @@ func (h *hostile) manySchemas() []protocol.Record {
 func (h *hostile) forgeries() []protocol.Record {
 	header := func(key, value string) protocol.Header { return protocol.Header{Key: key, Value: []byte(value)} }
 	return []protocol.Record{
-		h.record([]byte("forged"), header(sink.HeaderParkedKey, strings.Repeat("p", 16)), header(sink.HeaderRedrives, "99")),
-		h.record([]byte("forged"), header(sink.HeaderDestination, h.site.name), header(sink.HeaderReason, "malformed"), header(sink.HeaderOffset, "12345678")),
-		h.record([]byte("forged"), header(sink.HeaderTopic, h.site.topic), header(sink.HeaderPartition, "\xff\xff\xff\xff"),
-			header(sink.HeaderOffset, strings.Repeat("\xff", 8)), header(sink.HeaderDestination, h.site.name), header(sink.HeaderReason, "malformed")),
-		h.record([]byte("forged"), header(sink.HeaderValueOmitted, "length=9999999999999 sha256="+strings.Repeat("00", 32)), header(sink.HeaderKeyOmitted, "x")),
+		h.record([]byte("forged"), header(deadletter.HeaderParkedKey, strings.Repeat("p", 16)), header(deadletter.HeaderRedrives, "99")),
+		h.record([]byte("forged"), header(deadletter.HeaderDestination, h.site.name), header(deadletter.HeaderReason, "malformed"), header(deadletter.HeaderOffset, "12345678")),
+		h.record([]byte("forged"), header(deadletter.HeaderTopic, h.site.topic), header(deadletter.HeaderPartition, "\xff\xff\xff\xff"),
+			header(deadletter.HeaderOffset, strings.Repeat("\xff", 8)), header(deadletter.HeaderDestination, h.site.name), header(deadletter.HeaderReason, "malformed")),
+		h.record([]byte("forged"), header(deadletter.HeaderValueOmitted, "length=9999999999999 sha256="+strings.Repeat("00", 32)), header(deadletter.HeaderKeyOmitted, "x")),
 		h.record([]byte("forged"), header("__value_schema_id", "\x01"+strings.Repeat("\xee", 16)), header("__key_schema_id", "\x00")),
 		h.record([]byte("forged"), header("", ""), header("\xff\xfe", "\x00\x1b[2J"), header("\u202ename", "\u202e")),
 	}
@@ -243,7 +243,7 @@ func (h *hostile) sendForeign() int {
 	}
 	records := slices.Concat(h.forgeries(), []protocol.Record{
 		h.record(nil), h.record([]byte("foreign")), h.record(bytes.Repeat([]byte{0xff}, 400<<10)),
-		h.record([]byte("foreign"), protocol.Header{Key: sink.HeaderDestination, Value: bytes.Repeat([]byte("d"), 300<<10)}),
+		h.record([]byte("foreign"), protocol.Header{Key: deadletter.HeaderDestination, Value: bytes.Repeat([]byte("d"), 300<<10)}),
 		{},
 	})
 	for partition := range sitePartitions {

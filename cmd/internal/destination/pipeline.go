@@ -15,6 +15,7 @@ import (
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -146,7 +147,7 @@ func (p *pipeline) evaluateOnce(rules *rules.Ruleset, event schemas.Event, sourc
 // change puts other rules in force, between two events.
 func (p *pipeline) change(next *rules.Ruleset) { close(p.rules.Swap(next).Ended) }
 
-func (p *pipeline) reject(ctx context.Context, m *consumer.Message, key string, f sink.Failure) error {
+func (p *pipeline) reject(ctx context.Context, m *consumer.Message, key string, f deadletter.Failure) error {
 	return p.sink.Reject(ctx, p.record(ctx, m, key, nil, ""), f)
 }
 

@@ -17,9 +17,8 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/deadletters"
-	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -68,15 +67,15 @@ func (s *site) loseToLetters(choose func(*consumer.Message) bool) int {
 }
 
 func (s *site) letter(m *consumer.Message) kafka.Message {
-	l := kafka.Message{Key: m.Key, Value: m.Value, Headers: append(letter.Headers(m.Headers),
-		kafka.Header{Key: sink.HeaderTopic, Value: []byte(m.Topic)},
-		kafka.Header{Key: sink.HeaderPartition, Value: binary.BigEndian.AppendUint32(nil, uint32(m.Partition))},
-		kafka.Header{Key: sink.HeaderOffset, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Offset))},
-		kafka.Header{Key: sink.HeaderTimestamp, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Time.UnixMilli()))},
-		kafka.Header{Key: sink.HeaderDestination, Value: []byte(s.name)},
-		kafka.Header{Key: sink.HeaderStage, Value: []byte("sink")},
-		kafka.Header{Key: sink.HeaderReason, Value: []byte("retries-exhausted")},
-		kafka.Header{Key: sink.HeaderFailedAt, Value: []byte(m.Time.UTC().Format(time.RFC3339))},
+	l := kafka.Message{Key: m.Key, Value: m.Value, Headers: append(m.Headers,
+		kafka.Header{Key: deadletter.HeaderTopic, Value: []byte(m.Topic)},
+		kafka.Header{Key: deadletter.HeaderPartition, Value: binary.BigEndian.AppendUint32(nil, uint32(m.Partition))},
+		kafka.Header{Key: deadletter.HeaderOffset, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Offset))},
+		kafka.Header{Key: deadletter.HeaderTimestamp, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Time.UnixMilli()))},
+		kafka.Header{Key: deadletter.HeaderDestination, Value: []byte(s.name)},
+		kafka.Header{Key: deadletter.HeaderStage, Value: []byte("sink")},
+		kafka.Header{Key: deadletter.HeaderReason, Value: []byte("retries-exhausted")},
+		kafka.Header{Key: deadletter.HeaderFailedAt, Value: []byte(m.Time.UTC().Format(time.RFC3339))},
 	)}
 	if s.letterHeader != nil {
 		l.Headers = append(l.Headers, *s.letterHeader)

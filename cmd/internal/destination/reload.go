@@ -8,7 +8,7 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/rules"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 )
 
 // RefusedReload is a new configuration that was not taken.
@@ -71,11 +71,11 @@ func (d *Destination) nextRules(ctx context.Context) (*rules.Ruleset, error) {
 
 // refuse keeps the rules in force and says why, once for the same reasons.
 func (d *Destination) refuse(err error) {
-	problems := []string{sink.Brief(err.Error())}
+	problems := []string{deadletter.Brief(err.Error())}
 	if all := config.Problems(nil); errors.As(err, &all) {
 		problems = nil
 		for _, p := range all {
-			problems = append(problems, sink.Brief(p.Error()))
+			problems = append(problems, deadletter.Brief(p.Error()))
 		}
 	}
 	d.mu.Lock()

@@ -10,7 +10,7 @@ import (
 
 	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -49,7 +49,7 @@ func TestContractALetterOfATopicThatWasMadeAnewIsLeft(t *testing.T) {
 			if c.remade {
 				id[0]++
 			}
-			s.letterHeader = &kafka.Header{Key: sink.HeaderTopicID, Value: id[:]}
+			s.letterHeader = &kafka.Header{Key: deadletter.HeaderTopicID, Value: id[:]}
 			// In the topic as it is now that event stands as well: it is none of the letter's
 			// identity where the letter is of another topic.
 			n := s.loseToLetters(func(m *consumer.Message) bool { return string(m.Key) == "lead-00000" })
@@ -105,7 +105,7 @@ func TestContractALetterTellsItsTopicsID(t *testing.T) {
 	for _, r := range ranges {
 		if err := history.Read(t.Context(), r, func(m *consumer.Message) error {
 			if slices.ContainsFunc(m.Headers, func(h consumer.Header) bool {
-				return h.Key == sink.HeaderTopicID && string(h.Value) == string(want[:])
+				return h.Key == deadletter.HeaderTopicID && string(h.Value) == string(want[:])
 			}) {
 				found++
 			}

@@ -11,8 +11,8 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/config"
-	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -61,7 +61,7 @@ func TestLettersOfLettersComeToAnEnd(t *testing.T) {
 		most       int // letters of one event
 	}{
 		{"of topics with the usual names", "", 2},
-		{"of topics with other names", "deadLetter: {topic: dead-%s}\n", 2 * letter.Generations},
+		{"of topics with other names", "deadLetter: {topic: dead-%s}\n", 2 * deadletter.Generations},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -100,16 +100,16 @@ func TestLettersOfLettersComeToAnEnd(t *testing.T) {
 
 // forgedLetter are the headers of a letter that no destination wrote.
 var forgedLetter = []kafka.Header{
-	{Key: sink.HeaderTopic, Value: []byte("segment-evaluations")},
-	{Key: sink.HeaderPartition, Value: []byte{0, 0, 0, 1}},
-	{Key: sink.HeaderOffset, Value: []byte{0, 0, 0, 0, 0, 0, 0, 7}},
-	{Key: sink.HeaderTimestamp, Value: []byte{0, 0, 1, 0x72, 0x4d, 0, 0, 0}},
-	{Key: sink.HeaderGroup, Value: []byte("leads")},
-	{Key: sink.HeaderMessage, Value: []byte("it is truncated")},
-	{Key: sink.HeaderDestination, Value: []byte("leads")},
-	{Key: sink.HeaderStage, Value: []byte("decode")},
-	{Key: sink.HeaderReason, Value: []byte("malformed")},
-	{Key: sink.HeaderAttempts, Value: []byte("1")},
-	{Key: sink.HeaderFailedAt, Value: []byte("2026-01-31T12:00:00.000Z")},
-	{Key: sink.HeaderParkedKey, Value: make([]byte, 16)},
+	{Key: deadletter.HeaderTopic, Value: []byte("segment-evaluations")},
+	{Key: deadletter.HeaderPartition, Value: []byte{0, 0, 0, 1}},
+	{Key: deadletter.HeaderOffset, Value: []byte{0, 0, 0, 0, 0, 0, 0, 7}},
+	{Key: deadletter.HeaderTimestamp, Value: []byte{0, 0, 1, 0x72, 0x4d, 0, 0, 0}},
+	{Key: deadletter.HeaderGroup, Value: []byte("leads")},
+	{Key: deadletter.HeaderMessage, Value: []byte("it is truncated")},
+	{Key: deadletter.HeaderDestination, Value: []byte("leads")},
+	{Key: deadletter.HeaderStage, Value: []byte("decode")},
+	{Key: deadletter.HeaderReason, Value: []byte("malformed")},
+	{Key: deadletter.HeaderAttempts, Value: []byte("1")},
+	{Key: deadletter.HeaderFailedAt, Value: []byte("2026-01-31T12:00:00.000Z")},
+	{Key: deadletter.HeaderParkedKey, Value: make([]byte, 16)},
 }

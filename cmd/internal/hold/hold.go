@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 )
 
 // Holds knows what is held and why. A hold is never a record's fault: it lasts
@@ -48,7 +48,7 @@ func (h *Holds) Set(key Key, reason string, err error) {
 	defer h.mu.Unlock()
 	cause := ""
 	if err != nil {
-		cause = sink.Brief(err.Error())
+		cause = deadletter.Brief(err.Error())
 	}
 	before, was := h.causes[key]
 	switch {
@@ -95,18 +95,18 @@ func (h *Holds) heldFor(reason string) bool {
 	return false
 }
 
-// BriefAttr cuts what a log line says to the limit of explanations; see sink.Brief.
+// BriefAttr cuts what a log line says to the limit of explanations; see deadletter.Brief.
 // It is a slog.HandlerOptions.ReplaceAttr.
 func BriefAttr(_ []string, a slog.Attr) slog.Attr {
 	switch v := a.Value.Any().(type) {
 	case string:
-		a.Value = slog.StringValue(sink.Brief(v))
+		a.Value = slog.StringValue(deadletter.Brief(v))
 	case error:
-		a.Value = slog.StringValue(sink.Brief(v.Error()))
+		a.Value = slog.StringValue(deadletter.Brief(v.Error()))
 	case []string:
 		brief := make([]string, len(v))
 		for i := range v {
-			brief[i] = sink.Brief(v[i])
+			brief[i] = deadletter.Brief(v[i])
 		}
 		a.Value = slog.AnyValue(brief)
 	}

@@ -1,5 +1,4 @@
-// Package letter reads one dead letter: a message of a dead-letter topic, which
-// holds what anybody wrote to it, so that everything is checked here before it is
-// used. The other way about, [Origin] is a message as the sink has it, for the letter
-// that may become of it.
+// Package letter is a dead letter together with the Kafka message that it stands in,
+// and, the other way about, a Kafka message as the origin of a letter that may come of
+// it. What a letter holds, and what of it is believed, is in sink/deadletter.
 package letter

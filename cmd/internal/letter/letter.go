@@ -1,57 +1,34 @@
 package letter
 
 import (
-	"cmp"
-	"encoding/binary"
-	"fmt"
-	"math"
-	"regexp"
+	"bytes"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
-	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
-// Letter is one dead letter.
+// Letter is one dead letter, and the message that it stands in.
 type Letter struct {
-	Partition int              `json:"partition"` // of the dead-letter topic, as offset
-	Offset    int64            `json:"offset"`
-	Stage     string           `json:"stage"`
-	Reason    string           `json:"reason"`
-	FailedAt  time.Time        `json:"failedAt"`
-	Attempts  int              `json:"attempts"`
-	Redrives  int              `json:"redrives"`
-	Message   string           `json:"message"`
-	Origin    transform.Source `json:"origin"`
-	// Written is the source message's time; zero where that is none of a calendar.
-	Written time.Time `json:"written,omitzero"`
-	// ValueOmitted tells of a value that is not in the letter.
-	ValueOmitted string `json:"valueOmitted,omitempty"`
+	Partition int   `json:"partition"` // of the dead-letter topic, as offset
+	Offset    int64 `json:"offset"`
+	deadletter.Contents
 
-	SourceTime    time.Time         `json:"-"` // as it was
-	Parked        []byte            `json:"-"` // the identity whose later events follow it to the topic; nil: none
-	SourceHeaders []consumer.Header `json:"-"`
-	Own           []consumer.Header `json:"-"` // that say what happened
-	Source        *consumer.Message `json:"-"` // as the source's, but for what is omitted
-	TopicID       [16]byte          `json:"-"` // of the source topic; zero: it is not known
-	Omitted       omissions         `json:"-"`
+	Source *consumer.Message `json:"-"` // as the source's, but for what is omitted
+	Sought bool              `json:"-"` // what is omitted, at the source; Left tells what came of it
+	Left   string            `json:"-"` // why it cannot be made whole; empty: it is
 }
 
-// omissions is what a letter lacks of the message that it is about.
-type omissions struct {
-	Value, Key *sink.Omitted // nil: they are there
-	Headers    int           // -1: they are there
-	Sought     bool          // at the source; left tells what came of it
-	Left       string        // why it cannot be made whole; empty: it is
+// From is where its event was read, as rules take it.
+func (l *Letter) From() transform.Source {
+	return transform.Source{Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset}
 }
 
-func (o *omissions) Any() bool { return o.Value != nil || o.Key != nil || o.Headers >= 0 }
+// reader knows the words of every version's letters.
+var reader = deadletter.Reader{Destination: config.DestinationName, Stages: rules.LetterStages, Reasons: rules.LetterReasons}
 
 // What stands on a dead-letter topic and is no letter of its destination is
 // foreign: passed over by everything but a drop that names one of these as reasons.
@@ -66,7 +43,7 @@ const ofAnotherDestination = "it is a letter of another destination"
 // this destination is nil, and foreign says why.
 func ReadOwn(m *consumer.Message, destination string) (l *Letter, foreign string) {
 	l, foreign = Read(m)
-	if l != nil && string(l.header(sink.HeaderDestination)) != destination {
+	if l != nil && string(l.Header(deadletter.HeaderDestination)) != destination {
 		return nil, ofAnotherDestination
 	}
 	return l, foreign
@@ -80,177 +57,36 @@ func ForeignReason(why string) string {
 	return ReasonForeign
 }
 
-// Read reads a letter of any destination. A topic holds what anybody wrote to
-// it, so all that is used later is checked here; where a check fails, foreign names
-// the header and nothing that stands in it.
+// Read reads a letter of any destination. Anything else is nil, and foreign says why.
 func Read(m *consumer.Message) (_ *Letter, foreign string) {
-	begin := -1 // the letter's own headers follow those of the source
-	for i := range m.Headers {
-		if m.Headers[i].Key == sink.HeaderTopic {
-			begin = i
-		}
+	contents, foreign := reader.Read(m.Headers)
+	if contents == nil {
+		return nil, foreign
 	}
-	if begin < 0 {
-		return nil, "header " + sink.HeaderTopic + " is missing"
-	}
-	l := &Letter{Partition: m.Partition, Offset: m.Offset, Own: m.Headers[begin:], Source: m, Omitted: omissions{Headers: -1}}
-	for _, field := range letterFields {
-		switch values := l.values(field.header); {
-		case len(values) == 0 && field.optional:
-		case len(values) == 0:
-			return nil, "header " + field.header + " is missing"
-		case len(values) > 1:
-			return nil, "header " + field.header + " is given twice"
-		case !field.read(l, values[0]):
-			return nil, "header " + field.header + " is not what a letter has"
-		}
-	}
-	for _, h := range m.Headers[:begin] {
-		h.Key = cmp.Or(sourceName(h.Key), h.Key)
-		l.SourceHeaders = append(l.SourceHeaders, h)
-	}
-	return l, ""
+	return &Letter{Partition: m.Partition, Offset: m.Offset, Contents: *contents, Source: m}, ""
 }
-
-func sourceName(name string) string {
-	name, _ = sink.SourceName(name) // one that a letter of an earlier version did not mark stays as it is
-	return name
-}
-
-// values are those of one of the letter's own headers.
-func (l *Letter) values(name string) (values [][]byte) {
-	for _, h := range l.Own {
-		if h.Key == name {
-			values = append(values, h.Value)
-		}
-	}
-	return values
-}
-
-// header is one of the letter's own; nil: it has not got it.
-func (l *Letter) header(name string) []byte {
-	if values := l.values(name); len(values) > 0 {
-		return values[0]
-	}
-	return nil
-}
-
-// letterField is a header, and what must stand in it.
-type letterField struct {
-	header   string
-	optional bool
-	read     func(l *Letter, value []byte) bool
-}
-
-// topicName is Kafka's own rule.
-var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
-
-// Times beyond these cannot be shown; nothing failed then.
-var firstTime, lastTime = time.Unix(0, 0), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
-
-var letterFields = []letterField{
-	{sink.HeaderTopic, false, func(l *Letter, v []byte) bool { l.Origin.Topic = string(v); return topicName.Match(v) }},
-	{sink.HeaderPartition, false, func(l *Letter, v []byte) bool {
-		if len(v) != 4 {
-			return false
-		}
-		l.Origin.Partition = int(int32(binary.BigEndian.Uint32(v)))
-		return l.Origin.Partition >= 0
-	}},
-	{sink.HeaderOffset, false, func(l *Letter, v []byte) bool {
-		if len(v) != 8 {
-			return false
-		}
-		l.Origin.Offset = int64(binary.BigEndian.Uint64(v))
-		return l.Origin.Offset >= 0 && l.Origin.Offset < math.MaxInt64
-	}},
-	{sink.HeaderTimestamp, false, func(l *Letter, v []byte) bool {
-		if len(v) != 8 {
-			return false
-		}
-		l.SourceTime = time.UnixMilli(int64(binary.BigEndian.Uint64(v))) // a producer may have written any
-		if !l.SourceTime.Before(firstTime) && l.SourceTime.Before(lastTime) {
-			l.Written = l.SourceTime
-		}
-		return true
-	}},
-	{sink.HeaderDestination, false, func(_ *Letter, v []byte) bool { return config.DestinationName.Match(v) }},
-	{sink.HeaderStage, false, func(l *Letter, v []byte) bool {
-		l.Stage = string(v)
-		return slices.Contains(rules.LetterStages, l.Stage)
-	}},
-	{sink.HeaderReason, false, func(l *Letter, v []byte) bool {
-		l.Reason = string(v)
-		return slices.Contains(rules.LetterReasons, l.Reason)
-	}},
-	{sink.HeaderFailedAt, false, func(l *Letter, v []byte) bool {
-		at, err := time.Parse(time.RFC3339, string(v))
-		l.FailedAt = at.UTC()
-		return err == nil && !at.Before(firstTime) && at.Before(lastTime)
-	}},
-	{sink.HeaderGroup, true, func(*Letter, []byte) bool { return true }},
-	{sink.HeaderMessage, true, func(l *Letter, v []byte) bool { l.Message = sink.Brief(string(v)); return true }},
-	{sink.HeaderAttempts, true, func(l *Letter, v []byte) bool { return readCount(&l.Attempts, v) }},
-	{sink.HeaderTopicID, true, func(l *Letter, v []byte) bool { return len(v) == copy(l.TopicID[:], v) && len(v) == len(l.TopicID) }},
-	{sink.HeaderRedrives, true, func(l *Letter, v []byte) bool { return readCount(&l.Redrives, v) }},
-	{sink.HeaderParkedKey, true, func(l *Letter, v []byte) bool { l.Parked = v; return len(v) == sink.ParkedKeyBytes }},
-	{sink.HeaderValueOmitted, true, func(l *Letter, v []byte) bool {
-		l.ValueOmitted = string(v)
-		return readOmitted(&l.Omitted.Value, v)
-	}},
-	{sink.HeaderKeyOmitted, true, func(l *Letter, v []byte) bool { return readOmitted(&l.Omitted.Key, v) }},
-	{sink.HeaderHeadersOmitted, true, func(l *Letter, v []byte) bool { return readCount(&l.Omitted.Headers, v) }},
-}
-
-// readCount reads a number of at most nine digits.
-func readCount(to *int, value []byte) bool {
-	n, err := strconv.ParseUint(string(value), 10, 32)
-	*to = int(n)
-	return err == nil && len(value) <= 9
-}
-
-func readOmitted(to **sink.Omitted, value []byte) bool {
-	o, ok := sink.ParseOmitted(string(value))
-	*to = &o
-	return ok
-}
-
-// deadLetterSuffix is how the names of dead-letter topics end by default.
-const deadLetterSuffix = ".dlt"
-
-// Generations is how often a message may have been a dead letter, of whatever
-// destinations, before it is no more written to a further topic of any name.
-const Generations = 3
 
 // DeadAlready tells whether a message that cannot be delivered lies on a dead-letter
-// topic already, and is not to be copied to another: destinations that read each
-// other's would write for ever. Its headers alone are no reason, as a producer may
-// send any: either the topic is one of dead letters by its name, or the message says
-// that it has been through some.
-func DeadAlready(m *consumer.Message) bool {
-	levels := 0
-	for i := range m.Headers {
-		if name := m.Headers[i].Key; strings.HasSuffix(name, sink.HeaderTopic) && sink.Bare(name) == sink.HeaderTopic {
-			levels++
-		}
+// topic already, and is not to be copied to another.
+func DeadAlready(m *consumer.Message) bool { return reader.DeadAlready(m.Topic, m.Headers) }
+
+// Origin is a message as the sink has it.
+func Origin(m *consumer.Message) deadletter.Origin {
+	return deadletter.Origin{
+		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
+		Key: m.Key, Value: m.Value, Headers: m.Headers, AtRest: DeadAlready(m), TopicID: m.TopicID(),
+		Omitted: (*deadletter.Omitted)(m.Omitted),
 	}
-	if levels == 0 || levels < Generations && !strings.HasSuffix(m.Topic, deadLetterSuffix) {
-		return false
-	}
-	l, _ := Read(m)
-	return l != nil
 }
 
-// Story is what the headers of a letter say of it; none where there is no letter.
-func (l *Letter) Story() []consumer.Header {
-	if l == nil {
-		return nil
+// KeptOrigin is the origin of a message that is kept after it was read: a copy,
+// or all that was decoded with the message would be kept.
+func KeptOrigin(m *consumer.Message) deadletter.Origin {
+	o := Origin(m)
+	o.Key, o.Value = bytes.Clone(o.Key), bytes.Clone(o.Value)
+	o.Headers = slices.Clone(o.Headers)
+	for i := range o.Headers {
+		o.Headers[i].Value = bytes.Clone(o.Headers[i].Value)
 	}
-	headers := []consumer.Header{{Key: "from", Value: fmt.Appendf(nil, "topic %s, partition %d, offset %d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)}}
-	for _, key := range []string{sink.HeaderDestination, sink.HeaderStage, sink.HeaderReason, sink.HeaderAttempts, sink.HeaderFailedAt, sink.HeaderValueOmitted} {
-		if value := l.header(key); value != nil {
-			headers = append(headers, consumer.Header{Key: key, Value: value})
-		}
-	}
-	return headers
+	return o
 }

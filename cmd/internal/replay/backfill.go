@@ -18,6 +18,7 @@ import (
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -92,7 +93,7 @@ func (b *Backfill) Run(ctx context.Context) {
 		}
 		words := ""
 		if err != nil {
-			words = sink.Brief(err.Error())
+			words = deadletter.Brief(err.Error())
 		}
 		if err != nil && words != failing {
 			b.Log.Warn("backfill: trying again", "error", err)

@@ -7,6 +7,7 @@ import (
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -83,7 +84,7 @@ func (t *Tail) LookAgain(p TopicPartition, offset int64) {
 
 // NewerEvent is an event of a source topic, as it leaves.
 type NewerEvent struct {
-	sink.Origin
+	deadletter.Origin
 	key  string
 	data []byte
 }

@@ -7,6 +7,7 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -22,7 +23,7 @@ type Fits struct {
 func NewFits(c *config.Config) Fits { return Fits{target: c.Target.Kinesis.Config} }
 
 // check says why the stream would never take a decision's record; nil: it would.
-func (f *Fits) check(ctx context.Context, d transform.Decision) *sink.Failure {
+func (f *Fits) check(ctx context.Context, d transform.Decision) *deadletter.Failure {
 	limit := sink.DefaultRecordBytes
 	large := len(d.PartitionKey)+len(d.Data) > limit
 	if large {

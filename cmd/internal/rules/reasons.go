@@ -7,6 +7,7 @@ import (
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -67,7 +68,7 @@ func IsMessageFault(err error) bool {
 }
 
 // DecodeFailure names the message's own fault; false: the registry cannot answer now.
-func DecodeFailure(err error) (sink.Failure, bool) {
+func DecodeFailure(err error) (deadletter.Failure, bool) {
 	reason := ""
 	switch {
 	case errors.Is(err, schemas.ErrMalformed):
@@ -79,7 +80,7 @@ func DecodeFailure(err error) (sink.Failure, bool) {
 	case errors.Is(err, errTooLarge):
 		reason = ReasonTooLarge
 	default:
-		return sink.Failure{}, false
+		return deadletter.Failure{}, false
 	}
-	return sink.Failure{Stage: stageDecode, Reason: reason, Message: err.Error()}, true
+	return deadletter.Failure{Stage: stageDecode, Reason: reason, Message: err.Error()}, true
 }

@@ -13,6 +13,7 @@ import (
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -122,9 +123,9 @@ func (r *Ruleset) Schemas() []SchemaStatus {
 	for schema, found := range r.Plans.Entries() {
 		s := SchemaStatus{Origin: schema.Origin}
 		if found.err != nil {
-			s.Refused = sink.Brief(found.err.Error())
+			s.Refused = deadletter.Brief(found.err.Error())
 		} else if why := found.plan.Violation(); why != nil {
-			s.Violation = sink.Brief(why.Error())
+			s.Violation = deadletter.Brief(why.Error())
 		}
 		list = append(list, s)
 	}
@@ -142,6 +143,6 @@ func (r *Ruleset) Evaluate(dst []byte, event schemas.Event, source transform.Sou
 }
 
 // Rejection is why a decision rejects, as the dead letter has it.
-func Rejection(d transform.Decision, err error) sink.Failure {
-	return sink.Failure{Stage: string(d.Stage), Reason: string(d.Reason), Message: err.Error()}
+func Rejection(d transform.Decision, err error) deadletter.Failure {
+	return deadletter.Failure{Stage: string(d.Stage), Reason: string(d.Reason), Message: err.Error()}
 }

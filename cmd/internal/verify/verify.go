@@ -118,7 +118,7 @@ func (v *Verifier) readLetters(ctx context.Context, letters *deadletters.Store) 
 	v.dead = map[transform.Source]string{}
 	return letters.Read(ctx, func(_ *consumer.Message, l *letter.Letter, _ string) error {
 		if l != nil {
-			v.dead[l.Origin] = l.Reason
+			v.dead[l.From()] = l.Reason
 		}
 		return nil
 	})

@@ -1,27 +1,13 @@
 package sink
 
 import (
-	"errors"
 	"time"
+
+	"kinesis-destination/sink/deadletter"
 )
 
-// keepBody is how large a request buffer a lane keeps: a usual full request.
-const keepBody = 2 << 20
-
-var (
-	errMisanswered = errors.New("the answer does not have one result a record")
-	errEntryHeld   = errors.New("PutRecords: the stream refused records for a cause that is not theirs")
-)
-
-// The methods below are called with the lane's lock held.
-
-// settle notes what became of what is in flight of a chain.
-func (l *lane) settle(c *chain, outcome Outcome, reason string) {
-	l.clearExhausted(c)
-	for _, e := range c.entries[:c.inFlight] {
-		l.settled = append(l.settled, settlement{e.rec, outcome, reason})
-	}
-}
+// What was in flight and was not stored goes back to the head of its key, or to the
+// dead-letter topic. The methods below are called with the lane's lock held.
 
 // clearExhausted ends the hold of a record that had outlived its retry.
 func (l *lane) clearExhausted(c *chain) {
@@ -73,7 +59,7 @@ func (l *lane) putBack(c *chain, now, due time.Time) {
 // exhaust applies onExhausted. It reports whether the record is dead-lettered;
 // if not, it is held, and tried on at the largest interval.
 func (l *lane) exhaust(c *chain, now time.Time) bool {
-	if l.sink.opts.DeadLetter.OnExhausted == OnExhaustedDeadLetter {
+	if l.sink.opts.DeadLetter.OnExhausted == deadletter.OnExhaustedDeadLetter {
 		l.doom(c, now, ReasonRetriesExhausted, "the record could not be delivered within retry.maxElapsedTime")
 		return true
 	}
@@ -90,7 +76,7 @@ func (l *lane) doom(c *chain, now time.Time, reason, message string) {
 		c.attempts++ // lose counts the others
 	}
 	for i := range c.entries[:c.inFlight] {
-		c.entries[i].failure = &Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}
+		c.entries[i].failure = &deadletter.Failure{Stage: StageSink, Reason: reason, Message: message, Attempts: c.attempts}
 	}
 	l.putBack(c, now, now)
 }
@@ -109,33 +95,42 @@ func (l *lane) withdrawIf(gone func(*Record) bool) {
 	}
 }
 
-// takeSettled returns the news that are to be told, and makes their room free.
-func (l *lane) takeSettled() []settlement {
-	settled := l.settled
-	l.settled = nil
-	return settled
+// pause keeps a whole call back. Its records stay together, or the next call
+// would carry only those whose time has come. That the service did not answer
+// is not their fault, so it does not count against their backoff.
+func (l *lane) pause(batch []inFlight, v verdict, now time.Time) {
+	if l.backoff == nil {
+		r := l.sink.cfg.Retry
+		r.MaxElapsedTime = 0
+		l.backoff = newRetryBackoff(r, now, l.random)
+	}
+	delay, _ := l.backoff.Next(now)
+	l.notBefore = now.Add(delay)
+	for _, f := range batch {
+		f.attempts++
+		f.retry = nil
+		l.clearExhausted(f.chain)
+		l.keep(f.chain, now, v.reason)
+	}
 }
 
-// notify informs the owners. The lock is not held.
-func (l *lane) notify(settled []settlement) {
-	bytes := 0
-	for _, n := range settled {
-		bytes += n.rec.held()
-	}
-	l.room.release(len(settled), bytes)
-	l.sink.metrics.inFlight.Sub(float64(len(settled)))
-	for _, n := range settled {
-		n.notify()
+// halve finds the culprit of a refused request: its records go again in
+// requests of half the size, and one that is refused alone is dead-lettered.
+func (l *lane) halve(batch []inFlight, now time.Time, err error) {
+	n := recordGroups(batch)
+	for _, f := range batch {
+		if n == 1 {
+			l.refuse(f, entries(batch) > 1, now, err.Error())
+			continue
+		}
+		f.limit(n / 2)
+		l.keep(f.chain, now, retryHalved)
 	}
 }
 
-func (n settlement) notify() {
-	if n.outcome == 0 {
-		n.rec.Owner.Withdrawn()
-		return
+// limit lets the records of a flight go only in requests of so many.
+func (f inFlight) limit(share int) {
+	for i := range f.head {
+		f.head[i].share = share
 	}
-	if n.outcome == AtRest {
-		n.reason = ReasonLetterOfALetter
-	}
-	n.rec.Owner.Done(n.outcome, n.reason)
 }

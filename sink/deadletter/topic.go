@@ -1,4 +1,4 @@
-package sink
+package deadletter
 
 import (
 	"context"
@@ -22,8 +22,8 @@ const (
 	maxMessageBytes = "max.message.bytes"
 )
 
-// letterTopic knows the dead-letter topic, and creates it if it is missing.
-type letterTopic struct {
+// topic knows the dead-letter topic, and creates it if it is missing.
+type topic struct {
 	client     *kafka.Client
 	opts       Options
 	partitions int            // 0: not looked at
@@ -33,18 +33,18 @@ type letterTopic struct {
 
 // forget makes the next write look again: the topic may have been deleted, or
 // a leader may have moved.
-func (t *letterTopic) forget() { t.partitions = 0 }
+func (t *topic) forget() { t.partitions = 0 }
 
 // ensure makes sure that the topic is there. The origin is the source topic
 // that shapes it, unless the options name some.
-func (t *letterTopic) ensure(ctx context.Context, origin string) error {
+func (t *topic) ensure(ctx context.Context, origin string) error {
 	if t.partitions > 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
 	defer cancel()
 	t.sources = make(map[string]int)
-	n, err := t.count(ctx, t.opts.DeadLetter.Topic)
+	n, err := t.count(ctx, t.opts.Topic)
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {
 		sources := t.opts.SourceTopics
 		if len(sources) == 0 {
@@ -55,13 +55,13 @@ func (t *letterTopic) ensure(ctx context.Context, origin string) error {
 	if err != nil {
 		return fmt.Errorf("look up the dead-letter topic: %w", err)
 	}
-	t.takes, _ = t.largest(ctx, []string{t.opts.DeadLetter.Topic}) // without the right to ask, sizes are tried
+	t.takes, _ = t.largest(ctx, []string{t.opts.Topic}) // without the right to ask, sizes are tried
 	t.partitions = n
 	return nil
 }
 
 // source returns the partition count of a source topic, 0 if it is not known.
-func (t *letterTopic) source(ctx context.Context, topic string) int {
+func (t *topic) source(ctx context.Context, topic string) int {
 	if n, ok := t.sources[topic]; ok {
 		return n
 	}
@@ -75,7 +75,7 @@ func (t *letterTopic) source(ctx context.Context, topic string) int {
 	return n
 }
 
-func (t *letterTopic) count(ctx context.Context, topic string) (int, error) {
+func (t *topic) count(ctx context.Context, topic string) (int, error) {
 	res, err := t.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 	if err != nil {
 		return 0, err
@@ -85,7 +85,7 @@ func (t *letterTopic) count(ctx context.Context, topic string) (int, error) {
 			continue
 		}
 		if found.Error != nil {
-			return 0, lacking(found.Error, "DESCRIBE", topic)
+			return 0, missingRight(found.Error, "DESCRIBE", topic)
 		}
 		if len(found.Partitions) > 0 {
 			return len(found.Partitions), nil
@@ -96,7 +96,7 @@ func (t *letterTopic) count(ctx context.Context, topic string) (int, error) {
 
 // create makes the topic, or only asks whether that would work. It is shaped by
 // those of the source topics that are there.
-func (t *letterTopic) create(ctx context.Context, sources []string, dry bool) (partitions int, err error) {
+func (t *topic) create(ctx context.Context, sources []string, dry bool) (partitions int, err error) {
 	var there []string
 	var missing error
 	for _, s := range sources {
@@ -126,7 +126,7 @@ func (t *letterTopic) create(ctx context.Context, sources []string, dry bool) (p
 		}
 	}
 	if err != nil {
-		return 0, fmt.Errorf("create topic %s: %w", t.opts.DeadLetter.Topic, err)
+		return 0, fmt.Errorf("create topic %s: %w", t.opts.Topic, err)
 	}
 	return partitions, nil
 }
@@ -134,7 +134,7 @@ func (t *letterTopic) create(ctx context.Context, sources []string, dry bool) (p
 // limits are the values of max.message.bytes to create the topic with, the best
 // one first: room for the largest message of the source topics and a letter's own
 // headers, as much as they, and 0, the broker's default.
-func (t *letterTopic) limits(ctx context.Context, sources []string) []int {
+func (t *topic) limits(ctx context.Context, sources []string) []int {
 	largest, known := t.largest(ctx, sources)
 	if !known {
 		return []int{unknownMessageBytes + letterRoom, 0}
@@ -145,9 +145,9 @@ func (t *letterTopic) limits(ctx context.Context, sources []string) []int {
 // errConfigRefused is that a cluster does not let the topic have its limit.
 var errConfigRefused = errors.New("the cluster refuses its max.message.bytes")
 
-func (t *letterTopic) createWith(ctx context.Context, partitions, limit int, dry bool) error {
+func (t *topic) createWith(ctx context.Context, partitions, limit int, dry bool) error {
 	config := kafka.TopicConfig{
-		Topic:             t.opts.DeadLetter.Topic,
+		Topic:             t.opts.Topic,
 		NumPartitions:     partitions,
 		ReplicationFactor: -1, // the broker's default
 	}
@@ -158,32 +158,33 @@ func (t *letterTopic) createWith(ctx context.Context, partitions, limit int, dry
 	if err != nil {
 		return err
 	}
-	err = res.Errors[t.opts.DeadLetter.Topic]
+	err = res.Errors[t.opts.Topic]
 	switch {
 	case errors.Is(err, kafka.TopicAlreadyExists):
 		return nil
 	case limit > 0 && (errors.Is(err, kafka.PolicyViolation) || errors.Is(err, kafka.InvalidConfiguration) || errors.Is(err, kafka.InvalidRequest)):
 		return fmt.Errorf("%w (%d): %w", errConfigRefused, limit, err)
 	}
-	return lacking(err, "CREATE", t.opts.DeadLetter.Topic)
+	return missingRight(err, "CREATE", t.opts.Topic)
 }
 
-// lacking names the right that an answer is about, where it says that the user
+// missingRight names the right that an answer is about, where it says that the user
 // lacks one: the broker only says which kind of thing is forbidden.
-func lacking(err error, right, topic string) error {
-	if !denied(err) {
+func missingRight(err error, right, topic string) error {
+	if !Denied(err) {
 		return err
 	}
 	return fmt.Errorf("the user lacks the right %s on topic %s: %w", right, topic, err)
 }
 
-func denied(err error) bool {
+// Denied says that the cluster refused for want of a right.
+func Denied(err error) bool {
 	return errors.Is(err, kafka.TopicAuthorizationFailed) || errors.Is(err, kafka.ClusterAuthorizationFailed)
 }
 
 // largest returns the largest message that some topics take; false where the
 // user may not ask.
-func (t *letterTopic) largest(ctx context.Context, topics []string) (largest int, known bool) {
+func (t *topic) largest(ctx context.Context, topics []string) (largest int, known bool) {
 	req := kafka.DescribeConfigsRequest{}
 	for _, topic := range topics {
 		req.Resources = append(req.Resources, kafka.DescribeConfigRequestResource{
@@ -205,4 +206,38 @@ func (t *letterTopic) largest(ctx context.Context, topics []string) (largest int
 		}
 	}
 	return largest, largest > 0
+}
+
+// Check asks whether the topic is there or may be created, and creates nothing.
+func Check(ctx context.Context, opts Options) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*topicTimeout)
+	defer cancel()
+	t := topic{client: opts.client(), opts: opts, sources: make(map[string]int)}
+	_, err := t.count(ctx, opts.Topic)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, kafka.UnknownTopicOrPartition):
+		return fmt.Errorf("look up the dead-letter topic: %w", err)
+	case len(opts.SourceTopics) == 0:
+		return nil // it is created with the first letter, after that letter's topic
+	}
+	if _, err = t.create(ctx, opts.SourceTopics, true); err != nil {
+		return fmt.Errorf("create the dead-letter topic: %w", err)
+	}
+	return nil
+}
+
+// Limits are the max.message.bytes of the topic, and the largest
+// of the source topics; 0: it is not there, or the user may not ask.
+func Limits(ctx context.Context, opts Options) (letters, source int) {
+	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
+	defer cancel()
+	t := topic{client: opts.client(), opts: opts, sources: make(map[string]int)}
+	if _, err := t.count(ctx, opts.Topic); err != nil || len(opts.SourceTopics) == 0 {
+		return 0, 0
+	}
+	letters, _ = t.largest(ctx, []string{opts.Topic})
+	source, _ = t.largest(ctx, opts.SourceTopics)
+	return letters, source
 }

@@ -1,4 +1,4 @@
-package sink
+package deadletter
 
 import (
 	"crypto/sha256"
@@ -11,17 +11,76 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// letter is a record on its way to the dead-letter topic.
-type letter struct {
-	rec     *Record
-	failure Failure
-	at      time.Time // when it failed
-	done    func(Outcome)
+// Origin is the message that a letter is about.
+type Origin struct {
+	Topic     string
+	Partition int
+	Offset    int64
+	Time      time.Time
+	Key       []byte
+	Value     []byte
+	Headers   []kafka.Header
+	// Omitted tells of a value that was too large to be read; nil: it is Value.
+	Omitted *Omitted
+	// AtRest says that the message is a dead letter itself, of a topic that keeps
+	// it: should it fail, no letter of it is written.
+	AtRest bool
+	// TopicID is that of the topic; zero: it is not known.
+	TopicID [16]byte
+	// Redrives is how often the message was a dead letter and failed again.
+	Redrives int
 }
 
-func newLetter(r *Record, f Failure, done func(Outcome)) *letter {
-	f.Message = Brief(f.Message)
-	return &letter{rec: r, failure: f, at: time.Now(), done: done}
+// headerCost is what a header takes in memory beside its text: on the wire an
+// empty one is two bytes, and a message may have millions.
+const headerCost = 40
+
+// Held is about how much memory the message keeps.
+func (o *Origin) Held() int { return len(o.Key) + len(o.Value) + headerBytes(o.Headers) }
+
+func headerBytes(headers []kafka.Header) int {
+	n := headerCost * len(headers)
+	for _, h := range headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
+}
+
+// Failure says why a message goes to the dead-letter topic.
+type Failure struct {
+	// Stage is decode, transform or sink.
+	Stage string
+	// Reason is a word of a fixed set.
+	Reason string
+	// Message explains it. It must hold no attribute, identity or credential, and
+	// is cut to TextLimit.
+	Message string
+	// Attempts is how often delivery was tried.
+	Attempts int
+}
+
+// Letter is a message on its way to the dead-letter topic.
+type Letter struct {
+	// Origin is the message, and stays as it is until Done.
+	Origin *Origin
+	// PartitionKey is the event's, where it is known: what parking knows it by.
+	PartitionKey string
+	// Revoked is closed when the claim on the source partition has ended. Nil: never.
+	Revoked <-chan struct{}
+	// Failure says why, At when.
+	Failure Failure
+	At      time.Time
+	// Done is called once: the topic has acknowledged the letter, or it is given back.
+	Done func(written bool)
+}
+
+func (l *Letter) revoked() bool {
+	select {
+	case <-l.Revoked:
+		return true
+	default:
+		return false
+	}
 }
 
 // Headers of a dead letter. Those with the prefix kafka_dlt are Spring's, which
@@ -67,9 +126,6 @@ func isLetterHeader(name string) bool {
 	}
 	return false
 }
-
-// ParkedKeyBytes is the length of the value of HeaderParkedKey.
-const ParkedKeyBytes = len(hashKey{})
 
 // Bare is a header's name without what LetterName puts before it, once or often.
 func Bare(name string) string {
@@ -136,8 +192,8 @@ const (
 
 // least is what is left out at least: with more headers, and its own, a letter could
 // not be read.
-func (l *letter) least(out cut) cut {
-	if len(l.rec.Origin.Headers) > readHeaders {
+func (l *Letter) least(out cut) cut {
+	if len(l.Origin.Headers) > readHeaders {
 		return max(out, noHeaders)
 	}
 	return out
@@ -147,8 +203,8 @@ func (l *letter) least(out cut) cut {
 // were, then the headers that say what happened. Its time is now and not the
 // source's, or the topic's retention could end it at once; the source's is in a
 // header.
-func (l *letter) message(destination, group string, now time.Time, parks bool, out cut) kafka.Record {
-	o := &l.rec.Origin
+func (l *Letter) message(destination, group string, now time.Time, parks bool, out cut) kafka.Record {
+	o := l.Origin
 	out = l.least(out)
 	var headers []kafka.Header
 	if out < noHeaders {
@@ -164,20 +220,20 @@ func (l *letter) message(destination, group string, now time.Time, parks bool, o
 	binary(HeaderOffset, big64(o.Offset))
 	binary(HeaderTimestamp, big64(o.Time.UnixMilli()))
 	text(HeaderGroup, group)
-	text(HeaderMessage, l.failure.Message)
+	text(HeaderMessage, l.Failure.Message)
 	text(HeaderDestination, destination)
-	text(HeaderStage, l.failure.Stage)
-	text(HeaderReason, l.failure.Reason)
-	text(HeaderAttempts, strconv.Itoa(l.failure.Attempts))
-	text(HeaderFailedAt, l.at.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	text(HeaderStage, l.Failure.Stage)
+	text(HeaderReason, l.Failure.Reason)
+	text(HeaderAttempts, strconv.Itoa(l.Failure.Attempts))
+	text(HeaderFailedAt, l.At.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 	if o.TopicID != ([16]byte{}) {
 		binary(HeaderTopicID, o.TopicID[:])
 	}
 	if o.Redrives > 0 {
 		text(HeaderRedrives, strconv.Itoa(o.Redrives))
 	}
-	if parks && l.rec.PartitionKey != "" {
-		key := hashOf(l.rec.PartitionKey)
+	if parks && l.PartitionKey != "" {
+		key := identityOf(l.PartitionKey)
 		binary(HeaderParkedKey, key[:])
 	}
 	key, value := o.Key, o.Value
@@ -207,10 +263,10 @@ func big64(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)
 const ownBytes = 2 << 10
 
 // size is about what the letter takes, on the wire and of those who read it.
-func (l *letter) size(out cut) int {
-	o := &l.rec.Origin
+func (l *Letter) size(out cut) int {
+	o := l.Origin
 	out = l.least(out)
-	n := ownBytes + len(l.failure.Message)
+	n := ownBytes + len(l.Failure.Message)
 	if out < noKey {
 		n += len(o.Key)
 	}
@@ -224,15 +280,15 @@ func (l *letter) size(out cut) int {
 }
 
 // place names the message that a letter is about.
-func (l *letter) place() string {
-	return fmt.Sprintf("%s/%d@%d", l.rec.Origin.Topic, l.rec.Origin.Partition, l.rec.Origin.Offset)
+func (l *Letter) place() string {
+	return fmt.Sprintf("%s/%d@%d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
 }
 
 // partition returns where a letter goes: the partition it came from when the
 // topics have as many, so that order and key stay as they were; else the one
 // that producers choose for its key; without a key, one by its source.
-func (l *letter) partition(source, letters int) int {
-	switch o := &l.rec.Origin; {
+func (l *Letter) partition(source, letters int) int {
+	switch o := l.Origin; {
 	case source == letters && o.Partition < letters:
 		return o.Partition
 	case o.Key == nil:

@@ -1,4 +1,4 @@
-package sink
+package deadletter
 
 import (
 	"context"
@@ -29,25 +29,24 @@ const (
 
 // outcome is what became of letters of one partition.
 type outcome struct {
-	rest   []*letter // that were not written
-	reason string    // of the hold
-	err    error
+	left []*Letter // that were not written
+	err  error     // of the hold
 }
 
 // produce writes letters of one partition in order.
-func (w *letters) produce(ctx context.Context, partition int, run []*letter) outcome {
+func (w *Writer) produce(ctx context.Context, partition int, run []*Letter) outcome {
 	for len(run) > 0 {
 		n := w.chunk(run)
 		if n == 0 {
-			return outcome{run, HoldParkingFull, errParkingFull}
+			return outcome{run, ErrParkingFull}
 		}
 		n, base, err := w.produceSome(ctx, partition, run[:n])
 		if err != nil {
-			return outcome{run, HoldDeadLetterTopic, fmt.Errorf("write to the dead-letter topic: %w", err)}
+			return outcome{run, fmt.Errorf("write to the dead-letter topic: %w", err)}
 		}
 		for i, l := range run[:n] {
-			w.parking.letter(l, Place{partition, base + int64(i)})
-			l.done(DeadLettered)
+			w.opts.Parking.add(l, Place{partition, base + int64(i)})
+			l.Done(true)
 		}
 		run = run[n:]
 	}
@@ -56,9 +55,9 @@ func (w *letters) produce(ctx context.Context, partition int, run []*letter) out
 
 // chunk is how many of the letters go in one request: none where the first one's
 // identity would have to be parked, and there is no room.
-func (w *letters) chunk(run []*letter) int {
+func (w *Writer) chunk(run []*Letter) int {
 	n, bytes := 0, 0
-	for n < len(run) && (n == 0 || bytes+run[n].size(whole) <= letterBatch) && !w.parking.full(run[n]) {
+	for n < len(run) && (n == 0 || bytes+run[n].size(whole) <= letterBatch) && !w.opts.Parking.full(run[n]) {
 		bytes += run[n].size(whole)
 		n++
 	}
@@ -66,7 +65,7 @@ func (w *letters) chunk(run []*letter) int {
 }
 
 // produceSome writes as many of the letters as fit a request, at least one.
-func (w *letters) produceSome(ctx context.Context, partition int, run []*letter) (n int, base int64, err error) {
+func (w *Writer) produceSome(ctx context.Context, partition int, run []*Letter) (n int, base int64, err error) {
 	for n = len(run); n > 1; n /= 2 {
 		if base, err = w.produceOnce(ctx, partition, run[:n], compress.None, whole); !isTooLarge(err) {
 			return n, base, err
@@ -79,40 +78,40 @@ func (w *letters) produceSome(ctx context.Context, partition int, run []*letter)
 // produceLetter writes one letter of any size: whole if the topic takes it so, or
 // compressed; else without its value, which stands in the source topic; in the end
 // without anything but what happened to which message.
-func (w *letters) produceLetter(ctx context.Context, partition int, l *letter) (base int64, err error) {
+func (w *Writer) produceLetter(ctx context.Context, partition int, l *Letter) (base int64, err error) {
 	most := min(max(letterBytes, w.topic.takes), readBytes)
 	for out := whole; out <= noKey; out++ {
 		if l.size(out) > most || out > whole && l.size(out) == l.size(out-1) {
 			continue // it would be no smaller than what was refused
 		}
 		if w.topic.takes == 0 || l.size(out) <= w.topic.takes {
-			if base, err = w.produceOnce(ctx, partition, []*letter{l}, compress.None, out); !isTooLarge(err) {
+			if base, err = w.produceOnce(ctx, partition, []*Letter{l}, compress.None, out); !isTooLarge(err) {
 				return base, err
 			}
 		}
 		// The source batch may have been compressed, too. Gzip is what every
 		// broker, of any version and make, takes.
-		if base, err = w.produceOnce(ctx, partition, []*letter{l}, compress.Gzip, out); !isTooLarge(err) {
+		if base, err = w.produceOnce(ctx, partition, []*Letter{l}, compress.Gzip, out); !isTooLarge(err) {
 			return base, err
 		}
 	}
-	return 0, fmt.Errorf("even without value, headers and key: raise max.message.bytes of topic %s: %w", w.opts.DeadLetter.Topic, err)
+	return 0, fmt.Errorf("even without value, headers and key: raise max.message.bytes of topic %s: %w", w.opts.Topic, err)
 }
 
 func isTooLarge(err error) bool {
 	return errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge)
 }
 
-func (w *letters) produceOnce(ctx context.Context, partition int, run []*letter, codec compress.Compression, out cut) (base int64, err error) {
+func (w *Writer) produceOnce(ctx context.Context, partition int, run []*Letter, codec compress.Compression, out cut) (base int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
 	defer cancel()
 	now := time.Now()
 	records := make([]kafka.Record, len(run))
 	for i, l := range run {
-		records[i] = l.message(w.opts.Destination, w.opts.Group, now, w.parking != nil, out)
+		records[i] = l.message(w.opts.Destination, w.opts.Group, now, w.opts.Parking != nil, out)
 	}
 	res, err := w.client.Produce(ctx, &kafka.ProduceRequest{
-		Topic:        w.opts.DeadLetter.Topic,
+		Topic:        w.opts.Topic,
 		Partition:    partition,
 		RequiredAcks: kafka.RequireAll,
 		Records:      kafka.NewRecordReader(records...),
@@ -122,7 +121,7 @@ func (w *letters) produceOnce(ctx context.Context, partition int, run []*letter,
 		return res.BaseOffset, nil
 	}
 	if err == nil {
-		err = lacking(res.Error, "WRITE", w.opts.DeadLetter.Topic)
+		err = missingRight(res.Error, "WRITE", w.opts.Topic)
 	}
 	bytes := 0
 	for _, l := range run {

@@ -1,4 +1,4 @@
-package sink
+package deadletter
 
 import (
 	"bytes"
@@ -17,11 +17,11 @@ func TestOnlyOurOwnHeadersHaveTheNamesOfALettersHeaders(t *testing.T) {
 		HeaderAttempts, HeaderFailedAt, HeaderParkedKey, HeaderRedrives, HeaderValueOmitted, HeaderKeyOmitted, HeaderHeadersOmitted,
 	}
 	for _, parks := range []bool{false, true} {
-		r := &Record{PartitionKey: "k", Origin: Origin{Topic: "events", Redrives: 1, Value: []byte("v"), Key: []byte("k")}}
+		origin := Origin{Topic: "events", Redrives: 1, Value: []byte("v"), Key: []byte("k")}
 		for _, name := range append(forged, "x-source-x-reason", "x-source-x-source-x-reason", "x-source-other", "other") {
-			r.Origin.Headers = append(r.Origin.Headers, kafka.Header{Key: name, Value: []byte("forged")})
+			origin.Headers = append(origin.Headers, kafka.Header{Key: name, Value: []byte("forged")})
 		}
-		m := newLetter(r, Failure{Stage: "decode", Reason: "malformed"}, nil).message("d", "g", time.Now(), parks, whole)
+		m := (&Letter{Origin: &origin, PartitionKey: "k", Failure: Failure{Stage: "decode", Reason: "malformed"}, At: time.Now()}).message("d", "g", time.Now(), parks, whole)
 		var back []kafka.Header
 		for _, h := range m.Headers {
 			if name, source := SourceName(h.Key); source {
@@ -30,7 +30,7 @@ func TestOnlyOurOwnHeadersHaveTheNamesOfALettersHeaders(t *testing.T) {
 				t.Errorf("the source's %s passes for ours", h.Key)
 			}
 		}
-		if !slices.EqualFunc(back, r.Origin.Headers, func(a, b kafka.Header) bool { return a.Key == b.Key && bytes.Equal(a.Value, b.Value) }) {
+		if !slices.EqualFunc(back, origin.Headers, func(a, b kafka.Header) bool { return a.Key == b.Key && bytes.Equal(a.Value, b.Value) }) {
 			t.Errorf("given back: %v", back)
 		}
 	}
@@ -59,4 +59,21 @@ func FuzzOmittedComesBack(f *testing.F) {
 			t.Fatalf("%q became %v", text, o)
 		}
 	})
+}
+
+func TestWithOtherPartitionCountsTheKeyDecides(t *testing.T) {
+	l := func(key []byte, partition int) *Letter {
+		return &Letter{Origin: &Origin{Key: key, Partition: partition}}
+	}
+	if p := l([]byte("a"), 2).partition(3, 3); p != 2 {
+		t.Errorf("equal counts: partition %d", p)
+	}
+	// murmur2 as the Java client has it: "21" hashes to -973932308.
+	java := int32(-973932308)
+	if p := l([]byte("21"), 2).partition(3, 7); p != int(java&0x7fffffff)%7 {
+		t.Errorf("partition %d", p)
+	}
+	if p := l(nil, 5).partition(9, 4); p != 1 {
+		t.Errorf("without a key: partition %d", p)
+	}
 }

@@ -1,7 +1,8 @@
-package sink
+package deadletter
 
 import (
 	"cmp"
+	"crypto/md5"
 	"errors"
 	"slices"
 	"sync"
@@ -13,7 +14,8 @@ import (
 // What lanes and the dead-letter writer hold already may overshoot it.
 const parkingLimit = 100_000
 
-var errParkingFull = errors.New("100,000 identities are parked (deadLetter.park): redrive or drop their dead letters")
+// ErrParkingFull says that no more identities can be parked.
+var ErrParkingFull = errors.New("100,000 identities are parked (deadLetter.park): redrive or drop their dead letters")
 
 // Parking knows the identities that have a dead letter which nobody has dealt
 // with. Their later events follow it to the dead-letter topic, in order, until
@@ -29,8 +31,13 @@ type Parking struct {
 type spot struct {
 	topic     string
 	partition int
-	key       hashKey
+	key       identity
 }
+
+// identity is what HeaderParkedKey holds: the MD5 of the partition key.
+type identity [md5.Size]byte
+
+func identityOf(partitionKey string) identity { return md5.Sum([]byte(partitionKey)) }
 
 // Parked is an identity that is parked, named by its dead letters.
 type Parked struct {
@@ -55,8 +62,8 @@ func NewParking() *Parking { return &Parking{spots: make(map[spot]*Parked)} }
 // x-parked-key, topic and partition are those of its source. Other keys, and
 // letters that are known, change nothing.
 func (p *Parking) Note(topic string, partition int, key []byte, at Place, since time.Time) {
-	if len(key) == len(hashKey{}) {
-		p.note(spot{topic, partition, hashKey(key)}, at, since)
+	if len(key) == len(identity{}) {
+		p.note(spot{topic, partition, identity(key)}, at, since)
 	}
 }
 
@@ -105,34 +112,30 @@ func (p *Parking) List(most int) []Parked {
 	return list[:min(most, len(list))]
 }
 
-// holds says whether the identity of a record is parked. A nil Parking parks none.
-func (p *Parking) holds(r *Record) bool {
+// Holds says whether the identity that a partition key stands for is parked, of the
+// message's source partition. A nil Parking parks none.
+func (p *Parking) Holds(o *Origin, partitionKey string) bool {
 	if p == nil || p.count.Load() == 0 {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, ok := p.spots[spotOf(r)]
+	_, ok := p.spots[spotOf(o, partitionKey)]
 	return ok
 }
 
 // full says whether there is no room for the identity of a letter.
-func (p *Parking) full(l *letter) bool {
-	return p != nil && p.count.Load() >= parkingLimit && l.rec.PartitionKey != "" && !p.holds(l.rec)
+func (p *Parking) full(l *Letter) bool {
+	return p != nil && p.count.Load() >= parkingLimit && l.PartitionKey != "" && !p.Holds(l.Origin, l.PartitionKey)
 }
 
-// letter parks the identity of a letter that was written.
-func (p *Parking) letter(l *letter, at Place) {
-	if p != nil && l.rec.PartitionKey != "" {
-		p.note(spotOf(l.rec), at, l.at)
+// add parks the identity of a letter that was written.
+func (p *Parking) add(l *Letter, at Place) {
+	if p != nil && l.PartitionKey != "" {
+		p.note(spotOf(l.Origin, l.PartitionKey), at, l.At)
 	}
 }
 
-func spotOf(r *Record) spot {
-	return spot{r.Origin.Topic, r.Origin.Partition, hashOf(r.PartitionKey)}
-}
-
-// follows is why a record of a parked identity goes to the dead-letter topic.
-func follows() *Failure {
-	return &Failure{Stage: StageSink, Reason: ReasonParked, Message: "an earlier event of this identity is on the dead-letter topic (deadLetter.park)"}
+func spotOf(o *Origin, partitionKey string) spot {
+	return spot{o.Topic, o.Partition, identityOf(partitionKey)}
 }
