@@ -45,7 +45,7 @@ var mutations = []mutation{
 	},
 	{
 		"a commit under way is awaited before the last one", "consumer/commit.go",
-		"defer func() { <-m.commitLock }()", "<-m.turn", consumerPkg, "TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack",
+		"defer func() { <-m.commitLock }()", "<-m.commitLock", consumerPkg, "TestACommitUnderWayAtTheRevocationDoesNotSetTheOffsetsBack",
 	},
 	{
 		"the last commit is tried again", "consumer/handover.go",
