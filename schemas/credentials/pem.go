@@ -1,4 +1,4 @@
-package connect
+package credentials
 
 import (
 	"bytes"
@@ -7,36 +7,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 )
 
-// maxKeyFile is four times the certificates of all authorities that systems trust,
-// which is the largest file that is named in a configuration.
-const maxKeyFile = 1 << 20
-
-// readSmall reads a file that the configuration names, and not without end.
-func readSmall(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	content, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("cannot be read: %w", err)
-	case len(content) > maxKeyFile:
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxKeyFile)
-	}
-	return bytes.TrimPrefix(content, []byte("\ufeff")), nil // which some editors write
-}
-
 // pemBlocks are the PEM blocks of a file; with none the error says what it is.
 func pemBlocks(name string) ([]*pem.Block, []byte, error) {
-	content, err := readSmall(name)
+	content, err := ReadFile(name, MaxFile)
 	if err != nil {
 		return nil, nil, err
 	}
