@@ -14,11 +14,12 @@ import (
 
 	"kinesis-destination/consumer/connect"
 	"kinesis-destination/consumer/embeddedkafka"
+	"kinesis-destination/schemas/credentials"
 )
 
-func fixed(value string) connect.Secret { return func() (string, error) { return value, nil } }
+func fixed(value string) credentials.Secret { return func() (string, error) { return value, nil } }
 
-func inFile(file string) connect.Secret {
+func inFile(file string) credentials.Secret {
 	return func() (string, error) {
 		content, err := os.ReadFile(file)
 		return string(content), err

@@ -46,9 +46,7 @@ func kafkaGoReads(raw []byte) (records []plainRecord, err error) {
 		if plain.value, err = readBytes(r.Value); err != nil {
 			return nil, err
 		}
-		for _, h := range r.Headers {
-			plain.headers = append(plain.headers, h)
-		}
+		plain.headers = append(plain.headers, r.Headers...)
 		records = append(records, plain)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"kinesis-destination/schemas/credentials"
 )
 
 // Config says how messages are framed: the part of a destination's source that is about schemas.
@@ -13,19 +15,16 @@ type Config struct {
 	SchemaFile string          `yaml:"schemaFile"` // of raw Avro messages; beside a registry it only tells the labels
 }
 
-// Secret gives a value as it is now: one that stands in a file changes with it. A nil one was not given.
-type Secret = func() (string, error)
-
 // RegistryConfig is where the schema registry is, and how it is reached.
 type RegistryConfig struct {
 	// URL may be several, separated by commas, of registries that have the same schemas: the next one is asked when one
 	// is away.
-	URL      string `yaml:"url"`
-	Username Secret `yaml:"username"`
-	Password Secret `yaml:"password"`
+	URL      string             `yaml:"url"`
+	Username credentials.Secret `yaml:"username"`
+	Password credentials.Secret `yaml:"password"`
 	// BearerToken is sent in place of a username and password.
-	BearerToken Secret      `yaml:"bearerToken"`
-	TLS         RegistryTLS `yaml:"tls"`
+	BearerToken credentials.Secret `yaml:"bearerToken"`
+	TLS         RegistryTLS        `yaml:"tls"`
 }
 
 // Validate reports every mistake, with the path of its key below source.

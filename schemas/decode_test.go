@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kinesis-destination/schemas/credentials"
 )
 
 func TestRawMessagesAreOfTheSchemaFile(t *testing.T) {
@@ -64,7 +66,7 @@ func TestFramesThatAreNoneAreMalformed(t *testing.T) {
 	}
 }
 
-func fixed(value string) Secret { return func() (string, error) { return value, nil } }
+func fixed(value string) credentials.Secret { return func() (string, error) { return value, nil } }
 
 func TestAFrameOfGlueIsSaidToBeThat(t *testing.T) {
 	d, err := NewDecoder(Config{Registry: &RegistryConfig{URL: "http://localhost:1"}}, nil)

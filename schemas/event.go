@@ -8,6 +8,8 @@ package schemas
 import (
 	_ "embed"
 	"fmt"
+
+	"kinesis-destination/schemas/credentials"
 )
 
 // Event is a view of one message: what wrote it and its Avro bytes. It is valid as long as the message's value is.
@@ -36,7 +38,7 @@ var SegmentEvaluation []byte
 
 // ReadFile parses the schema in an .avsc file.
 func ReadFile(path string) (*Schema, error) {
-	text, err := readSmall(path, maxSchemaText)
+	text, err := credentials.ReadFile(path, maxSchemaText)
 	if err != nil {
 		return nil, fmt.Errorf("read schema file: %w", err)
 	}

@@ -14,12 +14,13 @@ import (
 
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
+	"kinesis-destination/schemas/credentials"
 	"kinesis-destination/schemas/embeddedregistry"
 )
 
-func fixed(value string) schemas.Secret { return func() (string, error) { return value, nil } }
+func fixed(value string) credentials.Secret { return func() (string, error) { return value, nil } }
 
-func inFile(file string) schemas.Secret {
+func inFile(file string) credentials.Secret {
 	return func() (string, error) {
 		content, err := os.ReadFile(file)
 		return string(content), err

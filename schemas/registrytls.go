@@ -2,10 +2,10 @@ package schemas
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
+
+	"kinesis-destination/schemas/credentials"
 )
 
 // RegistryTLS is the block schemaRegistry.tls, for https addresses. Files are PEM.
@@ -19,37 +19,7 @@ func (t *RegistryTLS) empty() bool { return *t == RegistryTLS{} }
 
 // client is what connections are made by, from the files as they are now.
 func (t *RegistryTLS) client() (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if t.CAFile != "" {
-		pem, err := readSmall(t.CAFile, maxKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("schemaRegistry.tls.caFile: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("schemaRegistry.tls.caFile: %s holds no PEM certificate", t.CAFile)
-		}
-	}
-	switch {
-	case t.CertFile == "" && t.KeyFile == "":
-		return config, nil
-	case t.CertFile == "" || t.KeyFile == "":
-		return nil, errors.New("schemaRegistry.tls.certFile: certFile and keyFile go together")
-	}
-	certificate, err := readSmall(t.CertFile, maxKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("schemaRegistry.tls.certFile: %w", err)
-	}
-	key, err := readSmall(t.KeyFile, maxKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("schemaRegistry.tls.keyFile: %w", err)
-	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
-		return nil, fmt.Errorf("schemaRegistry.tls.certFile: %w", err)
-	}
-	config.Certificates = []tls.Certificate{pair}
-	return config, nil
+	return credentials.Files(*t).Client("schemaRegistry.tls")
 }
 
 // freshTLS makes a connection for each request, with the files as they are then:

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kinesis-destination/schemas/credentials"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -89,7 +91,7 @@ const keysLast = 30 * time.Second
 var errNoKey = errors.New("holds a blank or another character that no key has: it is one word of ASCII")
 
 // keyOf is a key as it is now.
-func keyOf(secret Secret) (string, error) {
+func keyOf(secret credentials.Secret) (string, error) {
 	key, err := secret()
 	if err == nil && strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", errNoKey

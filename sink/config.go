@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"kinesis-destination/schemas/credentials"
 )
 
 // Config is the block target.kinesis of a destination.
@@ -24,14 +26,10 @@ type Config struct {
 	Retry Retry `yaml:"retry"`
 }
 
-// Secret gives a value as it is now: one that stands in a file changes with it.
-// A nil one was not given.
-type Secret = func() (string, error)
-
 // Credentials of the account that owns the stream.
 type Credentials struct {
-	AccessKeyID     Secret `yaml:"accessKeyId"`
-	SecretAccessKey Secret `yaml:"secretAccessKey"`
+	AccessKeyID     credentials.Secret `yaml:"accessKeyId"`
+	SecretAccessKey credentials.Secret `yaml:"secretAccessKey"`
 	// RoleARN is assumed on top of the keys or the default chain.
 	RoleARN    string `yaml:"roleArn"`
 	ExternalID string `yaml:"externalId"`
@@ -104,7 +102,7 @@ func (c *Credentials) validate(at string, report func(path, message string)) {
 	}
 	for _, key := range []struct {
 		path   string
-		secret Secret
+		secret credentials.Secret
 	}{{"accessKeyId", c.AccessKeyID}, {"secretAccessKey", c.SecretAccessKey}} {
 		if key.secret == nil {
 			continue

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"kinesis-destination/schemas/credentials"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/deadletter"
 )
@@ -79,4 +80,4 @@ func TestContractSinkDeliversInOrderPerKey(t *testing.T) {
 	}
 }
 
-func fixed(value string) sink.Secret { return func() (string, error) { return value, nil } }
+func fixed(value string) credentials.Secret { return func() (string, error) { return value, nil } }

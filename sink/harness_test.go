@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"kinesis-destination/schemas/credentials"
 	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -315,4 +316,4 @@ func (w *world) partition(client *kafka.Client, id int) []kafka.Message {
 	}
 }
 
-func fixed(value string) Secret { return func() (string, error) { return value, nil } }
+func fixed(value string) credentials.Secret { return func() (string, error) { return value, nil } }

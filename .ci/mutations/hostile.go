@@ -6,7 +6,7 @@ const (
 	deadlettersPkg = "./cmd/internal/deadletters"
 	commandPkg     = "./cmd/kinesis-destination"
 	connectPkg     = "./consumer/connect"
-	smallfilePkg   = "./smallfile"
+	smallfilePkg   = "./schemas/smallfile"
 )
 
 // hostile: what odd and hostile input did before it was seen to.
@@ -176,7 +176,7 @@ var hostile = []mutation{
 		"bytes.NewReader(bytes.TrimPrefix(text, byteOrderMark))", "bytes.NewReader(text)", schemasPkg, "TestAByteOrderMark",
 	},
 	{
-		"a pipe that gives nothing is given up", "smallfile/smallfile.go",
+		"a pipe that gives nothing is given up", "schemas/smallfile/smallfile.go",
 		"os.O_RDONLY|syscall.O_NONBLOCK", "os.O_RDONLY|0*syscall.O_NONBLOCK", smallfilePkg, "TestAPipeWithoutAWriter",
 	},
 	{

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"kinesis-destination/consumer/embeddedkafka"
+	"kinesis-destination/schemas/credentials"
 )
 
 // TestAKeyFileThatCannotBeUsedIsToldByItsKind takes what key tools write.
@@ -49,7 +50,7 @@ func TestAKeyFileThatCannotBeUsedIsToldByItsKind(t *testing.T) {
 	}
 	ca, cert, key := filepath.Join(folder, embeddedkafka.CAFile), filepath.Join(folder, embeddedkafka.ClientCertFile), filepath.Join(folder, embeddedkafka.ClientKeyFile)
 	pkcs12 := write("client.p12", append([]byte{0x30, 0x82, 0x03, 0xa1, 0x02, 0x01, 0x03, 0x30}, make([]byte, 900)...))
-	large := write("large.pem", make([]byte, maxKeyFile+1))
+	large := write("large.pem", make([]byte, credentials.MaxFile+1))
 	for _, c := range []struct{ ca, cert, key, path, want string }{
 		{ca, cert, write("bom.pem", append([]byte("\ufeff"), read(embeddedkafka.ClientKeyFile)...)), "", ""},
 		{ca, cert, write("pkcs8.pem", block("ENCRYPTED PRIVATE KEY", nil, der)), "keyFile", "the key is encrypted"},

@@ -7,21 +7,19 @@ import (
 	"slices"
 	"strings"
 
+	"kinesis-destination/schemas/credentials"
+
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
-// Secret gives a value as it is now: one that stands in a file changes with it.
-// A nil one was not given.
-type Secret = func() (string, error)
-
 // SASL is the block source.kafka.sasl.
 type SASL struct {
-	Mechanism string `yaml:"mechanism"`
-	Username  Secret `yaml:"username"`
-	Password  Secret `yaml:"password"`
-	TokenFile string `yaml:"tokenFile"`
+	Mechanism string             `yaml:"mechanism"`
+	Username  credentials.Secret `yaml:"username"`
+	Password  credentials.Secret `yaml:"password"`
+	TokenFile string             `yaml:"tokenFile"`
 
 	region string // of the MSK cluster; empty: the AWS configuration's
 }
@@ -102,7 +100,7 @@ func (s *SASL) mechanism() (sasl.Mechanism, error) {
 
 // fileToken is the token as the file has it now.
 func (s *SASL) fileToken(context.Context) (string, error) {
-	content, err := readSmall(s.TokenFile)
+	content, err := credentials.ReadFile(s.TokenFile, credentials.MaxFile)
 	if err != nil {
 		return "", err
 	}

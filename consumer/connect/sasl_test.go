@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kinesis-destination/schemas/credentials"
+
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/apiversions"
 	"github.com/segmentio/kafka-go/protocol/saslauthenticate"
@@ -182,7 +184,7 @@ func TestASessionIsRenewedBetweenTwoRequestsBeforeItEnds(t *testing.T) {
 	})
 }
 
-func fixed(value string) Secret { return func() (string, error) { return value, nil } }
+func fixed(value string) credentials.Secret { return func() (string, error) { return value, nil } }
 
 func write(t *testing.T, file, content string) {
 	t.Helper()

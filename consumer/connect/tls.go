@@ -2,10 +2,9 @@ package connect
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"os"
+
+	"kinesis-destination/schemas/credentials"
 )
 
 // TLS is the block source.kafka.tls. Files are PEM.
@@ -22,47 +21,11 @@ func (t *TLS) Client(block string) (*tls.Config, error) {
 	if !t.Enabled {
 		return nil, nil
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	var err error
-	if config.RootCAs, err = t.roots(); err != nil {
-		return nil, fmt.Errorf("%s.caFile: %w", block, err)
-	}
-	var path string
-	if config.Certificates, path, err = t.certificates(); err != nil {
-		return nil, fmt.Errorf("%s.%s: %w", block, path, err)
-	}
-	return config, nil
+	return t.files().Client(block)
 }
 
-// roots are the authorities to trust; nil: the system's.
-func (t *TLS) roots() (*x509.CertPool, error) {
-	if t.CAFile == "" {
-		return nil, nil
-	}
-	blocks, content, err := pemBlocks(t.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !carries(blocks, "CERTIFICATE") || !roots.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("%s holds no certificate that can be read", t.CAFile)
-	}
-	return roots, nil
-}
-
-// certificates are the client's own; path is the key that an error is about.
-func (t *TLS) certificates() (own []tls.Certificate, path string, err error) {
-	switch {
-	case t.CertFile == "" && t.KeyFile == "":
-		return nil, "", nil
-	case t.CertFile == "" || t.KeyFile == "":
-		return nil, "certFile", errors.New("certFile and keyFile go together")
-	}
-	certificate, path, err := pair(t.CertFile, t.KeyFile)
-	if err != nil {
-		return nil, path, err
-	}
-	return []tls.Certificate{certificate}, "", nil
+func (t *TLS) files() credentials.Files {
+	return credentials.Files{CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile}
 }
 
 // Validate reports every mistake with its path below the block.
@@ -89,10 +52,10 @@ func (t *TLS) Validate(report func(path, message string)) {
 	if !readable {
 		return
 	}
-	if _, err := t.roots(); err != nil {
+	if _, err := t.files().Roots(); err != nil {
 		report("caFile", err.Error())
 	}
-	if _, path, err := t.certificates(); err != nil {
+	if _, path, err := t.files().Certificates(); err != nil {
 		report(path, err.Error())
 	}
 }

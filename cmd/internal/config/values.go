@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 
+	"kinesis-destination/schemas/credentials"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -65,7 +67,7 @@ var secretType = reflect.TypeFor[func() (string, error)]()
 
 // Secret gives a value as it is now: one of a file is read each time, so that
 // what is rotated on disk needs no restart.
-func Secret(value, file string) func() (string, error) {
+func Secret(value, file string) credentials.Secret {
 	if file == "" {
 		return func() (string, error) { return value, nil }
 	}

@@ -1,4 +1,4 @@
-package connect
+package credentials
 
 import (
 	"bytes"
@@ -9,30 +9,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"kinesis-destination/schemas/smallfile"
 )
-
-// maxKeyFile is four times the certificates of all authorities that systems trust,
-// which is the largest file that is named in a configuration.
-const maxKeyFile = 1 << 20
-
-// readSmall reads a file that the configuration names.
-func readSmall(name string) ([]byte, error) {
-	content, err := smallfile.Read(name, maxKeyFile)
-	var large *smallfile.TooLargeError
-	switch {
-	case errors.As(err, &large), errors.Is(err, smallfile.ErrSilentPipe):
-		return nil, fmt.Errorf("%s %w", name, err)
-	case err != nil:
-		return nil, fmt.Errorf("cannot be read: %w", err)
-	}
-	return bytes.TrimPrefix(content, []byte("\ufeff")), nil // which some editors write
-}
 
 // pemBlocks are the PEM blocks of a file; with none the error says what it is.
 func pemBlocks(name string) ([]*pem.Block, []byte, error) {
-	content, err := readSmall(name)
+	content, err := ReadFile(name, MaxFile)
 	if err != nil {
 		return nil, nil, err
 	}
