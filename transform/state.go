@@ -12,6 +12,7 @@ type Membership struct {
 // read or states none.
 func (p *Plan) Key(ev schemas.Event) string {
 	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	defer j.end()
 	if !j.sound() {
 		return ""
 	}
@@ -21,6 +22,7 @@ func (p *Plan) Key(ev schemas.Event) string {
 // Memberships are the mapped segments that an event lists, in its own order; none where it cannot be read.
 func (p *Plan) Memberships(ev schemas.Event) []Membership {
 	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	defer j.end()
 	if !j.sound() {
 		return nil
 	}
@@ -50,6 +52,7 @@ func (p *Plan) Memberships(ev schemas.Event) []Membership {
 // that are required, nothing leaves: there is no earlier record to exit from. It answers as Apply does.
 func (p *Plan) State(dst []byte, ev schemas.Event, src Source) (Decision, error) {
 	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body)}
+	defer j.end()
 	switch {
 	case !j.sound():
 		return reject(ReasonMalformed, 0, errMalformed)

@@ -76,7 +76,13 @@ func Compile(r *Rules, s *schemas.Schema) (*Plan, error) {
 // Apply judges one event and appends its record to dst. The error is set exactly when the outcome is Reject or Hold,
 // and says why in words for a person, without any value of the event.
 func (p *Plan) Apply(dst []byte, ev schemas.Event, src Source) (Decision, error) {
-	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body)}
+	d, err := j.apply(dst)
+	j.end()
+	return d, err
+}
+
+func (j *journey) apply(dst []byte) (Decision, error) {
 	j.choose()
 	if j.shape.missing != nil {
 		return reject(ReasonMissingPart, 20, j.shape.missing)
@@ -92,7 +98,6 @@ func (p *Plan) Apply(dst []byte, ev schemas.Event, src Source) (Decision, error)
 	if reason != "" {
 		return Decision{Outcome: Filter, Reason: reason, Rule: rule, Trigger: trigger}, nil
 	}
-	j.src = src
 	if j.consents() {
 		return j.export(dst, trigger, rule)
 	}
@@ -109,6 +114,7 @@ type journey struct {
 	src   Source
 	c     schemas.Cursor
 	facts facts
+	slots *[]found // where the mapped attributes are, until end; nil: they were not looked for
 }
 
 // choose finds which record the event is, of those that the schema's root can be.
