@@ -13,6 +13,7 @@ import (
 type life struct {
 	ctx     context.Context // ends with the claim
 	revoke  context.CancelFunc
+	revoked <-chan struct{}    // of ctx: asking it for each message takes longer
 	atWork  context.Context    // ends with the claim, or before: the worker takes no further message
 	stop    context.CancelFunc // ends atWork
 	worked  chan struct{}      // closed when the worker has ended

@@ -40,6 +40,7 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 		},
 	}
 	c.ctx, c.revoke = context.WithCancel(ctx)
+	c.revoked = c.ctx.Done()
 	c.atWork, c.stop = context.WithCancel(c.ctx)
 	if at.remade || at.where != "" {
 		c.forgetTopic()

@@ -118,9 +118,10 @@ type Failure struct {
 // size is what the service counts of a record.
 func (r *Record) size() int { return len(r.Data) + len(r.PartitionKey) }
 
-// held is about how much memory a record keeps while it is queued.
+// held is about how much memory a record keeps while it is queued: of its data the
+// whole buffer.
 func (r *Record) held() int {
-	return r.size() + len(r.Origin.Key) + len(r.Origin.Value) + headerBytes(r.Origin.Headers)
+	return cap(r.Data) + len(r.PartitionKey) + len(r.Origin.Key) + len(r.Origin.Value) + headerBytes(r.Origin.Headers)
 }
 
 // headerCost is what a header takes in memory beside its text: on the wire an

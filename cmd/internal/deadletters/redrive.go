@@ -295,7 +295,7 @@ func (r *RedriveJob) record(l *letter.Letter, j rules.Evaluation) *sink.Record {
 		PartitionKey: j.PartitionKey, Data: j.Data,
 		Origin: sink.Origin{
 			Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset, Time: l.SourceTime,
-			Key: l.Source.Key, Value: l.Source.Value, Headers: letter.Headers(l.SourceHeaders), Redrives: l.Redrives + 1,
+			Key: l.Source.Key, Value: l.Source.Value, Headers: l.SourceHeaders, Redrives: l.Redrives + 1,
 		},
 		Owner: &redriven{r, l},
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,6 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/deadletters"
-	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -68,7 +68,7 @@ func (s *site) loseToLetters(choose func(*consumer.Message) bool) int {
 }
 
 func (s *site) letter(m *consumer.Message) kafka.Message {
-	l := kafka.Message{Key: m.Key, Value: m.Value, Headers: append(letter.Headers(m.Headers),
+	l := kafka.Message{Key: m.Key, Value: m.Value, Headers: append(slices.Clone(m.Headers),
 		kafka.Header{Key: sink.HeaderTopic, Value: []byte(m.Topic)},
 		kafka.Header{Key: sink.HeaderPartition, Value: binary.BigEndian.AppendUint32(nil, uint32(m.Partition))},
 		kafka.Header{Key: sink.HeaderOffset, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Offset))},

@@ -2,8 +2,7 @@ package letter
 
 import (
 	"bytes"
-
-	"github.com/segmentio/kafka-go"
+	"slices"
 
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
@@ -13,7 +12,7 @@ import (
 func Origin(m *consumer.Message) sink.Origin {
 	return sink.Origin{
 		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
-		Key: m.Key, Value: m.Value, Headers: Headers(m.Headers), AtRest: DeadAlready(m), TopicID: m.TopicID(),
+		Key: m.Key, Value: m.Value, Headers: m.Headers, AtRest: DeadAlready(m), TopicID: m.TopicID(),
 		Omitted: (*sink.Omitted)(m.Omitted),
 	}
 }
@@ -23,20 +22,9 @@ func Origin(m *consumer.Message) sink.Origin {
 func KeptOrigin(m *consumer.Message) sink.Origin {
 	o := Origin(m)
 	o.Key, o.Value = bytes.Clone(o.Key), bytes.Clone(o.Value)
+	o.Headers = slices.Clone(o.Headers)
 	for i := range o.Headers {
 		o.Headers[i].Value = bytes.Clone(o.Headers[i].Value)
 	}
 	return o
-}
-
-// Headers are a message's headers as kafka-go has them.
-func Headers(from []consumer.Header) []kafka.Header {
-	if len(from) == 0 {
-		return nil
-	}
-	to := make([]kafka.Header, len(from))
-	for i, h := range from {
-		to[i] = kafka.Header{Key: h.Key, Value: h.Value}
-	}
-	return to
 }
