@@ -32,7 +32,8 @@ type lane struct {
 	probe     probe // what the gate let the last call in as
 	body      []byte
 	packed    []byte
-	span      trace.Span // of the call that is made; nil: it is not traced
+	told      []settlement // room for the news of the next call
+	span      trace.Span   // of the call that is made; nil: it is not traced
 	random    *rand.Rand
 }
 
