@@ -69,8 +69,8 @@ deployments: ## check chart, alerts, dashboard, compose, Dockerfile and Terrafor
 bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, COMMANDS=regexp, EVENTS=, TURNS=, PROFILE=1, TOP=lines, KEEP=folder)
-	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -commands '$(COMMANDS)' -keep '$(KEEP)' -events $(EVENTS) -turns $(TURNS) $(if $(PROFILE),-profile $(TOP))
+bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, COMMANDS=regexp, EVENTS=, TURNS=, PROFILE=1, TOP=lines, KEEP=folder, BEFORE=binary)
+	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -commands '$(COMMANDS)' -keep '$(KEEP)' -before '$(BEFORE)' -events $(EVENTS) -turns $(TURNS) $(if $(PROFILE),-profile $(TOP))
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; dirs=$$(grep -rl --include='*_test.go' --exclude-dir='.*' '^func Fuzz' * | xargs -r -n 1 dirname | sort -u); \

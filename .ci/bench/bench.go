@@ -19,6 +19,7 @@ import (
 type bench struct {
 	folder  string // of programs and configurations
 	keep    string // where the product and its profiles are left; empty: nowhere
+	before  string // the product as it was, or empty
 	events  int
 	turns   int
 	profile int
@@ -32,7 +33,12 @@ type bench struct {
 	address string // of the stream and the registry
 }
 
-func (b *bench) program(name string) string { return filepath.Join(b.folder, name) }
+func (b *bench) program(name string) string {
+	if name == before {
+		return b.before
+	}
+	return filepath.Join(b.folder, name)
+}
 
 func (b *bench) run(ctx context.Context, chosen []row) error {
 	b.printHead()

@@ -155,7 +155,7 @@ func (b *bench) start(ctx context.Context, r row, command, topic, registry strin
 		if err := os.WriteFile(file, []byte(b.config(r, p, topic, registry)), 0o600); err != nil {
 			return nil, fmt.Errorf("write the configuration: %w", err)
 		}
-		p.Cmd = exec.Command(b.program(product), "run", "-c", file)
+		p.Cmd = exec.Command(b.program(command), "run", "-c", file)
 		if b.profile > 0 {
 			p.Args = append(p.Args, "--pprof", p.pprof)
 		}

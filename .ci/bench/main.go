@@ -3,7 +3,7 @@
 // the same topic in turns and send to the same fake stream. It fails when a
 // record is missing, too many, out of its order or not whole.
 //
-//	KAFKA_BROKERS=host:port go run ./.ci/bench [-rows REGEXP] [-commands REGEXP] [-events N] [-turns N] [-profile N] [-keep FOLDER]
+//	KAFKA_BROKERS=host:port go run ./.ci/bench [-rows REGEXP] [-commands REGEXP] [-events N] [-turns N] [-profile N] [-keep FOLDER] [-before FILE]
 //
 // It needs Linux: peak RSS is VmHWM of /proc. Its topics and processes are its
 // own, and gone when it ends.
@@ -35,19 +35,20 @@ func main() {
 	turns := flag.Int("turns", 3, "turns that count, after one that does not")
 	profile := flag.Int("profile", 0, "print so many lines of the product's profiles in each row")
 	keep := flag.String("keep", "", "leave the product and its profiles in this folder")
+	earlier := flag.String("before", "", "run this kinesis-destination in turns with the built one, as "+before)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := measure(ctx, *rows, *commands, *keep, *events, *turns, *profile); err != nil {
+	if err := measure(ctx, *rows, *commands, *keep, *earlier, *events, *turns, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, wanted, commands, keep string, events, turns, profile int) (err error) {
-	chosen, err := choose(wanted, commands)
+func measure(ctx context.Context, wanted, commands, keep, earlier string, events, turns, profile int) (err error) {
+	chosen, err := choose(wanted, commands, earlier != "")
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func measure(ctx context.Context, wanted, commands, keep string, events, turns, 
 		return err
 	}
 	b := &bench{
-		folder: folder, keep: keep, events: events, turns: turns, profile: profile,
+		folder: folder, keep: keep, before: earlier, events: events, turns: turns, profile: profile,
 		brokers: strings.Split(os.Getenv("KAFKA_BROKERS"), ","), prefix: fmt.Sprintf("bench-%d", os.Getpid()),
 	}
 	b.connect()
@@ -95,7 +96,7 @@ func build(ctx context.Context, folder string) error {
 	return nil
 }
 
-func choose(wanted, commands string) ([]row, error) {
+func choose(wanted, commands string, compare bool) ([]row, error) {
 	expression, err := regexp.Compile("^(" + wanted + ")$")
 	if err != nil {
 		return nil, fmt.Errorf("-rows: %w", err)
@@ -112,6 +113,9 @@ func choose(wanted, commands string) ([]row, error) {
 			continue
 		}
 		r = r.whole()
+		if compare {
+			r.commands = append([]string{before}, r.commands...)
+		}
 		if commands != "" {
 			r.commands = slices.DeleteFunc(slices.Clone(r.commands), func(name string) bool { return !programs.MatchString(name) })
 		}
