@@ -42,6 +42,7 @@ type fetching struct {
 // working is the worker's own.
 type working struct {
 	expected int64 // where the next set begins
+	resumed  bool  // an earlier owner had settled some of what follows: set when the claim is made
 	tracing  tracing
 }
 

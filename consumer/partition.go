@@ -39,6 +39,7 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 			settled: decodeSettled(at.committed, at.metadata), end: -1, changed: make(chan struct{}, 1),
 		},
 	}
+	c.resumed = len(c.settled) > 0 // which only shrinks
 	c.ctx, c.revoke = context.WithCancel(ctx)
 	c.revoked = c.ctx.Done()
 	c.atWork, c.stop = context.WithCancel(c.ctx)
@@ -125,6 +126,9 @@ func (c *claim) countWindow() {
 
 // before tells whether an earlier owner has settled m.
 func (c *claim) before(m *Message) bool {
+	if !c.resumed {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.settled) > 0 && c.settled[0].to <= m.Offset {
