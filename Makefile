@@ -69,8 +69,8 @@ deployments: ## check chart, alerts, dashboard, compose, Dockerfile and Terrafor
 bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, EVENTS=, TURNS=, PROFILE=1, TOP=lines)
-	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -events $(EVENTS) -turns $(TURNS) $(if $(PROFILE),-profile $(TOP))
+bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, COMMANDS=regexp, EVENTS=, TURNS=, PROFILE=1, TOP=lines, KEEP=folder, BEFORE=binary)
+	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -commands '$(COMMANDS)' -keep '$(KEEP)' -before '$(BEFORE)' -events $(EVENTS) -turns $(TURNS) $(if $(PROFILE),-profile $(TOP))
 
 curves: ## records a second over time while the stream throttles, in virtual time
 	go test -count=1 -run TestTheRateFollowsWhatIsRefused -v ./sink -curves

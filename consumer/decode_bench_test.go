@@ -56,7 +56,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 	}
 }
 
-func benchDecode(b *testing.B, set []byte) (n int) {
+func benchDecode(b testing.TB, set []byte) (n int) {
 	if benchBudget == nil {
 		benchBudget, benchCodecs = newBudget(defaultBudget), newDecompressor()
 	}
@@ -84,3 +84,48 @@ var (
 	benchBudget *budget
 	benchCodecs *decompressor
 )
+
+// TestAMessageAllocatesNothingOfItsOwn: what a batch takes is taken for all of its messages at once.
+func TestAMessageAllocatesNothingOfItsOwn(t *testing.T) {
+	const messages, ofABatch = 1000, 60 // parts of 128 KiB, each with its bytes, messages and headers
+	for name, codec := range codecs {
+		if name == "gzip" {
+			continue // whose decompressor allocates tables for each block
+		}
+		set := codecBatch(t, codec, benchRecords(messages)...)
+		if got := testing.AllocsPerRun(20, func() { benchDecode(t, set) }); got > ofABatch {
+			t.Errorf("%s: %v allocations for %d messages, want at most %d", name, got, messages, ofABatch)
+		}
+	}
+}
+
+// TestHandingAMessageOutAndSettlingItAllocatesNothing: the window keeps its room.
+func TestHandingAMessageOutAndSettlingItAllocatesNothing(t *testing.T) {
+	c := newClaim(t.Context(), topicPartition{"events", 0}, position{next: 0, committed: -1})
+	c.budget = newBudget(defaultBudget)
+	offset := int64(0)
+	if got := testing.AllocsPerRun(5000, func() { handOver(c, &offset) }); got > 0 {
+		t.Errorf("%v allocations a message", got)
+	}
+}
+
+// BenchmarkHandOver is what it costs to hand a message out and settle it.
+func BenchmarkHandOver(b *testing.B) {
+	c := newClaim(b.Context(), topicPartition{"events", 0}, position{next: 0, committed: -1})
+	c.budget = newBudget(defaultBudget)
+	offset := int64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		handOver(c, &offset)
+	}
+}
+
+var handedOver Message
+
+func handOver(c *claim, offset *int64) {
+	handedOver = Message{Offset: *offset}
+	*offset++
+	if c.open(&handedOver) && !c.before(&handedOver) {
+		c.settle(&handedOver)
+	}
+}

@@ -16,11 +16,13 @@ type Message struct {
 	Key       []byte
 	Value     []byte // nil: a tombstone
 	Headers   []Header
-	Time      time.Time
 	// Omitted is what was left out, as the message is too large to be kept; nil: nothing.
 	Omitted *Omitted
 	// Fetch is the span of the fetch that brought the message; nil: it is not traced.
 	Fetch *trace.SpanContext
+	// Time is when it was written, as its producer or the broker says; see Timed. It
+	// stands beside what settling looks at, long after the rest was.
+	Time time.Time
 
 	claim *claim
 	seq   uint64
@@ -34,7 +36,8 @@ type Omitted struct {
 	SHA256 [32]byte // of its value
 }
 
-// Header is one header of a message.
+// Header is one header of a message, as those have it who write messages: what
+// goes on to a dead-letter topic need not be copied.
 type Header = kafka.Header
 
 // Settle tells that the message is at rest: delivered, filtered, or
@@ -46,8 +49,14 @@ func (m *Message) Settle() { m.claim.settle(m) }
 // be read again by the partition's next owner.
 func (m *Message) Withdraw() { m.claim.withdraw(m) }
 
-// Revoked is closed when the claim under which the message was handed out ended.
-func (m *Message) Revoked() <-chan struct{} { return m.claim.ctx.Done() }
+// Revoked is closed when the claim under which the message was handed out ended;
+// nil where it was not handed out by a [Consumer].
+func (m *Message) Revoked() <-chan struct{} {
+	if m.claim == nil {
+		return nil
+	}
+	return m.claim.revoked
+}
 
 // TopicID is the id of the topic that the message was read from; zero where the
 // broker does not say, or the message was not handed out by a [Consumer].

@@ -23,6 +23,7 @@ const queuedSets = 2
 type life struct {
 	ctx     context.Context // ends with the claim
 	revoke  context.CancelFunc
+	revoked <-chan struct{}    // of ctx: asking it for each message takes longer
 	atWork  context.Context    // ends with the claim, or before: the worker takes no further message
 	stop    context.CancelFunc // ends atWork
 	worked  chan struct{}      // closed when the worker has ended
@@ -51,6 +52,7 @@ type fetching struct {
 // working is the worker's own.
 type working struct {
 	expected int64 // where the next set begins
+	resumed  bool  // an earlier owner had settled some of what follows: set when the claim is made
 	tracing  tracing
 }
 
@@ -98,7 +100,9 @@ func newClaim(ctx context.Context, tp topicPartition, at position) *claim {
 			settled: decodeSettled(at.committed, at.metadata), end: -1, changed: make(chan struct{}, 1),
 		},
 	}
+	c.resumed = len(c.settled) > 0 // which only shrinks
 	c.ctx, c.revoke = context.WithCancel(ctx)
+	c.revoked = c.ctx.Done()
 	c.atWork, c.stop = context.WithCancel(c.ctx)
 	if at.remade || at.where != "" {
 		c.forgetTopic()

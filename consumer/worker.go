@@ -226,6 +226,9 @@ func (c *claim) countWindow() {
 
 // before tells whether an earlier owner has settled m.
 func (c *claim) before(m *Message) bool {
+	if !c.resumed {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.settled) > 0 && c.settled[0].to <= m.Offset {

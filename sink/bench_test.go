@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // canned answers every call with the same 500 results, so that only the
@@ -98,4 +99,89 @@ func BenchmarkQueue(b *testing.B) {
 			}
 		}
 	}
+}
+
+// TestTheQueueAllocatesNothingForARecordOfItsOwnIdentity: push, batch and settle, as most records go.
+func TestTheQueueAllocatesNothingForARecordOfItsOwnIdentity(t *testing.T) {
+	records := make([]*Record, maxBatchRecords)
+	for i := range records {
+		records[i] = &Record{PartitionKey: fmt.Sprint("key-", i), Data: make([]byte, 600)}
+	}
+	lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
+	shard := 0
+	q := newQueue(func(string) int { shard++; return shard % 512 })
+	got := testing.AllocsPerRun(200, func() {
+		for _, r := range records {
+			q.Push(entry{rec: r})
+		}
+		for len(q.chains) > 0 {
+			for _, f := range q.Batch(epoch, lim, always) {
+				q.Settle(f.chain)
+			}
+		}
+	})
+	if got > maxBatchRecords/100 { // lists that still grow
+		t.Errorf("%v allocations for %d records", got, len(records))
+	}
+}
+
+// TestALaneKeepsTheRoomForItsNews: what a call brought is told without a list of its own.
+func TestALaneKeepsTheRoomForItsNews(t *testing.T) {
+	l := answeredLane()
+	batch, results := l.filled()
+	l.answered(batch, epoch, results)
+	got := testing.AllocsPerRun(100, func() {
+		batch, results := l.filled()
+		l.answered(batch, epoch, results)
+	})
+	if got > maxBatchRecords/100 {
+		t.Errorf("%v allocations for a call of %d records", got, maxBatchRecords)
+	}
+}
+
+// BenchmarkAnswered is what a record costs the sink beside the call: put in the queue, batched, settled and told.
+func BenchmarkAnswered(b *testing.B) {
+	l := answeredLane()
+	b.ReportAllocs()
+	for b.Loop() {
+		batch, results := l.filled()
+		l.answered(batch, epoch, results)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/maxBatchRecords, "ns/record")
+}
+
+// laneOfRecords is a lane without a goroutine, and records for full requests.
+type laneOfRecords struct {
+	*lane
+	records []*Record
+	results []types.PutRecordsResultEntry
+	lim     limits
+}
+
+type deaf struct{}
+
+func (deaf) Done(Outcome, string) {}
+func (deaf) Withdrawn()           {}
+
+func answeredLane() *laneOfRecords {
+	m, err := newMetrics(prometheus.NewRegistry(), "leads")
+	if err != nil {
+		panic(err) // a new registry has none of the metrics yet
+	}
+	s := &Sink{metrics: m, stream: &stream{}, gate: &gate{}, holds: &holds{}, errorStats: newErrorStats()}
+	l := &laneOfRecords{lane: newLane(s, nil), lim: limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}}
+	l.shards = unmapped
+	shard := "shardId-000000000000"
+	for i := range maxBatchRecords {
+		l.records = append(l.records, &Record{PartitionKey: fmt.Sprint("key-", i), Data: make([]byte, 600), Owner: deaf{}})
+		l.results = append(l.results, types.PutRecordsResultEntry{ShardId: &shard})
+	}
+	return l
+}
+
+func (l *laneOfRecords) filled() ([]inFlight, []types.PutRecordsResultEntry) {
+	for _, r := range l.records {
+		l.queue.Push(entry{rec: r})
+	}
+	return l.queue.Batch(epoch, l.lim, always), l.results
 }

@@ -86,6 +86,10 @@ func (l *lane) answered(batch []inFlight, now time.Time, results []types.PutReco
 	var held verdict
 	failed, why := 0, ""
 	l.mu.Lock()
+	if l.settled == nil {
+		l.settled = l.told
+	}
+	l.told = nil
 	for rest := batch; len(rest) > 0; results = results[1:] {
 		n := recordGroup(rest)
 		if v := l.result(rest[:n], now, results[0]); v != (verdict{}) {
@@ -102,6 +106,8 @@ func (l *lane) answered(batch []inFlight, now time.Time, results []types.PutReco
 	settled := l.takeSettled()
 	l.mu.Unlock()
 	l.notify(settled)
+	clear(settled)
+	l.told = settled[:0]
 	result := putOK
 	if failed > 0 {
 		result = putPartial

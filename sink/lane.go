@@ -34,7 +34,8 @@ type lane struct {
 	shard     shardAnswers
 	body      []byte
 	packed    []byte
-	span      trace.Span // of the call that is made; nil: it is not traced
+	told      []settlement // room for the news of the next call
+	span      trace.Span   // of the call that is made; nil: it is not traced
 	random    *rand.Rand
 }
 

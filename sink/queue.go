@@ -15,12 +15,17 @@ import (
 type queue struct {
 	chains   map[string]*chain
 	groups   map[int]*group
-	active   []*group  // groups with ready chains, served in turn
-	resting  groupHeap // groups with ready chains that must wait for their shard
-	waiting  chainHeap // chains that wait for their retry
-	rejected []*chain  // chains whose head goes to the dead-letter topic
+	active   []*group   // groups with ready chains, served in turn
+	resting  groupHeap  // groups with ready chains that must wait for their shard
+	waiting  chainHeap  // chains that wait for their retry
+	rejected []*chain   // chains whose head goes to the dead-letter topic
+	spare    []*chain   // at rest, for the next keys
+	inFlight []inFlight // of the last batch; the next one is written over it
 	locate   func(key string) int
 }
+
+// keepSpare is how many chains are kept for the next keys: a full request's.
+const keepSpare = maxBatchRecords
 
 // entry is one queued record.
 type entry struct {
@@ -71,8 +76,23 @@ const (
 type group struct {
 	shard  int
 	ready  []*chain  // FIFO
+	room   []*chain  // what ready is a part of
 	listed bool      // it is in active or resting
 	until  time.Time // its turn at its shard, not yet used
+}
+
+// push appends a chain. What has left the front makes room once it is the larger part.
+func (g *group) push(c *chain) {
+	if len(g.ready) == cap(g.ready) && len(g.ready) <= cap(g.room)/2 {
+		n := copy(g.room[:cap(g.room)], g.ready)
+		clear(g.room[n:cap(g.room)])
+		g.ready = g.room[:n]
+	}
+	before := cap(g.ready)
+	g.ready = append(g.ready, c)
+	if cap(g.ready) != before {
+		g.room = g.ready[:0]
+	}
 }
 
 // limits bound one request.
@@ -96,7 +116,8 @@ func (q *queue) Push(e entry) {
 	key := e.rec.PartitionKey
 	c := q.chains[key]
 	if c == nil {
-		c = &chain{key: key, group: q.group(q.locate(key))}
+		c = q.chain()
+		c.key, c.group = key, q.group(q.locate(key))
 		c.entries = c.only[:0]
 		q.chains[key] = c
 	}
@@ -104,6 +125,17 @@ func (q *queue) Push(e entry) {
 	if len(c.entries) == 1 {
 		q.promote(c)
 	}
+}
+
+// chain is one that is spare, or a new one.
+func (q *queue) chain() *chain {
+	n := len(q.spare)
+	if n == 0 {
+		return new(chain)
+	}
+	c := q.spare[n-1]
+	q.spare = q.spare[:n-1]
+	return c
 }
 
 func (q *queue) group(shard int) *group {
@@ -123,7 +155,7 @@ func (q *queue) promote(c *chain) {
 		return
 	}
 	c.state = chainReady
-	c.group.ready = append(c.group.ready, c)
+	c.group.push(c)
 	if !c.group.listed {
 		c.group.listed = true
 		q.active = append(q.active, c.group)
@@ -131,10 +163,10 @@ func (q *queue) promote(c *chain) {
 }
 
 // Batch takes the next request: heads of ready chains, each key once. The
-// chains stay in flight until Settle or Again.
+// chains stay in flight until Settle or Again; the slice is good until the next call.
 func (q *queue) Batch(now time.Time, lim limits, may allow) []inFlight {
 	q.release(now)
-	b := batch{lim: lim}
+	b := batch{lim: lim, inFlight: q.inFlight[:0]}
 	for len(q.active) > 0 {
 		g := q.active[0]
 		full := q.drain(g, &b, now, may)
@@ -151,6 +183,7 @@ func (q *queue) Batch(now time.Time, lim limits, may allow) []inFlight {
 			break
 		}
 	}
+	q.inFlight = b.inFlight
 	return b.inFlight
 }
 
@@ -278,6 +311,9 @@ func (q *queue) Settle(c *chain) {
 	c.inFlight, c.retry, c.attempts = 0, nil, 0
 	if len(c.entries) == 0 {
 		delete(q.chains, c.key)
+		if *c = (chain{}); len(q.spare) < keepSpare { // nothing has it any more
+			q.spare = append(q.spare, c)
+		}
 		return
 	}
 	q.promote(c)

@@ -85,9 +85,10 @@ const (
 // size is what the service counts of a record.
 func (r *Record) size() int { return len(r.Data) + len(r.PartitionKey) }
 
-// held is about how much memory a record keeps while it is queued.
+// held is about how much memory a record keeps while it is queued: of its data the
+// whole buffer.
 func (r *Record) held() int {
-	return r.size() + r.Origin.Held()
+	return cap(r.Data) + len(r.PartitionKey) + r.Origin.Held()
 }
 
 func (r *Record) revoked() bool {

@@ -62,7 +62,7 @@ func (q *queue) rebuild(groups map[int]*group) {
 	order = append(order, q.rejected...)
 	waiting := q.waiting
 	for _, g := range groups {
-		g.ready, g.listed = nil, false
+		g.ready, g.room, g.listed = nil, nil, false
 	}
 	q.active, q.resting, q.waiting, q.rejected = nil, nil, nil, nil
 	for _, c := range order {

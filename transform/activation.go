@@ -56,6 +56,11 @@ func (f *facts) verdict() (Trigger, int, Reason) {
 	}
 }
 
+// promising says that what is known already triggers an export, if the rest of the event allows it.
+func (f *facts) promising() bool {
+	return f.mapped > 0 || f.identities || f.hasAttribute
+}
+
 // survey goes over the whole event once, whatever it is: it notes where the parts are, and reads those that decide.
 func (j *journey) survey() {
 	for _, field := range j.shape.fields {
@@ -65,6 +70,12 @@ func (j *journey) survey() {
 			j.readChanged(field.t)
 		case roleMembership:
 			j.readMemberships(field.t)
+		case roleAttributes:
+			if j.shape.attributes != nil && j.facts.promising() {
+				j.findAttributes(&j.c, field.t) // which would be gone over once more
+			} else {
+				j.c.Skip(field.t)
+			}
 		default:
 			j.c.Skip(field.t)
 		}

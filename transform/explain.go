@@ -55,6 +55,7 @@ func (p *Plan) explainConsent(e *Explanation, ev schemas.Event) {
 		return
 	}
 	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	defer j.end()
 	j.choose()
 	j.survey()
 	e.Consent = "given"

@@ -276,7 +276,7 @@ func TestDeadLetterKeepsItsPartitionKey(t *testing.T) {
 func TestPlanIsSharedByGoroutines(t *testing.T) {
 	s := mustSchema(t, schemas.SegmentEvaluation)
 	config := hostileConfig()
-	for i := range 2 * slotsAtHand {
+	for i := range 24 {
 		config.Activation.Attributes = append(config.Activation.Attributes, fmt.Sprint("unknown", i))
 	}
 	var members []string

@@ -17,35 +17,42 @@ type found struct {
 	t   *schemas.Type // nil when the path is not there
 }
 
-// slotsAtHand is how many mapped paths fit on the stack, which is cleared for every event. For more, slots are lent out.
-const slotsAtHand = 12
-
 var identityKey = []byte(`{"id":`)
 
 var slotPool = sync.Pool{New: func() any { return new([]found) }}
+
+// findAttributes goes over the attributes and notes where the mapped paths are, in slots that are lent to the event.
+func (j *journey) findAttributes(c *schemas.Cursor, t *schemas.Type) {
+	n := len(j.plan.rules.paths)
+	j.slots = slotPool.Get().(*[]found)
+	*j.slots = slices.Grow((*j.slots)[:0], n)[:n]
+	clear(*j.slots)
+	j.shape.attributes.find(c, t, *j.slots)
+}
+
+// end gives back what was lent to the event.
+func (j *journey) end() {
+	if j.slots != nil {
+		slotPool.Put(j.slots)
+		j.slots = nil
+	}
+}
 
 // writeAttributes writes the mapped attributes that are present, in mapping order.
 func (j *journey) writeAttributes(w *writer) {
 	if j.shape.attributes == nil {
 		return
 	}
-	var at [slotsAtHand]found
-	slots := at[:]
-	if n := len(j.plan.rules.paths); n > len(at) {
-		lent := slotPool.Get().(*[]found)
-		defer slotPool.Put(lent)
-		*lent = slices.Grow((*lent)[:0], n)[:n]
-		slots = *lent
-		clear(slots)
+	if j.slots == nil { // the first look had no reason to
+		c := j.c.At(j.facts.at[roleAttributes])
+		j.findAttributes(&c, j.shape.types[roleAttributes])
 	}
 	keys := leadPool.Get().(*leadStack)
 	defer leadPool.Put(keys)
 	keys.list = keys.list[:0]
 	w.leads = keys
-	c := j.c.At(j.facts.at[roleAttributes])
-	j.shape.attributes.find(&c, j.shape.types[roleAttributes], slots)
 	for _, child := range j.plan.rules.outline.children {
-		j.writeOutline(w, child, slots)
+		j.writeOutline(w, child, *j.slots)
 	}
 	w.leads = nil
 }

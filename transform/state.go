@@ -12,6 +12,7 @@ type Membership struct {
 // read or states none.
 func (p *Plan) Key(ev schemas.Event) string {
 	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	defer j.end()
 	if !j.sound() {
 		return ""
 	}
@@ -21,6 +22,7 @@ func (p *Plan) Key(ev schemas.Event) string {
 // Memberships are the mapped segments that an event lists, in its own order; none where it cannot be read.
 func (p *Plan) Memberships(ev schemas.Event) []Membership {
 	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	defer j.end()
 	if !j.sound() {
 		return nil
 	}
@@ -51,6 +53,7 @@ func (p *Plan) Memberships(ev schemas.Event) []Membership {
 func (p *Plan) State(dst []byte, ev schemas.Event, src Source) (Decision, error) {
 	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body), watch: watch{done: src.Done}}
 	d, err := j.state(dst)
+	j.end()
 	if j.watch.over {
 		return Decision{}, ErrEnded
 	}

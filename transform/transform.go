@@ -78,6 +78,7 @@ func Compile(r *Rules, s *schemas.Schema) (*Plan, error) {
 func (p *Plan) Apply(dst []byte, ev schemas.Event, src Source) (Decision, error) {
 	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body), watch: watch{done: src.Done}}
 	d, err := j.apply(dst)
+	j.end()
 	if j.watch.over {
 		return Decision{}, ErrEnded
 	}
@@ -117,6 +118,7 @@ type journey struct {
 	c     schemas.Cursor
 	facts facts
 	watch watch
+	slots *[]found // where the mapped attributes are, until end; nil: they were not looked for
 }
 
 // choose finds which record the event is, of those that the schema's root can be.

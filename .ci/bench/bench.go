@@ -18,6 +18,8 @@ import (
 
 type bench struct {
 	folder  string // of programs and configurations
+	keep    string // where the product and its profiles are left; empty: nowhere
+	before  string // the product as it was, or empty
 	events  int
 	turns   int
 	profile int
@@ -31,17 +33,21 @@ type bench struct {
 	address string // of the stream and the registry
 }
 
-func (b *bench) program(name string) string { return filepath.Join(b.folder, name) }
+func (b *bench) program(name string) string {
+	if name == before {
+		return b.before
+	}
+	return filepath.Join(b.folder, name)
+}
 
 func (b *bench) run(ctx context.Context, chosen []row) error {
 	b.printHead()
 	for i, r := range chosen {
-		r = r.whole()
 		if err := b.row(ctx, r); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 		topic := r.topic(b.prefix)
-		if !slices.ContainsFunc(chosen[i+1:], func(later row) bool { return later.whole().topic(b.prefix) == topic }) {
+		if !slices.ContainsFunc(chosen[i+1:], func(later row) bool { return later.topic(b.prefix) == topic }) {
 			if err := b.dropTopics(ctx); err != nil {
 				return err
 			}
@@ -87,7 +93,7 @@ func (b *bench) row(ctx context.Context, r row) error {
 	for i, command := range r.commands {
 		b.printRow(r, i, command, events, results[command])
 	}
-	if b.profile > 0 {
+	if b.profile > 0 && len(results[product]) > 0 {
 		return b.profiles(ctx, r, topic, events, median(results[product], func(r result) float64 { return r.took.Seconds() }))
 	}
 	return nil

@@ -126,6 +126,7 @@ type process struct {
 	*exec.Cmd
 	group  string
 	listen string // where its metrics are
+	pprof  string // where the product's profiles are
 	began  time.Time
 	peak   int64
 	said   bytes.Buffer
@@ -137,6 +138,9 @@ func (b *bench) start(ctx context.Context, r row, command, topic, registry strin
 	p := &process{group: fmt.Sprintf("%s-run-%d", b.prefix, b.runs), exited: make(chan struct{})}
 	var err error
 	if p.listen, err = freeAddress(ctx); err != nil {
+		return nil, err
+	}
+	if p.pprof, err = freeAddress(ctx); err != nil {
 		return nil, err
 	}
 	endpoint, brokers := "http://"+b.address, strings.Join(b.brokers, ",")
@@ -151,7 +155,10 @@ func (b *bench) start(ctx context.Context, r row, command, topic, registry strin
 		if err := os.WriteFile(file, []byte(b.config(r, p, topic, registry)), 0o600); err != nil {
 			return nil, fmt.Errorf("write the configuration: %w", err)
 		}
-		p.Cmd = exec.Command(b.program(product), "run", "-c", file)
+		p.Cmd = exec.Command(b.program(command), "run", "-c", file)
+		if b.profile > 0 {
+			p.Args = append(p.Args, "--pprof", p.pprof)
+		}
 	}
 	p.Stdout, p.Stderr = &p.said, &p.said
 	p.began = time.Now()

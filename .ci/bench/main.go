@@ -3,7 +3,7 @@
 // the same topic in turns and send to the same fake stream. It fails when a
 // record is missing, too many, out of its order or not whole.
 //
-//	KAFKA_BROKERS=host:port go run ./.ci/bench [-rows REGEXP] [-events N] [-turns N] [-profile N]
+//	KAFKA_BROKERS=host:port go run ./.ci/bench [-rows REGEXP] [-commands REGEXP] [-events N] [-turns N] [-profile N] [-keep FOLDER] [-before FILE]
 //
 // It needs Linux: peak RSS is VmHWM of /proc. Its topics and processes are its
 // own, and gone when it ends.
@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,22 +30,25 @@ const limit = 2 * time.Hour
 
 func main() {
 	rows := flag.String("rows", "", "measure the rows whose name matches")
+	commands := flag.String("commands", "", "of them run the programs whose name matches")
 	events := flag.Int("events", 300_000, "events of a row")
 	turns := flag.Int("turns", 3, "turns that count, after one that does not")
 	profile := flag.Int("profile", 0, "print so many lines of the product's profiles in each row")
+	keep := flag.String("keep", "", "leave the product and its profiles in this folder")
+	earlier := flag.String("before", "", "run this kinesis-destination in turns with the built one, as "+before)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := measure(ctx, *rows, *events, *turns, *profile); err != nil {
+	if err := measure(ctx, *rows, *commands, *keep, *earlier, *events, *turns, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, wanted string, events, turns, profile int) (err error) {
-	chosen, err := choose(wanted)
+func measure(ctx context.Context, wanted, commands, keep, earlier string, events, turns, profile int) (err error) {
+	chosen, err := choose(wanted, commands, earlier != "")
 	if err != nil {
 		return err
 	}
@@ -59,11 +63,16 @@ func measure(ctx context.Context, wanted string, events, turns, profile int) (er
 		return fmt.Errorf("make a folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // a leftover among the temporary ones does no harm
+	if keep != "" {
+		if err := os.MkdirAll(keep, 0o755); err != nil {
+			return fmt.Errorf("make the folder to keep: %w", err)
+		}
+	}
 	if err := build(ctx, folder); err != nil {
 		return err
 	}
 	b := &bench{
-		folder: folder, events: events, turns: turns, profile: profile,
+		folder: folder, keep: keep, before: earlier, events: events, turns: turns, profile: profile,
 		brokers: strings.Split(os.Getenv("KAFKA_BROKERS"), ","), prefix: fmt.Sprintf("bench-%d", os.Getpid()),
 	}
 	b.connect()
@@ -87,21 +96,35 @@ func build(ctx context.Context, folder string) error {
 	return nil
 }
 
-func choose(wanted string) ([]row, error) {
+func choose(wanted, commands string, compare bool) ([]row, error) {
 	expression, err := regexp.Compile("^(" + wanted + ")$")
 	if err != nil {
 		return nil, fmt.Errorf("-rows: %w", err)
+	}
+	programs, err := regexp.Compile("^(" + commands + ")$")
+	if err != nil {
+		return nil, fmt.Errorf("-commands: %w", err)
 	}
 	var chosen []row
 	var names []string
 	for _, r := range rows {
 		names = append(names, r.name)
-		if wanted == "" || expression.MatchString(r.name) {
+		if wanted != "" && !expression.MatchString(r.name) {
+			continue
+		}
+		r = r.whole()
+		if compare {
+			r.commands = append([]string{before}, r.commands...)
+		}
+		if commands != "" {
+			r.commands = slices.DeleteFunc(slices.Clone(r.commands), func(name string) bool { return !programs.MatchString(name) })
+		}
+		if len(r.commands) > 0 {
 			chosen = append(chosen, r)
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("-rows matches none of %s", strings.Join(names, ", "))
+		return nil, fmt.Errorf("-rows and -commands match none of %s, with their programs", strings.Join(names, ", "))
 	}
 	return chosen, nil
 }

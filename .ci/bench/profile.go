@@ -42,12 +42,12 @@ func (b *bench) profiles(ctx context.Context, r row, topic string, events int, s
 	if err != nil {
 		return err
 	}
-	base := "http://" + p.listen + "/debug/pprof/"
-	if err := b.fetch(ctx, base+"profile?seconds="+strconv.Itoa(max(1, int(seconds*profiled))), "cpu"); err != nil {
+	base := "http://" + p.pprof + "/debug/pprof/"
+	if err := b.fetch(ctx, r.name, base+"profile?seconds="+strconv.Itoa(max(1, int(seconds*profiled))), "cpu"); err != nil {
 		return err
 	}
 	// Collected first: what is reachable, not what is not collected yet.
-	if err := b.fetch(ctx, base+"heap?gc=1", "heap"); err != nil {
+	if err := b.fetch(ctx, r.name, base+"heap?gc=1", "heap"); err != nil {
 		return err
 	}
 	if n, err := b.committed(ctx, p.group, topic, r.partitions); err != nil || n == int64(events) {
@@ -73,12 +73,28 @@ func (b *bench) profiles(ctx context.Context, r row, topic string, events int, s
 	return nil
 }
 
-func (b *bench) fetch(ctx context.Context, url, file string) error {
+func (b *bench) fetch(ctx context.Context, row, url, file string) error {
 	profile, err := call(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return fmt.Errorf("take the %s profile: %w", file, err)
 	}
+	if b.keep != "" {
+		if err := os.WriteFile(filepath.Join(b.keep, row+"."+file), profile, 0o600); err != nil {
+			return err
+		}
+		if err := copyFile(b.program(product), filepath.Join(b.keep, product)); err != nil {
+			return err
+		}
+	}
 	return os.WriteFile(filepath.Join(b.folder, file), profile, 0o600)
+}
+
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o755)
 }
 
 func (b *bench) top(ctx context.Context, title, file string, options []string) error {

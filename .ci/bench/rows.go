@@ -35,6 +35,7 @@ const (
 	product  = "kinesis-destination"
 	baseline = "baseline"
 	floor    = "floor"
+	before   = "before" // the product as it was
 )
 
 // rows are those with the same topic one after another: it is filled once.

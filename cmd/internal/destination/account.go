@@ -17,7 +17,8 @@ import (
 type account struct {
 	consumed  atomic.Int64
 	withdrawn atomic.Int64
-	settled   sync.Map // settlement → *atomic.Int64
+	settled   sync.Map                   // settlement → *counter
+	latest    [2]atomic.Pointer[counter] // of what left and of what did not: the next is mostly the same
 	violating atomic.Int64
 	endToEnd  prometheus.Histogram
 	events    *prometheus.Desc
@@ -26,6 +27,12 @@ type account struct {
 }
 
 type settlement struct{ outcome, reason string }
+
+// counter counts the events of one settlement.
+type counter struct {
+	settlement
+	n atomic.Int64
+}
 
 func newAccount(destination string) *account {
 	labels := prometheus.Labels{"destination": destination}
@@ -61,12 +68,21 @@ func (a *account) Delivered(written time.Time) {
 
 // Settled counts an event at rest.
 func (a *account) Settled(outcome, reason string) {
-	key := settlement{outcome, reason}
-	n, ok := a.settled.Load(key)
-	if !ok {
-		n, _ = a.settled.LoadOrStore(key, new(atomic.Int64))
+	latest := &a.latest[0]
+	if outcome != rules.Delivered {
+		latest = &a.latest[1]
 	}
-	n.(*atomic.Int64).Add(1)
+	c := latest.Load()
+	if c == nil || c.reason != reason || c.outcome != outcome {
+		key := settlement{outcome, reason}
+		found, ok := a.settled.Load(key)
+		if !ok {
+			found, _ = a.settled.LoadOrStore(key, &counter{settlement: key})
+		}
+		c = found.(*counter)
+		latest.Store(c)
+	}
+	c.n.Add(1)
 }
 
 // Account is what became of the events so far.
@@ -116,7 +132,7 @@ type entry struct {
 func (a *account) entries() []entry {
 	var entries []entry
 	a.settled.Range(func(key, n any) bool {
-		entries = append(entries, entry{key.(settlement), n.(*atomic.Int64).Load()})
+		entries = append(entries, entry{key.(settlement), n.(*counter).n.Load()})
 		return true
 	})
 	slices.SortFunc(entries, func(x, y entry) int {

@@ -4,13 +4,10 @@ package destination
 
 import (
 	"context"
-	"slices"
-	"sync"
 	"sync/atomic"
 
 	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/cmd/internal/hold"
-	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
@@ -29,11 +26,9 @@ type pipeline struct {
 	holds   *hold.Holds
 	parking *deadletters.Parking // nil: deadLetter.park is off
 	traced  bool                 // records carry the spans that they come from
-	scratch sync.Pool            // of *[]byte: where records are written before they are known to leave
-}
 
-// keepScratch is how large a buffer is kept for the next events.
-const keepScratch = 256 << 10
+	deliveries deliveries
+}
 
 // Handle is the consumer's handler. It blocks while the sink is full, while the
 // registry is away, and while policy forbids the export.
@@ -65,10 +60,13 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 		}
 		return p.reject(ctx, m, "", failure)
 	}
-	decision, err := p.evaluate(ctx, m, event)
+	d := p.deliveries.lend()
+	decision, err := p.evaluate(ctx, m, event, d)
+	if decision.Outcome == transform.Export {
+		return p.sink.Put(ctx, p.export(ctx, d, m, decision))
+	}
+	p.deliveries.giveBack(d)
 	switch decision.Outcome {
-	case transform.Export:
-		return p.sink.Put(ctx, p.record(ctx, m, decision.PartitionKey, decision.Data, string(decision.Reason)))
 	case transform.Filter:
 		p.settle(m, rules.Filtered, string(decision.Reason))
 		return nil
@@ -102,11 +100,11 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 // evaluate decides by the rules in force. While they forbid the export the partition
 // stays where it is, because only the operator can decide what is to change; with
 // each switch of the rules the event is judged anew.
-func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event schemas.Event) (transform.Decision, error) {
+func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event schemas.Event, d *delivery) (transform.Decision, error) {
 	source := rules.SourceIn(m)
 	source.Done = ctx.Done()
 	inForce := p.rules.Load()
-	decision, err := p.evaluateOnce(inForce, event, source)
+	decision, err := d.evaluate(inForce, event, source)
 	if decision.Outcome != transform.Hold {
 		return decision, err
 	}
@@ -120,26 +118,17 @@ func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event sche
 		case <-inForce.Ended:
 		}
 		inForce = p.rules.Load()
-		decision, err = p.evaluateOnce(inForce, event, source)
+		decision, err = d.evaluate(inForce, event, source)
 	}
 	return decision, err
 }
 
-// evaluateOnce decides by one version of the rules. A record that leaves is of its
-// own size: the sink keeps it, and the buffer that it was written in serves the
-// next event.
-func (p *pipeline) evaluateOnce(rules *rules.Ruleset, event schemas.Event, source transform.Source) (transform.Decision, error) {
-	scratch, ok := p.scratch.Get().(*[]byte)
-	if !ok {
-		scratch = new([]byte)
-	}
-	decision, err := rules.Evaluate((*scratch)[:0], event, source)
+// evaluate decides by one version of the rules, and writes the record into the
+// delivery's buffer.
+func (d *delivery) evaluate(rules *rules.Ruleset, event schemas.Event, source transform.Source) (transform.Decision, error) {
+	decision, err := rules.Evaluate(d.buffer, event, source)
 	if decision.Outcome == transform.Export {
-		*scratch = decision.Data[:0]
-		decision.Data = slices.Clone(decision.Data)
-	}
-	if cap(*scratch) <= keepScratch {
-		p.scratch.Put(scratch)
+		d.wrote(decision.Data)
 	}
 	return decision, err
 }
@@ -148,49 +137,10 @@ func (p *pipeline) evaluateOnce(rules *rules.Ruleset, event schemas.Event, sourc
 func (p *pipeline) change(next *rules.Ruleset) { close(p.rules.Swap(next).Ended) }
 
 func (p *pipeline) reject(ctx context.Context, m *consumer.Message, key string, f deadletter.Failure) error {
-	return p.sink.Reject(ctx, p.record(ctx, m, key, nil, ""), f)
+	return p.sink.Reject(ctx, p.record(ctx, &delivery{}, m, key, nil, ""), f)
 }
 
 func (p *pipeline) settle(m *consumer.Message, outcome, reason string) {
 	p.account.Settled(outcome, reason)
 	m.Settle()
-}
-
-func (p *pipeline) record(ctx context.Context, m *consumer.Message, key string, data []byte, reason string) *sink.Record {
-	return &sink.Record{
-		PartitionKey: key,
-		Data:         data,
-		Origin:       letter.Origin(m),
-		Revoked:      m.Revoked(),
-		Owner:        &delivery{p, m, reason},
-		Links:        p.links(ctx, m),
-	}
-}
-
-// delivery hears what became of a message that the sink took.
-type delivery struct {
-	pipeline *pipeline
-	message  *consumer.Message
-	reason   string // why it is exported other than as it is
-}
-
-// Done settles the message.
-func (d *delivery) Done(outcome sink.Outcome, reason string) {
-	switch outcome {
-	case sink.Delivered:
-		if d.message.Timed() {
-			d.pipeline.account.Delivered(d.message.Time)
-		}
-		d.pipeline.settle(d.message, rules.Delivered, d.reason)
-	case sink.AtRest:
-		d.pipeline.settle(d.message, rules.Filtered, reason)
-	default:
-		d.pipeline.settle(d.message, rules.DeadLettered, reason)
-	}
-}
-
-// Withdrawn gives the message back, to be read again by the partition's next owner.
-func (d *delivery) Withdrawn() {
-	d.pipeline.account.Withdrawn()
-	d.message.Withdraw()
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,7 +68,7 @@ func (s *site) loseToLetters(choose func(*consumer.Message) bool) int {
 }
 
 func (s *site) letter(m *consumer.Message) kafka.Message {
-	l := kafka.Message{Key: m.Key, Value: m.Value, Headers: append(m.Headers,
+	l := kafka.Message{Key: m.Key, Value: m.Value, Headers: append(slices.Clone(m.Headers),
 		kafka.Header{Key: deadletter.HeaderTopic, Value: []byte(m.Topic)},
 		kafka.Header{Key: deadletter.HeaderPartition, Value: binary.BigEndian.AppendUint32(nil, uint32(m.Partition))},
 		kafka.Header{Key: deadletter.HeaderOffset, Value: binary.BigEndian.AppendUint64(nil, uint64(m.Offset))},

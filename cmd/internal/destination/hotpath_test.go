@@ -1,0 +1,107 @@
+package destination
+
+import (
+	"testing"
+
+	"kinesis-destination/.ci/bench/event"
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/rules"
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
+)
+
+// lead is the benchmark's event, and a pipeline without a consumer and a sink that
+// maps a segment.
+func lead(t testing.TB, number int, segment string) (*pipeline, *rules.Ruleset, schemas.Event, *consumer.Message) {
+	t.Helper()
+	maker, err := event.NewMaker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	framed, err := maker.Make(number, 7, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := schemas.Parse([]byte(event.Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ruleset, err := rules.New(&config.Config{Activation: transform.Activation{
+		Segments: []transform.Segment{{ID: segment}}, Attributes: event.Attributes,
+	}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &consumer.Message{Topic: "leads", Offset: int64(number), Value: framed, Headers: []consumer.Header{{Key: "traceparent", Value: []byte("00")}}}
+	return &pipeline{account: newAccount("leads")}, ruleset, schemas.Event{Schema: schema, Body: framed[5:]}, m
+}
+
+// pass takes an event as far as the sink would take it, and back.
+func (p *pipeline) pass(t testing.TB, ruleset *rules.Ruleset, e schemas.Event, m *consumer.Message) *sink.Record {
+	d := p.deliveries.lend()
+	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if decision.Outcome != transform.Export {
+		p.account.Settled(rules.Filtered, string(decision.Reason))
+		p.deliveries.giveBack(d)
+		return nil
+	}
+	r := p.export(t.Context(), d, m, decision)
+	p.account.Settled(rules.Delivered, d.reason)
+	p.account.Delivered(m.Time)
+	d.buffer = r.Data[:0]
+	p.deliveries.giveBack(d)
+	return r
+}
+
+func TestAFilteredEventAllocatesNothingAndAnExportedOneItsKey(t *testing.T) {
+	if raceDetector {
+		t.Skip("pools lose things on purpose under the race detector")
+	}
+	for name, c := range map[string]struct {
+		segment string
+		want    float64
+	}{"filtered": {event.Nobodys, 0}, "exported": {event.Mapped, 1}} {
+		p, ruleset, e, m := lead(t, 1, c.segment)
+		if got := testing.AllocsPerRun(1000, func() { p.pass(t, ruleset, e, m) }); got > c.want {
+			t.Errorf("%s: %v allocations, want at most %v", name, got, c.want)
+		}
+	}
+}
+
+func TestABufferThatWaitsInTheSinkIsHardlyLargerThanItsRecord(t *testing.T) {
+	p, ruleset, e, m := lead(t, 1, event.Mapped)
+	d := p.deliveries.lend()
+	d.buffer = make([]byte, 0, keepBuffer) // as after an event that was much larger
+	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := p.export(t.Context(), d, m, decision)
+	if cap(r.Data) > 2*len(r.Data)+slackBuffer || d.buffer == nil {
+		t.Errorf("a record of %d bytes has a buffer of %d", len(r.Data), cap(r.Data))
+	}
+	d.buffer = make([]byte, 0, keepBuffer+1)
+	p.deliveries.giveBack(d)
+	if cap(d.buffer) > keepBuffer {
+		t.Errorf("a buffer of %d bytes is kept", cap(d.buffer))
+	}
+}
+
+// BenchmarkEvaluate is what an event costs from its decoding to the sink, on one
+// core.
+func BenchmarkEvaluate(b *testing.B) {
+	for name, segment := range map[string]string{"filtered": event.Nobodys, "exported": event.Mapped} {
+		b.Run(name, func(b *testing.B) {
+			p, ruleset, e, m := lead(b, 1, segment)
+			b.ReportAllocs()
+			for b.Loop() {
+				p.pass(b, ruleset, e, m)
+			}
+		})
+	}
+}
