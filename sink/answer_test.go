@@ -56,7 +56,7 @@ func TestAnEndlessAnswerCostsItsLimit(t *testing.T) {
 		c := clientOf(t, server.URL, nil)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := c.putRecords(t.Context(), []byte("{}"))
+		_, err := c.putRecords(t.Context(), &exchange{body: []byte("{}")})
 		runtime.ReadMemStats(&after)
 		if err == nil {
 			t.Fatalf("%d: no error", status)
@@ -85,8 +85,8 @@ func TestAnAnswerOfTheLargestKindFits(t *testing.T) {
 		_, _ = io.WriteString(w, `{"FailedRecordCount":500,"Records":[`+strings.TrimSuffix(entries, ",")+`]}`)
 	}))
 	t.Cleanup(server.Close)
-	out, err := clientOf(t, server.URL, nil).putRecords(t.Context(), []byte("{}"))
-	if err != nil || len(out.Records) != maxBatchRecords {
+	results, err := clientOf(t, server.URL, nil).putRecords(t.Context(), &exchange{body: []byte("{}")})
+	if err != nil || len(results) != maxBatchRecords {
 		t.Error(err)
 	}
 }
@@ -149,7 +149,7 @@ func TestCredentialsRecoverFromAnAnswerThatDrips(t *testing.T) {
 		put := func() error {
 			ctx, cancel := context.WithTimeout(t.Context(), requestTimeout)
 			defer cancel()
-			_, err := c.putRecords(ctx, []byte("{}"))
+			_, err := c.putRecords(ctx, &exchange{body: []byte("{}")})
 			return err
 		}
 		if err := put(); err == nil {
@@ -193,7 +193,7 @@ func TestTheMetadataServiceIsReadWithinLimits(t *testing.T) {
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := c.putRecords(t.Context(), []byte("{}"))
+	_, err := c.putRecords(t.Context(), &exchange{body: []byte("{}")})
 	runtime.ReadMemStats(&after)
 	v, shown := c.classify("PutRecords", err)
 	if allocated := after.TotalAlloc - before.TotalAlloc; v.reason != HoldCredentials || allocated > 64<<20 {
@@ -231,9 +231,9 @@ func TestAnErrorOfTheStreamNamesHostProxyAndStatus(t *testing.T) {
 		client := clientOf(t, c.endpoint, nil)
 		if c.proxied {
 			client.proxy = http.ProxyURL(through)
-			client.http.Transport.(ownedBody).base.(*http.Transport).Proxy = client.proxy
+			client.transport.base.(*http.Transport).Proxy = client.proxy
 		}
-		_, err := client.putRecords(t.Context(), []byte("{}"))
+		_, err := client.putRecords(t.Context(), &exchange{body: []byte("{}")})
 		v, shown := client.classify("PutRecords", err)
 		if shown.Error() != c.want || v.reason != c.reason {
 			t.Errorf("%s %v\nwant %s", v.reason, shown, c.want)

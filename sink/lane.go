@@ -30,7 +30,7 @@ type lane struct {
 	backoff   *retryBackoff // of calls; nil after one that was answered
 	notBefore time.Time
 	probe     probe // what the gate let the last call in as
-	body      []byte
+	call      exchange
 	packed    []byte
 	span      trace.Span // of the call that is made; nil: it is not traced
 	random    *rand.Rand
@@ -162,7 +162,7 @@ func (l *lane) mayPut(shard int, now time.Time, records, bytes int) (bool, time.
 }
 
 // placed says whether a record went where it was predicted.
-func (l *lane) placed(c *chain, id string) bool {
+func (l *lane) placed(c *chain, id []byte) bool {
 	if l.shards.holds(c.group.shard, id) {
 		return true
 	}

@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// keepBody is how large a request buffer a lane keeps: a usual full request.
-const keepBody = 2 << 20
-
 var (
 	errMisanswered = errors.New("the answer does not have one result a record")
 	errEntryHeld   = errors.New("PutRecords: the stream refused records for a cause that is not theirs")
