@@ -43,7 +43,7 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 		config.WithRegion(cfg.Region),
 		config.WithHTTPClient(buildable.WithTimeout(answerTime)), // which takes AWS_CA_BUNDLE
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
-		config.WithAPIOptions([]func(*middleware.Stack) error{limitAnswers}),
+		config.WithAPIOptions([]func(*middleware.Stack) error{limitKeys}),
 		config.WithLogger(sdkLogger{opts.Logger}),
 	}
 	if k := cfg.Credentials; k.AccessKeyID != nil {
@@ -77,6 +77,7 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 	c.credentials = namedCredentials{shared.Credentials}
 	shared.Credentials = c.credentials
 	c.api = kinesis.NewFromConfig(shared, func(o *kinesis.Options) {
+		o.APIOptions = []func(*middleware.Stack) error{limitAnswers}
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
