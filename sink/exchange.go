@@ -184,7 +184,7 @@ func appendAll(dst []byte, response *http.Response, limit int64) ([]byte, error)
 		}
 		n, err := from.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return dst, nil
 		}
 		if err != nil {

@@ -63,7 +63,7 @@ func fieldOf(name []byte) int {
 // answerShape is an answer as libraries read it, where it is not the usual one.
 type answerShape struct {
 	Records []struct {
-		SequenceNumber, ShardId, ErrorCode string //nolint:revive // the service's names
+		SequenceNumber, ShardId, ErrorCode string
 	}
 }
 

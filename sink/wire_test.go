@@ -84,7 +84,10 @@ func FuzzResults(f *testing.F) {
 	}
 	for _, answer := range []any{
 		map[string]any{"EncryptionType": "KMS", "FailedRecordCount": 1, "Records": entries},
-		map[string]any{"FailedRecordCount": 300, "Records": []any{}}, map[string]any{}, []any{}, "x",
+		map[string]any{"FailedRecordCount": 300, "Records": []any{}},
+		map[string]any{},
+		[]any{},
+		"x",
 		map[string]any{"Records": []any{map[string]any{}}, "More": true},
 	} {
 		text, _ := json.Marshal(answer)
