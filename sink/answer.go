@@ -27,6 +27,8 @@ const (
 	maxRecordsAnswer = 32 << 20
 	// maxAnswer is twice what 10,000 shards take, which is what ListShards gives at most.
 	maxAnswer = 8 << 20
+	// maxKeysAnswer is a hundred times a session's credentials, of STS or of a metadata service.
+	maxKeysAnswer = 1 << 20
 	// maxErrorAnswer is for a code and some sentences.
 	maxErrorAnswer = 64 << 10
 	// maxAnswerHeader is what servers commonly allow for headers, many times over.
@@ -40,20 +42,26 @@ func (e answerTooLarge) Error() string {
 	return fmt.Sprintf("the answer has more than the %d bytes that it may have", int64(e))
 }
 
-// limitAnswers is the API option that bounds what a client of AWS reads.
+// limitAnswers is the API option that bounds what the client of the stream reads.
 func limitAnswers(s *middleware.Stack) error {
-	return s.Deserialize.Add(limitedAnswers{}, middleware.After) // the nearest to the wire
+	return s.Deserialize.Add(limitedAnswers{answerLimit}, middleware.After) // the nearest to the wire
+}
+
+// limitKeys is limitAnswers of the clients that get credentials. Those may be called
+// within a call to the stream, whose name they would be known by.
+func limitKeys(s *middleware.Stack) error {
+	return s.Deserialize.Add(limitedAnswers{func(string) int64 { return maxKeysAnswer }}, middleware.After)
 }
 
 // limitedAnswers is what limitAnswers adds.
-type limitedAnswers struct{}
+type limitedAnswers struct{ limit func(operation string) int64 }
 
 // ID implements middleware.DeserializeMiddleware.
 func (limitedAnswers) ID() string { return "LimitAnswers" }
 
 // HandleDeserialize implements middleware.DeserializeMiddleware. Of an error that
 // is too large the status and the header stay, which say enough.
-func (limitedAnswers) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+func (l limitedAnswers) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	middleware.DeserializeOutput, middleware.Metadata, error,
 ) {
 	out, metadata, err := next.HandleDeserialize(ctx, in)
@@ -62,7 +70,7 @@ func (limitedAnswers) HandleDeserialize(ctx context.Context, in middleware.Deser
 		return out, metadata, err
 	}
 	if response.StatusCode < http.StatusMultipleChoices {
-		limit := answerLimit(awsmiddleware.GetOperationName(ctx))
+		limit := l.limit(awsmiddleware.GetOperationName(ctx))
 		response.Body = &limitedBody{ReadCloser: response.Body, left: limit, limit: limit}
 		return out, metadata, err
 	}

@@ -51,31 +51,45 @@ func clientOf(t *testing.T, endpoint string, change func(*Config, *Options)) *cl
 
 func TestAnEndlessAnswerCostsItsLimit(t *testing.T) {
 	for _, status := range []int{http.StatusOK, http.StatusBadRequest, http.StatusInternalServerError, http.StatusFound} {
-		server := httptest.NewServer(endless(status))
-		t.Cleanup(server.Close)
-		c := clientOf(t, server.URL, nil)
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		_, err := c.putRecords(t.Context(), []byte("{}"))
-		runtime.ReadMemStats(&after)
-		if err == nil {
-			t.Fatalf("%d: no error", status)
+		for _, contentType := range []string{jsonType, cborType} {
+			endlessCosts(t, status, contentType)
 		}
-		v, shown := c.classify("PutRecords", err)
-		if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 16<<20 {
-			t.Errorf("%d: %d KB were allocated", status, allocated>>10)
-		}
-		host := strings.TrimPrefix(server.URL, "http://")
-		if v.action == refuse || !strings.Contains(shown.Error(), host) || len(shown.Error()) > 300 {
-			t.Errorf("%d: %v %v", status, v, shown)
-		}
-		if status == http.StatusOK {
-			if !errors.As(err, new(answerTooLarge)) || !strings.Contains(shown.Error(), "more than the 1048576 bytes") {
-				t.Errorf("%d: %v", status, shown)
-			}
-		} else if !strings.Contains(shown.Error(), ", HTTP ") {
+	}
+}
+
+func endlessCosts(t *testing.T, status int, contentType string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		endless(status)(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c := clientOf(t, server.URL, nil)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	x := &exchange{body: []byte("{}")}
+	_, err := c.putRecords(t.Context(), x)
+	runtime.ReadMemStats(&after)
+	if err == nil {
+		t.Fatalf("%d: no error", status)
+	}
+	if x.trim(); cap(x.answer) > keepAnswer {
+		t.Errorf("%d: %d KB are kept", status, cap(x.answer)>>10)
+	}
+	v, shown := c.classify("PutRecords", err)
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 16<<20 {
+		t.Errorf("%d: %d KB were allocated", status, allocated>>10)
+	}
+	host := strings.TrimPrefix(server.URL, "http://")
+	if v.action == refuse || !strings.Contains(shown.Error(), host) || len(shown.Error()) > 300 {
+		t.Errorf("%d: %v %v", status, v, shown)
+	}
+	if status == http.StatusOK {
+		if !errors.As(err, new(answerTooLarge)) || !strings.Contains(shown.Error(), "more than the 1048576 bytes") {
 			t.Errorf("%d: %v", status, shown)
 		}
+	} else if !strings.Contains(shown.Error(), ", HTTP ") {
+		t.Errorf("%d: %v", status, shown)
 	}
 }
 
@@ -85,8 +99,8 @@ func TestAnAnswerOfTheLargestKindFits(t *testing.T) {
 		_, _ = io.WriteString(w, `{"FailedRecordCount":500,"Records":[`+strings.TrimSuffix(entries, ",")+`]}`)
 	}))
 	t.Cleanup(server.Close)
-	out, err := clientOf(t, server.URL, nil).putRecords(t.Context(), []byte("{}"))
-	if err != nil || len(out.Records) != maxBatchRecords {
+	results, err := clientOf(t, server.URL, nil).putRecords(t.Context(), &exchange{body: []byte("{}")})
+	if err != nil || len(results) != maxBatchRecords {
 		t.Error(err)
 	}
 }
@@ -149,7 +163,7 @@ func TestCredentialsRecoverFromAnAnswerThatDrips(t *testing.T) {
 		put := func() error {
 			ctx, cancel := context.WithTimeout(t.Context(), requestTimeout)
 			defer cancel()
-			_, err := c.putRecords(ctx, []byte("{}"))
+			_, err := c.putRecords(ctx, &exchange{body: []byte("{}")})
 			return err
 		}
 		if err := put(); err == nil {
@@ -191,13 +205,24 @@ func TestTheMetadataServiceIsReadWithinLimits(t *testing.T) {
 		cfg.Credentials = Credentials{}
 		o.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 	})
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err := c.putRecords(t.Context(), []byte("{}"))
-	runtime.ReadMemStats(&after)
-	v, shown := c.classify("PutRecords", err)
-	if allocated := after.TotalAlloc - before.TotalAlloc; v.reason != HoldCredentials || allocated > 64<<20 {
-		t.Errorf("%v, %d MB: %v", v, allocated>>20, shown)
+	for call, ask := range map[string]func() error{
+		"PutRecords": func() error {
+			_, err := c.putRecords(t.Context(), &exchange{body: []byte("{}")})
+			return err
+		},
+		"ListShards": func() error {
+			_, err := c.api.ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("leads")})
+			return err
+		},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := ask()
+		runtime.ReadMemStats(&after)
+		v, shown := c.classify(call, err)
+		if allocated := after.TotalAlloc - before.TotalAlloc; v.reason != HoldCredentials || allocated > 32<<20 {
+			t.Errorf("%s: %v, %d MB: %v", call, v, allocated>>20, shown)
+		}
 	}
 }
 
@@ -231,9 +256,9 @@ func TestAnErrorOfTheStreamNamesHostProxyAndStatus(t *testing.T) {
 		client := clientOf(t, c.endpoint, nil)
 		if c.proxied {
 			client.proxy = http.ProxyURL(through)
-			client.http.Transport.(ownedBody).base.(*http.Transport).Proxy = client.proxy
+			client.transport.base.(*http.Transport).Proxy = client.proxy
 		}
-		_, err := client.putRecords(t.Context(), []byte("{}"))
+		_, err := client.putRecords(t.Context(), &exchange{body: []byte("{}")})
 		v, shown := client.classify("PutRecords", err)
 		if shown.Error() != c.want || v.reason != c.reason {
 			t.Errorf("%s %v\nwant %s", v.reason, shown, c.want)

@@ -1,9 +1,7 @@
 package sink
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,27 +14,30 @@ import (
 	"kinesis-destination/schemas/credentials"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // client makes calls to one stream. Retries are the lanes' own.
 type client struct {
-	api   *kinesis.Client
-	http  *http.Client
-	proxy func(*http.Request) (*url.URL, error) // nil: none
-	asked atomic.Pointer[url.URL]               // where the last request to the stream went
+	api         *kinesis.Client // of all calls but PutRecords
+	credentials aws.CredentialsProvider
+	signer      *v4.Signer
+	wire        *wire
+	drafted     atomic.Pointer[draft]
+	transport   *transport
+	http        *http.Client
+	proxy       func(*http.Request) (*url.URL, error) // nil: none
 }
 
 func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
-	c := &client{}
+	c := &client{signer: v4.NewSigner(), wire: wireOf(cfg.Protocol)}
 	buildable := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		configureTransport(t, opts.Dial, opts.Lanes)
 	})
@@ -44,7 +45,7 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 		config.WithRegion(cfg.Region),
 		config.WithHTTPClient(buildable.WithTimeout(answerTime)), // which takes AWS_CA_BUNDLE
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
-		config.WithAPIOptions([]func(*middleware.Stack) error{limitAnswers}),
+		config.WithAPIOptions([]func(*middleware.Stack) error{limitKeys}),
 		config.WithLogger(sdkLogger{opts.Logger}),
 	}
 	if k := cfg.Credentials; k.AccessKeyID != nil {
@@ -57,10 +58,11 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 	if b, ok := shared.HTTPClient.(*awshttp.BuildableClient); ok {
 		buildable = b
 	}
-	transport := buildable.GetTransport()
-	c.proxy = transport.Proxy
+	base := buildable.GetTransport()
+	c.proxy = base.Proxy
+	c.transport = &transport{base: base, own: shared.DisableClockSkewCorrection}
 	c.http = &http.Client{
-		Transport:     ownedBody{transport, &c.asked},
+		Transport:     c.transport,
 		Timeout:       answerTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -74,8 +76,10 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 		})
 		shared.Credentials = aws.NewCredentialsCache(role)
 	}
-	shared.Credentials = namedCredentials{shared.Credentials}
+	c.credentials = namedCredentials{shared.Credentials}
+	shared.Credentials = c.credentials
 	c.api = kinesis.NewFromConfig(shared, func(o *kinesis.Options) {
+		o.APIOptions = []func(*middleware.Stack) error{limitAnswers}
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
@@ -145,44 +149,6 @@ func (n namedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error)
 	return c, nil
 }
 
-// putRecords makes one call with a body that is already serialised.
-func (c *client) putRecords(ctx context.Context, body []byte) (*kinesis.PutRecordsOutput, error) {
-	// The SDK's own validation wants records; the body already has them.
-	in := &kinesis.PutRecordsInput{Records: []types.PutRecordsRequestEntry{}}
-	return c.api.PutRecords(ctx, in, kinesis.WithAPIOptions(func(s *middleware.Stack) error {
-		_, err := s.Serialize.Swap("OperationSerializer", serialised(body))
-		return err
-	}))
-}
-
-// serialised stands in for the SDK's serialiser of PutRecords, which takes most
-// of the time of a call. Signing, endpoints and errors stay the SDK's.
-type serialised []byte
-
-// ID implements middleware.SerializeMiddleware.
-func (serialised) ID() string { return "OperationSerializer" }
-
-// HandleSerialize implements middleware.SerializeMiddleware.
-func (b serialised) HandleSerialize(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (
-	out middleware.SerializeOutput, metadata middleware.Metadata, err error,
-) {
-	req, ok := in.Request.(*smithyhttp.Request)
-	if !ok {
-		return out, metadata, fmt.Errorf("serialise PutRecords: unexpected request %T", in.Request)
-	}
-	req.Method = http.MethodPost
-	if req.URL.Path == "" {
-		req.URL.Path = "/"
-	}
-	req.Header.Set(operationHeader, "Kinesis_20131202.PutRecords")
-	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	if req, err = req.SetStream(bytes.NewReader(b)); err != nil {
-		return out, metadata, fmt.Errorf("serialise PutRecords: %w", err)
-	}
-	in.Request = req
-	return next.HandleSerialize(ctx, in)
-}
-
 // target names the stream in a request: by ARN once it is known, as the service
 // recommends.
 func target(stream string) (name, arn *string) {
@@ -190,54 +156,4 @@ func target(stream string) (name, arn *string) {
 		return nil, aws.String(stream)
 	}
 	return aws.String(stream), nil
-}
-
-// The parts of a PutRecords body.
-const (
-	bodyHead    = `{"Records":[`
-	bodyData    = `{"Data":"`
-	bodyKey     = `","PartitionKey":`
-	bodyName    = `],"StreamName":`
-	bodyARN     = `],"StreamARN":`
-	bodyPerItem = len(bodyData) + len(bodyKey) + len(`"",`) + 1
-)
-
-func appendItem(dst []byte, first bool, data []byte, key string) []byte {
-	if !first {
-		dst = append(dst, ',')
-	}
-	dst = append(dst, bodyData...)
-	dst = base64.StdEncoding.AppendEncode(dst, data)
-	dst = append(dst, bodyKey...)
-	dst = appendString(dst, key)
-	return append(dst, '}')
-}
-
-func appendTail(dst []byte, stream string) []byte {
-	if strings.HasPrefix(stream, "arn:") {
-		dst = append(dst, bodyARN...)
-	} else {
-		dst = append(dst, bodyName...)
-	}
-	return append(appendString(dst, stream), '}')
-}
-
-// appendString appends a JSON string. Invalid UTF-8 becomes the replacement
-// character, as in encoding/json.
-func appendString(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	for _, r := range s { // ranging replaces what is invalid
-		switch {
-		case r == '"' || r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-		case r < 0x80:
-			dst = append(dst, byte(r))
-		default:
-			dst = append(dst, string(r)...)
-		}
-	}
-	return append(dst, '"')
 }

@@ -59,16 +59,16 @@ func listen(t *testing.T, cfg Config) (*client, *seen) {
 func TestOwnBodyIsWhatTheSDKWouldSendAndItsSignatureHolds(t *testing.T) {
 	c, last := listen(t, Config{})
 	keys := []string{"plain", "\x00\x1f\"\\/<>&", "é\u2028\U0001F600", strings.Repeat("k", 256)}
-	body := []byte(bodyHead)
+	body := beginJSON(nil)
 	var records []types.PutRecordsRequestEntry
 	for i, k := range keys {
 		data := bytes.Repeat([]byte{byte(255 - i)}, i*7)
-		body = appendItem(body, i == 0, data, k)
+		body = appendRecordJSON(body, data, k)
 		records = append(records, types.PutRecordsRequestEntry{Data: data, PartitionKey: &k})
 	}
 	arn := "arn:aws:kinesis:us-east-1:123456789012:stream/leads"
-	body = appendTail(body, arn)
-	if _, err := c.putRecords(t.Context(), body); err != nil {
+	body = endJSON(body, arn)
+	if _, err := c.putRecords(t.Context(), &exchange{body: body}); err != nil {
 		t.Fatal(err)
 	}
 	own := *last
@@ -124,9 +124,9 @@ func TestNothingIsWrittenAfterTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Second))
 		defer cancel()
-		var got body
-		transport := ownedBody{base: roundTrip(func(r *http.Request) (*http.Response, error) {
-			got = *r.Body.(*body)
+		var got *body
+		transport := &transport{base: roundTrip(func(r *http.Request) (*http.Response, error) {
+			got = r.Body.(*body)
 			return nil, errors.New("not sent")
 		})}
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/", strings.NewReader("records"))
@@ -224,7 +224,7 @@ func TestRoleIsAssumedWithItsExternalID(t *testing.T) {
 	t.Cleanup(sts.Close)
 	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
 	c, _ := listen(t, Config{Credentials: Credentials{RoleARN: "arn:aws:iam::123456789012:role/leads", ExternalID: "outer-id"}})
-	_, err := c.putRecords(t.Context(), []byte("{}"))
+	_, err := c.putRecords(t.Context(), &exchange{body: []byte("{}")})
 	v, shown := classify("PutRecords", err)
 	if v.action != hold || v.reason != HoldCredentials || strings.Contains(shown.Error(), "SECRET") {
 		t.Errorf("%v %s: %v", v.action, v.reason, shown)

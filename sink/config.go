@@ -22,6 +22,8 @@ type Config struct {
 	Credentials Credentials `yaml:"credentials"`
 	// Aggregation is none or kpl; empty means none.
 	Aggregation string `yaml:"aggregation"`
+	// Protocol is json or cbor, for the calls that carry records; empty means json.
+	Protocol string `yaml:"protocol"`
 	// Retry paces the repetition of what failed.
 	Retry Retry `yaml:"retry"`
 }
@@ -47,6 +49,8 @@ type Retry struct {
 const (
 	AggregationNone = "none"
 	AggregationKPL  = "kpl"
+	ProtocolJSON    = "json"
+	ProtocolCBOR    = "cbor"
 )
 
 // Defaults of Retry; the documented ones.
@@ -92,6 +96,11 @@ func (c *Config) Validate(report func(path, message string)) {
 	case "", AggregationNone, AggregationKPL:
 	default:
 		report(at+"aggregation", "must be none or kpl")
+	}
+	switch c.Protocol {
+	case "", ProtocolJSON, ProtocolCBOR:
+	default:
+		report(at+"protocol", "must be json or cbor")
 	}
 	c.Retry.validate(at+"retry.", report)
 }

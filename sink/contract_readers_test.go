@@ -25,11 +25,15 @@ const (
 // each reader there is: ours always, and on real servers the Kinesis Client
 // Library, which reads along, and aws-kinesis-agg.
 func TestContractAggregatesAreReadAcrossASplit(t *testing.T) {
-	c := service(t)
+	inEachProtocol(t, contractAggregatesAreReadAcrossASplit)
+}
+
+func contractAggregatesAreReadAcrossASplit(t *testing.T, protocol string) {
+	c := service(t, protocol)
 	name := stream(t, c, 1)
 	kcl := startKCL(t, name)
 	config := sink.Config{
-		Region: "us-east-1", Stream: name, Endpoint: aws.ToString(c.Options().BaseEndpoint), Aggregation: sink.AggregationKPL,
+		Region: "us-east-1", Stream: name, Endpoint: aws.ToString(c.Options().BaseEndpoint), Aggregation: sink.AggregationKPL, Protocol: protocol,
 		Credentials: sink.Credentials{AccessKeyID: fixed("key"), SecretAccessKey: fixed("secret")},
 	}
 	rounds := writeAcrossASplit(t, c, config, kcl.beganReading)

@@ -30,11 +30,15 @@ func (h heard) Done(outcome sink.Outcome, reason string) {
 func (h heard) Withdrawn() { h.t.Error("withdrawn"); h.open.Done() }
 
 func TestContractSinkDeliversInOrderPerKey(t *testing.T) {
-	c := service(t)
+	inEachProtocol(t, contractSinkDeliversInOrderPerKey)
+}
+
+func contractSinkDeliversInOrderPerKey(t *testing.T, protocol string) {
+	c := service(t, protocol)
 	name := stream(t, c, 3)
 	endpoint := aws.ToString(c.Options().BaseEndpoint)
 	s, err := sink.New(sink.Config{
-		Region: "us-east-1", Stream: name, Endpoint: endpoint,
+		Region: "us-east-1", Stream: name, Endpoint: endpoint, Protocol: protocol,
 		Credentials: sink.Credentials{AccessKeyID: fixed("key"), SecretAccessKey: fixed("secret")},
 	}, sink.Options{
 		DeadLetter: deadletter.Config{Topic: "unused"}, Brokers: []string{"localhost:1"}, Seed: 1,

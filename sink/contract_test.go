@@ -21,12 +21,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 
+	"kinesis-destination/sink"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
-// service returns a client of the embedded service or, when KINESIS_ENDPOINT is
+// service returns a client, of a protocol, of the embedded service or, when KINESIS_ENDPOINT is
 // set, of the one there: both must pass the same tests.
-func service(t *testing.T) *kinesis.Client {
+func service(t *testing.T, protocol string) *kinesis.Client {
 	t.Helper()
 	endpoint := os.Getenv("KINESIS_ENDPOINT")
 	if endpoint == "" {
@@ -34,8 +35,12 @@ func service(t *testing.T) *kinesis.Client {
 		t.Cleanup(server.Close)
 		endpoint = server.URL
 	}
+	var transport http.RoundTripper = wholeBody{}
+	if protocol == sink.ProtocolCBOR {
+		transport = inCBOR{transport}
+	}
 	return kinesis.New(kinesis.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(endpoint), Retryer: aws.NopRetryer{}, HTTPClient: &http.Client{Transport: wholeBody{}},
+		Region: "us-east-1", BaseEndpoint: aws.String(endpoint), Retryer: aws.NopRetryer{}, HTTPClient: &http.Client{Transport: transport},
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
 	})
 }
@@ -159,7 +164,11 @@ func read(t *testing.T, c *kinesis.Client, name, shard string) []types.Record {
 }
 
 func TestContractPutRecordsAnswersByPositionAndRoutesByMD5(t *testing.T) {
-	c := service(t)
+	inEachProtocol(t, contractPutRecordsAnswersByPositionAndRoutesByMD5)
+}
+
+func contractPutRecordsAnswersByPositionAndRoutesByMD5(t *testing.T, protocol string) {
+	c := service(t, protocol)
 	name := stream(t, c, 5)
 	all := shards(t, c, name)
 	if len(all) != 5 {
@@ -202,7 +211,11 @@ func TestContractPutRecordsAnswersByPositionAndRoutesByMD5(t *testing.T) {
 }
 
 func TestContractKeysOutsideTheLimitsAreRefused(t *testing.T) {
-	c := service(t)
+	inEachProtocol(t, contractKeysOutsideTheLimitsAreRefused)
+}
+
+func contractKeysOutsideTheLimitsAreRefused(t *testing.T, protocol string) {
+	c := service(t, protocol)
 	name := stream(t, c, 1)
 	for what, key := range map[string]string{"empty": "", "257 characters": strings.Repeat("k", 257)} {
 		_, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &name, Records: entries(1, 1, func(int) string { return key })})
@@ -216,7 +229,11 @@ func TestContractKeysOutsideTheLimitsAreRefused(t *testing.T) {
 }
 
 func TestContractMissingStreamIsNotFound(t *testing.T) {
-	c := service(t)
+	inEachProtocol(t, contractMissingStreamIsNotFound)
+}
+
+func contractMissingStreamIsNotFound(t *testing.T, protocol string) {
+	c := service(t, protocol)
 	var missing *types.ResourceNotFoundException
 	_, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: aws.String("no-such-stream"), Records: entries(1, 1, func(int) string { return "k" })})
 	if !errors.As(err, &missing) {
@@ -228,7 +245,11 @@ func TestContractMissingStreamIsNotFound(t *testing.T) {
 }
 
 func TestContractStreamIsAddressedByARNToo(t *testing.T) {
-	c := service(t)
+	inEachProtocol(t, contractStreamIsAddressedByARNToo)
+}
+
+func contractStreamIsAddressedByARNToo(t *testing.T, protocol string) {
+	c := service(t, protocol)
 	name := stream(t, c, 1)
 	arn := active(t, c, name).StreamARN
 	if _, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamARN: arn, Records: entries(3, 1, func(int) string { return "k" })}); err != nil {
@@ -240,7 +261,11 @@ func TestContractStreamIsAddressedByARNToo(t *testing.T) {
 }
 
 func TestContractSplitClosesTheParentAndRoutesToTheChildren(t *testing.T) {
-	c := service(t)
+	inEachProtocol(t, contractSplitClosesTheParentAndRoutesToTheChildren)
+}
+
+func contractSplitClosesTheParentAndRoutesToTheChildren(t *testing.T, protocol string) {
+	c := service(t, protocol)
 	name := stream(t, c, 1)
 	parent := shards(t, c, name)[0]
 	if _, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &name, Records: entries(20, 1, func(i int) string { return fmt.Sprint(i) })}); err != nil {

@@ -6,13 +6,7 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
-
-// keepBody is how large a request buffer a lane keeps: a usual full request.
-const keepBody = 2 << 20
 
 var (
 	errMisanswered = errors.New("the answer does not have one result a record")
@@ -39,48 +33,45 @@ func (l *lane) deliver(batch []inFlight) {
 	defer cancel()
 	ctx = l.startSpan(ctx, batch)
 	l.inFlight.Store(int64(entries(batch)))
-	out, err := s.client.putRecords(ctx, l.body)
+	results, err := s.client.putRecords(ctx, &l.call)
 	l.inFlight.Store(0)
-	if cap(l.body) > keepBody {
-		l.body = nil
-	}
 	now := time.Now()
-	if err == nil && len(out.Records) != recordGroups(batch) {
+	if err == nil && len(results) != recordGroups(batch) {
 		err = errMisanswered
 	}
 	if err != nil {
 		l.failed(batch, now, err)
-		return
+	} else {
+		l.answered(batch, now, results)
 	}
-	l.answered(batch, now, out.Records)
+	l.call.trim()
 }
 
 // serialise writes the body of a call into the lane's buffer.
 func (l *lane) serialise(batch []inFlight) {
-	target := *l.sink.stream.target.Load()
-	need := len(bodyHead) + len(bodyARN) + len(target) + 4
+	target, w := *l.sink.stream.target.Load(), l.sink.client.wire
+	need := 2*len(headCBOR) + 2*len("StreamARN") + 2*len(target)
 	for _, f := range batch {
 		for _, e := range f.head {
-			need += e.rec.size()*4/3 + bodyPerItem + 8
+			need += w.room(len(e.rec.Data), len(e.rec.PartitionKey))
 		}
 	}
-	b := slices.Grow(l.body[:0], need)
-	b = append(b, bodyHead...)
-	for rest, first := batch, true; len(rest) > 0; first = false {
+	b := w.begin(slices.Grow(l.call.body[:0], need))
+	for rest := batch; len(rest) > 0; {
 		n := recordGroup(rest)
 		data := rest[0].head[0].rec.Data
 		if entries(rest[:n]) > 1 {
 			l.packed = appendAggregate(l.packed[:0], rest[:n])
 			data = l.packed
 		}
-		b = appendItem(b, first, data, rest[0].key)
+		b = w.record(b, data, rest[0].key)
 		rest = rest[n:]
 	}
-	l.body = appendTail(b, target)
+	l.call.body = w.end(b, target)
 }
 
 // answered settles each record by its own result.
-func (l *lane) answered(batch []inFlight, now time.Time, results []types.PutRecordsResultEntry) {
+func (l *lane) answered(batch []inFlight, now time.Time, results []result) {
 	s := l.sink
 	l.backoff, l.notBefore = nil, time.Time{}
 	var held verdict
@@ -123,13 +114,13 @@ func (l *lane) answered(batch []inFlight, now time.Time, results []types.PutReco
 }
 
 // result settles one record of the stream; it returns nothing for a stored one.
-func (l *lane) result(flights []inFlight, now time.Time, r types.PutRecordsResultEntry) verdict {
-	code := aws.ToString(r.ErrorCode)
-	if code == "" {
+func (l *lane) result(flights []inFlight, now time.Time, r result) verdict {
+	if len(r.code) == 0 {
 		l.shardAnswered(flights[0].group.shard, now, false)
-		l.stored(flights, now, aws.ToString(r.ShardId))
+		l.stored(flights, now, r.shard)
 		return verdict{}
 	}
+	code := string(r.code)
 	v := entryVerdict(code)
 	l.sink.errorStats.failed(v.reason, now)
 	l.shardAnswered(flights[0].group.shard, now, v.reason == retryThrottled)
@@ -149,7 +140,7 @@ func (l *lane) result(flights []inFlight, now time.Time, r types.PutRecordsResul
 // stored settles what the stream took. An aggregate of several keys that went
 // elsewhere than predicted may not reach its readers whole: all of it goes
 // again, each key by itself, before anything newer of its keys.
-func (l *lane) stored(flights []inFlight, now time.Time, shard string) {
+func (l *lane) stored(flights []inFlight, now time.Time, shard []byte) {
 	misrouted := !l.placed(flights[0].chain, shard) && len(flights) > 1
 	for _, f := range flights {
 		if misrouted {

@@ -34,7 +34,7 @@ func (e *addressedError) Unwrap() error { return e.error }
 
 // addressed is err of what the stream said well formed.
 func (c *client) addressed(err error) error {
-	if asked := c.asked.Load(); asked != nil {
+	if asked := c.transport.asked.Load(); asked != nil {
 		return &addressedError{err, " (" + c.way(asked) + ")"}
 	}
 	return err
@@ -57,7 +57,7 @@ func (c *client) whom(err error) string {
 		at, _ = url.Parse(failed.URL) // what cannot be parsed is not named
 	}
 	if at == nil && !errors.As(err, new(*credentialsError)) {
-		at = c.asked.Load()
+		at = c.transport.asked.Load()
 	}
 	if at == nil || at.Host == "" {
 		return ""

@@ -36,7 +36,7 @@ func hostsDialled(t *testing.T, stream, account, endpoint string) map[string][]s
 	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "SECRET", AccountID: account}, nil
 	})
-	c.api = kinesis.New(o)
+	c.api, c.credentials = kinesis.New(o), o.Credentials
 	name, arn := target(stream)
 	hosts := map[string][]string{}
 	for call, ask := range map[string]func() error{
@@ -50,7 +50,7 @@ func hostsDialled(t *testing.T, stream, account, endpoint string) map[string][]s
 			return err
 		},
 		"PutRecords": func() error {
-			_, err := c.putRecords(t.Context(), appendTail([]byte(bodyHead), stream))
+			_, err := c.putRecords(t.Context(), &exchange{body: endJSON(beginJSON(nil), stream)})
 			return err
 		},
 		"GetShardIterator": func() error {

@@ -32,7 +32,7 @@ type lane struct {
 	probe     probe     // what the gate let the last call in as
 	sent      time.Time // when the last call was put together
 	shard     shardAnswers
-	body      []byte
+	call      exchange
 	packed    []byte
 	told      []settlement // room for the news of the next call
 	span      trace.Span   // of the call that is made; nil: it is not traced
@@ -166,7 +166,7 @@ func (l *lane) mayPut(shard int, now, turn time.Time, records, bytes int) (bool,
 }
 
 // placed says whether a record went where it was predicted.
-func (l *lane) placed(c *chain, id string) bool {
+func (l *lane) placed(c *chain, id []byte) bool {
 	if l.shards.holds(c.group.shard, id) {
 		return true
 	}

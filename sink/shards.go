@@ -42,8 +42,8 @@ func (m *shardMap) locate(key string) int {
 
 // holds says whether the record of a key that was predicted for a shard may
 // have gone to the one that the service named.
-func (m *shardMap) holds(shard int, id string) bool {
-	return len(m.ids) == 0 || id == "" || m.ids[shard] == id
+func (m *shardMap) holds(shard int, id []byte) bool {
+	return len(m.ids) == 0 || len(id) == 0 || m.ids[shard] == string(id)
 }
 
 // newShardMap makes a map of the open ones among the shards. Buckets of shards

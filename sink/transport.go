@@ -40,14 +40,17 @@ const (
 	idleTimeout = 50 * time.Second
 )
 
-// ownedBody is a RoundTripper that gives the transport a request body of its
-// own. The SDK closes the one that it made when the answer is there, although
-// the transport may still be reading it, and then calls a stored request
-// failed (aws-sdk-go-v2 #2737).
-type ownedBody struct {
+// transport carries the requests to AWS, and learns from them where the stream is
+// and what time it has.
+type transport struct {
 	base  http.RoundTripper
-	asked *atomic.Pointer[url.URL] // where requests to the stream go
+	own   bool                    // the clock of this host is trusted: AWS_DISABLE_CLOCK_SKEW_CORRECTION
+	asked atomic.Pointer[url.URL] // where the last request to the stream went
+	skew  atomic.Int64            // how much the service's clock is ahead of ours, as of its last answer
 }
+
+// now is the service's time, which signatures are of.
+func (t *transport) now() time.Time { return time.Now().Add(time.Duration(t.skew.Load())) }
 
 // configureTransport sets up the transport below it.
 func configureTransport(t *http.Transport, dial func(ctx context.Context, network, address string) (net.Conn, error), lanes int) {
@@ -83,19 +86,19 @@ func configureTransport(t *http.Transport, dial func(ctx context.Context, networ
 }
 
 // CloseIdleConnections lets http.Client reach the transport's pool.
-func (o ownedBody) CloseIdleConnections() {
-	if t, ok := o.base.(*http.Transport); ok {
-		t.CloseIdleConnections()
+func (t *transport) CloseIdleConnections() {
+	if base, ok := t.base.(*http.Transport); ok {
+		base.CloseIdleConnections()
 	}
 }
 
-// RoundTrip implements http.RoundTripper.
-func (o ownedBody) RoundTrip(r *http.Request) (*http.Response, error) {
-	if o.asked != nil && r.Header.Get(operationHeader) != "" { // the client of the stream, not STS
-		o.asked.Store(r.URL)
-	}
+// RoundTrip implements http.RoundTripper for the SDK. It gives the transport below
+// a request body of its own. The SDK closes the one that it made when the answer is
+// there, although the transport may still be reading it, and then calls a stored
+// request failed (aws-sdk-go-v2 #2737).
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength < 0 {
-		return o.base.RoundTrip(r)
+		return t.send(r)
 	}
 	data := make([]byte, r.ContentLength)
 	_, err := io.ReadFull(r.Body, data)
@@ -103,41 +106,28 @@ func (o ownedBody) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the request body: %w", err)
 	}
-	deadline, _ := r.Context().Deadline()
+	own := newBody(r.Context(), data)
 	r = r.Clone(r.Context())
-	// The transport asks for another body only if nothing of the first was
-	// written, so this repeats nothing.
-	r.GetBody = func() (io.ReadCloser, error) { return &body{rest: data, deadline: deadline}, nil }
-	r.Body, _ = r.GetBody()
-	response, err := o.base.RoundTrip(r)
+	r.Body, r.GetBody = own, own.again
+	return t.send(r)
+}
+
+// send carries a request whose body nobody else closes.
+func (t *transport) send(r *http.Request) (*http.Response, error) {
+	stream := r.Header.Get(operationHeader) != "" // not STS
+	if stream {
+		t.asked.Store(r.URL)
+	}
+	response, err := t.base.RoundTrip(r)
 	if errors.Is(err, context.DeadlineExceeded) {
 		// No answer in time: the stream may have moved to another address, and idle
 		// connections lead to where it was.
-		o.CloseIdleConnections()
+		t.CloseIdleConnections()
+	}
+	if err == nil && stream && !t.own && response.Header.Get("Age") == "" { // not an old one of a cache
+		if at, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+			t.skew.Store(int64(time.Until(at)))
+		}
 	}
 	return response, err
 }
-
-// body is read by the transport only. A process that was stopped for a while
-// finds the deadline passed when it goes on, before it has written anything
-// more: its successor may be writing already.
-type body struct {
-	rest     []byte
-	deadline time.Time
-}
-
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
-	if !b.deadline.IsZero() && time.Now().After(b.deadline) {
-		return 0, errTooLate
-	}
-	if len(b.rest) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
-	return n, nil
-}
-
-// Close implements io.Closer.
-func (*body) Close() error { return nil }

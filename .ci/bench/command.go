@@ -190,11 +190,12 @@ target:
     endpoint: http://%s
     credentials: {accessKeyId: bench, secretAccessKey: bench}
     aggregation: %s
+    protocol: %s
 activation:
   segments: [{id: %s}]
   attributes: [%s]
 server: {listen: "%s"}
-`, p.group, strings.Join(b.brokers, `", "`), topic, registry, streamName, b.address, r.aggregation,
+`, p.group, strings.Join(b.brokers, `", "`), topic, registry, streamName, b.address, r.aggregation, r.protocol,
 		strings.Join(segments, "}, {id: "), strings.Join(event.Attributes, ", "), p.listen)
 }
 

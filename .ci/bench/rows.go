@@ -13,6 +13,7 @@ type row struct {
 	shards      int
 	latency     time.Duration // of a PutRecords call
 	aggregation string
+	protocol    string
 	share       int  // of the events: one part in so many; a slow row takes fewer
 	nobody      bool // the mapped segment is one that never changes
 	waits       wait // what the program waits for, where only memory is measured
@@ -41,6 +42,7 @@ const (
 // rows are those with the same topic one after another: it is filled once.
 var rows = []row{
 	{name: "50k", title: "50,000 identities", commands: []string{product, baseline, floor}},
+	{name: "cbor", title: "protocol: cbor", protocol: "cbor"},
 	{name: "20ms", title: "20 ms a call", latency: 20 * time.Millisecond},
 	{name: "nothing", title: "nothing exported", nobody: true},
 	{name: "stalled", title: "stream stands still for 30 s", waits: forStream},
@@ -71,6 +73,9 @@ func (r row) whole() row {
 	}
 	if r.aggregation == "" {
 		r.aggregation = "none"
+	}
+	if r.protocol == "" {
+		r.protocol = "json"
 	}
 	if r.share == 0 {
 		r.share = 1

@@ -145,23 +145,23 @@ var mutations = []mutation{
 	},
 	{
 		"a failed entry is sent again", "sink/deliver.go",
-		"l.retry(f.chain, v, now)", "l.leave(f.chain, Delivered, \"\")\n\t\t\tl.queue.Settle(f.chain)", sinkPkg, "TestOnlyTheFailedEntryIsSentAgain",
+		"l.retry(f.chain, v, now)", "l.settle(f.chain, Delivered, \"\")\n\t\t\tl.queue.Settle(f.chain)", sinkPkg, "TestOnlyTheFailedEntryIsSentAgain",
 	},
 	{
 		"the same, in the simulation", "sink/deliver.go",
-		"l.retry(f.chain, v, now)", "l.leave(f.chain, Delivered, \"\")\n\t\t\tl.queue.Settle(f.chain)", destinationPkg, simulation,
+		"l.retry(f.chain, v, now)", "l.settle(f.chain, Delivered, \"\")\n\t\t\tl.queue.Settle(f.chain)", destinationPkg, simulation,
 	},
 	{
 		"only the failed entries are sent again", "sink/deliver.go",
-		"if code == \"\" {\n", "if code == \"\" && l.random.IntN(2) == 0 {\n\t\tl.keep(flights[0].chain, now, retryHeld)\n\t\treturn verdict{}\n\t}\n\tif code == \"\" {\n", sinkPkg, "TestOnlyTheFailedEntryIsSentAgain|TestRecordsArriveInOrder",
+		"if len(r.code) == 0 {\n", "if len(r.code) == 0 && l.random.IntN(2) == 0 {\n\t\tl.keep(flights[0].chain, now, retryHeld)\n\t\treturn verdict{}\n\t}\n\tif len(r.code) == 0 {\n", sinkPkg, "TestOnlyTheFailedEntryIsSentAgain|TestRecordsArriveInOrder",
 	},
 	{
 		"what got no answer is sent again", "sink/undelivered.go",
-		"l.keep(f.chain, now, v.reason)", "l.leave(f.chain, Delivered, \"\")\n\t\tl.queue.Settle(f.chain)", sinkPkg, "TestOrderSurvives|TestHourLongOutage",
+		"l.keep(f.chain, now, v.reason)", "l.settle(f.chain, Delivered, \"\")\n\t\tl.queue.Settle(f.chain)", sinkPkg, "TestOrderSurvives|TestHourLongOutage",
 	},
 	{
 		"the same, in the simulation", "sink/undelivered.go",
-		"l.keep(f.chain, now, v.reason)", "l.leave(f.chain, Delivered, \"\")\n\t\tl.queue.Settle(f.chain)", destinationPkg, simulation,
+		"l.keep(f.chain, now, v.reason)", "l.settle(f.chain, Delivered, \"\")\n\t\tl.queue.Settle(f.chain)", destinationPkg, simulation,
 	},
 	{
 		"what waits for its retry stays the head of its key", "sink/queue.go",
@@ -321,7 +321,15 @@ var mutations = []mutation{
 	},
 	{
 		"connections to where the stream was are given up", "sink/transport.go",
-		"\t\to.CloseIdleConnections()\n", "", destinationPkg, "TestWhatMovedToAnotherAddressIsFoundThere",
+		"\t\tt.CloseIdleConnections()\n", "", destinationPkg, "TestWhatMovedToAnotherAddressIsFoundThere",
+	},
+	{
+		"a buffer that may still be read is left", "sink/exchange.go",
+		"if !sent.done() {", "if false {", sinkPkg, "TestABufferThatMayStillBeReadIsLeft",
+	},
+	{
+		"an entry of which nothing is said is not stored", "sink/result.go",
+		"if !r.said() {", "if false {", sinkPkg, "TestAnAnswerIsReadWhateverItsForm",
 	},
 	{
 		"a leader that is being chosen is waited for", "sink/deadletter/writer.go",

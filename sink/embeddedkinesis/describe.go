@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
-	"time"
 )
 
 // listPage is the most that one answer of a list holds.
@@ -41,7 +40,7 @@ func (s *Server) summary(st *stream) map[string]any {
 		"StreamARN":               st.arn(s),
 		"StreamStatus":            st.statusNow(),
 		"StreamModeDetails":       map[string]string{"StreamMode": st.mode},
-		"StreamCreationTimestamp": seconds(st.created),
+		"StreamCreationTimestamp": instant{st.created},
 		"RetentionPeriodHours":    24,
 		"EnhancedMonitoring":      []any{map[string]any{"ShardLevelMetrics": []string{}}},
 		"EncryptionType":          "NONE",
@@ -54,8 +53,6 @@ func (s *Server) summary(st *stream) map[string]any {
 	}
 	return sum
 }
-
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func (s *Server) describeStreamSummary(in *streamInput, _ *Action) (any, error) {
 	st, err := s.find(in.StreamName, in.StreamARN)

@@ -1,6 +1,6 @@
 // Package embeddedkinesis is a Kinesis-compatible stream service in memory,
 // for the demo and for tests. It is an [http.Handler] that speaks
-// awsJson1.1, so every AWS SDK can talk to it.
+// awsJson1.1 and the CBOR of the Java SDK, so every AWS SDK can talk to it.
 //
 // It is never kinder than the real service: limits of requests, records and
 // keys are always enforced and those of shards on request, the entries of one

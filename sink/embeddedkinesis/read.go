@@ -57,7 +57,7 @@ func (s *Server) Holds(name, shard, key string) bool {
 type getShardIteratorInput struct {
 	StreamName, StreamARN, ShardId, ShardIteratorType string
 	StartingSequenceNumber                            string
-	Timestamp                                         float64
+	Timestamp                                         instant
 }
 
 func (s *Server) getShardIterator(in *getShardIteratorInput, _ *Action) (any, error) {
@@ -79,7 +79,7 @@ func (s *Server) getShardIterator(in *getShardIteratorInput, _ *Action) (any, er
 	case "AFTER_SEQUENCE_NUMBER":
 		at = sh.search(func(r Record) bool { return r.SequenceNumber > number })
 	case "AT_TIMESTAMP":
-		at = sh.search(func(r Record) bool { return seconds(r.Arrived) >= in.Timestamp })
+		at = sh.search(func(r Record) bool { return r.Arrived.UnixMilli() >= in.Timestamp.UnixMilli() })
 	default:
 		return nil, fail("InvalidArgumentException", "ShardIteratorType is not valid")
 	}
@@ -103,7 +103,7 @@ type getRecordsInput struct {
 }
 
 type recordView struct {
-	ApproximateArrivalTimestamp float64
+	ApproximateArrivalTimestamp instant
 	Data                        []byte
 	PartitionKey                string
 	SequenceNumber              string
@@ -142,7 +142,7 @@ func (s *Server) getRecords(in *getRecordsInput, _ *Action) (any, error) {
 		if bytes += len(r.Data); bytes > maxReadBytes && len(records) > 0 {
 			break
 		}
-		records = append(records, recordView{seconds(r.Arrived), r.Data, r.PartitionKey, r.SequenceNumber, "NONE"})
+		records = append(records, recordView{instant{r.Arrived}, r.Data, r.PartitionKey, r.SequenceNumber, "NONE"})
 	}
 	out := map[string]any{"Records": records, "MillisBehindLatest": 0}
 	if at < len(sh.records) {

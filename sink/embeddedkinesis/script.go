@@ -1,7 +1,6 @@
 package embeddedkinesis
 
 import (
-	"encoding/json"
 	"maps"
 	"math/rand/v2"
 	"sync"
@@ -63,7 +62,7 @@ func (s *Server) Counters() map[string]int {
 	return maps.Clone(s.counters)
 }
 
-func (s *Server) act(operation string, body []byte) Action {
+func (s *Server) act(operation string, codec *codec, body []byte) Action {
 	s.mu.Lock()
 	script := s.script
 	s.counters[operation]++
@@ -74,7 +73,7 @@ func (s *Server) act(operation string, body []byte) Action {
 	c := Call{Operation: operation, At: time.Now()}
 	if operation == "PutRecords" {
 		var in putRecordsInput
-		if json.Unmarshal(body, &in) == nil {
+		if codec.unmarshal(body, &in) == nil {
 			for _, e := range in.Records {
 				c.Keys = append(c.Keys, e.PartitionKey)
 			}

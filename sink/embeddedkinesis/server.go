@@ -1,7 +1,6 @@
 package embeddedkinesis
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -66,7 +65,7 @@ func New(opts Options) *Server {
 }
 
 // operation answers one action. The server's lock is held.
-type operation func(*Server, []byte, *Action) (any, error)
+type operation func(*Server, *codec, []byte, *Action) (any, error)
 
 // operations are the actions that the service has.
 var operations = map[string]operation{
@@ -86,10 +85,10 @@ var operations = map[string]operation{
 }
 
 func call[In any](f func(*Server, *In, *Action) (any, error)) operation {
-	return func(s *Server, body []byte, act *Action) (any, error) {
+	return func(s *Server, c *codec, body []byte, act *Action) (any, error) {
 		in := new(In)
-		if err := json.Unmarshal(body, in); err != nil {
-			return nil, fail("SerializationException", "the request body is not the expected JSON")
+		if err := c.unmarshal(body, in); err != nil {
+			return nil, fail("SerializationException", "the request body is not what %s has", c.contentType)
 		}
 		return f(s, in, act)
 	}
@@ -115,35 +114,41 @@ func refusal(code, format string, args ...any) *apiError {
 
 // ServeHTTP answers one API call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := codecOf(r)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		write(w, nil, &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "the request is too large"})
+	switch {
+	case c == nil: // the real service does not know how to answer either
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<UnknownOperationException/>\n") // the caller went away: nothing to tell it
+		return
+	case err != nil:
+		write(w, c, nil, &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "the request is too large"})
 		return
 	}
 	name, known := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
 	op := operations[name]
 	if !known || op == nil || r.Method != http.MethodPost {
-		write(w, nil, fail("UnknownOperationException", "no such operation"))
+		write(w, c, nil, fail("UnknownOperationException", "no such operation"))
 		return
 	}
-	act := s.act(name, body)
+	act := s.act(name, c, body)
 	if act.Delay > 0 && !wait(r, act.Delay) {
 		return
 	}
 	if act.Drop == DropBefore {
 		panic(http.ErrAbortHandler)
 	}
-	out, err := s.answer(r, op, body, &act)
+	out, err := s.answer(r, op, c, body, &act)
 	if act.Drop == DropAfter {
 		panic(http.ErrAbortHandler)
 	}
 	if act.DelayAnswer > 0 && !wait(r, act.DelayAnswer) {
 		return
 	}
-	write(w, out, err)
+	write(w, c, out, err)
 }
 
-func (s *Server) answer(r *http.Request, op operation, body []byte, act *Action) (any, error) {
+func (s *Server) answer(r *http.Request, op operation, c *codec, body []byte, act *Action) (any, error) {
 	if err := s.authorize(r); err != nil {
 		return nil, err
 	}
@@ -156,7 +161,7 @@ func (s *Server) answer(r *http.Request, op operation, body []byte, act *Action)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return op(s, body, act)
+	return op(s, c, body, act)
 }
 
 // wait reports false when the caller went away first.
@@ -171,15 +176,19 @@ func wait(r *http.Request, d time.Duration) bool {
 	}
 }
 
-func write(w http.ResponseWriter, out any, err error) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+func write(w http.ResponseWriter, c *codec, out any, err error) {
+	w.Header().Set("Content-Type", c.contentType)
 	w.Header().Set("X-Amzn-RequestId", "00000000-0000-0000-0000-000000000000")
+	status := http.StatusOK
 	if refused, ok := errors.AsType[*apiError](err); ok {
-		w.WriteHeader(refused.status)
-		out = map[string]string{"__type": refused.code, "message": refused.message}
+		status, out = refused.status, map[string]string{"__type": refused.code, "message": refused.message}
 	}
-	if out == nil {
-		return // the real service answers such calls with an empty body
+	var answer []byte
+	if out != nil { // else the real service answers with an empty body
+		if answer, err = c.marshal(out); err != nil {
+			panic(err) // what is answered is made here
+		}
 	}
-	_ = json.NewEncoder(w).Encode(out) // the caller went away: nothing to tell it
+	w.WriteHeader(status)
+	_, _ = w.Write(answer) // the caller went away: nothing to tell it
 }

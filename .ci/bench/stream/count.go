@@ -88,12 +88,18 @@ const (
 )
 
 func (c *counter) entry(b *buffer, key, data []byte) (int, error) {
-	pack := bytes.HasPrefix(data, []byte(aggregated))
+	begin := aggregated
+	if b.binary {
+		begin = magic
+	}
+	pack := bytes.HasPrefix(data, []byte(begin))
 	if !pack && !sampled(key) {
 		return 1, nil
 	}
 	var err error
-	if b.data, err = base64.StdEncoding.AppendDecode(b.data[:0], data); err != nil {
+	if b.binary {
+		b.data = append(b.data[:0], data...)
+	} else if b.data, err = base64.StdEncoding.AppendDecode(b.data[:0], data); err != nil {
 		return 1, fmt.Errorf("a record's data is not base64: %w", err)
 	}
 	if pack {

@@ -9,12 +9,14 @@ import (
 	"math/big"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 )
 
 // buffer is what one call needs; calls follow one another in it.
 type buffer struct {
 	body, answer, data []byte
+	binary             bool // the body is CBOR: data is not base64
 }
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
@@ -26,6 +28,7 @@ func (b *buffer) read(r *http.Request) error {
 	if r.ContentLength < 0 || r.ContentLength > most {
 		return fmt.Errorf("a body of %d bytes", r.ContentLength)
 	}
+	b.binary = strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-cbor")
 	n := int(r.ContentLength)
 	if cap(b.body) < n {
 		b.body = make([]byte, n)
@@ -40,6 +43,10 @@ func (b *buffer) read(r *http.Request) error {
 // entries calls f with each entry's key and its data, in base64. It looks for
 // strings only: those of the benchmark hold no escapes.
 func (b *buffer) entries(f func(key, data []byte)) {
+	if b.binary {
+		b.entriesCBOR(f)
+		return
+	}
 	var key, data, name []byte
 	for rest := b.body; ; {
 		s, after, ok := nextString(rest)
@@ -61,6 +68,33 @@ func (b *buffer) entries(f func(key, data []byte)) {
 			key, data = nil, nil
 		}
 	}
+}
+
+// entriesCBOR is entries of a body in CBOR, as far as the benchmark's commands write it.
+func (b *buffer) entriesCBOR(f func(key, data []byte)) {
+	const dataField, keyField = "\x64Data", "\x6cPartitionKey"
+	for rest := b.body; ; {
+		_, after, found := bytes.Cut(rest, []byte(dataField))
+		if !found {
+			return
+		}
+		data, after := nextItem(after)
+		key, after := nextItem(bytes.TrimPrefix(after, []byte(keyField)))
+		f(key, data)
+		rest = after
+	}
+}
+
+// nextItem takes a text or bytes of CBOR, below 64 KiB.
+func nextItem(text []byte) (item, after []byte) {
+	n, head := int(text[0]&31), 1
+	switch n {
+	case 24:
+		n, head = int(text[1]), 2
+	case 25:
+		n, head = int(binary.BigEndian.Uint16(text[1:])), 3
+	}
+	return text[head : head+n], text[head+n:]
 }
 
 func nextString(text []byte) (s, after []byte, ok bool) {

@@ -2,6 +2,7 @@ package destination
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
 	"kinesis-destination/schemas/embeddedregistry"
+	"kinesis-destination/sink"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -178,13 +180,14 @@ target:
     region: us-east-1
     stream: %s
     endpoint: %s
+    protocol: %s
     credentials: {accessKeyId: contract, secretAccessKey: contract}
     retry: {maxInterval: 2s}
 activation:
   segments: [{id: %s}, {id: %s}]
   attributes: [person.email, loyalty.points]
 server: {listen: "127.0.0.1:0"}
-`, s.name, source, s.registry, s.name, s.stream, leads.HighPropensity, leads.Newsletter) + s.extra
+`, s.name, source, s.registry, s.name, s.stream, cmp.Or(os.Getenv("KINESIS_PROTOCOL"), sink.ProtocolJSON), leads.HighPropensity, leads.Newsletter) + s.extra
 }
 
 // start runs a destination in this process.
