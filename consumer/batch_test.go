@@ -201,3 +201,28 @@ func readFetchAnswer(answer []byte, b *budget) (*fetchResponse, error) {
 	}
 	return res, w.err
 }
+
+// The headers of a part's messages lie in one piece of memory. Who adds to those of one
+// message, as a copy with a further header does, must not write over its neighbour's.
+func TestWhoAddsToAMessagesHeadersChangesNoOtherMessage(t *testing.T) {
+	budget := newBudget(defaultBudget)
+	set := codecBatch(t, codecs["none"], benchRecords(3)...)
+	s, err := newRecordSet(topicPartition{"events", 0}, 0, &fetchedPartition{records: set, budget: budget})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDecoder(topicPartition{"events", 0}, s, &account{budget: budget}, newDecompressor())
+	defer d.close()
+	p, err := d.part(t.Context())
+	if err != nil || len(p.messages) != 3 {
+		t.Fatalf("%v %v", p, err)
+	}
+	for i := range p.messages {
+		_ = append(p.messages[i].Headers, Header{Key: "added"}, Header{Key: "added"})
+	}
+	for i := range p.messages {
+		if h := p.messages[i].Headers; len(h) != 2 || h[0].Key != "traceparent" || h[1].Key != "source" {
+			t.Errorf("message %d has the headers %v", i, h)
+		}
+	}
+}

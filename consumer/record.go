@@ -137,7 +137,7 @@ func (d *decoder) message(r *record, room []Header, omitted *Omitted) Message {
 		for range r.count {
 			room = append(room, Header{Key: d.name(f.bytes(false)), Value: f.bytes(true)})
 		}
-		m.Headers = room
+		m.Headers = slices.Clip(room) // what follows is the next message's
 	}
 	return m
 }
