@@ -25,6 +25,11 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 	}{
 		{"", 0, ""},
 		{"version", 0, ""},
+		{"--version", 0, ""},
+		{"replay -c CONFIG --from latest --to earliest", exitUsage, "the range is upside down: --from latest comes after --to earliest\n"},
+		{"verify -c CONFIG --from 2026-01-02 --to 2026-01-01", exitUsage, "the range is upside down: --from 2026-01-02T00:00:00Z comes after --to 2026-01-01T00:00:00Z\n"},
+		{"verify -c CONFIG --from 1day", exitUsage, "--from: \"1day\" is none of: earliest, latest, a time such as "},
+		{"dead-letters list -c CONFIG --since 2026-01-02 --until 2026-01-01", exitUsage, "the range is upside down: --since 2026-01-02T00:00:00Z comes after --until 2026-01-01T00:00:00Z\n"},
 		{"--help", 0, ""},
 		{"nonsense", exitUsage, "unknown command \"nonsense\" for \"kinesis-destination\"\nSee 'kinesis-destination --help'\n"},
 		{"run", exitUsage, "give the destination's configuration with -c destination.yaml\n"},
