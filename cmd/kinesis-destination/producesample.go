@@ -21,8 +21,8 @@ writes them to its topic: profiles qualify for the activated segments and fall o
 them, and their mapped attributes and identities change. A topic that is not there is
 made. One that has others' messages is refused unless --append allows it.
 
---register FILE.avsc first registers a schema for the topic. An event to look at, and
-to change by hand, is printed by explain --example.`,
+--register FILE.avsc first registers a schema for the topic. The explain command prints
+one such event, to look at and to change by hand.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
