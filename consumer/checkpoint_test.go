@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestCheckpointsAreKeptAndNoticeEachOther(t *testing.T) {
@@ -66,11 +67,11 @@ func TestWithinEndsWithWhatMayBeReadAndNamesWhatIsGone(t *testing.T) {
 		defer h.Close()
 		within := func(partition int, from, to string) (Range, error) {
 			t.Helper()
-			begin, err := ParsePlace(from)
+			begin, err := ParsePlace(from, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
-			end, err := ParsePlace(to)
+			end, err := ParsePlace(to, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}

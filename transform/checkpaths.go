@@ -46,6 +46,22 @@ func (r *Rules) CheckPaths(s *schemas.Schema) []Problem {
 	return problems
 }
 
+// CheckParts tells what a schema lacks without which none of its events can be exported (rule 20); nil: nothing. Of a
+// union of records it is enough that one has it all.
+func (r *Rules) CheckParts(s *schemas.Schema) error {
+	p, err := Compile(r, s)
+	if err != nil {
+		return err
+	}
+	for _, shape := range p.shapes {
+		if shape.missing == nil {
+			return nil
+		}
+		err = shape.missing
+	}
+	return err
+}
+
 // kindsAt are the kinds that a path can have, null left out; nil when there is no such path. It goes through arrays and
 // maps where labels do, and not where mapped paths end.
 func kindsAt(root *schemas.Type, path string, through bool) []schemas.Kind {

@@ -3,6 +3,7 @@ package transform
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"kinesis-destination/schemas"
 )
@@ -147,13 +148,18 @@ func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) (*s
 	s.changed = formsOf(alternatives(s.types[roleChanged]), changedRoles)
 	s.members = formsOf(elements(elements(alternatives(s.types[roleMembership]), schemas.Map), schemas.Map), memberRoles)
 	s.identities = formsOf(elements(elements(alternatives(s.types[roleIdentities]), schemas.Map), schemas.Array), identityRoles)
-	switch {
-	case !can(s.types[roleProfileID], schemas.String, schemas.Enum, schemas.Int, schemas.Long):
-		s.missing = fmt.Errorf("%s has no %s that is text or a number", origin, partProfileID)
-	case !s.members.have(roleStatus, schemas.String, schemas.Enum):
-		s.missing = fmt.Errorf("%s has no %s that is a map of maps of records with a status", origin, partMembership)
-	case !s.identities.have(roleID, schemas.String, schemas.Enum, schemas.Int, schemas.Long):
-		s.missing = fmt.Errorf("%s has no %s that is a map of arrays of records with an id", origin, partIdentities)
+	var lacks []string
+	if !can(s.types[roleProfileID], schemas.String, schemas.Enum, schemas.Int, schemas.Long) {
+		lacks = append(lacks, partProfileID+" that is text or a number")
+	}
+	if !s.members.have(roleStatus, schemas.String, schemas.Enum) {
+		lacks = append(lacks, partMembership+" that is a map of maps of records with a status")
+	}
+	if !s.identities.have(roleID, schemas.String, schemas.Enum, schemas.Int, schemas.Long) {
+		lacks = append(lacks, partIdentities+" that is a map of arrays of records with an id")
+	}
+	if len(lacks) > 0 {
+		s.missing = fmt.Errorf("%s has no %s", origin, strings.Join(lacks, ", no "))
 	}
 	if t := s.types[roleAttributes]; t != nil {
 		resolver := resolver{dropped: dropped}

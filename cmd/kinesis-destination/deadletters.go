@@ -12,6 +12,7 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/consumer"
 )
 
 func deadLettersCommand() *cobra.Command {
@@ -49,7 +50,7 @@ func (f *letterFlags) bindFilter(cmd *cobra.Command) {
 	f.flags = cmd.Flags()
 	cmd.Flags().StringSliceVar(&f.filter.Stages, "stage", nil, "decode, transform or sink; several separated by commas")
 	cmd.Flags().StringSliceVar(&f.filter.Reasons, "reason", nil, "reasons, as list shows them")
-	cmd.Flags().StringVar(&f.since, "since", "", "failed at this time (RFC 3339) or later")
+	cmd.Flags().StringVar(&f.since, "since", "", "failed at this time or later: RFC 3339, a day, 1h for an hour ago, today or yesterday")
 	cmd.Flags().StringVar(&f.until, "until", "", "failed before this time")
 	cmd.Flags().StringVar(&f.filter.Identity, "identity", "", "of this partition key, profile id or Kafka key")
 }
@@ -73,11 +74,14 @@ func (f *letterFlags) config() (*config.Config, error) {
 		if t.text == "" {
 			continue
 		}
-		at, err := time.Parse(time.RFC3339, t.text)
+		at, err := consumer.ParseTime(t.text, time.Now())
 		if err != nil {
-			return nil, usageError{fmt.Errorf("%s must be a time such as 2026-01-31T12:00:00Z", t.flag)}
+			return nil, usageError{fmt.Errorf("%s: %w", t.flag, err)}
 		}
 		*t.to = at
+	}
+	if !f.filter.Until.IsZero() && f.filter.Until.Before(f.filter.Since) {
+		return nil, usageError{fmt.Errorf("the range is upside down: --since %s comes after --until %s", at(f.filter.Since), at(f.filter.Until))}
 	}
 	if f.file == "" {
 		return nil, errNoConfig

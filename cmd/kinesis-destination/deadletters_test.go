@@ -239,7 +239,7 @@ func TestShowMasksWhatIsPersonal(t *testing.T) {
 func TestDeadLettersRefuseWrongUse(t *testing.T) {
 	s := startServers(t)
 	for _, args := range []string{
-		"list", "list -c FILE -o yaml", "list -c FILE --since yesterday", "show -c FILE", "show -c FILE --partition 1",
+		"list", "list -c FILE -o yaml", "list -c FILE --since tomorrow", "show -c FILE", "show -c FILE --partition 1",
 		"drop -c FILE", "drop -c FILE --all --reason malformed", "redrive -c FILE --max-redrives 0", "redrive -c FILE --id a/b",
 	} {
 		fields := strings.Fields(strings.ReplaceAll(args, "FILE", s.configFile))

@@ -1,18 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/cmd/internal/rules"
+	"kinesis-destination/cmd/internal/sample"
 	"kinesis-destination/cmd/internal/terminal"
 	"kinesis-destination/transform"
 )
@@ -23,18 +26,20 @@ type explain struct {
 	topic                  string
 	partition              int
 	offset                 int64
-	raw                    bool
+	raw, example           bool
 }
 
 func explainCommand() *cobra.Command {
 	var x explain
 	cmd := &cobra.Command{
-		Use:   "explain -c destination.yaml ([--raw] FILE | --topic T --partition P --offset N)",
+		Use:   "explain -c destination.yaml ([--raw] FILE | --topic T --partition P --offset N | --example)",
 		Short: "Show what would become of one event, and why",
 		Long: `Reads one event in Avro JSON from FILE (- for standard input), by the destination's
-schemaFile or the registry's newest schema, or by --schema. With --raw FILE is a
-message's value as it stands in Kafka, read by its own writer schema. Or reads the
-message at an offset of Kafka; --topic may be the dead-letter topic.
+schemaFile or the registry's newest schema, or by --schema; plain JSON will do, where
+values of unions stand without their types. With --raw FILE is a message's value as
+it stands in Kafka, read by its own writer schema. Or reads the message at an offset
+of Kafka; --topic may be the dead-letter topic. --example prints an event of the
+schema to start from, which leaves with every mapped attribute.
 
 On standard output the record as run would put it, or nothing; on standard error
 the trigger, the rule and the reason. Nothing is sent.
@@ -49,6 +54,9 @@ one of the export rules, 0 where none speaks; the record is null where none leav
 			configs, err := load([]string{x.config})
 			if err != nil {
 				return err
+			}
+			if x.example {
+				return x.printExample(cmd, &configs[0])
 			}
 			var explanation rules.Explanation
 			if len(args) == 0 {
@@ -65,6 +73,7 @@ one of the export rules, 0 where none speaks; the record is null where none leav
 	cmd.Flags().StringVarP(&x.config, "config", "c", "", "destination's configuration file")
 	cmd.Flags().StringVar(&x.schema, "schema", "", "schema of the event in FILE (.avsc)")
 	cmd.Flags().BoolVar(&x.raw, "raw", false, "FILE is a message's value as it stands in Kafka")
+	cmd.Flags().BoolVar(&x.example, "example", false, "print an event of the schema to start from")
 	cmd.Flags().StringVar(&x.topic, "topic", "", "topic to read the event from")
 	cmd.Flags().IntVar(&x.partition, "partition", 0, "partition of --topic")
 	cmd.Flags().Int64Var(&x.offset, "offset", 0, "offset in --partition")
@@ -78,10 +87,14 @@ func (x *explain) check(cmd *cobra.Command, args []string) error {
 	switch {
 	case x.config == "":
 		return errNoConfig
+	case x.example && (len(args) == 1 || x.raw || given("topic") || given("partition") || given("offset")):
+		return errors.New("--example goes with --schema alone")
+	case x.example:
+		return checkOutput(x.output)
 	case len(args) == 1 && (given("topic") || given("partition") || given("offset")):
 		return errors.New("FILE and --topic exclude each other")
 	case len(args) == 0 && (!given("topic") || !given("partition") || !given("offset")):
-		return errors.New("give FILE, or all of --topic, --partition and --offset")
+		return errors.New("give FILE, all of --topic, --partition and --offset, or --example")
 	case len(args) == 0 && x.raw:
 		return errors.New("--raw goes with FILE")
 	case (len(args) == 0 || x.raw) && given("schema"):
@@ -104,6 +117,27 @@ func (x *explain) file(cmd *cobra.Command, cfg *config.Config, name string) (rul
 		name = "standard input"
 	}
 	return rules.Explain(cmd.Context(), cfg, x.schema, name, text)
+}
+
+// printExample prints an event that leaves.
+func (x *explain) printExample(cmd *cobra.Command, cfg *config.Config) error {
+	schema, err := rules.ExplainSchema(cmd.Context(), cfg, x.schema)
+	if err != nil {
+		return err
+	}
+	event, err := sample.New(cfg, schema, 1, 1, time.Now).First()
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := json.Indent(&text, event.JSON, "", "  "); err != nil {
+		return fmt.Errorf("print the event: %w", err)
+	}
+	text.WriteByte('\n')
+	if _, err := text.WriteTo(cmd.OutOrStdout()); err != nil {
+		return fmt.Errorf("print the event: %w", err)
+	}
+	return nil
 }
 
 // explained is what explain -o json prints.

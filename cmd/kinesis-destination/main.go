@@ -77,13 +77,15 @@ segments as JSON records to a Kinesis stream, in order per identity, and puts
 what cannot be delivered on a dead-letter topic.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
+		Version:       versionText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usageArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(wrongUse)
-	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), deadLettersCommand(), versionCommand(), docsCommand())
+	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), deadLettersCommand(), produceSampleCommand(), versionCommand(), docsCommand())
 	completeFlags(root)
 	return root
 }
@@ -107,12 +109,15 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version, commit, build time, Go version and platform", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, c, d := buildInfo()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "kinesis-destination %s commit %s built %s with %s for %s/%s\n",
-				v, c, d, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := io.WriteString(cmd.OutOrStdout(), versionText())
 			return err
 		},
 	}
+}
+
+func versionText() string {
+	v, c, d := buildInfo()
+	return fmt.Sprintf("kinesis-destination %s commit %s built %s with %s for %s/%s\n", v, c, d, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // buildInfo is what the linker was told, or else what Go knows of the build.

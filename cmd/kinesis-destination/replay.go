@@ -30,7 +30,8 @@ func replayCommand() *cobra.Command {
 		Short: "Send a part of the topic once more",
 		Long: `Sends the events of a range once more, through today's rules, in the order of their
 partitions. The running processes and their offsets are not touched. T is earliest,
-latest (as it is now), a time (RFC 3339), or offsets as partition=offset,….
+latest (as it is now), a time (RFC 3339; a day; 1h for an hour ago; today, yesterday),
+or offsets as partition=offset,….
 
 Beside running processes a replay of all events leaves old states after newer ones.
 With --latest-only each identity's newest event in the range leaves alone, and only
@@ -88,11 +89,8 @@ func (f *replayFlags) check(cmd *cobra.Command) (*config.Config, error) {
 		}
 	}
 	var err error
-	if f.From, err = consumer.ParsePlace(f.from); err != nil {
-		return nil, usageError{fmt.Errorf("--from: %w", err)}
-	}
-	if f.To, err = consumer.ParsePlace(f.to); err != nil {
-		return nil, usageError{fmt.Errorf("--to: %w", err)}
+	if f.From, f.To, err = parseRange(f.from, f.to, time.Now()); err != nil {
+		return nil, err
 	}
 	if !redriveID.MatchString(f.ID) || !(f.Rate >= 0) || math.IsInf(f.Rate, 1) { // also NaN, which is neither
 		return nil, wrongUse(cmd, errors.New("--id must be letters, digits, '.', '_' or '-', and --rate not negative"))
@@ -108,6 +106,20 @@ func (f *replayFlags) check(cmd *cobra.Command) (*config.Config, error) {
 		return nil, err
 	}
 	return &configs[0], nil
+}
+
+// parseRange reads where a range begins and ends.
+func parseRange(from, to string, now time.Time) (begin, end consumer.Place, err error) {
+	if begin, err = consumer.ParsePlace(from, now); err != nil {
+		return begin, end, usageError{fmt.Errorf("--from: %w", err)}
+	}
+	if end, err = consumer.ParsePlace(to, now); err != nil {
+		return begin, end, usageError{fmt.Errorf("--to: %w", err)}
+	}
+	if end.Before(begin) {
+		return begin, end, usageError{fmt.Errorf("the range is upside down: --from %s comes after --to %s", begin, end)}
+	}
+	return begin, end, nil
 }
 
 func (f *replayFlags) replay(cmd *cobra.Command, config *config.Config) error {

@@ -67,7 +67,7 @@ func TestReplayEndsWithACountOfEveryEvent(t *testing.T) {
 		{[]string{"--rate", "-1"}, "--rate not negative"},
 		{[]string{"--rate", "NaN"}, "--rate not negative"},
 		{[]string{"--rate", "Inf"}, "--rate not negative"},
-		{[]string{"--from", "yesterday"}, `--from: "yesterday" is none of`},
+		{[]string{"--from", "tomorrow"}, `--from: "tomorrow" is none of`},
 		{[]string{"--to", "1=x"}, `--to: "1=x" is none of`},
 		{[]string{"-o", "yaml"}, "-o must be text or json"},
 	} {

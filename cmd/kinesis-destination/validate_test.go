@@ -165,6 +165,39 @@ func TestValidateLiveChecksWhatTheConfigurationLeadsTo(t *testing.T) {
 	}
 }
 
+// keyless is a schema of which the parts without which nothing leaves are missing,
+// or of another form.
+const keyless = `{"type": "record", "name": "E", "fields": [{"name": "id", "type": "string"},
+ {"name": "segmentMembership", "type": {"type": "map", "values": "string"}},
+ {"name": "identityMap", "type": {"type": "map", "values": {"type": "array", "items": {"type": "record", "name": "I", "fields": [{"name": "id", "type": "string"}]}}}},
+ {"name": "attributes", "type": {"type": "record", "name": "A", "fields": [{"name": "person", "type": {"type": "record", "name": "P", "fields": [{"name": "email", "type": "string"}]}}]}}]}`
+
+func TestASchemaOfWhichNothingCanBeExportedFails(t *testing.T) {
+	s := startServers(t)
+	s.registry.Register(demoTopic+"-value", keyless)
+	lacks := "has no profileId that is text or a number, no segmentMembership that is a map of maps of records with a status"
+	got := command(t, "", "validate", "--live", "-c", s.configFile)
+	if got.code != exitFailed || !strings.Contains(got.stdout, "FAILED  parts of an event in subject segment-evaluations-value, version 2: ") || !strings.Contains(got.stdout, lacks) || strings.Contains(got.stdout, "no identityMap") {
+		t.Errorf("%+v", got)
+	}
+	r := s.run()
+	if !strings.Contains(r.stderr.String(), "no event of the newest schema can be exported") {
+		t.Errorf("run says nothing: %s", r.stderr.String())
+	}
+	r.stop()
+	file := filepath.Join(filepath.Dir(s.configFile), "schema.avsc")
+	if err := os.WriteFile(file, []byte(keyless), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.write(strings.Replace(s.config, "  schemaRegistry", "  schemaFile: schema.avsc\n  # schemaRegistry", 1))
+	for _, args := range [][]string{{"validate"}, {"run"}} {
+		got := command(t, "", append(args, "-c", s.configFile)...)
+		if got.code != exitUsage || !strings.Contains(got.stderr+got.stdout, "source.schemaFile: schemaFile ") || !strings.Contains(got.stderr+got.stdout, lacks) {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+}
+
 func TestMappedPathsAreCheckedAgainstTheNewestSchema(t *testing.T) {
 	s := startServers(t)
 	s.write(s.changed("[person.email]", "[person.email, personalEmail.addr]"))

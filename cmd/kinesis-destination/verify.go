@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,19 +26,16 @@ the stream back and compares: every record there, in the order of its identity.
 Repetitions are counted and allowed, as after a crash. Only what the group has
 committed is judged. Exit 1 when a record is missing or out of order.
 
-T is earliest, latest, a time (RFC 3339), or offsets as partition=offset,….`,
+T is earliest, latest, a time (RFC 3339; a day; 1h for an hour ago; today, yesterday),
+or offsets as partition=offset,….`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			begin, err := consumer.ParsePlace(from)
+			begin, end, err := parseRange(from, to, time.Now())
 			if err != nil {
-				return usageError{fmt.Errorf("--from: %w", err)}
-			}
-			end, err := consumer.ParsePlace(to)
-			if err != nil {
-				return usageError{fmt.Errorf("--to: %w", err)}
+				return err
 			}
 			if file == "" {
 				return usageError{errors.New("give the destination's configuration with -c destination.yaml")}

@@ -13,6 +13,15 @@ type speed struct {
 	drained float64 // by which the lag fell
 }
 
+// keepingUpWithin is the work, at the rate of now, up to which what is behind is
+// what is under way: it comes and goes between two samples, and tells no time.
+const keepingUpWithin = 5 * time.Second
+
+// keepsUp tells whether what is behind is no more than what is under way.
+func (s speed) keepsUp(lag int64) bool {
+	return s.known && lag > 0 && float64(lag) <= s.settled*keepingUpWithin.Seconds()
+}
+
 // never is the time that a lag takes which does not fall.
 const never = time.Duration(math.MaxInt64)
 

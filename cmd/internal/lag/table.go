@@ -25,8 +25,8 @@ func Write(w io.Writer, samples []Sample) error {
 }
 
 const (
-	head = "%-9s %13s %13s %11s %12s %10s %9s  %s\n"
-	line = "%-9s %13s %13s %11s %12s %10s %9s  %s\n"
+	head = "%-9s %13s %13s %11s %12s %10s %10s  %s\n"
+	line = "%-9s %13s %13s %11s %12s %10s %10s  %s\n"
 )
 
 func writeTable(w io.Writer, samples []Sample, rows []Row, begin int) error {
@@ -36,21 +36,30 @@ func writeTable(w io.Writer, samples []Sample, rows []Row, begin int) error {
 		return err
 	}
 	total, sum, held := Row{}, speed{known: true}, tally{}
-	slowest := time.Duration(0)
+	slowest, underWay := time.Duration(0), false
 	for i, r := range rows {
 		s := speedOf(samples, begin+i)
 		sum = sum.plus(s)
-		slowest = max(slowest, s.eta(r.Lag))
+		eta := etaText(s, r.Lag)
+		if s.keepsUp(r.Lag) {
+			underWay = true
+		} else {
+			slowest = max(slowest, s.eta(r.Lag))
+		}
 		total.Lag += max(0, r.Lag)
 		total.LagSeconds = max(total.LagSeconds, r.LagSeconds)
 		held.add(r.Held)
 		if _, err := fmt.Fprintf(w, line, strconv.Itoa(r.Partition), offset(r.Committed), offset(r.End),
-			offset(r.Lag), age(&r), s, etaText(s.known, s.eta(r.Lag)), heldText(&r)); err != nil {
+			offset(r.Lag), age(&r), s, eta, heldText(&r)); err != nil {
 			return err
 		}
 	}
 	// All are there when the slowest is.
-	_, err := fmt.Fprintf(w, line, "total", "", "", offset(total.Lag), age(&total), sum, etaText(sum.known, slowest), held)
+	eta := etaOf(sum.known, slowest)
+	if sum.known && slowest == 0 && underWay {
+		eta = keepingUp
+	}
+	_, err := fmt.Fprintf(w, line, "total", "", "", offset(total.Lag), age(&total), sum, eta, held)
 	return err
 }
 
@@ -113,7 +122,17 @@ func duration(seconds float64) string {
 	return d.Round(time.Second).String()
 }
 
-func etaText(known bool, d time.Duration) string {
+// keepingUp stands for the time at which a lag is gone that is never gone for long.
+const keepingUp = "keeping up"
+
+func etaText(s speed, lag int64) string {
+	if s.keepsUp(lag) {
+		return keepingUp
+	}
+	return etaOf(s.known, s.eta(lag))
+}
+
+func etaOf(known bool, d time.Duration) string {
 	switch {
 	case !known:
 		return "-"

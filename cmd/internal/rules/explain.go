@@ -25,7 +25,7 @@ type Explanation struct {
 // file, or the newest version of its topic's subject. The error is Problems
 // where text or schemaFile is at fault.
 func Explain(ctx context.Context, cfg *config.Config, schemaFile, name string, text []byte) (Explanation, error) {
-	schema, err := explainSchema(ctx, cfg, schemaFile)
+	schema, err := ExplainSchema(ctx, cfg, schemaFile)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -132,7 +132,9 @@ func Undecoded(d transform.Decision, why string) Explanation {
 	}}
 }
 
-func explainSchema(ctx context.Context, cfg *config.Config, file string) (*schemas.Schema, error) {
+// ExplainSchema is what an event in Avro JSON is read by: a file, else the
+// destination's own schema.
+func ExplainSchema(ctx context.Context, cfg *config.Config, file string) (*schemas.Schema, error) {
 	if file != "" {
 		schema, err := schemas.ReadFile(file)
 		if err != nil {

@@ -70,6 +70,12 @@ func CheckBeforeStart(ctx context.Context, cfg *config.Config, rules *transform.
 		if s == nil {
 			continue
 		}
+		if err := rules.CheckParts(s); err != nil {
+			if cfg.Source.SchemaFile != "" {
+				return config.Problems{cfg.Problem("source.schemaFile", err.Error()+": no event can be exported")}
+			}
+			log.Warn("no event of the newest schema can be exported: each would be a dead letter", "problem", err)
+		}
 		for _, p := range rules.CheckPaths(s) {
 			if p.Missing { // a writer schema that has it may come
 				log.Warn("a mapped path is not in the newest schema", "key", p.Key, "problem", p.Message)

@@ -44,7 +44,11 @@ func Evaluate(config *config.Config) ([]transform.Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if problems := pathProblems(config, rules, schema); len(problems) > 0 {
+	problems := pathProblems(config, rules, schema)
+	if err := rules.CheckParts(schema); err != nil {
+		problems = append(problems, config.Problem("source.schemaFile", err.Error()+": no event can be exported"))
+	}
+	if len(problems) > 0 {
 		return nil, problems
 	}
 	return []transform.Evaluation{rules.Evaluate(schema)}, nil
@@ -151,7 +155,7 @@ func checkRights(ctx context.Context, config *config.Config) Check {
 }
 
 // checkSchemas looks at what the topics' events are written with: that the
-// mapped paths are there, and that no policy forbids them.
+// parts of an event and the mapped paths are there, and that no policy forbids them.
 func checkSchemas(ctx context.Context, config *config.Config, inForce *transform.Rules, decoder *schemas.Decoder) ([]Check, []transform.Evaluation) {
 	ctx, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
 	defer cancel()
@@ -167,6 +171,11 @@ func checkSchemas(ctx context.Context, config *config.Config, inForce *transform
 	}
 	var evaluations []transform.Evaluation
 	for _, schema := range found {
+		parts := Check{What: "parts of an event in " + schema.Origin, OK: true}
+		if err := inForce.CheckParts(schema); err != nil {
+			parts.OK, parts.Note = false, err.Error()+": every event of it would be a dead letter"
+		}
+		checks = append(checks, parts)
 		check := Check{What: "mapped paths in " + schema.Origin, OK: true}
 		if problems := pathProblems(config, inForce, schema); len(problems) > 0 {
 			check.OK, check.Note, check.Configuration = false, problems.Error(), true
