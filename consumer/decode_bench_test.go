@@ -81,6 +81,6 @@ func benchDecode(b *testing.B, set []byte) (n int) {
 
 // What a consumer has for its life.
 var (
-	benchBudget *budget
+	benchBudget *Budget
 	benchCodecs *decompressor
 )

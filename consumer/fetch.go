@@ -20,7 +20,7 @@ type fetcher struct {
 	transport *kafka.Transport
 	client    *kafka.Client
 	addr      net.Addr
-	budget    *budget
+	budget    *Budget
 	elections *backoff.ExponentialBackOff                                 // how often is looked for a leader
 	waits     map[int]*backoff.ExponentialBackOff                         // by broker, from round to round; run's own
 	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
@@ -295,6 +295,8 @@ func (f *fetcher) take(c *claim, p *fetchedPartition, span fetchSpan) error {
 		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, missingRight(code, readTopic, c.topic))
 	case p.replica >= 0 && f.rack != "" && c.follow(int(p.replica), time.Now()):
 		return errStale
+	case p.tooLarge != nil:
+		return fmt.Errorf("fetch %s/%d from offset %d: %w", c.topic, c.partition, c.position, p.tooLarge)
 	}
 	set, broken := newRecordSet(c.topicPartition, c.position, p)
 	set.span, set.topic = span, c.id

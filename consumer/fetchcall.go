@@ -26,7 +26,7 @@ type fetchCall struct {
 	fetch.Request
 	node    int32
 	version int16
-	budget  *budget
+	budget  *Budget
 	ids     map[string]topicID // of the topics; nil: they are named by their names
 
 	mu    sync.Mutex
@@ -35,7 +35,7 @@ type fetchCall struct {
 }
 
 // newFetchCall asks a broker for what follows the claims' positions, in their order.
-func newFetchCall(node int, claims []*claim, b *budget) *fetchCall {
+func newFetchCall(node int, claims []*claim, b *Budget) *fetchCall {
 	var topics []fetch.RequestTopic
 	at := map[string]int{}
 	for _, c := range claims {
@@ -138,6 +138,17 @@ func (c *fetchCall) take(n int64) bool {
 	return true
 }
 
+// takeFirst is take for an answer's first batch.
+func (c *fetchCall) takeFirst(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || !c.budget.takeFirst(n) {
+		return false
+	}
+	c.taken += n
+	return true
+}
+
 // end gives back what the answer took, where nobody has got it: kafka-go leaves
 // an exchange that takes too long to itself.
 func (c *fetchCall) end() {
@@ -167,8 +178,9 @@ type fetchedPartition struct {
 	aborted       []abortedTransaction
 	replica       int32 // where to fetch instead; -1: here
 	records       []byte
+	tooLarge      error // why there are none
 
-	budget *budget
+	budget *Budget
 	cost   int64 // of the budget, by the records
 }
 
@@ -324,6 +336,14 @@ func (w *fetchWire) take(n int64) int64 {
 	return n
 }
 
+// takeRecords counts n bytes of a partition's records, if there is room.
+func (w *fetchWire) takeRecords(n int64) bool {
+	if w.got {
+		return w.call.budget.fits(n) && w.take(n) == n
+	}
+	return w.call.takeFirst(n)
+}
+
 // records reads the records of a partition. Those for which there is no room are
 // passed over, to be asked for again; but for the first, so that a batch comes
 // through which is greater than all of the budget.
@@ -332,14 +352,17 @@ func (w *fetchWire) records(p *fetchedPartition, n int64) {
 		w.fail(io.EOF)
 		return
 	}
-	if w.got && !w.call.budget.fits(n) {
+	if !w.takeRecords(n) {
+		if most := w.call.budget.batch; n > most {
+			p.tooLarge = errTooLarge{n, most}
+		}
 		if _, err := io.CopyN(io.Discard, w.from, n); err != nil {
 			w.fail(err)
 		}
 		return
 	}
 	w.got = true
-	p.cost += w.take(n)
+	p.cost += n
 	if w.err == nil {
 		var err error
 		if p.records, err = readGrowing(w.from, n); err != nil {

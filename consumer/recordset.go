@@ -14,7 +14,7 @@ type recordSet struct {
 	next    int64   // the offset after it
 	restart bool    // next was set anew, for the offsets before it are gone
 
-	budget *budget
+	budget *Budget
 	cost   int64 // what the set takes of the budget until it is decoded
 	span   fetchSpan
 }

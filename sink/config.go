@@ -22,6 +22,9 @@ type Config struct {
 	Aggregation string `yaml:"aggregation"`
 	// Retry paces the repetition of what failed.
 	Retry Retry `yaml:"retry"`
+
+	// Memory is the process's, of all sinks in it; nil: the sink has its own.
+	Memory *Memory `yaml:"-"`
 }
 
 // Secret gives a value as it is now: one that stands in a file changes with it.

@@ -14,10 +14,9 @@ import (
 )
 
 const (
-	// directRecords and directBytes bound the rejected records of a source
-	// partition that no lane counts.
+	// directRecords bounds the rejected records of a source partition that no lane
+	// counts.
 	directRecords = 1000
-	directBytes   = 8 << 20
 	// leaderDelay is how long the choice of a leader may take, and the client to
 	// hear of it, before it is a hold.
 	leaderDelay = 10 * time.Second
@@ -35,7 +34,7 @@ type letters struct {
 	client  *kafka.Client
 	retry   func(now time.Time) *retryBackoff
 	holds   *holds
-	direct  rooms
+	direct  *rooms
 	parking *Parking
 	topic   letterTopic      // owned by the goroutine, as failing
 	failing map[int]*failing // partitions whose letters wait; everywhere: all
@@ -60,7 +59,7 @@ type failing struct {
 	err     error
 }
 
-func newLetters(opts Options, retry func(time.Time) *retryBackoff, holds *holds, parking *Parking) *letters {
+func newLetters(opts Options, memory *Memory, retry func(time.Time) *retryBackoff, holds *holds, parking *Parking) *letters {
 	client := newKafkaClient(opts)
 	return &letters{
 		opts:    opts,
@@ -71,6 +70,7 @@ func newLetters(opts Options, retry func(time.Time) *retryBackoff, holds *holds,
 		topic:   letterTopic{client: client, opts: opts},
 		failing: map[int]*failing{},
 		signal:  make(chan struct{}, 1),
+		direct:  &rooms{memory: memory},
 	}
 }
 

@@ -21,6 +21,12 @@ func (s *Sink) lease(now time.Time) time.Duration {
 // deliver makes one call and settles what it brought.
 func (l *lane) deliver(batch []inFlight) {
 	s := l.sink
+	taken, err := s.memory.begin(s.ctx, callCost(batch))
+	if err != nil { // Close did not wait any longer
+		l.failed(batch, time.Now(), err)
+		return
+	}
+	defer s.memory.end(taken)
 	l.serialise(batch)
 	timeout := requestTimeout
 	if left := s.lease(time.Now()); left-leaseMargin < timeout {
@@ -32,7 +38,7 @@ func (l *lane) deliver(batch []inFlight) {
 	l.inFlight.Store(int64(entries(batch)))
 	out, err := s.client.putRecords(ctx, l.body)
 	l.inFlight.Store(0)
-	if cap(l.body) > keepBody {
+	if cap(l.body) > s.memory.keptBody() {
 		l.body = nil
 	}
 	now := time.Now()

@@ -3,6 +3,7 @@ package sink
 import (
 	"errors"
 	"time"
+	"unsafe"
 
 	"github.com/segmentio/kafka-go"
 	"go.opentelemetry.io/otel/trace"
@@ -46,6 +47,9 @@ type Origin struct {
 	AtRest bool
 	// TopicID is that of the topic; zero: it is not known.
 	TopicID [16]byte
+	// Counted says that whoever hands the record out counts what the message takes
+	// in memory, until the Owner hears.
+	Counted bool
 	// Redrives is how often the message was a dead letter and failed again.
 	Redrives int
 }
@@ -120,7 +124,11 @@ func (r *Record) size() int { return len(r.Data) + len(r.PartitionKey) }
 
 // held is about how much memory a record keeps while it is queued.
 func (r *Record) held() int {
-	return r.size() + len(r.Origin.Key) + len(r.Origin.Value) + headerBytes(r.Origin.Headers)
+	n := recordCost + cap(r.Data) + len(r.PartitionKey)
+	if r.Origin.Counted {
+		return n + int(unsafe.Sizeof(kafka.Header{}))*len(r.Origin.Headers)
+	}
+	return n + len(r.Origin.Key) + len(r.Origin.Value) + headerBytes(r.Origin.Headers)
 }
 
 // headerCost is what a header takes in memory beside its text: on the wire an

@@ -16,6 +16,7 @@ import (
 type Sink struct {
 	cfg     Config
 	opts    Options
+	memory  *Memory
 	client  *client
 	stream  *stream
 	gate    *gate
@@ -48,9 +49,12 @@ func New(cfg Config, opts Options) (*Sink, error) {
 		return nil, err
 	}
 	cfg.Retry = cfg.Retry.withDefaults()
+	if cfg.Memory == nil {
+		cfg.Memory = NewMemory(defaultQueue, defaultCalls)
+	}
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background()) // ends in Close
-	s := &Sink{cfg: cfg, opts: opts, ctx: ctx, cancel: cancel, closing: make(chan struct{}), holds: &holds{report: opts.Hold}, errorStats: newErrorStats()}
+	s := &Sink{cfg: cfg, opts: opts, memory: cfg.Memory, ctx: ctx, cancel: cancel, closing: make(chan struct{}), holds: &holds{report: opts.Hold}, errorStats: newErrorStats()}
 	var err error
 	if s.client, err = newClient(ctx, cfg, opts); err != nil {
 		cancel()
@@ -76,12 +80,12 @@ func New(cfg Config, opts Options) (*Sink, error) {
 			return nil, err
 		}
 	}
-	s.letters = newLetters(opts, s.newBackoff(seed, 3), s.holds, s.parking)
+	s.letters = newLetters(opts, s.memory, s.newBackoff(seed, 3), s.holds, s.parking)
 	for i := range opts.Lanes {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
 	}
 	if cfg.Aggregation == AggregationKPL {
-		s.aggregate = kpl.MaxBytes
+		s.aggregate = min(kpl.MaxBytes, s.memory.batchBytes())
 	}
 	s.start()
 	return s, nil
@@ -208,7 +212,9 @@ func (s *Sink) close(ctx context.Context) error {
 		settled := l.takeSettled()
 		l.mu.Unlock()
 		l.notify(settled)
+		l.room.leave()
 	}
+	s.letters.direct.leave()
 	err := context.Cause(s.ctx)
 	s.cancel()
 	s.client.close()

@@ -155,10 +155,12 @@ func (p *pipeline) settle(m *consumer.Message, outcome, reason string) {
 }
 
 func (p *pipeline) record(ctx context.Context, m *consumer.Message, key string, data []byte, reason string) *sink.Record {
+	origin := letter.Origin(m)
+	origin.Counted = true // until it is settled
 	return &sink.Record{
 		PartitionKey: key,
 		Data:         data,
-		Origin:       letter.Origin(m),
+		Origin:       origin,
 		Revoked:      m.Revoked(),
 		Owner:        &delivery{p, m, reason},
 		Links:        p.links(ctx, m),
