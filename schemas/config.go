@@ -11,6 +11,9 @@ import (
 type Config struct {
 	Registry   *RegistryConfig `yaml:"schemaRegistry"`
 	SchemaFile string          `yaml:"schemaFile"` // of raw Avro messages; beside a registry it only tells the labels
+
+	// Kept is how many bytes of a registry's schemas are kept; 0: keptSchemas.
+	Kept int `yaml:"-"`
 }
 
 // Secret gives a value as it is now: one that stands in a file changes with it. A nil one was not given.

@@ -81,6 +81,9 @@ func (w *letters) produceSome(ctx context.Context, partition int, run []*letter)
 // without anything but what happened to which message.
 func (w *letters) produceLetter(ctx context.Context, partition int, l *letter) (base int64, err error) {
 	most := min(max(letterBytes, w.topic.takes), readBytes)
+	if largest := w.opts.DeadLetter.Largest; largest > 0 {
+		most = min(most, largest-largest/32)
+	}
 	for out := whole; out <= noKey; out++ {
 		if l.size(out) > most || out > whole && l.size(out) == l.size(out-1) {
 			continue // it would be no smaller than what was refused
