@@ -7,10 +7,10 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// containerPart is what of a container's limit the process may take, in hundredths:
-// the kernel counts the buffers of its connections, page tables and pages of files
-// against that limit, too.
-const containerPart = 75
+// containerQuarters is what of a container's limit the process may take: the kernel
+// counts the buffers of its connections, page tables and pages of files against that
+// limit, too.
+const containerQuarters = 3
 
 // Limits are what stands around a process.
 type Limits struct {
@@ -29,4 +29,4 @@ func FindLimits() Limits {
 }
 
 // Usual is what a process may take that is not told.
-func (l Limits) Usual() int64 { return min(Default, l.Container/100*containerPart) }
+func (l Limits) Usual() int64 { return min(Default, l.Container/4*containerQuarters) }
