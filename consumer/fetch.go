@@ -203,13 +203,15 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	}
 	began := time.Now()
 	res, err := roundTrip(ctx, f.transport, f.addr, f.request(node, claims))
-	if err == nil && !res.byID {
-		err = f.compare(ctx, claims)
-	}
 	if err != nil {
 		return err
 	}
 	defer res.close()
+	if !res.byID {
+		if err := f.compare(ctx, claims); err != nil {
+			return err
+		}
+	}
 	byName := make(map[topicPartition]*claim, len(claims))
 	for _, c := range claims {
 		byName[c.topicPartition] = c
