@@ -6,9 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -78,19 +76,6 @@ func simulate(t *testing.T, seed uint64) (faults map[string]int) {
 		faults = s.faults
 	})
 	return faults
-}
-
-func setting(t *testing.T, name string, value uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return value
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
 }
 
 const slowestJoin = 10 * time.Second
