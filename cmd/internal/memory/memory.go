@@ -16,7 +16,7 @@ const (
 
 	// outside is what is resident and Go does not count: the program's own pages, and
 	// what the kernel gives back a little later than Go does.
-	outside = 24 * mib
+	outside = 28 * mib
 	// fixed is what a process takes whatever its load is: the runtime, connections,
 	// metrics, and what a call or a fetch allocates for a moment.
 	fixed = 14 * mib
@@ -25,7 +25,7 @@ const (
 	another = 2 * mib
 	// least is the least that is of use beside those: a batch, a request and a record of
 	// the largest size that brokers and streams have unless they are told otherwise (1 MiB).
-	least = 24 * mib
+	least = 20 * mib
 )
 
 // The parts of what is left for the load, in hundredths. What they leave is the
