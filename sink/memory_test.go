@@ -114,6 +114,7 @@ func TestTheLargestRecordGoesThroughTheSmallestMemory(t *testing.T) {
 			}
 			close(in)
 		}()
+		synctest.Wait() // it waits first
 		revoked, gaveUp := make(chan struct{}), make(chan error)
 		go func() { gaveUp <- b.acquire(context.Background(), 1, revoked, nil) }()
 		synctest.Wait()
