@@ -20,6 +20,7 @@ FUZZTIME ?= 10s
 SEEDS    ?= 1000
 EVENTS   ?= 300000
 TURNS    ?= 3
+MEMORY   ?= 160
 TOP      ?= 10
 IMAGE    ?= kinesis-destination:$(VERSION)
 
@@ -69,8 +70,8 @@ deployments: ## check chart, alerts, dashboard, compose, Dockerfile and Terrafor
 bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, COMMANDS=regexp, EVENTS=, TURNS=, PROFILE=1, TOP=lines, KEEP=folder, BEFORE=binary)
-	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -commands '$(COMMANDS)' -keep '$(KEEP)' -before '$(BEFORE)' -events $(EVENTS) -turns $(TURNS) $(if $(PROFILE),-profile $(TOP))
+bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, COMMANDS=regexp, EVENTS=, TURNS=, MEMORY=MiB, PROFILE=1, TOP=lines, KEEP=folder, BEFORE=binary)
+	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -commands '$(COMMANDS)' -keep '$(KEEP)' -before '$(BEFORE)' -events $(EVENTS) -turns $(TURNS) -memory $(MEMORY) $(if $(PROFILE),-profile $(TOP))
 
 curves: ## records a second over time while the stream throttles, in virtual time
 	go test -count=1 -run TestTheRateFollowsWhatIsRefused -v ./sink -curves

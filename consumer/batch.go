@@ -108,6 +108,9 @@ func (d *decoder) fault(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if _, ok := errors.AsType[errTooLarge](err); ok {
+		return err // there is nothing wrong with it
+	}
 	return d.batch.corrupt(err)
 }
 
@@ -160,7 +163,7 @@ func (d *decoder) fill(ctx context.Context) (*part, error) {
 			window, above = d.payload.window, d.above
 			continue
 		}
-		if !r.add(&rec, n) {
+		if !r.add(&rec, n, d.account.budget.largest) {
 			break // as much as a part holds
 		}
 		above = rec.offset
@@ -173,8 +176,8 @@ func (d *decoder) fill(ctx context.Context) (*part, error) {
 }
 
 // add takes a record into the run, unless the run is full.
-func (r *run) add(rec *record, n int) bool {
-	omit := n > maxRecord || rec.count > maxHeaders
+func (r *run) add(rec *record, n int, largest int64) bool {
+	omit := int64(n) > largest || rec.count > maxHeaders
 	cost := rec.cost()
 	if r.omit || r.records > 0 && (omit || int64(r.bytes+n)+r.cost+cost > partBytes) {
 		return false

@@ -188,7 +188,7 @@ func FuzzFetchResponse(f *testing.F) {
 }
 
 // readFetchAnswer reads an answer about at most 1,000 partitions.
-func readFetchAnswer(answer []byte, b *budget) (*fetchResponse, error) {
+func readFetchAnswer(answer []byte, b *Budget) (*fetchResponse, error) {
 	claims := make([]*claim, 1000)
 	for i := range claims {
 		claims[i] = &claim{topicPartition: topicPartition{"e", i}}

@@ -2,19 +2,25 @@ package consumer
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"sync"
 )
 
-// budget bounds what is kept of what was fetched, over all partitions of a
+// Budget bounds what is kept of what was fetched, over all consumers of a
 // process: from the bytes of an answer until the last message of each part is at
 // rest. It counts what is retained: whole buffers, and what messages, headers
 // and windows take besides.
-type budget struct {
-	limit int64
+type Budget struct {
+	limit   int64
+	largest int64   // of a record that is handed out whole, and of a decompression's window
+	batch   int64   // the largest one as it is fetched
+	whole   *Budget // counts what this one does, too; nil: nobody
 
 	mu      sync.Mutex
 	used    int64
 	over    *account      // the one that has been let beyond the limit
+	fetched bool          // a batch has been, too, before it was decoded
 	waiting int           // who wait for room to decode
 	wake    chan struct{} // closed and replaced on every change
 }
@@ -23,63 +29,132 @@ type budget struct {
 // fetched already can be decoded, handed out and forgotten: one in so many.
 const decodeShare = 4
 
-func newBudget(limit int64) *budget { return &budget{limit: limit, wake: make(chan struct{})} }
+// NewBudget makes a budget of so many bytes. Records beyond largest are never
+// whole in memory: they are handed out without their value, see [Message].
+func NewBudget(limit, largest int64) *Budget {
+	return &Budget{limit: limit, largest: min(largest, maxRecord), batch: limit, wake: make(chan struct{})}
+}
 
-func (b *budget) fetchLimit() int64 { return b.limit - b.limit/decodeShare }
+// newBudget makes one of a process that is not told what it may take.
+func newBudget(limit int64) *Budget {
+	b := NewBudget(limit, maxRecord)
+	b.batch = math.MaxInt64
+	return b
+}
 
-// take counts n bytes that are there already.
-func (b *budget) take(n int64) {
+// part is a budget of one reader beside the others. It never waits for them, so that
+// one who reads while what was read before is waited for cannot wait for itself; but
+// what it keeps is counted with theirs, and nothing more is fetched for them meanwhile.
+func (b *Budget) part(limit int64) *Budget {
+	if b == nil {
+		return newBudget(limit)
+	}
+	p := NewBudget(min(limit, b.limit), b.largest)
+	p.whole, p.batch = b, b.batch
+	return p
+}
+
+// Used is what is kept now.
+func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.used
+}
+
+// window is the largest that a decompression may have.
+func (b *Budget) window() int64 {
+	if b.largest == maxRecord {
+		return maxZstdWindow
+	}
+	return b.largest
+}
+
+func (b *Budget) fetchLimit() int64 { return b.limit - b.limit/decodeShare }
+
+// take counts n bytes that are there already.
+func (b *Budget) take(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.takeLocked(n)
+}
+
+func (b *Budget) takeLocked(n int64) {
 	b.used += n
+	if b.whole != nil {
+		b.whole.take(n)
+	}
 }
 
 // give returns n bytes, and wakes who waits when that made room.
-func (b *budget) give(n int64) {
+func (b *Budget) give(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.giveLocked(n)
 }
 
-func (b *budget) giveLocked(n int64) {
+func (b *Budget) giveLocked(n int64) {
 	full := b.used >= b.fetchLimit()
 	b.used -= n
+	if b.whole != nil {
+		b.whole.give(n)
+	}
 	if b.used <= b.limit {
-		b.over = nil
+		b.over, b.fetched = nil, false
 	}
 	if b.waiting > 0 || full && b.used < b.fetchLimit() {
 		b.signalLocked()
 	}
 }
 
-func (b *budget) signal() {
+func (b *Budget) signal() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.signalLocked()
 }
 
-func (b *budget) signalLocked() {
+func (b *Budget) signalLocked() {
 	close(b.wake)
 	b.wake = make(chan struct{})
 }
 
 // state tells how much may be fetched, and what to wait on for a change.
-func (b *budget) state() (room int64, changed <-chan struct{}) {
+func (b *Budget) state() (room int64, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.fetchLimit() - b.used, b.wake
 }
 
 // fits tells whether n bytes more are within the limit.
-func (b *budget) fits(n int64) bool {
+func (b *Budget) fits(n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used+n <= b.limit
 }
 
+// takeFirst counts the n bytes of an answer's first batch. What is larger than
+// there is room for is let in alone.
+func (b *Budget) takeFirst(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	within := b.used+n <= b.limit
+	if !within && b.fetched || n > b.batch {
+		return false
+	}
+	b.fetched = b.fetched || !within
+	b.takeLocked(n)
+	return true
+}
+
+// errTooLarge says that a batch is larger than may be kept of any.
+type errTooLarge struct{ size, most int64 }
+
+func (e errTooLarge) Error() string {
+	return fmt.Sprintf("a batch has %d bytes, and this process may keep %d: give it more memory", e.size, e.most)
+}
+
 // account is what one partition's decoding has of a budget.
 type account struct {
-	budget *budget
+	budget *Budget
 	held   int64 // guarded by budget.mu, as all below
 	parts  int   // decoded and not all at rest
 }
@@ -125,7 +200,7 @@ func (a *account) takeLocked(n int64) bool {
 	if !within && !alone {
 		return false
 	}
-	b.used += n
+	b.takeLocked(n)
 	a.held += n
 	if !within {
 		b.over = a

@@ -22,6 +22,7 @@ const (
 	ReasonOutOfRange     = "offset-out-of-range"
 	ReasonGroupProtocol  = "group-protocol"
 	ReasonCorrupt        = "corrupt-batch"
+	ReasonTooLarge       = "batch-too-large"
 	ReasonKafka          = "kafka-error"
 )
 
@@ -56,6 +57,9 @@ func holdReason(err error) string {
 	}
 	if connect.Alerted(err) {
 		return ReasonTLS
+	}
+	if _, ok := errors.AsType[errTooLarge](err); ok {
+		return ReasonTooLarge
 	}
 	var code kafka.Error
 	if !errors.As(err, &code) {

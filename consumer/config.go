@@ -32,6 +32,8 @@ type Config struct {
 
 	// DeadLetterTopic is the destination's own; no pattern matches it.
 	DeadLetterTopic string `yaml:"-"`
+	// Budget is the process's, of everything that reads; nil: each has its own.
+	Budget *Budget `yaml:"-"`
 }
 
 // The values of source.kafka.start and source.kafka.onOffsetOutOfRange.
@@ -139,7 +141,8 @@ const (
 	fetchMaxWait      = 500 * time.Millisecond
 	partitionMaxBytes = 1 << 20
 	fetchMaxBytes     = 16 << 20
-	// defaultBudget bounds the bytes fetched and not yet at rest, over all partitions.
+	// defaultBudget bounds the bytes fetched and not yet at rest, over all partitions,
+	// where the process is not told what it may take.
 	defaultBudget = 64 << 20
 	// maxOpen bounds how far one unsettled message may be overtaken in its
 	// partition. A bitmap of as many offsets fits a commit's metadata in any case.
@@ -165,7 +168,8 @@ type Options struct {
 	CommitInterval, DrainTimeout                        time.Duration
 	// Tracer gets a span for each batch that a fetch brought; nil: none.
 	Tracer trace.Tracer
-	// Budget in bytes that are fetched and not yet at rest.
+	// Budget in bytes that are fetched and not yet at rest, where the configuration
+	// names none; 0: the default.
 	Budget int64
 }
 

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ type Consumer struct {
 	client *kafka.Client // metadata, offsets
 	group  *kafka.Client // join, sync, heartbeat, commit, leave: on connections of its own
 
-	budget *budget // of the process, over memberships
+	budget *Budget // of the process, over memberships
 	codecs *decompressor
 
 	groupTransport *kafka.Transport
@@ -62,7 +63,7 @@ func New(cfg Config, opts Options) (*Consumer, error) {
 		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group, read: map[string]bool{},
 		client: &kafka.Client{Transport: fetch},
 		group:  &kafka.Client{Transport: group},
-		budget: newBudget(opts.Budget), codecs: newDecompressor(),
+		budget: cmp.Or(cfg.Budget, newBudget(opts.Budget)), codecs: newDecompressor(),
 	}, nil
 }
 

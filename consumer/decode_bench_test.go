@@ -81,7 +81,7 @@ func benchDecode(b testing.TB, set []byte) (n int) {
 
 // What a consumer has for its life.
 var (
-	benchBudget *budget
+	benchBudget *Budget
 	benchCodecs *decompressor
 )
 

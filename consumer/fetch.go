@@ -20,7 +20,7 @@ type fetcher struct {
 	transport *kafka.Transport
 	client    *kafka.Client
 	addr      net.Addr
-	budget    *budget
+	budget    *Budget
 	elections *backoff.ExponentialBackOff                                 // how often is looked for a leader
 	waits     map[int]*backoff.ExponentialBackOff                         // by broker, from round to round; run's own
 	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
@@ -203,13 +203,15 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	}
 	began := time.Now()
 	res, err := roundTrip(ctx, f.transport, f.addr, f.request(node, claims))
-	if err == nil && !res.byID {
-		err = f.compare(ctx, claims)
-	}
 	if err != nil {
 		return err
 	}
 	defer res.close()
+	if !res.byID {
+		if err := f.compare(ctx, claims); err != nil {
+			return err
+		}
+	}
 	byName := make(map[topicPartition]*claim, len(claims))
 	for _, c := range claims {
 		byName[c.topicPartition] = c
@@ -295,6 +297,8 @@ func (f *fetcher) take(c *claim, p *fetchedPartition, span fetchSpan) error {
 		return fmt.Errorf("fetch %s/%d: %w", c.topic, c.partition, missingRight(code, readTopic, c.topic))
 	case p.replica >= 0 && f.rack != "" && c.follow(int(p.replica), time.Now()):
 		return errStale
+	case p.tooLarge != nil:
+		return fmt.Errorf("fetch %s/%d from offset %d: %w", c.topic, c.partition, c.position, p.tooLarge)
 	}
 	set, broken := newRecordSet(c.topicPartition, c.position, p)
 	set.span, set.topic = span, c.id

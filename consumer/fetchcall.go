@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,7 +25,7 @@ type fetchCall struct {
 	fetch.Request
 	node    int32
 	version int16
-	budget  *budget
+	budget  *Budget
 	ids     map[string]topicID // of the topics; nil: they are named by their names
 
 	mu    sync.Mutex
@@ -35,7 +34,7 @@ type fetchCall struct {
 }
 
 // newFetchCall asks a broker for what follows the claims' positions, in their order.
-func newFetchCall(node int, claims []*claim, b *budget) *fetchCall {
+func newFetchCall(node int, claims []*claim, b *Budget) *fetchCall {
 	var topics []fetch.RequestTopic
 	at := map[string]int{}
 	for _, c := range claims {
@@ -126,29 +125,6 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 // wireBuffer is read of an answer at a time, but for the records.
 const wireBuffer = 16 << 10
 
-// take counts n bytes of the answer, unless nobody waits for it any more.
-func (c *fetchCall) take(n int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended {
-		return false
-	}
-	c.taken += n
-	c.budget.take(n)
-	return true
-}
-
-// end gives back what the answer took, where nobody has got it: kafka-go leaves
-// an exchange that takes too long to itself.
-func (c *fetchCall) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.ended {
-		c.budget.give(c.taken)
-	}
-	c.taken, c.ended = 0, true
-}
-
 // fetchResponse is what a broker answered, partition by partition.
 type fetchResponse struct {
 	code       int16
@@ -167,8 +143,9 @@ type fetchedPartition struct {
 	aborted       []abortedTransaction
 	replica       int32 // where to fetch instead; -1: here
 	records       []byte
+	tooLarge      error // why there are none
 
-	budget *budget
+	budget *Budget
 	cost   int64 // of the budget, by the records
 }
 
@@ -316,34 +293,3 @@ func (w *fetchWire) partition(version int16) fetchedPartition {
 // abortedCost is what an aborted transaction takes: in the answer, and once more
 // while it is applied.
 const abortedCost = 2 * int64(unsafe.Sizeof(abortedTransaction{}))
-
-func (w *fetchWire) take(n int64) int64 {
-	if w.err == nil && !w.call.take(n) {
-		w.err = context.Canceled
-	}
-	return n
-}
-
-// records reads the records of a partition. Those for which there is no room are
-// passed over, to be asked for again; but for the first, so that a batch comes
-// through which is greater than all of the budget.
-func (w *fetchWire) records(p *fetchedPartition, n int64) {
-	if n > w.body.N+int64(w.from.Buffered()) {
-		w.fail(io.EOF)
-		return
-	}
-	if w.got && !w.call.budget.fits(n) {
-		if _, err := io.CopyN(io.Discard, w.from, n); err != nil {
-			w.fail(err)
-		}
-		return
-	}
-	w.got = true
-	p.cost += w.take(n)
-	if w.err == nil {
-		var err error
-		if p.records, err = readGrowing(w.from, n); err != nil {
-			w.fail(err)
-		}
-	}
-}

@@ -28,7 +28,7 @@ type life struct {
 	stop    context.CancelFunc // ends atWork
 	worked  chan struct{}      // closed when the worker has ended
 	sets    chan *recordSet    // from the fetch loop to the worker
-	budget  *budget
+	budget  *Budget
 	account account // of the budget
 	codecs  *decompressor
 	report  func(topic string, partition int, reason string, err error)

@@ -46,6 +46,9 @@ func (p *payload) open(ctx context.Context, d *decoder, codec compress.Compressi
 		return err
 	}
 	cost := streamCost(codec, src)
+	if most := d.account.budget.window() + streamCost(compress.None, nil); cost > most && codec == compress.Zstd {
+		return errTooLarge{cost, most}
+	}
 	if err := d.account.take(ctx, cost); err != nil {
 		return err
 	}
@@ -147,9 +150,9 @@ func (p *payload) ReadByte() (byte, error) {
 }
 
 // large takes a record of size bytes that is larger than a window: whole within
-// maxRecord, else what may be kept of it.
+// the budget's largest, else what may be kept of it.
 func (d *decoder) large(ctx context.Context, size int64) (*part, error) {
-	if size > maxRecord {
+	if size > d.account.budget.largest {
 		return d.beyond(ctx, size)
 	}
 	if err := d.account.take(ctx, size); err != nil {

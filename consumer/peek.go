@@ -72,7 +72,7 @@ func (p *peek) message(ctx context.Context, offset int64, isolation int8) (*fetc
 type peek struct {
 	transport *kafka.Transport
 	addr      net.Addr
-	budget    *budget
+	budget    *Budget
 	codecs    *decompressor
 	topicPartition
 }
@@ -112,6 +112,9 @@ func (p *peek) fetch(ctx context.Context, offset int64, isolation int8) (*fetche
 	at := &res.partitions[0]
 	if at.code != 0 {
 		return at, nil, fmt.Errorf("fetch %s/%d: %w", p.topic, p.partition, kafka.Error(at.code))
+	}
+	if at.tooLarge != nil {
+		return at, nil, fmt.Errorf("fetch %s/%d from offset %d: %w", p.topic, p.partition, offset, at.tooLarge)
 	}
 	set, err := newRecordSet(p.topicPartition, offset, at)
 	return at, set, err

@@ -30,7 +30,6 @@ type History struct {
 	ids       map[string]topicID // as of the last call of Remade
 	transport *kafka.Transport
 	client    *kafka.Client
-	budget    *budget
 	codecs    *decompressor
 }
 
@@ -42,7 +41,7 @@ func NewHistory(cfg Config, dial func(ctx context.Context, network, address stri
 	}
 	return &History{
 		cfg: cfg, transport: transport, client: &kafka.Client{Addr: cfg.Addr(), Transport: transport},
-		budget: newBudget(historyBudget), codecs: newDecompressor(),
+		codecs: newDecompressor(),
 	}, nil
 }
 
@@ -224,9 +223,9 @@ func (h *History) Settled(ctx context.Context, group string, ranges []Range) (fu
 	}, nil
 }
 
-// historyBudget bounds what Read keeps besides what each keeps: a set at hand and
-// the next one.
-const historyBudget = 16 << 20
+// historyBudget bounds what one Read keeps besides what each keeps: a set at hand
+// and the next one, as much as a fetch asks for of a partition, and what is made of them.
+const historyBudget = 4 * partitionMaxBytes
 
 // Read hands the messages of a range to each, in order, as the group would get
 // them, while the next ones are being fetched. A message is counted until each
@@ -238,13 +237,14 @@ func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) 
 	var fetching sync.WaitGroup
 	sets := make(chan *recordSet)
 	var ended error
+	own := h.cfg.Budget.part(historyBudget)
 	fetching.Go(func() {
-		ended = h.fetch(ctx, r, sets)
+		ended = h.fetch(ctx, r, own, sets)
 		close(sets)
 	})
 	defer fetching.Wait()
 	defer cancel()
-	a := &account{budget: h.budget}
+	a := &account{budget: own}
 	for s := range sets {
 		past, err := h.read(ctx, r, s, a, each)
 		s.close()
@@ -281,8 +281,8 @@ func (h *History) read(ctx context.Context, r Range, s *recordSet, a *account, e
 }
 
 // fetch reads a range set by set.
-func (h *History) fetch(ctx context.Context, r Range, sets chan<- *recordSet) error {
-	p := peek{h.transport, h.cfg.Addr(), h.budget, h.codecs, r.topicPartition()}
+func (h *History) fetch(ctx context.Context, r Range, own *Budget, sets chan<- *recordSet) error {
+	p := peek{h.transport, h.cfg.Addr(), own, h.codecs, r.topicPartition()}
 	wait := newBackoff()
 	told := false
 	for at := r.From; at < r.To; {
@@ -300,7 +300,7 @@ func (h *History) fetch(ctx context.Context, r Range, sets chan<- *recordSet) er
 		case good:
 		case errors.Is(err, kafka.OffsetOutOfRange):
 			return fmt.Errorf("read %s/%d from offset %d: %w", r.Topic, r.Partition, at, err)
-		case errors.Is(err, errCorrupt):
+		case errors.Is(err, errCorrupt), holdReason(err) == ReasonTooLarge:
 			return err
 		default:
 			if h.Waiting != nil && !told && !settlesSoon(err) {

@@ -136,7 +136,7 @@ type recordSet struct {
 	next    int64   // the offset after it
 	restart bool    // next was set anew, for the offsets before it are gone
 
-	budget *budget
+	budget *Budget
 	cost   int64 // what the set takes of the budget until it is decoded
 	span   fetchSpan
 }
@@ -218,10 +218,13 @@ func (c *claim) open(m *Message) bool {
 // countWindow counts what the window takes, which a message that is slow to come
 // to rest keeps open. It is called with mu held.
 func (c *claim) countWindow() {
-	if size := c.mark.Size(); size != c.window {
+	size := c.mark.Size()
+	if size > c.window {
 		c.budget.take(size - c.window)
-		c.window = size
+	} else if size < c.window {
+		c.budget.give(c.window - size) // somebody may wait for it
 	}
+	c.window = size
 }
 
 // before tells whether an earlier owner has settled m.

@@ -13,6 +13,9 @@ import (
 type Config struct {
 	Registry   *RegistryConfig `yaml:"schemaRegistry"`
 	SchemaFile string          `yaml:"schemaFile"` // of raw Avro messages; beside a registry it only tells the labels
+
+	// Kept is how many bytes of a registry's schemas are kept; 0: keptSchemas.
+	Kept int `yaml:"-"`
 }
 
 // RegistryConfig is where the schema registry is, and how it is reached.

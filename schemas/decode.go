@@ -38,6 +38,9 @@ func NewDecoder(cfg Config, client *http.Client) (*Decoder, error) {
 		if err != nil {
 			return nil, err
 		}
+		if cfg.Kept > 0 {
+			registry.known = NewCache[schemaKey, *Schema](cfg.Kept)
+		}
 		return &Decoder{registry: registry}, nil
 	}
 	if cfg.SchemaFile == "" {

@@ -26,6 +26,9 @@ type Config struct {
 	Protocol string `yaml:"protocol"`
 	// Retry paces the repetition of what failed.
 	Retry Retry `yaml:"retry"`
+
+	// Memory is the process's, of all sinks in it; nil: the sink has its own.
+	Memory *Memory `yaml:"-"`
 }
 
 // Credentials of the account that owns the stream.

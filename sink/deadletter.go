@@ -11,7 +11,7 @@ import (
 func (o *Options) letterOptions() deadletter.Options {
 	return deadletter.Options{
 		Destination: o.Destination, Group: o.Group,
-		Topic: o.DeadLetter.Topic, Brokers: o.Brokers, Transport: o.KafkaTransport, SourceTopics: o.SourceTopics,
+		Topic: o.DeadLetter.Topic, Brokers: o.Brokers, Transport: o.KafkaTransport, SourceTopics: o.SourceTopics, Largest: o.DeadLetter.Largest,
 	}
 }
 

@@ -24,6 +24,12 @@ func (s *Sink) lease(now time.Time) time.Duration {
 // deliver makes one call and settles what it brought.
 func (l *lane) deliver(batch []inFlight) {
 	s := l.sink
+	taken, err := s.memory.begin(s.ctx, s.client.wire.callCost(batch))
+	if err != nil { // Close did not wait any longer
+		l.failed(batch, time.Now(), err)
+		return
+	}
+	defer s.memory.end(taken)
 	l.serialise(batch)
 	timeout := requestTimeout
 	if left := s.lease(time.Now()); left-leaseMargin < timeout {
@@ -44,7 +50,7 @@ func (l *lane) deliver(batch []inFlight) {
 	} else {
 		l.answered(batch, now, results)
 	}
-	l.call.trim()
+	l.call.trim(s.memory.keptBody())
 }
 
 // serialise writes the body of a call into the lane's buffer.

@@ -39,7 +39,7 @@ const (
 )
 
 // trim lets go of buffers that an unusual call needed.
-func (x *exchange) trim() {
+func (x *exchange) trim(keepBody int) {
 	if cap(x.body) > keepBody {
 		x.body = nil
 	}

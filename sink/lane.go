@@ -14,7 +14,7 @@ import (
 type lane struct {
 	sink   *Sink
 	signal chan struct{} // of capacity 1: something may have become possible
-	room   budget
+	room   *room
 	done   chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex
@@ -44,7 +44,7 @@ func newLane(s *Sink, random *rand.Rand) *lane {
 		sink:   s,
 		random: random,
 		signal: make(chan struct{}, 1),
-		room:   budget{maxRecords: laneRecords, maxBytes: laneBytes},
+		room:   s.memory.room(laneRecords, true),
 		done:   make(chan struct{}),
 		queue:  newQueue(func(string) int { return 0 }),
 	}
@@ -122,7 +122,7 @@ func (l *lane) next(now time.Time) (batch []inFlight, at time.Time, end bool) {
 	rejected := l.queue.Rejected()
 	may := false
 	if may, at = l.mayCall(now); may {
-		lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate, share: l.mayShare()}
+		lim := limits{records: maxBatchRecords, bytes: l.sink.memory.batchBytes(), record: int(l.sink.stream.recordLimit.Load()), aggregate: l.sink.aggregate, share: l.mayShare()}
 		batch = l.queue.Batch(now, lim, l.mayPut)
 		l.sent = now
 		if len(batch) == 0 && l.sink.gate.CancelProbe(l.probe) {

@@ -2,9 +2,11 @@ package sink
 
 import (
 	"errors"
+	"unsafe"
 
 	"kinesis-destination/sink/deadletter"
 
+	"github.com/segmentio/kafka-go"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -88,7 +90,11 @@ func (r *Record) size() int { return len(r.Data) + len(r.PartitionKey) }
 // held is about how much memory a record keeps while it is queued: of its data the
 // whole buffer.
 func (r *Record) held() int {
-	return cap(r.Data) + len(r.PartitionKey) + r.Origin.Held()
+	n := recordCost + cap(r.Data) + len(r.PartitionKey)
+	if r.Origin.Counted {
+		return n + int(unsafe.Sizeof(kafka.Header{}))*len(r.Origin.Headers)
+	}
+	return n + r.Origin.Held()
 }
 
 func (r *Record) revoked() bool {

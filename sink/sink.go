@@ -17,13 +17,14 @@ import (
 type Sink struct {
 	cfg     Config
 	opts    Options
+	memory  *Memory
 	client  *client
 	stream  *stream
 	gate    *gate
 	holds   *holds
 	metrics *metrics
 	letters *deadletter.Writer
-	direct  rooms               // of rejected records that no lane counts
+	direct  *rooms              // of rejected records that no lane counts
 	parking *deadletter.Parking // nil: deadLetter.park is off
 	lanes   []*lane
 
@@ -50,9 +51,12 @@ func New(cfg Config, opts Options) (*Sink, error) {
 		return nil, err
 	}
 	cfg.Retry = cfg.Retry.withDefaults()
+	if cfg.Memory == nil {
+		cfg.Memory = NewMemory(defaultQueue, defaultCalls)
+	}
 	opts = opts.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background()) // ends in Close
-	s := &Sink{cfg: cfg, opts: opts, ctx: ctx, cancel: cancel, closing: make(chan struct{}), holds: &holds{report: opts.Hold}, errorStats: newErrorStats()}
+	s := &Sink{cfg: cfg, opts: opts, memory: cfg.Memory, ctx: ctx, cancel: cancel, closing: make(chan struct{}), holds: &holds{report: opts.Hold}, errorStats: newErrorStats()}
 	var err error
 	if s.client, err = newClient(ctx, cfg, opts); err != nil {
 		cancel()
@@ -78,12 +82,13 @@ func New(cfg Config, opts Options) (*Sink, error) {
 			return nil, err
 		}
 	}
+	s.direct = &rooms{memory: s.memory}
 	s.letters = deadletter.NewWriter(s.letterOptions(s.newBackoff(seed, 3)))
 	for i := range opts.Lanes {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
 	}
 	if cfg.Aggregation == AggregationKPL {
-		s.aggregate = kpl.MaxBytes
+		s.aggregate = min(kpl.MaxBytes, s.memory.batchBytes())
 	}
 	s.start()
 	return s, nil
@@ -210,7 +215,9 @@ func (s *Sink) close(ctx context.Context) error {
 		settled := l.takeSettled()
 		l.mu.Unlock()
 		l.notify(settled)
+		l.room.leave()
 	}
+	s.direct.leave()
 	err := context.Cause(s.ctx)
 	s.cancel()
 	s.client.close()

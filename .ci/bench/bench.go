@@ -23,6 +23,8 @@ type bench struct {
 	events  int
 	turns   int
 	profile int
+	memory  int   // MiB, that the product may take
+	beyond  error // it took more
 	brokers []string
 	prefix  string // of topics and groups
 
@@ -54,7 +56,7 @@ func (b *bench) run(ctx context.Context, chosen []row) error {
 		}
 	}
 	b.printNotes(chosen)
-	return nil
+	return b.beyond
 }
 
 func (b *bench) row(ctx context.Context, r row) error {

@@ -62,6 +62,7 @@ func (b *bench) race(ctx context.Context, r row, command, topic string, events i
 	if err != nil {
 		return result{}, err
 	}
+	b.watch(r, command, got)
 	if got.account, err = b.account(ctx); err != nil {
 		return result{}, err
 	}
@@ -117,8 +118,16 @@ func (b *bench) standstill(ctx context.Context, r row, topic string) error {
 	if err != nil {
 		return err
 	}
+	b.watch(r, product, got)
 	b.printStandstill(r, got)
 	return nil
+}
+
+// watch notes where the product took more memory than it was told.
+func (b *bench) watch(r row, command string, got result) {
+	if command == product && got.peak > int64(b.memory)<<20 {
+		b.beyond = errors.Join(b.beyond, fmt.Errorf("%s: %d MiB resident, of %d", r.title, got.peak>>20, b.memory))
+	}
 }
 
 // process is a program that runs.
@@ -156,6 +165,9 @@ func (b *bench) start(ctx context.Context, r row, command, topic, registry strin
 			return nil, fmt.Errorf("write the configuration: %w", err)
 		}
 		p.Cmd = exec.Command(b.program(command), "run", "-c", file)
+		if command == product { // one of before may not know it
+			p.Args = append(p.Args, "--memory", fmt.Sprintf("%dMiB", b.memory))
+		}
 		if b.profile > 0 {
 			p.Args = append(p.Args, "--pprof", p.pprof)
 		}

@@ -1,9 +1,10 @@
 // Command bench measures what the pipeline costs, on a real Kafka: the built
 // kinesis-destination, a baseline of the usual parts and a floor on kafka-go read
 // the same topic in turns and send to the same fake stream. It fails when a
-// record is missing, too many, out of its order or not whole.
+// record is missing, too many, out of its order or not whole, and when the product
+// takes more memory than it may.
 //
-//	KAFKA_BROKERS=host:port go run ./.ci/bench [-rows REGEXP] [-commands REGEXP] [-events N] [-turns N] [-profile N] [-keep FOLDER] [-before FILE]
+//	KAFKA_BROKERS=host:port go run ./.ci/bench [-rows REGEXP] [-commands REGEXP] [-events N] [-turns N] [-memory MIB] [-profile N] [-keep FOLDER] [-before FILE]
 //
 // It needs Linux: peak RSS is VmHWM of /proc. Its topics and processes are its
 // own, and gone when it ends.
@@ -33,6 +34,7 @@ func main() {
 	commands := flag.String("commands", "", "of them run the programs whose name matches")
 	events := flag.Int("events", 300_000, "events of a row")
 	turns := flag.Int("turns", 3, "turns that count, after one that does not")
+	memory := flag.Int("memory", 160, "MiB that the product is told to take, and must not exceed")
 	profile := flag.Int("profile", 0, "print so many lines of the product's profiles in each row")
 	keep := flag.String("keep", "", "leave the product and its profiles in this folder")
 	earlier := flag.String("before", "", "run this kinesis-destination in turns with the built one, as "+before)
@@ -41,13 +43,13 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := measure(ctx, *rows, *commands, *keep, *earlier, *events, *turns, *profile); err != nil {
+	if err := measure(ctx, *rows, *commands, *keep, *earlier, *events, *turns, *profile, *memory); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, wanted, commands, keep, earlier string, events, turns, profile int) (err error) {
+func measure(ctx context.Context, wanted, commands, keep, earlier string, events, turns, profile, memory int) (err error) {
 	chosen, err := choose(wanted, commands, earlier != "")
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func measure(ctx context.Context, wanted, commands, keep, earlier string, events
 		return err
 	}
 	b := &bench{
-		folder: folder, keep: keep, before: earlier, events: events, turns: turns, profile: profile,
+		folder: folder, keep: keep, before: earlier, events: events, turns: turns, profile: profile, memory: memory,
 		brokers: strings.Split(os.Getenv("KAFKA_BROKERS"), ","), prefix: fmt.Sprintf("bench-%d", os.Getpid()),
 	}
 	b.connect()

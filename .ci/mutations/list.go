@@ -96,7 +96,7 @@ var mutations = []mutation{
 		"\t\tcl.waitIdle(ctx)\n", "", destinationPkg, simulation,
 	},
 	{
-		"withdrawn is not settled", "cmd/internal/destination/pipeline.go",
+		"withdrawn is not settled", "cmd/internal/destination/delivery.go",
 		"d.message.Withdraw()", "d.message.Settle()", destinationPkg, simulation,
 	},
 	{
@@ -210,8 +210,8 @@ var mutations = []mutation{
 		"min(max(used*taken*(1-paceMargin), paceLeast), c.share)", "c.share+0*taken*used", sinkPkg, "TestRefusalsThatComeOfTheRateVanish",
 	},
 	{
-		"what is queued is bounded", "sink/budget.go",
-		"b.records < b.maxRecords && b.bytes+bytes <= b.maxBytes", "true", sinkPkg, "TestMemoryIsBoundedAndPutBlocks",
+		"what is queued is bounded", "sink/memory.go",
+		"fits := r.records < r.maxRecords && (pooled == 0 || pooled <= half/poolShare && m.pooled+pooled-r.pooled <= half)", "fits := true\n\t_ = half", sinkPkg, "TestMemoryIsBoundedAndPutBlocks|TestTheQueuesOfAllLanesStayWithinTheirMemory",
 	},
 
 	// What is exported.

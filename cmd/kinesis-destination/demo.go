@@ -19,6 +19,7 @@ import (
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/memory"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
 	"kinesis-destination/schemas/embeddedregistry"
@@ -43,11 +44,17 @@ func demoCommand() *cobra.Command {
 		Long: `Starts an embedded Kafka broker, schema registry and Kinesis-compatible stream on
 loopback, writes an ordinary configuration and runs it on a few thousand events of
 made-up leads, some undecodable, while the stream throttles. Ends with the account
-of every event; exit 1 if one is unaccounted for or out of order.`,
+of every event; exit 1 if one is unaccounted for or out of order.
+
+--memory bounds the pipeline; what the embedded servers keep comes on top.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if d.events < 100 || d.events > 100_000 {
 				return usageError{errors.New("--events must be between 100 and 100000")}
+			}
+			var err error
+			if d.memory, err = d.ram.shares(1, memory.FindLimits()); err != nil {
+				return err
 			}
 			d.out = cmd.OutOrStdout()
 			d.log = slog.New(slog.DiscardHandler)
@@ -58,6 +65,7 @@ of every event; exit 1 if one is unaccounted for or out of order.`,
 		},
 	}
 	cmd.Flags().IntVar(&d.events, "events", 4000, "how many events to make up")
+	d.ram.bind(cmd)
 	cmd.Flags().Uint64Var(&d.seed, "seed", 1, "seed of the events and of the faults")
 	cmd.Flags().BoolVar(&d.keep, "keep", false, "leave it running afterwards, with the endpoints printed, until SIGINT")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log to standard error")
@@ -69,6 +77,8 @@ type demo struct {
 	events int
 	seed   uint64
 	keep   bool
+	ram    memoryFlag
+	memory memory.Shares // of the pipeline: the embedded servers' comes on top
 	out    io.Writer
 	log    *slog.Logger
 
@@ -96,6 +106,8 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	configs := []config.Config{cfg}
+	d.memory.Apply(configs)
 	fmt.Fprintf(d.out, "kinesis-destination demo: %d events of made-up leads, from Kafka to Kinesis, all in this process\n\n", d.events)
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -103,7 +115,7 @@ func (d *demo) run(ctx context.Context) error {
 	started := make(chan *destination.Destination, 1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- destination.Run(ctx, []config.Config{cfg}, destination.Options{
+		ended <- destination.Run(ctx, configs, destination.Options{
 			Logger:  d.log,
 			Started: func(ds []*destination.Destination) { started <- ds[0] },
 		})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/deadletters"
 )
 
@@ -19,6 +20,7 @@ func redriveCommand() *cobra.Command {
 	var f letterFlags
 	var o deadletters.RedriveOptions
 	var format, level string
+	var ram memoryFlag
 	cmd := &cobra.Command{
 		Use:   "redrive -c destination.yaml [FILTER…]",
 		Short: "Send dead letters through today's rules",
@@ -39,7 +41,7 @@ With -o json: {selected, delivered, filtered, deadLettered, superseded, left,
 caughtUp, dryRun, seconds}.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := f.config()
+			found, err := f.config()
 			if err != nil {
 				return err
 			}
@@ -49,9 +51,15 @@ caughtUp, dryRun, seconds}.`,
 			if o.Logger, err = logger(cmd.ErrOrStderr(), format, level); err != nil {
 				return err
 			}
+			configs := []config.Config{*found}
+			end, err := ram.apply(configs)
+			if err != nil {
+				return err
+			}
+			defer end()
 			bar := newProgress(cmd.ErrOrStderr(), "letters")
 			o.Filter, o.Progress = f.filter, bar.set
-			account, err := deadletters.Redrive(cmd.Context(), config, o)
+			account, err := deadletters.Redrive(cmd.Context(), &configs[0], o)
 			bar.end()
 			if account == nil {
 				return err
@@ -67,6 +75,7 @@ caughtUp, dryRun, seconds}.`,
 	}
 	f.bindFilter(cmd)
 	cmd.Flags().StringVar(&o.ID, "id", "", "remember under this id what is settled")
+	ram.bind(cmd)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "only count what would become of the letters")
 	cmd.Flags().IntVar(&o.MaxRedrives, "max-redrives", 3, "leave letters that failed again as often")
 	cmd.Flags().BoolVar(&o.PastRetention, "past-retention", false, "also send letters whose later events may be gone from the source topic")

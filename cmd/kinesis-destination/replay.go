@@ -21,6 +21,7 @@ import (
 type replayFlags struct {
 	replay.Options
 	file, from, to, output, format, level string
+	ram                                   memoryFlag
 }
 
 func replayCommand() *cobra.Command {
@@ -56,7 +57,12 @@ The counts are of the whole replay under its id, seconds of this run.`,
 			if err != nil {
 				return err
 			}
-			return f.replay(cmd, config)
+			end, err := f.ram.apply(config)
+			if err != nil {
+				return err
+			}
+			defer end()
+			return f.replay(cmd, &config[0])
 		},
 	}
 	flags := cmd.Flags()
@@ -65,6 +71,7 @@ The counts are of the whole replay under its id, seconds of this run.`,
 	flags.StringVar(&f.to, "to", "", "where it ends")
 	flags.StringVar(&f.Segment, "segment", "", "only events that list this activated segment, by its id")
 	flags.BoolVar(&f.LatestOnly, "latest-only", false, "only each identity's newest event")
+	f.ram.bind(cmd)
 	flags.Float64Var(&f.Rate, "rate", 0, "records a second; 0: as many as the stream takes")
 	flags.BoolVar(&f.DryRun, "dry-run", false, "only count and estimate")
 	flags.StringVar(&f.Stream, "stream", "", "another stream than the configuration's, by name or ARN")
@@ -76,7 +83,7 @@ The counts are of the whole replay under its id, seconds of this run.`,
 }
 
 // check reads the flags, and the configuration that they name.
-func (f *replayFlags) check(cmd *cobra.Command) (*config.Config, error) {
+func (f *replayFlags) check(cmd *cobra.Command) ([]config.Config, error) {
 	if err := checkOutput(f.output); err != nil {
 		return nil, err
 	}
@@ -101,11 +108,7 @@ func (f *replayFlags) check(cmd *cobra.Command) (*config.Config, error) {
 	if f.Logger, err = logger(cmd.ErrOrStderr(), f.format, f.level); err != nil {
 		return nil, err
 	}
-	configs, err := load([]string{f.file})
-	if err != nil {
-		return nil, err
-	}
-	return &configs[0], nil
+	return load([]string{f.file})
 }
 
 // parseRange reads where a range begins and ends.

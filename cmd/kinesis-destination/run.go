@@ -20,6 +20,7 @@ import (
 func runCommand() *cobra.Command {
 	var files []string
 	var format, level, profiling string
+	var ram memoryFlag
 	cmd := &cobra.Command{
 		Use:   "run -c destination.yaml [-c another.yaml …]",
 		Short: "Run the pipeline",
@@ -33,6 +34,10 @@ on server.listen.
 OpenTelemetry traces, a span for each fetched batch and each PutRecords call, go
 where the standard environment variables say (OTEL_EXPORTER_OTLP_ENDPOINT,
 OTEL_TRACES_EXPORTER, OTEL_TRACES_SAMPLER and so on); with none of them, nowhere.
+
+--memory is what the whole process may take, resident, whatever waits: all budgets of
+all destinations and the limit of Go's collector follow from it. With less than is
+needed it does not start. GOMEMLIMIT counts, too, where it is less.
 
 SIGHUP, or a change of the file, has the configuration read again. Activation and
 governance change between two events; a change of any other key is refused and
@@ -52,6 +57,11 @@ needs a restart, and a file with a mistake changes nothing.`,
 					return usageError{errors.New("--pprof must be host:port, such as 127.0.0.1:6060")}
 				}
 			}
+			endMemory, err := ram.apply(configs)
+			if err != nil {
+				return err
+			}
+			defer endMemory()
 			slog.SetDefault(log) // and with it what libraries write by package log
 			tracing, stopTracing, err := tracer(cmd.Context(), log)
 			if err != nil {
@@ -70,6 +80,7 @@ needs a restart, and a file with a mistake changes nothing.`,
 		},
 	}
 	cmd.Flags().StringArrayVarP(&files, "config", "c", nil, "destination's configuration file; may be repeated")
+	ram.bind(cmd)
 	cmd.Flags().StringVar(&profiling, "pprof", "", "serve profiles (/debug/pprof) on this address, such as 127.0.0.1:6060; without a host on 127.0.0.1")
 	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")

@@ -11,6 +11,9 @@ type Config struct {
 	// OnExhausted says what becomes of a record that outlives
 	// retry.maxElapsedTime: hold (also when empty) or dead-letter.
 	OnExhausted string `yaml:"onExhausted"`
+
+	// Largest is the largest message that readers of the topic keep whole; 0: 32 MiB.
+	Largest int `yaml:"-"`
 }
 
 // What becomes of a record that outlives its retry.

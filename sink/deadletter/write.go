@@ -80,6 +80,9 @@ func (w *Writer) produceSome(ctx context.Context, partition int, run []*Letter) 
 // without anything but what happened to which message.
 func (w *Writer) produceLetter(ctx context.Context, partition int, l *Letter) (base int64, err error) {
 	most := min(max(letterBytes, w.topic.takes), readBytes)
+	if w.opts.Largest > 0 {
+		most = min(most, w.opts.Largest-w.opts.Largest/32)
+	}
 	for out := whole; out <= noKey; out++ {
 		if l.size(out) > most || out > whole && l.size(out) == l.size(out-1) {
 			continue // it would be no smaller than what was refused

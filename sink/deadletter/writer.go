@@ -30,6 +30,8 @@ type Options struct {
 	Topic     string
 	Brokers   []string
 	Transport kafka.RoundTripper
+	// Largest is the largest message that readers of the topic keep whole; 0: 32 MiB.
+	Largest int
 	// SourceTopics shape the topic when it is created: it gets their partition count
 	// and room for their largest message. Empty: the topic of the first letter.
 	SourceTopics []string

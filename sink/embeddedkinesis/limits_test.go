@@ -175,6 +175,7 @@ func put(t *testing.T, s *embeddedkinesis.Server, n int) {
 		records = append(records, `{"PartitionKey":"k","Data":"eA=="}`)
 	}
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"StreamName":"s","Records":[`+strings.Join(records, ",")+`]}`))
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	r.Header.Set("X-Amz-Target", "Kinesis_20131202.PutRecords")
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=key/20261128/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=0")
 	r.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))

@@ -28,6 +28,10 @@ type Config struct {
 	Governance  transform.Governance `yaml:"governance"`
 	Server      Server               `yaml:"server"`
 
+	// NewestKept is of how many identities a replay or a backfill knows the newest
+	// event at once; 0: as many as it likes.
+	NewestKept int `yaml:"-"`
+
 	origin origin
 }
 

@@ -77,10 +77,12 @@ func (p *pipeline) export(ctx context.Context, d *delivery, m *consumer.Message,
 
 func (p *pipeline) record(ctx context.Context, d *delivery, m *consumer.Message, key string, data []byte, reason string) *sink.Record {
 	d.pipeline, d.message, d.reason = p, m, reason
+	origin := letter.Origin(m)
+	origin.Counted = true // until it is settled
 	d.record = sink.Record{
 		PartitionKey: key,
 		Data:         data,
-		Origin:       letter.Origin(m),
+		Origin:       origin,
 		Revoked:      m.Revoked(),
 		Owner:        d,
 		Links:        p.links(ctx, m),

@@ -59,6 +59,7 @@ func (d *Destination) nextRules(ctx context.Context) (*rules.Ruleset, error) {
 	if fixed := config.NeedRestart(&d.config, &cfg); len(fixed) > 0 {
 		return nil, fixed
 	}
+	cfg.Source.Kept = d.config.Source.Kept
 	current := d.pipeline.rules.Load()
 	next, err := rules.New(&cfg, current.Version+1)
 	if err != nil || next.Hash == current.Hash {

@@ -213,6 +213,7 @@ func (d *Destination) newBackfill(o Options) (*replay.Backfill, error) {
 	return replay.NewBackfill(replay.BackfillOptions{
 		Source: d.config.Source.Kafka, Dial: o.Dial, Decoder: p.decoder, Rules: p.rules.Load,
 		Stats: d.consumer.Stats, Claim: d.consumer.Claim, Sink: d.sink, Parking: p.parking, Logger: d.log,
+		NewestKept: d.config.NewestKept,
 	})
 }
 

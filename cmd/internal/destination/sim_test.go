@@ -6,9 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/memory"
 	"kinesis-destination/cmd/internal/verify"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -77,19 +76,6 @@ func simulate(t *testing.T, seed uint64) (faults map[string]int) {
 		faults = s.faults
 	})
 	return faults
-}
-
-func setting(t *testing.T, name string, value uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return value
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
 }
 
 const slowestJoin = 10 * time.Second
@@ -288,8 +274,12 @@ func (s *simulation) launch() {
 		s.faults["eager"]++
 	}
 	s.port++
-	config := s.config(fmt.Sprintf("server: {listen: \"127.0.0.1:%d\"}\n", s.port))
-	p := launch(s.t, config, Options{
+	own := []config.Config{s.config(fmt.Sprintf("server: {listen: \"127.0.0.1:%d\"}\n", s.port))}
+	if s.rnd.IntN(2) == 0 { // so little that everything waits for room
+		memory.Shares{Fetched: 64 << 10, Queued: 4 << 10, Calls: 8 << 10, Schemas: 1 << 20, Newest: 4}.Apply(own)
+		s.faults["little-memory"]++
+	}
+	p := launch(s.t, own[0], Options{
 		Logger: slog.New(slog.NewTextHandler(s.log, nil)), Dial: dial, Listen: s.network.Listen, Lanes: 3,
 	})
 	s.processes = append(s.processes, &simulated{p, l, true})

@@ -216,9 +216,9 @@ func (s *site) binary() (program, config string) {
 }
 
 // run starts the program; the end of the test ends it if nothing else has.
-func (s *site) run(program, config string) *exec.Cmd {
+func (s *site) run(program, config string, flags ...string) *exec.Cmd {
 	s.t.Helper()
-	command := exec.Command(program, "run", "-c", config)
+	command := exec.Command(program, append([]string{"run", "-c", config}, flags...)...)
 	command.Stderr = io.MultiWriter(s.t.Output(), &s.log)
 	if err := command.Start(); err != nil {
 		s.t.Fatal(err)

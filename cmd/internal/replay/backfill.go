@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,8 @@ type BackfillOptions struct {
 	Sink    *sink.Sink
 	Parking *deadletters.Parking // nil: deadLetter.park is off
 	Logger  *slog.Logger
+	// NewestKept bounds of how many identities the newest event is known at once; 0: resend.IndexLimit.
+	NewestKept int
 }
 
 // NewBackfill prepares the backfill of a destination; run it.
@@ -76,7 +79,7 @@ func NewBackfill(o BackfillOptions) (*Backfill, error) {
 	b := &Backfill{o: o, group: o.Source.Group + ".backfill", own: map[resend.TopicPartition]*resend.PartitionRange{}}
 	b.Job = resend.Job{
 		Evaluator: rules.Evaluator{Decoder: o.Decoder, Rules: o.Rules}, Chooser: b, LatestOnly: true, History: history,
-		Window: make(chan struct{}, backfillWindow), Log: o.Logger, IndexLimit: resend.IndexLimit,
+		Window: make(chan struct{}, backfillWindow), Log: o.Logger, IndexLimit: cmp.Or(o.NewestKept, resend.IndexLimit),
 	}
 	b.Sink, b.Ended = o.Sink, b.goOn
 	return b, nil

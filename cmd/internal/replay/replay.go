@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -107,7 +108,7 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 	}
 	history.Waiting = hold.WaitingForKafka(o.Logger)
 	r := &Job{Config: config, o: o, fits: rules.NewFits(config), Job: resend.Job{
-		Evaluator: j, LatestOnly: o.LatestOnly, History: history, Log: o.Logger, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: resend.IndexLimit,
+		Evaluator: j, LatestOnly: o.LatestOnly, History: history, Log: o.Logger, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: cmp.Or(config.NewestKept, resend.IndexLimit),
 	}}
 	r.Chooser = r
 	if o.Rate > 0 {

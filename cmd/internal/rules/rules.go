@@ -32,7 +32,7 @@ type Ruleset struct {
 }
 
 // KeptPlans is how many bytes of plans are kept, with the schemas that they are
-// of: as many as the registry client keeps of schemas.
+// of, where the configuration does not say: as many as the registry client keeps of schemas.
 const KeptPlans = 64 << 20
 
 // planned is the plan of a schema, or why there is none.
@@ -62,7 +62,7 @@ func New(config *config.Config, version int) (*Ruleset, error) {
 	return &Ruleset{
 		Revision:   Revision{Version: version, Hash: hash, LoadedAt: time.Now()},
 		Activation: config.Activation, Rules: rules, Ended: make(chan struct{}), target: config.Target.Kinesis.Config,
-		Plans: schemas.NewCache[*schemas.Schema, planned](KeptPlans),
+		Plans: schemas.NewCache[*schemas.Schema, planned](cmp.Or(config.Source.Kept, KeptPlans)),
 	}, nil
 }
 

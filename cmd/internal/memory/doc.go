@@ -1,0 +1,3 @@
+// Package memory turns the one number that a process may take, resident, into the
+// budgets of everything in it that grows with its load, and the collector's limit.
+package memory

@@ -1,0 +1,82 @@
+package consumer
+
+import (
+	"context"
+	"io"
+)
+
+// take counts n bytes of the answer, unless nobody waits for it any more.
+func (c *fetchCall) take(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	c.taken += n
+	c.budget.take(n)
+	return true
+}
+
+// takeFirst is take for an answer's first batch.
+func (c *fetchCall) takeFirst(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || !c.budget.takeFirst(n) {
+		return false
+	}
+	c.taken += n
+	return true
+}
+
+// end gives back what the answer took, where nobody has got it: kafka-go leaves
+// an exchange that takes too long to itself.
+func (c *fetchCall) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.budget.give(c.taken)
+	}
+	c.taken, c.ended = 0, true
+}
+
+func (w *fetchWire) take(n int64) int64 {
+	if w.err == nil && !w.call.take(n) {
+		w.err = context.Canceled
+	}
+	return n
+}
+
+// takeRecords counts n bytes of a partition's records, if there is room.
+func (w *fetchWire) takeRecords(n int64) bool {
+	if w.got {
+		return w.call.budget.fits(n) && w.take(n) == n
+	}
+	return w.call.takeFirst(n)
+}
+
+// records reads the records of a partition. Those for which there is no room are
+// passed over, to be asked for again; but for the first, so that a batch comes
+// through which is greater than all of the budget.
+func (w *fetchWire) records(p *fetchedPartition, n int64) {
+	if n > w.body.N+int64(w.from.Buffered()) {
+		w.fail(io.EOF)
+		return
+	}
+	if !w.takeRecords(n) {
+		if most := w.call.budget.batch; n > most {
+			p.tooLarge = errTooLarge{n, most}
+		}
+		if _, err := io.CopyN(io.Discard, w.from, n); err != nil {
+			w.fail(err)
+		}
+		return
+	}
+	w.got = true
+	p.cost += n
+	if w.err == nil {
+		var err error
+		if p.records, err = readGrowing(w.from, n); err != nil {
+			w.fail(err)
+		}
+	}
+}
