@@ -204,7 +204,7 @@ func answeredLane() *laneOfRecords {
 	if err != nil {
 		panic(err) // a new registry has none of the metrics yet
 	}
-	s := &Sink{metrics: m, stream: &stream{}, gate: &gate{}, holds: &holds{}, errorStats: newErrorStats()}
+	s := &Sink{memory: NewMemory(defaultQueue, defaultCalls), metrics: m, stream: &stream{}, gate: &gate{}, holds: &holds{}, errorStats: newErrorStats()}
 	l := &laneOfRecords{lane: newLane(s, nil), lim: limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}}
 	l.shards = unmapped
 	shard := []byte("shardId-000000000000")
