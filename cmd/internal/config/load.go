@@ -76,6 +76,7 @@ type loader struct {
 	lines    map[string]int
 	unread   map[string]bool // the paths of what could not be read
 	reads    []string
+	literal  bool // nothing is a reference to the environment or a file
 	values   int // how many were read so far
 	full     bool
 	problems Problems

@@ -1,0 +1,427 @@
+package flowservice
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/documents"
+)
+
+// kind is what is particular to a kind of documents.
+type kind struct {
+	name       string // in paths and keys
+	permission api.Permission
+	editable   []string // the fields that PATCH may change
+	build      func(a *attempt, body any, before *documents.Entry) (any, error)
+	show       func(v documents.Reader, e documents.Entry) (object, error)
+	inUse      func(v documents.Reader, sandbox, id string) error
+	before     func(document any, operations []api.Operation) error // judges a patch by itself
+}
+
+// attempt is one try to make a change: what it reads, and from which state.
+type attempt struct {
+	ctx      context.Context
+	caller   api.Caller
+	view     documents.View
+	id, key  string
+	validate bool // accounts and streams are tested
+	asIs     bool // an import: no times of activation are added
+	plain    *authParams
+	overlay  map[string]documents.Entry // what the change would make of documents
+	reads    []documents.Read
+	warnings []string
+}
+
+func (a *attempt) warn(text string) { a.warnings = append(a.warnings, text) }
+
+// get looks a document up and notes that the change relies on it.
+func (a *attempt) get(key string) (documents.Entry, bool) {
+	if e, ok := a.overlay[key]; ok {
+		return e, true
+	}
+	e, ok := a.view.Get(key)
+	a.rely(key, e.Etag)
+	return e, ok
+}
+
+func (a *attempt) rely(key, etag string) {
+	read := documents.Read{Key: key, Etag: etag}
+	if key != a.key && !slices.Contains(a.reads, read) {
+		a.reads = append(a.reads, read)
+	}
+}
+
+// relyOn notes that the change relies on all documents of groups.
+func (a *attempt) relyOn(groups ...string) {
+	for _, group := range groups {
+		a.rely(group, a.view.Version(group))
+	}
+}
+
+// mostAttempts bounds how often a change is judged anew because something that it
+// relies on changes all the time.
+const mostAttempts = 20
+
+// change proposes what decide makes of the present state, and decides anew where what
+// it relied on has changed meanwhile.
+func (s *Service) change(ctx context.Context, c api.Caller, why string, decide func(a *attempt) ([]documents.Write, error)) (string, *attempt, error) {
+	for range mostAttempts {
+		view, err := s.o.Store.View(ctx)
+		if err != nil {
+			return "", nil, err
+		}
+		a := &attempt{ctx: ctx, caller: c, view: view}
+		writes, err := decide(a)
+		if err != nil {
+			s.note(ctx, c, why, a, err)
+			return "", nil, err
+		}
+		etag, err := s.o.Store.Propose(ctx, documents.Change{By: c.Name, Why: why, Writes: writes, Reads: a.reads})
+		if _, conflict := errors.AsType[*documents.Conflict](err); conflict {
+			continue
+		}
+		return etag, a, Outcome(err)
+	}
+	return "", nil, api.Refuse(api.CodeUnavailable, "what the change relies on changes all the time; nothing has changed. Try again.")
+}
+
+// note puts a refused attempt into the audit, where it was one at a document as it
+// is: who only mistyped a field is no affair of an audit.
+func (s *Service) note(ctx context.Context, c api.Caller, why string, a *attempt, err error) {
+	refused, ok := errors.AsType[*api.Error](err)
+	if !ok || refused.Status != http.StatusConflict && refused.Status != http.StatusPreconditionFailed {
+		return
+	}
+	var writes []documents.Write
+	if e, there := a.view.Get(a.key); there {
+		writes = []documents.Write{{Key: a.key, Base: e.Etag}}
+	}
+	if _, err := s.o.Store.Propose(ctx, documents.Change{By: c.Name, Why: why, Writes: writes, Refused: refused.Detail}); err != nil {
+		s.o.Log.Warn("a refused attempt is missing in the audit", "error", err)
+	}
+}
+
+// Outcome says what a store's error means for a caller.
+func Outcome(err error) error {
+	switch {
+	case errors.Is(err, documents.ErrOutcomeUnknown):
+		return api.Refuse(api.CodeUnavailable, "the journal does not answer, and the change may still happen: look the document up again in a while before you repeat it. Reads go on.")
+	case errors.Is(err, documents.ErrReadOnly):
+		return api.Refuse(api.CodeUnavailable, "%s; nothing has changed. Reads go on, and so do flows that run.", err)
+	}
+	return err
+}
+
+// view is the state for a read; a header says where it may be old.
+func (s *Service) view(w http.ResponseWriter, r *http.Request) (documents.View, error) {
+	v, err := s.o.Store.View(r.Context())
+	if err == nil && v.Stale != "" {
+		w.Header().Set("Warning", fmt.Sprintf("110 kinesis-destination %q", "the answer may be old: "+v.Stale))
+	}
+	return v, err
+}
+
+func (s *Service) create(k kind) api.CallerHandler {
+	return func(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+		validate, err := validateParameter(r)
+		if err != nil {
+			return err
+		}
+		body, err := api.Body(r)
+		if err != nil {
+			return err
+		}
+		id := s.o.NewID()
+		etag, a, err := s.change(r.Context(), c, "POST /"+k.name, func(a *attempt) ([]documents.Write, error) {
+			a.id, a.key, a.validate = id, documents.Key(k.name, c.Sandbox, id), validate
+			doc, err := k.build(a, body, nil)
+			if err != nil {
+				return nil, err
+			}
+			return s.write(a, doc, nil)
+		})
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Location", Base+"/"+k.name+"/"+id)
+		return s.answerChange(w, http.StatusCreated, id, etag, a)
+	}
+}
+
+func validateParameter(r *http.Request) (bool, error) {
+	switch r.URL.Query().Get("validate") {
+	case "", "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, api.InvalidAs(api.CodeParameterValue, []api.FieldError{{Field: "validate", Message: "must be true or false"}})
+}
+
+func (s *Service) answerChange(w http.ResponseWriter, status int, id, etag string, a *attempt) error {
+	w.Header().Set("ETag", api.Quoted(etag))
+	answer := object{"id": id, "etag": api.Quoted(etag)}
+	if a != nil && len(a.warnings) > 0 {
+		answer["warnings"] = a.warnings
+	}
+	return api.Write(w, status, answer)
+}
+
+// write makes the write of a document, with its times.
+func (s *Service) write(a *attempt, doc any, before *documents.Entry) ([]documents.Write, error) {
+	meta := reflect.ValueOf(doc).Elem().FieldByName("Meta").Addr().Interface().(*Meta) //nolint:forcetypeassert // every document has one
+	now := s.o.Now().UnixMilli()
+	if before == nil {
+		*meta = Meta{ID: a.id, CreatedAt: now, CreatedBy: a.caller.Name, CreatedClient: a.caller.Client, Organisation: a.caller.Organisation}
+	}
+	meta.UpdatedAt, meta.UpdatedBy, meta.UpdatedClient = now, a.caller.Name, a.caller.Client
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("write document %s: %w", a.key, err)
+	}
+	if len(text) > api.MaxBody/2 {
+		return nil, api.Refuse(api.CodeTooLarge, "the document would have %d bytes; at most %d are taken", len(text), api.MaxBody/2)
+	}
+	w := documents.Write{Key: a.key, Doc: text}
+	if before != nil {
+		w.Base = before.Etag
+	}
+	return []documents.Write{w}, nil
+}
+
+// find looks up the document that a path names.
+func find(v documents.Reader, k kind, sandbox, id string) (documents.Entry, error) {
+	e, ok := v.Get(documents.Key(k.name, sandbox, id))
+	if !ok || strings.Contains(id, "/") {
+		return e, notFound(strings.TrimSuffix(k.name, "s"), id)
+	}
+	return e, nil
+}
+
+func (s *Service) get(k kind) api.CallerHandler {
+	return func(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+		v, err := s.view(w, r)
+		if err != nil {
+			return err
+		}
+		e, err := find(v, k, c.Sandbox, r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		shown, err := s.shown(k, v, e)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("ETag", api.Quoted(e.Etag))
+		return api.Write(w, http.StatusOK, object{"items": []object{shown}})
+	}
+}
+
+func (s *Service) shown(k kind, v documents.Reader, e documents.Entry) (object, error) {
+	shown, err := k.show(v, e)
+	if err != nil {
+		return nil, err
+	}
+	shown["etag"], shown["sandboxName"] = api.Quoted(e.Etag), sandboxOf(e.Key)
+	return shown, nil
+}
+
+func (s *Service) list(k kind) api.CallerHandler {
+	return func(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+		q, err := api.ParseQuery(r.URL.Query())
+		if err != nil {
+			return err
+		}
+		v, err := s.view(w, r)
+		if err != nil {
+			return err
+		}
+		var reader documents.Reader // what a flow has of its connections is looked up for the page alone
+		if q.Reads("inheritedAttributes") {
+			reader = v
+		}
+		entries := map[string]documents.Entry{}
+		var items []api.Item
+		for _, e := range v.List(documents.Prefix(k.name, c.Sandbox)) {
+			shown, err := s.shown(k, reader, e)
+			if err != nil {
+				return err
+			}
+			if reader != nil || q.Reads("transformations") || q.Reads("params") || q.Reads("connectionSpec") || q.Reads("flowSpec") || q.Reads("auth") || q.Reads("data") {
+				if shown, err = fields(shown); err != nil {
+					return err
+				}
+			}
+			id := documents.ID(e.Key)
+			entries[id] = e
+			items = append(items, api.Item{ID: id, Fields: shown})
+		}
+		return answerQuery(w, r, q, items, func(item api.Item) (object, error) { return s.shown(k, v, entries[item.ID]) })
+	}
+}
+
+func (s *Service) patch(k kind) api.CallerHandler {
+	return func(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+		id := r.PathValue("id")
+		validate, err := validateParameter(r)
+		if err != nil {
+			return err
+		}
+		body, err := api.Body(r)
+		if err != nil {
+			return err
+		}
+		operations, err := api.Operations(body, api.ThreeOperations)
+		if err != nil {
+			return err
+		}
+		etag, a, err := s.change(r.Context(), c, "PATCH /"+k.name+"/"+id, func(a *attempt) ([]documents.Write, error) {
+			a.id, a.key, a.validate = id, documents.Key(k.name, c.Sandbox, id), validate
+			before, err := find(a.view, k, c.Sandbox, id)
+			if err != nil {
+				return nil, err
+			}
+			if err := api.Match(r, before.Etag); err != nil {
+				return nil, err
+			}
+			request, err := s.patched(k, before, operations)
+			if err != nil {
+				return nil, err
+			}
+			doc, err := k.build(a, request, &before)
+			if err != nil {
+				return nil, err
+			}
+			return s.write(a, doc, &before)
+		})
+		if err != nil {
+			return err
+		}
+		return s.answerChange(w, http.StatusAccepted, id, etag, a)
+	}
+}
+
+// readOnly are fields of documents as they are shown that no request has.
+var readOnly = []string{
+	"id", "createdAt", "updatedAt", "createdBy", "updatedBy", "createdClient", "updatedClient", "imsOrgId", "sandboxName", "etag", "version",
+	"state", "inheritedAttributes", "validated", "externalId", "trustPolicy",
+}
+
+// patched applies a patch to a document as it is shown, and returns it as a request
+// for one.
+func (s *Service) patched(k kind, before documents.Entry, operations []api.Operation) (any, error) {
+	shown, err := s.shown(k, nil, before)
+	if err != nil {
+		return nil, err
+	}
+	document, err := fields(shown)
+	if err != nil {
+		return nil, err
+	}
+	if k.before != nil {
+		if err := k.before(document, operations); err != nil {
+			return nil, err
+		}
+	}
+	original, err := fields(shown)
+	if err != nil {
+		return nil, err
+	}
+	after, err := api.Patch(document, operations)
+	if err != nil {
+		return nil, err
+	}
+	next, ok := after.(object)
+	if !ok {
+		return nil, api.Refuse(api.CodePatch, "the patch leaves no document")
+	}
+	for name, value := range original {
+		if slices.Contains(k.editable, name) || reflect.DeepEqual(value, next[name]) {
+			continue
+		}
+		switch name {
+		case "connectionSpec":
+			return nil, api.Refuse(api.CodeSpecChange, "The connection spec of a connection cannot be updated.")
+		case "state":
+			return nil, api.InvalidAs(api.CodePatch, []api.FieldError{{Field: "state", Message: "cannot be patched: use POST /flows/{id}/action?op=enable or disable"}})
+		}
+		return nil, api.InvalidAs(api.CodePatch, []api.FieldError{{Field: name, Message: fmt.Sprintf("cannot be changed; there are %s", strings.Join(k.editable, ", "))}})
+	}
+	for _, name := range readOnly {
+		delete(next, name)
+	}
+	return next, nil
+}
+
+func (s *Service) remove(k kind) api.CallerHandler {
+	return func(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+		id := r.PathValue("id")
+		_, _, err := s.change(r.Context(), c, "DELETE /"+k.name+"/"+id, func(a *attempt) ([]documents.Write, error) {
+			a.key = documents.Key(k.name, c.Sandbox, id)
+			before, err := find(a.view, k, c.Sandbox, id)
+			if err != nil {
+				return nil, err
+			}
+			if r.Header.Get("If-Match") != "" {
+				if err := api.Match(r, before.Etag); err != nil {
+					return nil, err
+				}
+			}
+			if k.inUse != nil {
+				a.relyOn(documents.AllFlows...)
+				if err := k.inUse(a.view, c.Sandbox, id); err != nil {
+					return nil, err
+				}
+			}
+			return []documents.Write{{Key: before.Key, Base: before.Etag}}, nil
+		})
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusAccepted)
+		return nil
+	}
+}
+
+// action enables or disables a flow. It needs no version: what it makes of the state
+// does not depend on it.
+func (s *Service) action(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+	id, op := r.PathValue("id"), r.URL.Query().Get("op")
+	state, known := map[string]string{"enable": stateEnabled, "disable": stateDisabled}[op]
+	if !known {
+		return api.InvalidAs(api.CodeAction, []api.FieldError{{Field: "op", Message: "must be enable or disable"}})
+	}
+	etag, a, err := s.change(r.Context(), c, "POST /flows/"+id+"/action?op="+op, func(a *attempt) ([]documents.Write, error) {
+		a.id, a.key = id, documents.Key(documents.Flows, c.Sandbox, id)
+		before, err := find(a.view, s.flowKind(), c.Sandbox, id)
+		if err != nil {
+			return nil, err
+		}
+		if r.Header.Get("If-Match") != "" {
+			if err := api.Match(r, before.Etag); err != nil {
+				return nil, err
+			}
+		}
+		var f Flow
+		if err := documents.Decode(before, &f); err != nil {
+			return nil, err
+		}
+		f.State = state
+		if err := s.flowStands(a, &f); err != nil && state == stateEnabled {
+			return nil, err
+		}
+		return s.write(a, &f, &before)
+	})
+	if err != nil {
+		return err
+	}
+	return s.answerChange(w, http.StatusOK, id, etag, a)
+}
