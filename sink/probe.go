@@ -65,8 +65,12 @@ func Examine(ctx context.Context, cfg Config, opts Options) Report {
 	if stream == "" {
 		cfg.Stream = "none" // it is not asked for
 	}
-	if err := validate(&cfg, &DeadLetterConfig{}); err != nil {
-		return Report{Checks: []Probe{{What: "configuration", Needed: true, Note: err.Error()}}}
+	var wrong []Probe
+	cfg.Validate(func(path, message string) {
+		wrong = append(wrong, Probe{What: "configuration", Needed: true, Note: path + ": " + message})
+	})
+	if len(wrong) > 0 {
+		return Report{Checks: wrong}
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
