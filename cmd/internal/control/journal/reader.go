@@ -79,10 +79,11 @@ func (s *Store) restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first == 0 {
-		s.state, s.begin = newState(), nil
-		return nil
+		s.state = newState()
+	} else {
+		s.begin = newBeginning(first)
 	}
-	s.begin = newBeginning(first)
+	s.judged(nil) // who waits for the end of an empty log has it
 	return nil
 }
 
