@@ -55,14 +55,14 @@ func (p *part) validate() error {
 // partBytes is what a part holds about; one document may be more.
 const partBytes = 500_000
 
-// freeze makes a checkpoint of a state.
-func (s *state) freeze() []*part {
+// freeze makes a checkpoint of a state, in parts of about so many bytes.
+func (s *state) freeze(bytes int) []*part {
 	id := newID()
 	next := &part{Frame: &frame{s.fence, s.checkpoint, s.kinds}}
 	parts := []*part{next}
 	size := 0
 	room := func(n int) {
-		if size += n; size > partBytes && size > n {
+		if size += n; size > bytes && size > n {
 			next, size = &part{}, n
 			parts = append(parts, next)
 		}

@@ -53,7 +53,7 @@ func (s *Store) checkpoint(ctx context.Context) error {
 	s.mu.Lock()
 	frozen := s.state.copied()
 	s.mu.Unlock()
-	for _, p := range frozen.freeze() {
+	for _, p := range frozen.freeze(partBytes) {
 		o, err := s.propose(ctx, entry{V: format, Why: "checkpoint", Checkpoint: p})
 		if err != nil {
 			return fmt.Errorf("write part %d: %w", p.N, err)
