@@ -255,3 +255,12 @@ func (s *state) copied() *state {
 	c.kinds, c.seen = maps.Clone(s.kinds), maps.Clone(s.seen)
 	return &c
 }
+
+// same tells whether two states say the same, and judge alike from here on.
+func (s *state) same(o *state) bool {
+	return s.store == o.store && s.next == o.next && s.fence == o.fence && s.checkpoint == o.checkpoint &&
+		maps.Equal(s.kinds, o.kinds) && slices.Equal(s.recent, o.recent) &&
+		slices.EqualFunc(s.docs, o.docs, func(a, b *Document) bool {
+			return a.Key == b.Key && a.Etag == b.Etag && string(a.Body) == string(b.Body) && a.Created == b.Created && a.Changed == b.Changed
+		})
+}
