@@ -77,7 +77,7 @@ type loader struct {
 	unread   map[string]bool // the paths of what could not be read
 	reads    []string
 	literal  bool // nothing is a reference to the environment or a file
-	values   int // how many were read so far
+	values   int  // how many were read so far
 	full     bool
 	problems Problems
 }

@@ -82,12 +82,17 @@ func Refuse(code, format string, args ...any) *Error {
 	if err != nil {
 		status = http.StatusInternalServerError
 	}
-	shown := code
-	if len(code) > len("1100-400") { // the gateway's codes have no status in them
-		shown, _, _ = strings.Cut(code, "-")
-	}
+	shown := bareCode(code)
 	e := &Error{Type: "urn:kinesis-destination:error:" + shown, Status: status, Title: titles[status], Code: shown}
 	return e.say(fmt.Sprintf(format, args...))
+}
+
+// bareCode is a code as it is shown: the gateway's have no status in them.
+func bareCode(code string) string {
+	if gateway, _, _ := strings.Cut(code, "-"); len(gateway) > len("1100") {
+		return gateway
+	}
+	return code
 }
 
 func (e *Error) say(detail string) *Error {
@@ -139,6 +144,9 @@ func Fail(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
 		}
 		log.Error("a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		refusal = Refuse(CodeInternal, "an internal error has occurred; the log of the control plane has the cause")
+	}
+	if refusal.Code == bareCode(CodeNoToken) || refusal.Code == bareCode(CodeBadToken) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="kinesis-destination"`)
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	WriteStatus(w, refusal.Status, refusal)

@@ -112,6 +112,9 @@ func (c *Conflict) Error() string { return fmt.Sprintf("%s has changed meanwhile
 // ErrOutcomeUnknown is wrapped where a change may still happen.
 var ErrOutcomeUnknown = errors.New("the change may still happen")
 
+// ErrNotWritten is wrapped where a change was not written and will not happen.
+var ErrNotWritten = errors.New("nothing was written")
+
 // ErrReadOnly is wrapped where no change is taken now; the error says why.
 var ErrReadOnly = errors.New("the control plane is read-only")
 

@@ -49,11 +49,15 @@ type Auth struct {
 	Sealed   map[string]json.RawMessage `json:"sealed,omitempty"`
 }
 
-// The fields that are sealed.
+// The fields that are sealed, by their names among the params.
 const (
-	fieldAccessKey = "auth.params.accessKeyId"
-	fieldSecretKey = "auth.params.secretKey"
+	fieldAccessKey = "accessKeyId"
+	fieldSecretKey = "secretKey"
 )
+
+// sealedAt is where a sealed field stands in the document, as a JSON Pointer: it is
+// bound to that place.
+func sealedAt(field string) string { return "/auth/sealed/" + field }
 
 // The states of documents.
 const (
@@ -130,7 +134,9 @@ func (s *Service) connectionKind() kind {
 func (s *Service) buildConnection(a *attempt, body any, before *documents.Entry) (any, error) {
 	var request connectionRequest
 	problems := api.Into(body, &request, "")
-	report := func(field, message string) { problems = append(problems, api.FieldError{Field: field, Message: message}) }
+	report := func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	}
 	if err := checkSpec(request.ConnectionSpec, "connectionSpec", KinesisSpec, ProfileSpec); err != nil && len(problems) == 0 {
 		return nil, err
 	}
@@ -196,11 +202,11 @@ func (s *Service) setAuth(a *attempt, c *Connection, specName string, p authPara
 		misplaced("roleArn", p.RoleARN)
 		for _, secret := range []struct{ field, value string }{{fieldAccessKey, p.AccessKeyID}, {fieldSecretKey, p.SecretKey}} {
 			if secret.value == "" && next.Sealed[secret.field] == nil {
-				report(secret.field, "is required")
+				report("auth.params."+secret.field, "is required")
 			}
 		}
 		if (p.AccessKeyID == "") != (p.SecretKey == "") && before.SpecName == specName {
-			report(fieldSecretKey, "accessKeyId and secretKey go together: a new one of them is half a key pair")
+			report("auth.params."+fieldSecretKey, "accessKeyId and secretKey go together: a new one of them is half a key pair")
 		}
 	case AuthRole:
 		misplaced("accessKeyId", p.AccessKeyID)
@@ -231,7 +237,7 @@ func (s *Service) setAuth(a *attempt, c *Connection, specName string, p authPara
 func (s *Service) sealKeys(key string, p authParams) (map[string]json.RawMessage, error) {
 	sealed := map[string]json.RawMessage{}
 	for field, value := range map[string]string{fieldAccessKey: p.AccessKeyID, fieldSecretKey: p.SecretKey} {
-		text, err := s.o.Sealer.Seal(key, field, []byte(value))
+		text, err := s.o.Sealer.Seal(key, sealedAt(field), []byte(value))
 		if err != nil {
 			return nil, fmt.Errorf("seal %s: %w", field, err)
 		}

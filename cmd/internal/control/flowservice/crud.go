@@ -113,6 +113,8 @@ func Outcome(err error) error {
 	switch {
 	case errors.Is(err, documents.ErrOutcomeUnknown):
 		return api.Refuse(api.CodeUnavailable, "the journal does not answer, and the change may still happen: look the document up again in a while before you repeat it. Reads go on.")
+	case errors.Is(err, documents.ErrNotWritten):
+		return api.Refuse(api.CodeUnavailable, "the journal does not take the change now, and it will not happen: try again in a while. Reads go on.")
 	case errors.Is(err, documents.ErrReadOnly):
 		return api.Refuse(api.CodeUnavailable, "%s; nothing has changed. Reads go on, and so do flows that run.", err)
 	}

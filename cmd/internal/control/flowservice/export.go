@@ -55,7 +55,9 @@ func (s *Service) export(c api.Caller, w http.ResponseWriter, r *http.Request) e
 // Export is a flow as a destination's file, without secrets.
 func (s *Service) Export(v documents.Reader, sandbox string, f *Flow) ([]byte, error) {
 	var problems []api.FieldError
-	report := func(field, message string) { problems = append(problems, api.FieldError{Field: field, Message: message}) }
+	report := func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	}
 	p, ok := s.parts(v.Get, v, sandbox, f, report)
 	if !ok {
 		return nil, refusal(problems)
@@ -158,7 +160,9 @@ func fileMistakes(mistakes config.Problems) error {
 // requestsOf are the bodies by which a destination's file would be made call by call.
 func (s *Service) requestsOf(a *attempt, c *config.Config, base, sourceBase string) ([]any, error) {
 	from, problems := s.sourceOf(a.caller.Sandbox, c)
-	report := func(field, message string) { problems = append(problems, api.FieldError{Field: field, Message: message}) }
+	report := func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	}
 	if k := c.Target.Kinesis.Credentials; literal(k.AccessKeyID) || literal(k.SecretAccessKey) {
 		report("target.kinesis.credentials", "are not taken from a file: make a connection, and name it in ?baseConnectionId=")
 	}
@@ -331,4 +335,3 @@ func stampOf(when *time.Time) *Timestamp {
 	text := Timestamp(when.Format(time.RFC3339Nano))
 	return &text
 }
-

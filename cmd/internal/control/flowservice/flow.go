@@ -129,7 +129,9 @@ func (s *Service) flowKind() kind {
 func (s *Service) buildFlow(a *attempt, body any, before *documents.Entry) (any, error) {
 	var request flowRequest
 	problems := api.Into(body, &request, "")
-	report := func(field, message string) { problems = append(problems, api.FieldError{Field: field, Message: message}) }
+	report := func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	}
 	if request.State != nil && before == nil {
 		return nil, api.InvalidAs(api.CodeState, []api.FieldError{{Field: "state", Message: "`State` is not allowed in the create flow request. A flow is enabled; POST /flows/{id}/action?op=disable pauses it."}})
 	}

@@ -31,14 +31,14 @@ type Runs interface {
 
 // Options of a service.
 type Options struct {
-	Log        *slog.Logger
-	Store      documents.Store
-	Sealer     Sealer
-	Sources    sources.List
-	Identify   api.Identify
+	Log      *slog.Logger
+	Store    documents.Store
+	Sealer   Sealer
+	Sources  sources.List
+	Identify api.Identify
 	// Policies are those of a sandbox in a state.
 	Policies func(v documents.Reader, sandbox string) (documents.PolicySet, error)
-	Runs       Runs // nil: no process tells what it does
+	Runs     Runs // nil: no process tells what it does
 	// Schemas are the newest schemas of a source's topics, whose labels policies weigh.
 	Schemas func(ctx context.Context, source *sources.Source) ([]*schemas.Schema, error)
 	// Probe tests an account, and a stream where the configuration names one.

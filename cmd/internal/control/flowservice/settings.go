@@ -310,7 +310,9 @@ func (s *Service) Config(v documents.Reader, sandbox, flowID string) (config.Con
 		return config.Config{}, err
 	}
 	var problems []api.FieldError
-	report := func(field, message string) { problems = append(problems, api.FieldError{Field: field, Message: message}) }
+	report := func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	}
 	p, ok := s.parts(v.Get, v, sandbox, &f, report)
 	if !ok {
 		return config.Config{}, refusal(problems)
@@ -334,7 +336,7 @@ func (s *Service) unseal(account *Connection, into *sink.Credentials) error {
 	}
 	key := account.key
 	for field, to := range map[string]*sink.Secret{fieldAccessKey: &into.AccessKeyID, fieldSecretKey: &into.SecretAccessKey} {
-		plain, err := s.o.Sealer.Open(key, field, account.Auth.Sealed[field])
+		plain, err := s.o.Sealer.Open(key, sealedAt(field), account.Auth.Sealed[field])
 		if err != nil {
 			return fmt.Errorf("connection %s: %s: %w", account.ID, field, err)
 		}
@@ -365,7 +367,9 @@ const schemaWait = 3 * time.Second
 // flowStands judges a flow as it would be: its fields, and the policies.
 func (s *Service) flowStands(a *attempt, f *Flow) error {
 	var problems []api.FieldError
-	report := func(field, message string) { problems = append(problems, api.FieldError{Field: field, Message: message}) }
+	report := func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	}
 	a.relyOn(documents.AllGovernance)
 	p, ok := s.parts(a.get, a.view, a.caller.Sandbox, f, report)
 	if !ok {

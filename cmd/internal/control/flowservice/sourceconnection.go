@@ -52,7 +52,9 @@ func (s *Service) sourceKind() kind {
 func (s *Service) buildSource(a *attempt, body any, before *documents.Entry) (any, error) {
 	var request sourceRequest
 	problems := api.Into(body, &request, "")
-	report := func(field, message string) { problems = append(problems, api.FieldError{Field: field, Message: message}) }
+	report := func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	}
 	if err := checkSpec(request.ConnectionSpec, "connectionSpec", ProfileSpec); err != nil && len(problems) == 0 {
 		return nil, err
 	}

@@ -94,7 +94,9 @@ func (s *Service) targetKind() kind {
 func (s *Service) buildTarget(a *attempt, body any, before *documents.Entry) (any, error) {
 	var request targetRequest
 	problems := api.Into(body, &request, "")
-	report := func(field, message string) { problems = append(problems, api.FieldError{Field: field, Message: message}) }
+	report := func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	}
 	if err := checkSpec(request.ConnectionSpec, "connectionSpec", KinesisSpec); err != nil && len(problems) == 0 {
 		return nil, err
 	}

@@ -112,4 +112,3 @@ func (s *Service) getLabel(c api.Caller, w http.ResponseWriter, r *http.Request)
 	}
 	return notFound("label", r.PathValue("name"))
 }
-

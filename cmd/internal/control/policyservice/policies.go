@@ -133,7 +133,9 @@ func (s *Service) getPolicy(c api.Caller, w http.ResponseWriter, r *http.Request
 func (s *Service) read(a *attempt, body any, id string) (*policyRequest, []string, error) {
 	var request policyRequest
 	problems := api.Into(body, &request, "")
-	report := func(field, message string) { problems = append(problems, api.FieldError{Field: field, Message: message}) }
+	report := func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	}
 	policies, err := Policies(a.view, a.caller.Sandbox)
 	if err != nil {
 		return nil, nil, err

@@ -216,7 +216,9 @@ func withMeta(shown object, m flowservice.Meta, href string) object {
 	return shown
 }
 
-func actionRef(container, name string) string { return Base + "/marketingActions/" + container + "/" + name }
+func actionRef(container, name string) string {
+	return Base + "/marketingActions/" + container + "/" + name
+}
 
 // actionRefs are the addresses of a policy's actions.
 func actionRefs(names []string, core transform.Catalog) []string {
