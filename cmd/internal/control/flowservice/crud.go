@@ -357,6 +357,9 @@ func (s *Service) patched(k kind, before documents.Entry, operations []api.Opera
 		return nil, api.InvalidAs(api.CodePatch, []api.FieldError{{Field: name, Message: fmt.Sprintf("cannot be changed; there are %s", strings.Join(k.editable, ", "))}})
 	}
 	for _, name := range readOnly {
+		if _, there := original[name]; next[name] != nil && !there {
+			return nil, api.InvalidAs(api.CodePatch, []api.FieldError{{Field: name, Message: "cannot be set"}})
+		}
 		delete(next, name)
 	}
 	return next, nil

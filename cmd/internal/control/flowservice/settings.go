@@ -218,7 +218,7 @@ func judge(c *config.Config, m mapping, kind string, report func(field, message 
 			continue // a flow without segments waits for some
 		}
 		if field, ok := fieldOf(problem.Path, kind, m); ok {
-			report(field, problem.Message)
+			report(field, inAPIWords(problem.Message))
 		}
 	}
 }

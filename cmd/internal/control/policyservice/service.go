@@ -189,6 +189,13 @@ func answerList(w http.ResponseWriter, r *http.Request, items []api.Item) error 
 	if err != nil {
 		return err
 	}
+	for i := range items { // as JSON has them, for conditions look into them
+		generic, err := api.Generic(items[i].Fields)
+		if err != nil {
+			return err
+		}
+		items[i].Fields, _ = generic.(object)
+	}
 	page, next, _ := q.Select(items)
 	children := []object{}
 	for _, item := range page {

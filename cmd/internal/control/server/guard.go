@@ -17,10 +17,10 @@ import (
 )
 
 // The bounds of what one caller may ask: a page with all its parts is a dozen requests,
-// and a script that makes a hundred flows some hundred.
+// and a script that makes a hundred flows some hundred; a request takes about a millisecond.
 const (
-	callerRate  = 100 // requests a second
-	callerBurst = 400
+	callerRate  = 500 // requests a second
+	callerBurst = 2000
 	// mostCallers bounds whom a rate is kept of; beyond it the oldest are forgotten.
 	mostCallers = 10_000
 )

@@ -98,7 +98,7 @@ func TestATokenDoesWhatItIsFor(t *testing.T) {
 func TestACallerIsAnsweredAtARate(t *testing.T) {
 	r := newRig(t)
 	statuses := map[int]int{}
-	for range 1000 {
+	for range 5000 {
 		request := httptest.NewRequest("GET", "http://localhost"+flowservice+"/flowSpecs", nil)
 		recorder := httptest.NewRecorder()
 		r.server.ServeHTTP(recorder, request)
@@ -107,7 +107,7 @@ func TestACallerIsAnsweredAtARate(t *testing.T) {
 			t.Fatal("a refusal does not say when to try again")
 		}
 	}
-	if statuses[200] < 400 || statuses[429] == 0 {
+	if statuses[200] < 2000 || statuses[429] == 0 {
 		t.Errorf("answered: %v", statuses)
 	}
 }
