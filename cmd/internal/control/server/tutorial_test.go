@@ -1,8 +1,12 @@
 package server_test
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
+
+	"kinesis-destination/cmd/internal/control/sources"
 )
 
 // The platform's tutorial, call by call, each with its published body: only the host
@@ -162,5 +166,43 @@ func TestThePlatformsTutorialWorksCallByCall(t *testing.T) {
 	}
 	if strings.Contains(r.log.String(), secretKey) {
 		t.Error("the log holds the key")
+	}
+}
+
+// The script of the tutorial, as a user runs it.
+func TestTheTutorialsScriptWorks(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	r := newRig(t)
+	script := exec.CommandContext(t.Context(), "bash", "../../../../deployments/http/tutorial.sh")
+	script.Env = append(os.Environ(), "SERVE_URL="+r.http.URL, "STREAM=leads", "AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey, "no_proxy=127.0.0.1")
+	out, err := script.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, want := range []string{"8. look at the dataflow", `"path":"personalEmail.address"`, `"id":"72ddd79b-6b0a-4e97-a8d2-112ccd81bd02"`} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%s nowhere: %s", want, out)
+		}
+	}
+	if strings.Contains(string(out), secretKey) {
+		t.Error("the script shows the key")
+	}
+	script = exec.CommandContext(t.Context(), "bash", "../../../../deployments/http/tutorial.sh")
+	script.Env = append(os.Environ(), "SERVE_URL="+r.http.URL, "STREAM=nowhere", "AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey, "no_proxy=127.0.0.1")
+	if out, err := script.CombinedOutput(); err == nil || !strings.Contains(string(out), "refused: POST /targetConnections") {
+		t.Errorf("with a stream that there is not: %v: %s", err, out)
+	}
+}
+
+// The source of the examples is one that serve takes.
+func TestTheExamplesSourceIsRead(t *testing.T) {
+	source, err := sources.Load("../../../../deployments/examples/source.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if source.Name != "profiles" || source.Sandbox != "prod" || len(source.Segments) != 1 || source.Segments[0].CreatedAt == nil {
+		t.Errorf("%+v", source)
 	}
 }
