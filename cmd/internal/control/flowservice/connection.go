@@ -246,7 +246,7 @@ func (s *Service) sealKeys(key string, p authParams) (map[string]json.RawMessage
 	return sealed, nil
 }
 
-func (s *Service) showConnection(_ documents.Reader, e documents.Entry) (object, error) {
+func (s *Service) showConnection(e documents.Entry) (object, error) {
 	var c Connection
 	if err := documents.Decode(e, &c); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -20,7 +21,7 @@ type kind struct {
 	permission api.Permission
 	editable   []string // the fields that PATCH may change
 	build      func(a *attempt, body any, before *documents.Entry) (any, error)
-	show       func(v documents.Reader, e documents.Entry) (object, error)
+	show       func(e documents.Entry) (object, error)
 	inUse      func(v documents.Reader, sandbox, id string) error
 	before     func(document any, operations []api.Operation) error // judges a patch by itself
 }
@@ -226,12 +227,41 @@ func (s *Service) get(k kind) api.CallerHandler {
 	}
 }
 
+// mostShown bounds how many documents are kept as they are shown: twice what a control
+// plane is made for.
+const mostShown = 20_000
+
+// shownVersion is a version of a document as it is shown; it is not changed.
+type shownVersion struct {
+	etag   string
+	fields object
+}
+
+// shown is a document as it is shown, of a flow with what it has of its connections
+// where a state is given. A list is of all documents, so each version is read once.
 func (s *Service) shown(k kind, v documents.Reader, e documents.Entry) (object, error) {
-	shown, err := k.show(v, e)
-	if err != nil {
-		return nil, err
+	s.mu.Lock()
+	known, ok := s.versions[e.Key]
+	s.mu.Unlock()
+	if !ok || known.etag != e.Etag {
+		shown, err := k.show(e)
+		if err != nil {
+			return nil, err
+		}
+		shown["etag"], shown["sandboxName"] = api.Quoted(e.Etag), sandboxOf(e.Key)
+		known = shownVersion{e.Etag, shown}
+		s.mu.Lock()
+		if len(s.versions) >= mostShown {
+			clear(s.versions)
+		}
+		s.versions[e.Key] = known
+		s.mu.Unlock()
 	}
-	shown["etag"], shown["sandboxName"] = api.Quoted(e.Etag), sandboxOf(e.Key)
+	if v == nil || k.name != documents.Flows {
+		return known.fields, nil
+	}
+	shown := maps.Clone(known.fields)
+	shown["inheritedAttributes"] = inherited(v, sandboxOf(e.Key), known.fields)
 	return shown, nil
 }
 

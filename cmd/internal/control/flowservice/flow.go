@@ -368,7 +368,7 @@ func clone(document any) any {
 	return copied
 }
 
-func (s *Service) showFlow(v documents.Reader, e documents.Entry) (object, error) {
+func (s *Service) showFlow(e documents.Entry) (object, error) {
 	var f Flow
 	if err := documents.Decode(e, &f); err != nil {
 		return nil, err
@@ -378,9 +378,6 @@ func (s *Service) showFlow(v documents.Reader, e documents.Entry) (object, error
 		"sourceConnectionIds": f.SourceConnectionIDs, "targetConnectionIds": f.TargetConnectionIDs,
 		"transformations": f.Transformations,
 	}
-	if v != nil {
-		shown["inheritedAttributes"] = inherited(v, sandboxOf(e.Key), &f)
-	}
 	if f.Description != "" {
 		shown["description"] = f.Description
 	}
@@ -388,9 +385,10 @@ func (s *Service) showFlow(v documents.Reader, e documents.Entry) (object, error
 }
 
 // inherited is what a flow has of its connections.
-func inherited(v documents.Reader, sandbox string, f *Flow) object {
-	describe := func(kind string, ids []string, more object) []object {
+func inherited(v documents.Reader, sandbox string, flow object) object {
+	describe := func(kind, field string, more object) []object {
 		list := []object{}
+		ids, _ := flow[field].([]string)
 		for _, id := range ids {
 			one := object{"id": id}
 			var c struct {
@@ -409,8 +407,8 @@ func inherited(v documents.Reader, sandbox string, f *Flow) object {
 		return list
 	}
 	return object{
-		"sourceConnections": describe(documents.SourceConnections, f.SourceConnectionIDs, object{"typeInfo": object{"type": "ProfileFragments", "id": "ups"}}),
-		"targetConnections": describe(documents.TargetConnections, f.TargetConnectionIDs, nil),
+		"sourceConnections": describe(documents.SourceConnections, "sourceConnectionIds", object{"typeInfo": object{"type": "ProfileFragments", "id": "ups"}}),
+		"targetConnections": describe(documents.TargetConnections, "targetConnectionIds", nil),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"kinesis-destination/cmd/internal/control/api"
@@ -56,10 +57,15 @@ type Options struct {
 }
 
 // Service answers the calls.
-type Service struct{ o Options }
+type Service struct {
+	o Options
+
+	mu       sync.Mutex
+	versions map[string]shownVersion // by keys
+}
 
 // New makes a service.
-func New(o Options) *Service { return &Service{o} }
+func New(o Options) *Service { return &Service{o: o, versions: map[string]shownVersion{}} }
 
 // Register puts the calls into a mux.
 func (s *Service) Register(mux *http.ServeMux) {

@@ -404,7 +404,7 @@ func (s *Service) flowStands(a *attempt, f *Flow) error {
 // get a part of the events, or erase letters of the other. Those made of ids are
 // nobody else's.
 func (s *Service) alone(a *attempt, f *Flow, p parts, c config.Config) error {
-	if p.source.Params.Group == "" && (p.target.Params.DeadLetter == nil || p.target.Params.DeadLetter.Topic == "") {
+	if own(p) {
 		return nil
 	}
 	a.relyOn(documents.AllFlows...)
@@ -417,6 +417,9 @@ func (s *Service) alone(a *attempt, f *Flow, p parts, c config.Config) error {
 		if !ok {
 			continue
 		}
+		if own(q) && c.Source.Kafka.Group != other.ID && !strings.Contains(c.DeadLetter.Topic, other.ID) {
+			continue
+		}
 		beside, _ := s.configuration(q, func(string, string) {})
 		beside.Complete()
 		if err := config.Together([]config.Config{beside, c}); err != nil {
@@ -424,6 +427,11 @@ func (s *Service) alone(a *attempt, f *Flow, p parts, c config.Config) error {
 		}
 	}
 	return nil
+}
+
+// own says whether a flow's group and topic of dead letters are made of its id.
+func own(p parts) bool {
+	return p.source.Params.Group == "" && (p.target.Params.DeadLetter == nil || p.target.Params.DeadLetter.Topic == "")
 }
 
 // flowsOf are the flows that go by a source or target connection.

@@ -115,7 +115,7 @@ func (a *attempt) base(id, spec string, report func(field, message string)) *Con
 	return &c
 }
 
-func (s *Service) showSource(_ documents.Reader, e documents.Entry) (object, error) {
+func (s *Service) showSource(e documents.Entry) (object, error) {
 	var c SourceConnection
 	if err := documents.Decode(e, &c); err != nil {
 		return nil, err

@@ -132,7 +132,7 @@ func (s *Service) buildTarget(a *attempt, body any, before *documents.Entry) (an
 	return c, s.flowsStand(a, before, c)
 }
 
-func (s *Service) showTarget(_ documents.Reader, e documents.Entry) (object, error) {
+func (s *Service) showTarget(e documents.Entry) (object, error) {
 	var c TargetConnection
 	if err := documents.Decode(e, &c); err != nil {
 		return nil, err

@@ -196,9 +196,9 @@ func TestTheTutorialsScriptWorks(t *testing.T) {
 	}
 }
 
-// The source of the examples is one that serve takes.
-func TestTheExamplesSourceIsRead(t *testing.T) {
-	source, err := sources.Load("../../../../deployments/examples/source.yaml")
+// The source beside the tutorial is one that serve takes.
+func TestTheSourceBesideTheTutorialIsRead(t *testing.T) {
+	source, err := sources.Load("../../../../deployments/http/source.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
