@@ -58,7 +58,7 @@ func (s *Service) Export(v documents.Reader, sandbox string, f *Flow) ([]byte, e
 	report := func(field, message string) {
 		problems = append(problems, api.FieldError{Field: field, Message: message})
 	}
-	p, ok := s.parts(v.Get, v, sandbox, f, report)
+	p, ok := s.gather(v.Get, v, sandbox, f, report)
 	if !ok {
 		return nil, refusal(problems)
 	}

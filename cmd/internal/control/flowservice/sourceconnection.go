@@ -102,7 +102,7 @@ func (a *attempt) base(id, spec string, report func(field, message string)) *Con
 		report(field, "is required")
 		return nil
 	}
-	entry, ok := a.get(documents.Key(documents.Connections, a.caller.Sandbox, id))
+	entry, ok := a.lookup(documents.Key(documents.Connections, a.caller.Sandbox, id))
 	var c Connection
 	if !ok || documents.Decode(entry, &c) != nil {
 		report(field, "there is no such connection in this sandbox")

@@ -1,0 +1,45 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"kinesis-destination/cmd/internal/control/documents"
+)
+
+// The stated limit of a control plane is 10,000 documents. A page of them takes a
+// fraction of a second at most, also the first time; a bound that a busy machine keeps.
+func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
+	const flows, bound = 10_000, 2 * time.Second
+	r := newRig(t)
+	m := r.flow(leads)
+	view, err := r.store.View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := view.Get(documents.Key(documents.Flows, "prod", m.flow))
+	change := documents.Change{By: "test"}
+	for i := range flows - 5 {
+		id := fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
+		doc := strings.ReplaceAll(string(one.Doc), m.flow, id)
+		change.Writes = append(change.Writes, documents.Write{Key: documents.Key(documents.Flows, "prod", id), Doc: json.RawMessage(doc)})
+	}
+	if _, err := r.store.Propose(t.Context(), change); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"?limit=100", "?limit=100", "?limit=20&orderby=-name", "?count=true&property=state==enabled", "?limit=20&property=inheritedAttributes.targetConnections[].id==" + m.target} {
+		began := time.Now()
+		r.call("GET", flowservice+"/flows"+query, "").is(200)
+		took := time.Since(began)
+		t.Logf("%s: %v", query, took)
+		if took > bound {
+			t.Errorf("%s took %v", query, took)
+		}
+	}
+	began := time.Now()
+	r.call("PATCH", flowservice+"/flows/"+m.flow, add("a", "person.name"), "If-Match", m.etag).is(202)
+	t.Logf("an activation: %v", time.Since(began))
+}
