@@ -49,7 +49,8 @@ the flow service under /data/foundation/flowservice, the policy service under
 /data/foundation/dulepolicy, and their description at /openapi.yaml.
 
 Documents are kept in a journal: a topic of Kafka (--brokers), which several
-processes share, or a folder (--store), which one process has. Credentials are
+processes share, or a folder (--store), which one process has. Brokers that a source
+names, too, are reached with its tls and sasl. Credentials are
 sealed with the keys of --seal-keys, or of the environment variable
 ` + sealKeysVariable + `; each line is ID KEY, the key 32 random bytes in base64.
 
@@ -139,7 +140,7 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	options.Hosts = o.knows(certificate)
-	store, err := o.open(cmd.Context(), log)
+	store, err := o.open(cmd.Context(), list, log)
 	if err != nil {
 		return err
 	}
@@ -164,11 +165,19 @@ func sealRing(files []string) (*seal.Ring, error) {
 	return seal.FromEnvironment(sealKeysVariable, value)
 }
 
-func (o *serveOptions) open(ctx context.Context, log *slog.Logger) (*journal.Store, error) {
+// open opens the journal. A cluster that a source names is reached as that source says.
+func (o *serveOptions) open(ctx context.Context, list sources.List, log *slog.Logger) (*journal.Store, error) {
 	if o.store != "" {
 		return journal.OpenFiles(ctx, o.store, journal.Options{Logger: log})
 	}
-	return journal.OpenKafka(ctx, journal.Kafka{Brokers: o.brokers}, journal.Options{Logger: log})
+	k := journal.Kafka{Brokers: o.brokers}
+	for _, source := range list {
+		if slices.ContainsFunc(o.brokers, func(b string) bool { return slices.Contains(source.Kafka.Brokers, b) }) {
+			k.TLS, k.SASL = source.Kafka.TLS, source.Kafka.SASL
+			break
+		}
+	}
+	return journal.OpenKafka(ctx, k, journal.Options{Logger: log})
 }
 
 func (o *serveOptions) certificate() (*tls.Certificate, error) {

@@ -164,7 +164,7 @@ func (s *Service) view(w http.ResponseWriter, r *http.Request) (documents.View, 
 func container(r *http.Request) (string, error) {
 	name := r.PathValue("container")
 	if name != "core" && name != "custom" {
-		return "", api.Refuse(api.CodeNotFound, "there are the containers core and custom")
+		return "", api.Refuse(api.CodeNotFound, "there is no such call: there are the containers core and custom")
 	}
 	return name, nil
 }
