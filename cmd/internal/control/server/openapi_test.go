@@ -93,7 +93,7 @@ func TestEachExampleOfTheDescriptionIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRig(t)
-	ids := map[string]string{}
+	ids := map[string]string{"AKIAEXAMPLEEXAMPLE00": accessKey}
 	used := map[string]bool{}
 	examples := func(name string) (bodies []string) {
 		used[name] = true
