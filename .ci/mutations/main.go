@@ -41,7 +41,7 @@ func run(only string, seed int) error {
 		return fmt.Errorf("-only: %w", err)
 	}
 	var chosen []mutation
-	for _, m := range slices.Concat(mutations, cooperation) {
+	for _, m := range slices.Concat(mutations, cooperation, journal) {
 		if wanted.MatchString(m.invariant + "\n" + m.file + "\n" + m.run) {
 			chosen = append(chosen, m)
 		}

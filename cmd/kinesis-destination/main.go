@@ -82,7 +82,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(wrongUse)
-	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), deadLettersCommand(), serveCommand(), tokenCommand(), versionCommand(), docsCommand())
+	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), deadLettersCommand(), controlCommand(), serveCommand(), tokenCommand(), versionCommand(), docsCommand())
 	completeFlags(root)
 	return root
 }

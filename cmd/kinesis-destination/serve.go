@@ -26,18 +26,16 @@ import (
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	listen, store       string
-	brokers, sources    []string
-	sealKeys            []string
-	tokens              string
-	tlsCert, tlsKey     string
-	hosts, endpoints    []string
-	identity            string
-	defaultChain        bool
-	logFormat, logLevel string
+	listen, store, topic string
+	brokers, sources     []string
+	sealKeys             []string
+	tokens               string
+	tlsCert, tlsKey      string
+	hosts, endpoints     []string
+	identity             string
+	defaultChain         bool
+	logFormat, logLevel  string
 }
-
-const sealKeysVariable = "KINESIS_DESTINATION_SEAL_KEYS"
 
 func serveCommand() *cobra.Command {
 	var o serveOptions
@@ -52,7 +50,7 @@ Documents are kept in a journal: a topic of Kafka (--brokers), which several
 processes share, or a folder (--store), which one process has. Brokers that a source
 names, too, are reached with its tls and sasl. Credentials are
 sealed with the keys of --seal-keys, or of the environment variable
-` + sealKeysVariable + `; each line is ID KEY, the key 32 random bytes in base64.
+` + controlKeys + `; each line is ID KEY, the key 32 random bytes in base64.
 
 Flows read the sources of --source and no address that a caller gives; the first
 one is what empty params of a source connection mean.
@@ -66,6 +64,7 @@ On a loopback address nobody has to show a token. Any other needs --tls-cert,
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8090", "address of the API")
 	f.StringVar(&o.store, "store", "", "folder of the journal, for one machine")
 	f.StringSliceVar(&o.brokers, "brokers", nil, "brokers of the journal's topic, host:port separated by commas")
+	f.StringVar(&o.topic, "topic", journal.DefaultTopic, "the journal's topic, with --brokers")
 	f.StringArrayVar(&o.sources, "source", nil, "file of a source that flows may read; may be repeated")
 	f.StringArrayVar(&o.sealKeys, "seal-keys", nil, "file of keys that credentials are sealed with; the first key seals; may be repeated")
 	f.StringVar(&o.tokens, "token-file", "", "file of tokens; given, every call needs one")
@@ -158,11 +157,11 @@ func sealRing(files []string) (*seal.Ring, error) {
 	if len(files) > 0 {
 		return seal.ReadFiles(files...)
 	}
-	value, ok := os.LookupEnv(sealKeysVariable)
+	value, ok := os.LookupEnv(controlKeys)
 	if !ok {
-		return nil, fmt.Errorf("give --seal-keys FILE, or %s in the environment: credentials are sealed with it. A line of the file: echo \"k1 $(head -c 32 /dev/urandom | base64)\"", sealKeysVariable)
+		return nil, fmt.Errorf("give --seal-keys FILE, or %s in the environment: credentials are sealed with it. A line of the file: echo \"k1 $(head -c 32 /dev/urandom | base64)\"", controlKeys)
 	}
-	return seal.FromEnvironment(sealKeysVariable, value)
+	return seal.FromEnvironment(controlKeys, value)
 }
 
 // open opens the journal. A cluster that a source names is reached as that source says.
@@ -170,7 +169,7 @@ func (o *serveOptions) open(ctx context.Context, list sources.List, log *slog.Lo
 	if o.store != "" {
 		return journal.OpenFiles(ctx, o.store, journal.Options{Logger: log})
 	}
-	k := journal.Kafka{Brokers: o.brokers}
+	k := journal.Kafka{Brokers: o.brokers, Topic: o.topic}
 	for _, source := range list {
 		if slices.ContainsFunc(o.brokers, func(b string) bool { return slices.Contains(source.Kafka.Brokers, b) }) {
 			k.TLS, k.SASL = source.Kafka.TLS, source.Kafka.SASL

@@ -49,8 +49,12 @@ type files struct {
 	grown  chan struct{}
 }
 
-// openFiles opens the journal of a folder, and makes both where they are not there.
-func openFiles(dir string, logger *slog.Logger) (*files, error) {
+// openFiles opens the journal of a folder, and makes both where they are not there
+// and need not be.
+func openFiles(dir string, existing bool, logger *slog.Logger) (*files, error) {
+	if _, err := os.Stat(filepath.Join(dir, journalFile)); existing && errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", dir, ErrNoStore)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the store's folder: %w", err)
 	}
@@ -163,7 +167,7 @@ func (f *files) Check(context.Context, bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.broken != nil {
-		return &unfit{f.broken.Error()}
+		return &unfit{why: f.broken.Error()}
 	}
 	return nil
 }

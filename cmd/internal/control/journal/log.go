@@ -49,6 +49,9 @@ var (
 )
 
 // unfit is what is wrong with a log, and what to do.
-type unfit struct{ why string }
+type unfit struct {
+	why     string
+	missing bool // there is none
+}
 
 func (u *unfit) Error() string { return u.why }

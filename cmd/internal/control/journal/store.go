@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,6 +26,9 @@ const (
 	checkpointEvery = 10_000
 )
 
+// ErrNoStore says that there is no store where one was to be (Options.Existing).
+var ErrNoStore = errors.New("there is no store")
+
 // Options of a store.
 type Options struct {
 	// Logger must not be nil.
@@ -32,6 +36,8 @@ type Options struct {
 	// StoreID is what the store is known to be, from elsewhere; empty: anything,
 	// also a new one, which is made where there is none.
 	StoreID string
+	// Existing: a store that is not there is an error, and none is made.
+	Existing bool
 	// CheckpointEvery entries; 0: the default.
 	CheckpointEvery int
 }
@@ -67,7 +73,7 @@ type Store struct {
 
 // OpenFiles opens the store of a folder, and makes it where there is none.
 func OpenFiles(ctx context.Context, dir string, o Options) (*Store, error) {
-	f, err := openFiles(dir, o.Logger)
+	f, err := openFiles(dir, o.Existing, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +111,11 @@ func open(ctx context.Context, log appendLog, o Options) (*Store, error) {
 // prepare makes the log where it is missing, and checks it.
 func (s *Store) prepare(ctx context.Context) error {
 	for wait := retryWait; ; wait = min(2*wait, maxRetryWait) {
-		err := s.log.Check(ctx, s.opts.StoreID == "")
+		err := s.log.Check(ctx, s.opts.StoreID == "" && !s.opts.Existing)
 		if wrong, ok := errors.AsType[*unfit](err); ok {
+			if wrong.missing && s.opts.Existing {
+				return fmt.Errorf("%w: %w", ErrNoStore, wrong)
+			}
 			s.unfit = wrong
 			s.logger.Error("the control plane is read-only", "reason", wrong.why)
 			return nil
@@ -137,6 +146,8 @@ func (s *Store) load(ctx context.Context) error {
 			s.loaded = true
 			s.mu.Unlock()
 			return nil
+		case err == nil && s.opts.Existing:
+			return fmt.Errorf("%w: the log is empty", ErrNoStore)
 		case err == nil && s.opts.StoreID != "":
 			s.halt(&stop{why: "the log is empty, and is known to be of store " + s.opts.StoreID + ": it was deleted and made anew"})
 			return nil

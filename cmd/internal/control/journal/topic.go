@@ -34,7 +34,7 @@ func (k *kafkaLog) Check(ctx context.Context, make bool) error {
 	brokers, topic, err := k.lookUp(ctx)
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {
 		if !make {
-			return &unfit{fmt.Sprintf("topic %s is gone: if it was deleted, stop all processes of the control plane, and import an export into a new one", k.topic)}
+			return &unfit{fmt.Sprintf("topic %s is gone: if it was deleted, stop all processes of the control plane, and import an export into a new one", k.topic), true}
 		}
 		if err := k.create(ctx, brokers); err != nil {
 			return fmt.Errorf("create topic %s: %w", k.topic, err)
@@ -98,7 +98,7 @@ func (k *kafkaLog) settings(ctx context.Context) (map[string]string, error) {
 		if r.Error != nil {
 			err := k.lacking(r.Error, "DESCRIBE_CONFIGS")
 			if err != r.Error { //nolint:errorlint // whether it was made another one
-				return nil, &unfit{err.Error() + ": nothing else tells that the topic keeps what is written to it"}
+				return nil, &unfit{why: err.Error() + ": nothing else tells that the topic keeps what is written to it"}
 			}
 			return nil, fmt.Errorf("look up the settings of topic %s: %w", k.topic, err)
 		}
@@ -136,5 +136,5 @@ func (k *kafkaLog) judge(brokers int, topic kafka.Topic, settings map[string]str
 	if len(wrong) == 0 {
 		return nil
 	}
-	return &unfit{fmt.Sprintf("topic %s would not keep what is written to it: %s", k.topic, strings.Join(wrong, "; "))}
+	return &unfit{why: fmt.Sprintf("topic %s would not keep what is written to it: %s", k.topic, strings.Join(wrong, "; "))}
 }
