@@ -14,7 +14,8 @@ import (
 
 // Store keeps documents as long as the process runs.
 type Store struct {
-	// Fail, if set, is asked before each change: an error is its outcome.
+	// Fail, if set, is asked before each change, which others may overtake then: an
+	// error is its outcome.
 	Fail func(documents.Change) error
 	// Stale is said of each view.
 	Stale string
@@ -59,13 +60,13 @@ func (s *Store) View(context.Context) (documents.View, error) {
 
 // Propose implements documents.Store.
 func (s *Store) Propose(_ context.Context, change documents.Change) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.Fail != nil {
 		if err := s.Fail(change); err != nil {
 			return "", err
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if change.Refused != "" {
 		s.changes = append(s.changes, change)
 		return "", nil
