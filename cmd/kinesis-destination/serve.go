@@ -234,7 +234,9 @@ func listen(ctx context.Context, address string, certificate *tls.Certificate, h
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	err = s.Shutdown(end)
-	<-served
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		log.Warn("the control plane ended by itself", "error", ended)
+	}
 	if err != nil {
 		log.Warn("some requests were cut off", "error", err)
 	}

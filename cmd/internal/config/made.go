@@ -14,6 +14,9 @@ func (c *Config) Complete() Problems {
 	return problems
 }
 
+// Default fills in what was left out of a configuration that is made of documents.
+func (c *Config) Default() { c.defaults() }
+
 // ReadLiteral reads the text of a destination's file as it stands: nothing in it is
 // taken for a reference, no file is read that it names, nothing is filled in and
 // nothing judged but its form. It is for texts of callers, who may not read the

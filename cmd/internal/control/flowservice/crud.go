@@ -109,6 +109,9 @@ func (s *Service) shown(k kind, v documents.Reader, e documents.Entry) (object, 
 			return nil, err
 		}
 		shown["etag"], shown["sandboxName"] = api.Quoted(e.Etag), sandboxOf(e.Key)
+		if shown, err = fields(shown); err != nil { // as JSON has it: conditions look into it
+			return nil, err
+		}
 		known = shownVersion{e.Etag, shown}
 		s.mu.Lock()
 		if len(s.versions) >= mostShown {
@@ -121,8 +124,9 @@ func (s *Service) shown(k kind, v documents.Reader, e documents.Entry) (object, 
 		return known.fields, nil
 	}
 	shown := maps.Clone(known.fields)
-	shown["inheritedAttributes"] = inherited(v, sandboxOf(e.Key), known.fields)
-	return shown, nil
+	var err error
+	shown["inheritedAttributes"], err = s.inherited(v, sandboxOf(e.Key), known.fields)
+	return shown, err
 }
 
 func (s *Service) list(k kind) api.CallerHandler {
@@ -145,11 +149,6 @@ func (s *Service) list(k kind) api.CallerHandler {
 			shown, err := s.shown(k, reader, e)
 			if err != nil {
 				return err
-			}
-			if reader != nil || q.Reads("transformations") || q.Reads("params") || q.Reads("connectionSpec") || q.Reads("flowSpec") || q.Reads("auth") || q.Reads("data") {
-				if shown, err = fields(shown); err != nil {
-					return err
-				}
 			}
 			id := documents.ID(e.Key)
 			entries[id] = e

@@ -79,8 +79,7 @@ func failed(report sink.Report, field, what string) error {
 	}
 	refused := api.Invalid(problems)
 	refused.Report = report
-	refused.Titled(what + " does not work; ?validate=false takes it untested")
-	return refused
+	return refused.Titled(what + " does not work; ?validate=false takes it untested")
 }
 
 // test answers what works with an account, and with the streams of its target

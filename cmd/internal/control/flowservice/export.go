@@ -67,7 +67,7 @@ func (s *Service) Export(v documents.Reader, sandbox string, f *Flow) ([]byte, e
 		hidden := config.Secret("", "")
 		c.Target.Kinesis.Credentials.AccessKeyID, c.Target.Kinesis.Credentials.SecretAccessKey = hidden, hidden
 	}
-	c.Complete()
+	c.Default()
 	if config.DestinationName.MatchString(f.Name) {
 		c.Name = f.Name
 	}
@@ -295,7 +295,7 @@ func targetParams(c *config.Config, from *sources.Source) TargetParams {
 
 func defaultLetterTopic(c *config.Config) string {
 	d := *c
-	d.Complete()
+	d.Default()
 	return d.DeadLetter.Topic
 }
 

@@ -2,6 +2,7 @@ package flowservice
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -185,31 +186,32 @@ func (s *Service) showFlow(e documents.Entry) (object, error) {
 }
 
 // inherited is what a flow has of its connections.
-func inherited(v documents.Reader, sandbox string, flow object) object {
-	describe := func(kind, field string, more object) []object {
-		list := []object{}
-		ids, _ := flow[field].([]string)
-		for _, id := range ids {
+func (s *Service) inherited(v documents.Reader, sandbox string, flow object) (object, error) {
+	describe := func(k kind, ids any, more object) ([]any, error) {
+		list := []any{}
+		names, _ := ids.([]any)
+		for _, name := range names {
+			id, _ := name.(string)
 			one := object{"id": id}
-			var c struct {
-				ConnectionSpec   Spec   `json:"connectionSpec"`
-				BaseConnectionID string `json:"baseConnectionId"`
+			if e, ok := v.Get(documents.Key(k.name, sandbox, id)); ok {
+				shown, err := s.shown(k, nil, e)
+				if err != nil {
+					return nil, err
+				}
+				one["connectionSpec"] = shown["connectionSpec"]
+				one["baseConnection"] = object{"id": shown["baseConnectionId"], "connectionSpec": shown["connectionSpec"]}
 			}
-			if e, ok := v.Get(documents.Key(kind, sandbox, id)); ok && documents.Decode(e, &c) == nil {
-				one["connectionSpec"] = c.ConnectionSpec
-				one["baseConnection"] = object{"id": c.BaseConnectionID, "connectionSpec": c.ConnectionSpec}
-			}
-			for key, value := range more {
-				one[key] = value
-			}
+			maps.Copy(one, more)
 			list = append(list, one)
 		}
-		return list
+		return list, nil
 	}
-	return object{
-		"sourceConnections": describe(documents.SourceConnections, "sourceConnectionIds", object{"typeInfo": object{"type": "ProfileFragments", "id": "ups"}}),
-		"targetConnections": describe(documents.TargetConnections, "targetConnectionIds", nil),
+	from, err := describe(s.sourceKind(), flow["sourceConnectionIds"], object{"typeInfo": object{"type": "ProfileFragments", "id": "ups"}})
+	if err != nil {
+		return nil, err
 	}
+	to, err := describe(s.targetKind(), flow["targetConnectionIds"], nil)
+	return object{"sourceConnections": from, "targetConnections": to}, err
 }
 
 func sandboxOf(key string) string {

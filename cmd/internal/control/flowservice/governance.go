@@ -70,9 +70,8 @@ func Violated(f *Flow, found []transform.Violation) error {
 		return nil
 	}
 	shown := violation{EnforcementRef: Base + "/flows/" + f.ID, Entities: []object{{"entityType": "flow", "entityId": f.ID, "name": f.Name}}}
-	var names, said []string
+	var said []string
 	for _, v := range found {
-		names = append(names, v.Policy)
 		first := v.Carriers[0]
 		what := "field " + first.Field
 		if first.Segment != "" {

@@ -36,8 +36,11 @@ func fieldOf(path, kind string, m mapping) (field string, ok bool) {
 		return fmt.Sprintf("%sprofileSelectors.selectors[%d].value.path", selectors, m.attributes[indexed]), kind == documents.Flows
 	}
 	for _, block := range []struct{ prefix, field string }{
-		{"target.kinesis.credentials.", "auth.params."}, {"target.kinesis.", "params."}, {"activation.", "params."},
-		{"governance.", "params.governance."}, {"deadLetter.", "params.deadLetter."},
+		{"target.kinesis.credentials.", "auth.params."},
+		{"target.kinesis.", "params."},
+		{"activation.", "params."},
+		{"governance.", "params.governance."},
+		{"deadLetter.", "params.deadLetter."},
 	} {
 		if rest, found := strings.CutPrefix(path, block.prefix); found {
 			return block.field + rest, kind == documents.TargetConnections
@@ -162,7 +165,7 @@ func (s *Service) alone(a *attempt, f *Flow, p parts, c config.Config) error {
 			continue
 		}
 		beside, _ := s.configuration(q, func(string, string) {})
-		beside.Complete()
+		beside.Default()
 		if err := config.Together([]config.Config{beside, c}); err != nil {
 			return api.Refuse(api.CodeInvalid, "flow %s (%s): %s", other.ID, other.Name, strings.TrimLeft(err.Error(), ": "))
 		}
@@ -220,7 +223,7 @@ func (s *Service) Standing(ctx context.Context, v documents.Reader, sandbox stri
 		}
 		p.policies = policies
 		c, _ := s.configuration(p, func(string, string) {})
-		c.Complete()
+		c.Default()
 		rules, err := transform.NewRules(c.Rules())
 		if err != nil {
 			return api.Refuse(api.CodeInvalid, "flow %s (%s): %s", f.ID, f.Name, inAPIWords(err.Error()))

@@ -47,7 +47,7 @@ func TestWhatIsNoJSONIsRefusedByItsLine(t *testing.T) {
 		t.Errorf("a body of 20 MB: %d %s", recorder.Code, recorder.Body)
 	}
 	r.call("POST", at, `[1]`).is(400)
-	r.call("POST", at, `{"nmae":"a","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"}}`).is(400).says("nmae", "did you mean name?")
+	r.call("POST", at, `{"naame":"a","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"}}`).is(400).says("naame", "did you mean name?")
 	// A form of another site can send this; curl says it of everything, beside a token.
 	r.call("POST", at, `{}`, "Content-Type", "application/x-www-form-urlencoded", "Authorization", "").is(400).says("BadRequestError", "content-type")
 	r.call("POST", at, `{"name":"a","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"}}`, "Content-Type", "application/x-www-form-urlencoded").is(201)
@@ -69,7 +69,7 @@ func TestSpecsThatThereAreNotAreRefusedByTheirCode(t *testing.T) {
 	r.call("PATCH", flowservice+"/connections/"+m.base, `[{"op":"replace","path":"/connectionSpec/id","value":"`+profileSpec+`"}]`, "If-Match", etag).is(400).says("1414-400")
 	r.call("PATCH", flowservice+"/flows/"+m.flow, `[{"op":"replace","path":"/state","value":"disabled"}]`, "If-Match", m.etag).is(400).says("action?op=")
 	r.call("PATCH", flowservice+"/flows/"+m.flow, `[{"op":"move","path":"/name","from":"/description"}]`, "If-Match", m.etag).is(400).says("1434-400", "move")
-	r.call("PATCH", flowservice+"/flows/"+m.flow, `[{"op":"replace","path":"/nmae","value":"x"}]`, "If-Match", m.etag).is(400).says("1455-400", "Missing field")
+	r.call("PATCH", flowservice+"/flows/"+m.flow, `[{"op":"replace","path":"/naame","value":"x"}]`, "If-Match", m.etag).is(400).says("1455-400", "Missing field")
 	r.call("PATCH", flowservice+"/flows/"+m.flow, `[]`, "If-Match", m.etag).is(400)
 	r.call("PATCH", flowservice+"/flows/"+m.flow, `{"name":"x"}`, "If-Match", m.etag).is(400).says("JSON Patch")
 	r.call("PATCH", flowservice+"/flows/"+m.flow, `[{"op":"REPLACE","path":"/name","value":"Renamed"}]`, "If-Match", m.etag).is(202)

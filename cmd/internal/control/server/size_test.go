@@ -11,9 +11,9 @@ import (
 )
 
 // The stated limit of a control plane is 10,000 documents. A page of them takes a
-// fraction of a second at most, also the first time; a bound that a busy machine keeps.
+// fraction of a second, also the first time; the bound is one that a busy machine keeps under the race detector.
 func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
-	const flows, bound = 10_000, 2 * time.Second
+	const flows, bound = 10_000, 5 * time.Second
 	r := newRig(t)
 	m := r.flow(leads)
 	view, err := r.store.View(t.Context())

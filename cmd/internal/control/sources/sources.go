@@ -68,7 +68,7 @@ func Load(file string) (*Source, error) {
 	probe.Defaults()
 	probe.Group = s.Name
 	probe.Validate(func(path, message string) { report("kafka."+path, message) })
-	s.Config.Validate(report)
+	s.Validate(report)
 	seen := map[string]bool{}
 	for i, segment := range s.Segments {
 		if segment.ID == "" || seen[segment.ID] {
