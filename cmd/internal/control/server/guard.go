@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,13 @@ func guard(o Options, mux *http.ServeMux) http.Handler {
 	limits := &limiters{}
 	crossOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				// What panicked may quote what must not be shown: where it did is enough.
+				o.Log.Error("a request panicked", "method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
+				api.Fail(o.Log, w, r, api.Refuse(api.CodeInternal, "an internal error has occurred; the log of the control plane has the place"))
+			}
+		}()
 		if !knownHost(o, r.Host) {
 			api.Fail(o.Log, w, r, api.Refuse(api.CodeForbiddenOrigin, "this server is not called %q: serve --host NAME allows a name", r.Host[:min(len(r.Host), 100)]))
 			return

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/server"
 )
 
@@ -117,5 +118,14 @@ func TestWhatIsNoCallSaysSo(t *testing.T) {
 	r.call("GET", "/data/foundation/flowservice/nothing", "").is(404).says("openapi.yaml")
 	if got := r.call("PUT", flowservice+"/flows", "{}").is(405); got.header.Get("Allow") == "" {
 		t.Error("a refused method does not say which there are")
+	}
+}
+
+func TestAPanicIsAnsweredAndQuotesNothing(t *testing.T) {
+	r := newRig(t)
+	r.store.Fail = func(documents.Change) error { panic("hush " + secretKey) }
+	r.call("POST", flowservice+"/connections", `{"name":"a","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"}}`).is(500).says("1102-500")
+	if strings.Contains(r.log.String(), secretKey) || !strings.Contains(r.log.String(), "a request panicked") {
+		t.Errorf("the log: %s", r.log.String())
 	}
 }
