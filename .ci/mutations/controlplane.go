@@ -10,11 +10,11 @@ const (
 var control = []mutation{
 	{
 		"an activation relies on the policies that it was judged by", flowService + "change.go",
-		"	if key != a.key &&", "	if key != a.key && key[0] != '@' &&", controlPkg, "Overtakes",
+		"	if key != a.key &&", "	if key != a.key && key[0] != '@' &&", controlPkg, "TestAnActivationThatAPolicy|TestAPolicyThatAnActivation",
 	},
 	{
 		"a policy relies on the flows that it was judged with", policyService,
-		"range append([]string{documents.AllGovernance}, documents.AllFlows...) {", "range []string{documents.AllGovernance} {", controlPkg, "Overtakes",
+		"range append([]string{documents.AllGovernance}, documents.AllFlows...) {", "range []string{documents.AllGovernance} {", controlPkg, "TestAnActivationThatAPolicy|TestAPolicyThatAnActivation",
 	},
 	{
 		"a flow relies on the connections that it goes by", flowService + "change.go",

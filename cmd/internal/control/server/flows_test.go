@@ -222,7 +222,10 @@ func TestNothingOfACallerReadsTheEnvironment(t *testing.T) {
 	m := r.flow(leads)
 	m.etag = r.call("PATCH", flowservice+"/flows/"+m.flow, `[{"op":"add","path":"/description","value":"${HUSH} file:///etc/passwd"}]`, "If-Match", m.etag).is(202).str("etag")
 	r.call("GET", flowservice+"/flows/"+m.flow+"/export", "").is(400).says("description", "reference")
-	got := r.call("POST", flowservice+"/flows/import?baseConnectionId="+m.base, "name: ${HUSH}\nsource: {kafka: {topic: file:///etc/passwd}}\n", "Content-Type", "application/yaml").is(400)
+	text := "name: imported\ndescription: ${HUSH}\nsource: {kafka: {brokers: [\"localhost:9092\"], topic: segment-evaluations}, schemaRegistry: {url: " + r.options.Sources[0].Registry.URL + "}}\n" +
+		"target: {kinesis: {region: us-east-1, stream: leads}}\nactivation: {segments: [{id: a, name: file:///etc/passwd}]}\n"
+	id := r.call("POST", flowservice+"/flows/import?baseConnectionId="+m.base, text, "Content-Type", "application/yaml").is(201).str("id")
+	got := r.call("GET", flowservice+"/flows/"+id, "").is(200).says("${HUSH}", "file:///etc/passwd")
 	if strings.Contains(got.text, "very-secret") || strings.Contains(got.text, "root:") {
 		t.Errorf("the answer holds what it should not read: %s", got.text)
 	}
