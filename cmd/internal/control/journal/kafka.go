@@ -145,9 +145,9 @@ func readBytesOf(r *kafka.Record) ([]byte, error) {
 	if r.Value == nil {
 		return nil, nil
 	}
-	defer r.Value.Close()
 	value, err := kafka.ReadAll(r.Value)
-	return bytes.Clone(value), err
+	value = bytes.Clone(value)
+	return value, errors.Join(err, r.Value.Close())
 }
 
 // Append implements appendLog. Each record has its entry's id as its key, so that

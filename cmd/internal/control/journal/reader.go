@@ -192,7 +192,7 @@ func (s *Store) judged(outcomes []outcome) {
 		if o.err != nil {
 			s.odd(Oddity{o.offset, o.verdict, o.err.Error()})
 		}
-		if o.verdict == Applied {
+		if o.verdict == Applied || o.verdict == Marked { // or the store has its id now
 			s.snapshot = nil
 		}
 		if o.entry == nil {

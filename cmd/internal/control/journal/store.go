@@ -118,6 +118,9 @@ func (s *Store) prepare(ctx context.Context) error {
 			}
 			s.unfit = wrong
 			s.logger.Error("the control plane is read-only", "reason", wrong.why)
+			if wrong.missing { // a store that is known to be elsewhere is not made anew
+				s.stopped = &stop{why: fmt.Sprintf("the store is known to be %s, and has no log: %s", s.opts.StoreID, wrong.why)}
+			}
 			return nil
 		}
 		if err == nil {

@@ -28,12 +28,12 @@ const (
 )
 
 // Check implements appendLog.
-func (k *kafkaLog) Check(ctx context.Context, make bool) error {
+func (k *kafkaLog) Check(ctx context.Context, create bool) error {
 	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
 	defer cancel()
 	brokers, topic, err := k.lookUp(ctx)
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {
-		if !make {
+		if !create {
 			return &unfit{fmt.Sprintf("topic %s is gone: if it was deleted, stop all processes of the control plane, and import an export into a new one", k.topic), true}
 		}
 		if err := k.create(ctx, brokers); err != nil {
