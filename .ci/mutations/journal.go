@@ -91,7 +91,7 @@ var journal = []mutation{
 	},
 	{
 		"a read has what was answered before it", "cmd/internal/control/journal/ends.go",
-		"\t\tcase next >= end:\n", "\t\tcase next > 0:\n", journalPkg, "TestAReadHasWhat",
+		"\t\tcase next >= end:\n", "\t\tcase next >= min(1, end):\n", journalPkg, "TestAReadHasWhat",
 	},
 	{
 		"an unfit log takes no changes", "cmd/internal/control/journal/snapshot.go",

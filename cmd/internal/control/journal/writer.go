@@ -275,10 +275,13 @@ func (s *Store) append(ctx context.Context, batch []*proposal) {
 		default:
 			unknown = true
 		}
-		s.logger.Warn("changes could not be written yet", "changes", len(keys), "error", err)
 		s.mu.Lock()
+		first := s.unwritten == nil
 		s.unwritten = err
 		s.mu.Unlock()
+		if first {
+			s.logger.Warn("changes cannot be written for now", "changes", len(keys), "error", err)
+		}
 		if !pause(ctx, wait) {
 			return
 		}
