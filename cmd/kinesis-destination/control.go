@@ -171,7 +171,7 @@ is missing. Keys, ids and sealed secrets stay as they are; versions are new.`,
 				if err != nil {
 					return usageError{err}
 				}
-				defer file.Close()
+				defer func() { _ = file.Close() }() // it was only read
 				in = file
 			}
 			return f.with(cmd, false, func(s *journal.Store) error {

@@ -125,6 +125,9 @@ func header(first int64) string { return fileHeader + strconv.FormatInt(first, 1
 func (f *files) index() (torn int64, err error) {
 	in := bufio.NewReaderSize(io.NewSectionReader(f.file, 0, 1<<62), 1<<16)
 	line, err := in.ReadString('\n')
+	if err != nil {
+		return 0, fmt.Errorf("its first line: %w", err)
+	}
 	from, ours := strings.CutPrefix(strings.TrimSuffix(line, "\n"), fileHeader)
 	if f.first, err = strconv.ParseInt(from, 10, 64); err != nil || !ours || f.first < 0 {
 		return 0, errors.New("it does not begin as a journal of this format does")
@@ -328,8 +331,7 @@ func (f *files) replace(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("write a journal: %w", err)
 	}
-	defer folder.Close()
-	if err := folder.Sync(); err != nil {
+	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
 		return fmt.Errorf("write a journal: %w", err)
 	}
 	return nil

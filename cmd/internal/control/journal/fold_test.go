@@ -159,7 +159,7 @@ func FuzzFold(f *testing.F) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if e, err = parse(again); err != nil {
+				if _, err := parse(again); err != nil {
 					t.Fatalf("%s: %v", again, err)
 				}
 			}

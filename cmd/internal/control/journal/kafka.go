@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -73,7 +74,7 @@ func (k *kafkaLog) Bounds(ctx context.Context) (first, end int64, err error) {
 		k.topic: {kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)},
 	}})
 	if err != nil {
-		return 0, 0, fmt.Errorf("look up the ends of topic %s: %w", k.topic, err)
+		return 0, 0, fmt.Errorf("look up the ends of topic %s: %w", k.topic, k.lacking(err, "DESCRIBE"))
 	}
 	found := res.Topics[k.topic]
 	if len(found) != 1 {
@@ -96,7 +97,7 @@ func (k *kafkaLog) Read(ctx context.Context, from int64) ([]Record, error) {
 		Topic: k.topic, Offset: from, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: pollWait,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read topic %s: %w", k.topic, err)
+		return nil, fmt.Errorf("read topic %s: %w", k.topic, k.lacking(err, "READ"))
 	}
 	switch {
 	case errors.Is(res.Error, kafka.OffsetOutOfRange):
@@ -145,9 +146,9 @@ func readBytesOf(r *kafka.Record) ([]byte, error) {
 	if r.Value == nil {
 		return nil, nil
 	}
-	defer r.Value.Close()
 	value, err := kafka.ReadAll(r.Value)
-	return bytes.Clone(value), err
+	value = bytes.Clone(value)
+	return value, errors.Join(err, r.Value.Close())
 }
 
 // Append implements appendLog. Each record has its entry's id as its key, so that
@@ -189,8 +190,12 @@ func (k *kafkaLog) unwritten(err error) error {
 	return err
 }
 
-// lacking names the right that an answer is about, where it says that the user lacks one.
+// lacking names the right that an answer is about, where it says that the user lacks
+// one, and leaves out which function of kafka-go says so.
 func (k *kafkaLog) lacking(err error, right string) error {
+	if within := errors.Unwrap(err); within != nil && strings.HasPrefix(err.Error(), "kafka.(*Client).") {
+		err = within
+	}
 	if !errors.Is(err, kafka.TopicAuthorizationFailed) && !errors.Is(err, kafka.ClusterAuthorizationFailed) {
 		return err
 	}

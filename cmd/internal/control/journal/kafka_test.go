@@ -168,6 +168,7 @@ func TestContractATopicThatWouldLoseEntriesIsReadOnlyWithAllReasons(t *testing.T
 }
 
 func TestContractATopicMadeAnewStopsTheStoreAndStaysSo(t *testing.T) {
+	t.Parallel()
 	k := broker(t)
 	s, a := openKafka(t, k), adminOf(t, k)
 	s.put(t, doc("flows/a", "", `{}`))

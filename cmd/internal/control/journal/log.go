@@ -24,9 +24,9 @@ func (r *Record) parse() (*entry, error) {
 // appendLog keeps records in order, each at the next offset: a topic of Kafka, or
 // a file. Its methods are called beside each other, Append one at a time.
 type appendLog interface {
-	// Check says whether the log is kept as a journal must be, and makes it where
-	// make is set and there is none. An *unfit error says what is wrong with it.
-	Check(ctx context.Context, make bool) error
+	// Check says whether the log is kept as a journal must be, and creates it where
+	// that is asked for and there is none. An *unfit error says what is wrong with it.
+	Check(ctx context.Context, create bool) error
 	// Bounds are the offsets of the first record and behind the last one, at some
 	// time after the call.
 	Bounds(ctx context.Context) (first, end int64, err error)

@@ -31,9 +31,7 @@ func (s *Store) follow(ctx context.Context) {
 			s.passOver(halt)
 			err = nil
 		}
-		s.mu.Lock()
-		s.trouble = err
-		s.mu.Unlock()
+		s.note(ctx, err)
 		if err == nil {
 			wait = retryWait
 			continue
@@ -42,6 +40,20 @@ func (s *Store) follow(ctx context.Context) {
 			return
 		}
 		wait = min(2*wait, maxRetryWait)
+	}
+}
+
+// note keeps why the log is not read now, and says so when that changes.
+func (s *Store) note(ctx context.Context, err error) {
+	s.mu.Lock()
+	before := s.trouble
+	s.trouble = err
+	s.mu.Unlock()
+	switch {
+	case before == nil && err != nil && ctx.Err() == nil:
+		s.logger.Warn("the journal cannot be read for now: reads are answered from memory", "error", err)
+	case before != nil && err == nil:
+		s.logger.Info("the journal is read again")
 	}
 }
 
@@ -192,7 +204,7 @@ func (s *Store) judged(outcomes []outcome) {
 		if o.err != nil {
 			s.odd(Oddity{o.offset, o.verdict, o.err.Error()})
 		}
-		if o.verdict == Applied {
+		if o.verdict == Applied || o.verdict == Marked { // or the store has its id now
 			s.snapshot = nil
 		}
 		if o.entry == nil {

@@ -3,6 +3,8 @@ package journal
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -80,12 +82,10 @@ func (s *Store) Watch() (*Snapshot, <-chan struct{}) {
 // current is the snapshot of the state. It is called with mu held.
 func (s *Store) current() *Snapshot {
 	if s.snapshot == nil {
-		now := s.state
-		if now == nil {
-			now = newState()
+		s.snapshot = &Snapshot{}
+		if s.state != nil {
+			s.snapshot = &Snapshot{Store: s.state.store, docs: slices.Clone(s.state.docs), kinds: maps.Clone(s.state.kinds)}
 		}
-		now = now.copied()
-		s.snapshot = &Snapshot{Store: now.store, docs: now.docs, kinds: now.kinds}
 	}
 	snapshot := *s.snapshot
 	if s.state != nil {
@@ -123,9 +123,7 @@ func (s *Store) Status() Status {
 		Stopped: s.stopped != nil, Partial: !s.loaded, Checkpoint: -1, Waiting: len(s.pending) + len(s.queue),
 		Records: map[Verdict]int64{}, Oddities: append([]Oddity(nil), s.oddities...),
 	}
-	for v, n := range s.counts {
-		status.Records[v] = n
-	}
+	maps.Copy(status.Records, s.counts)
 	if err := s.readOnly(); err != nil {
 		status.ReadOnly = err.Error()
 	}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,6 +111,7 @@ func open(ctx context.Context, log appendLog, o Options) (*Store, error) {
 
 // prepare makes the log where it is missing, and checks it.
 func (s *Store) prepare(ctx context.Context) error {
+	var before error
 	for wait := retryWait; ; wait = min(2*wait, maxRetryWait) {
 		err := s.log.Check(ctx, s.opts.StoreID == "" && !s.opts.Existing)
 		if wrong, ok := errors.AsType[*unfit](err); ok {
@@ -118,14 +120,22 @@ func (s *Store) prepare(ctx context.Context) error {
 			}
 			s.unfit = wrong
 			s.logger.Error("the control plane is read-only", "reason", wrong.why)
+			if wrong.missing { // a store that is known to be elsewhere is not made anew
+				s.stopped = &stop{why: fmt.Sprintf("the store is known to be %s, and has no log: %s", s.opts.StoreID, wrong.why)}
+			}
 			return nil
 		}
 		if err == nil {
 			return nil
 		}
-		s.logger.Warn("the journal is not there yet", "error", err)
+		if ctx.Err() == nil {
+			if before == nil || before.Error() != err.Error() {
+				s.logger.Warn("the journal is not there yet", "error", err)
+			}
+			before = err
+		}
 		if !pause(ctx, wait) {
-			return err
+			return cmp.Or(before, err)
 		}
 	}
 }
@@ -133,6 +143,7 @@ func (s *Store) prepare(ctx context.Context) error {
 // load waits until everything is read that stood in the log, and founds the store
 // where nothing does.
 func (s *Store) load(ctx context.Context) error {
+	var before error
 	for {
 		err := s.fresh(ctx)
 		s.mu.Lock()
@@ -151,16 +162,30 @@ func (s *Store) load(ctx context.Context) error {
 		case err == nil && s.opts.StoreID != "":
 			s.halt(&stop{why: "the log is empty, and is known to be of store " + s.opts.StoreID + ": it was deleted and made anew"})
 			return nil
+		case err == nil && s.unfitNow() != nil: // a store does not begin where it would be lost
+			return s.unfitNow()
 		case err == nil:
 			err = s.found(ctx)
 		}
-		if err != nil && !pause(ctx, retryWait) {
-			if trouble != nil {
-				err = trouble
-			}
+		switch {
+		case errors.Is(err, errRefused):
 			return err
+		case err != nil && ctx.Err() == nil:
+			before = err
+		}
+		if err != nil && !pause(ctx, retryWait) {
+			return cmp.Or(trouble, before, err) // why, rather than that it took too long
 		}
 	}
+}
+
+func (s *Store) unfitNow() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unfit == nil {
+		return nil
+	}
+	return s.unfit
 }
 
 // found writes the entry that names the store. Others may do so at the same time:

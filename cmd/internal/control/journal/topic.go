@@ -28,12 +28,12 @@ const (
 )
 
 // Check implements appendLog.
-func (k *kafkaLog) Check(ctx context.Context, make bool) error {
+func (k *kafkaLog) Check(ctx context.Context, create bool) error {
 	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
 	defer cancel()
 	brokers, topic, err := k.lookUp(ctx)
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {
-		if !make {
+		if !create {
 			return &unfit{fmt.Sprintf("topic %s is gone: if it was deleted, stop all processes of the control plane, and import an export into a new one", k.topic), true}
 		}
 		if err := k.create(ctx, brokers); err != nil {
@@ -76,7 +76,7 @@ func (k *kafkaLog) create(ctx context.Context, brokers int) error {
 	}
 	res, err := k.client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{config}})
 	if err != nil {
-		return err
+		return k.lacking(err, "CREATE")
 	}
 	if err := res.Errors[k.topic]; err != nil && !errors.Is(err, kafka.TopicAlreadyExists) { // another process has made it
 		return k.lacking(err, "CREATE")
@@ -91,16 +91,16 @@ func (k *kafkaLog) settings(ctx context.Context) (map[string]string, error) {
 		ConfigNames: []string{cleanupPolicy, retentionTime, retentionBytes, minInSync, maxMessageBytes},
 	}}})
 	if err != nil {
-		return nil, fmt.Errorf("look up the settings of topic %s: %w", k.topic, err)
+		return nil, fmt.Errorf("look up the settings of topic %s: %w", k.topic, k.lacking(err, "DESCRIBE_CONFIGS"))
 	}
 	settings := map[string]string{}
 	for _, r := range res.Resources {
 		if r.Error != nil {
-			err := k.lacking(r.Error, "DESCRIBE_CONFIGS")
-			if err != r.Error { //nolint:errorlint // whether it was made another one
-				return nil, &unfit{why: err.Error() + ": nothing else tells that the topic keeps what is written to it"}
+			err := fmt.Errorf("look up the settings of topic %s: %w", k.topic, k.lacking(r.Error, "DESCRIBE_CONFIGS"))
+			if errors.Is(err, kafka.TopicAuthorizationFailed) {
+				return nil, &unfit{why: err.Error() + ": nothing else tells that it keeps what is written to it"}
 			}
-			return nil, fmt.Errorf("look up the settings of topic %s: %w", k.topic, err)
+			return nil, err
 		}
 		for _, c := range r.ConfigEntries {
 			settings[c.ConfigName] = c.ConfigValue

@@ -306,3 +306,29 @@ func TestARefusalSaysNothingOfAnAttemptBeforeIt(t *testing.T) {
 		}
 	})
 }
+
+// slowLog is another process's way to a log, which takes its time.
+type slowLog struct{ *fakeLog }
+
+func (l slowLog) Read(ctx context.Context, from int64) ([]Record, error) {
+	if !pause(ctx, freshWait/2) {
+		return nil, ctx.Err()
+	}
+	return l.fakeLog.Read(ctx, from)
+}
+
+func TestAReadHasWhatWasAnsweredBeforeItBeganInAnyProcess(t *testing.T) {
+	onLog(t, func(t *testing.T, l *fakeLog, s *Store) {
+		other, err := open(t.Context(), slowLog{l}, Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closed(t, other)
+		for range 5 {
+			tag := s.put(t, doc("flows/a", s.state.etag("flows/a"), `{}`))
+			if snapshot, fresh := other.Read(t.Context()); !fresh.Fresh || snapshot.Etag("flows/a") != tag {
+				t.Error(fresh, snapshot.Etag("flows/a"), tag)
+			}
+		}
+	})
+}

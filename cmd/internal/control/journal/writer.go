@@ -113,9 +113,16 @@ func (s *Store) propose(ctx context.Context, e entry) (outcome, error) {
 	defer cancel()
 	p := &proposal{entry: e, done: make(chan answer, 1)}
 	s.mu.Lock()
-	if err := s.readOnly(); err != nil {
+	err := s.readOnly()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
+	case len(s.queue) >= maxQueue:
+		err = fmt.Errorf("%w: %d changes are waiting already", ErrNotWritten, len(s.queue))
+	}
+	if err != nil {
 		s.mu.Unlock()
-		return outcome{}, fmt.Errorf("%w: %w", ErrReadOnly, err)
+		return outcome{}, err
 	}
 	s.enqueue(p)
 	s.mu.Unlock()
@@ -176,6 +183,10 @@ func (s *Store) resolve(p *proposal, o outcome) {
 }
 
 const (
+	// maxQueue bounds the changes that wait to be written: what API servers let in at
+	// the same time stays far below it. Of the API's 1 MiB a body it would be 2 GB.
+	maxQueue = 2_000
+
 	maxBatch      = 500
 	maxBatchBytes = MaxEntry
 )
@@ -264,10 +275,13 @@ func (s *Store) append(ctx context.Context, batch []*proposal) {
 		default:
 			unknown = true
 		}
-		s.logger.Warn("changes could not be written yet", "changes", len(keys), "error", err)
 		s.mu.Lock()
+		first := s.unwritten == nil
 		s.unwritten = err
 		s.mu.Unlock()
+		if first {
+			s.logger.Warn("changes cannot be written for now", "changes", len(keys), "error", err)
+		}
 		if !pause(ctx, wait) {
 			return
 		}
