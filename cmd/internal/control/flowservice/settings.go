@@ -1,7 +1,6 @@
 package flowservice
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -250,7 +249,8 @@ func (s *Service) unseal(account *Connection, into *sink.Credentials) error {
 	for field, to := range map[string]*sink.Secret{fieldAccessKey: &into.AccessKeyID, fieldSecretKey: &into.SecretAccessKey} {
 		plain, err := s.o.Sealer.Open(key, sealedAt(field), account.Auth.Sealed[field])
 		if err != nil {
-			return fmt.Errorf("connection %s: %s: %w", account.ID, field, err)
+			s.o.Log.Error("credentials cannot be opened", "connection", account.ID, "field", field, "error", err)
+			return api.Refuse(api.CodeInvalid, "the credentials of connection %s cannot be opened: the key that they were sealed with is not among --seal-keys. Give it, or new credentials with PATCH /auth/params", account.ID)
 		}
 		*to = config.Secret(string(plain), "")
 	}

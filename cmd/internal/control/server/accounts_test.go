@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -97,4 +99,19 @@ func TestAKeyPairIsReplacedAsAWhole(t *testing.T) {
 	r.call("PATCH", at, `[{"op":"replace","path":"/auth/params","value":{"accessKeyId":"AKIAWRONGWRONGWRONGX","secretKey":"other","region":"us-east-1"}}]`, "If-Match", etag).is(400).says("UnrecognizedClientException")
 	r.call("PATCH", at, `[{"op":"replace","path":"/auth/params","value":{"accessKeyId":"`+accessKey+`","secretKey":"other","region":"us-east-1"}}]`, "If-Match", etag).is(202)
 	r.call("POST", flowservice+"/connections", strings.Replace(accountBody("has blank"), "us-east-1", "", 1)).is(400).says("auth.params.accessKeyId", "auth.params.region")
+}
+
+// blindSeal has lost its key.
+type blindSeal struct{ toySeal }
+
+func (blindSeal) Open(string, string, json.RawMessage) ([]byte, error) {
+	return nil, errors.New("no such key")
+}
+
+func TestCredentialsWithoutTheirKeySayWhichKeyIsMissing(t *testing.T) {
+	r := newRig(t, func(o *server.Options) { o.Sealer = blindSeal{} })
+	base := r.account() // it is tested before it is sealed
+	r.target(base, leads).is(400).says("--seal-keys", base)
+	r.call("GET", flowservice+"/connections/"+base+"/test", "").is(400).says("--seal-keys")
+	r.call("GET", flowservice+"/connections/"+base, "").is(200)
 }
