@@ -13,6 +13,7 @@ import (
 )
 
 func tokenCommand() *cobra.Command {
+	var file string
 	cmd := &cobra.Command{
 		Use: "token", Short: "Create, list and revoke tokens of the control-plane API",
 		Long: `Tokens are kept in the file that serve --token-file reads: their hashes alone. serve
@@ -20,32 +21,27 @@ takes a change of the file within a second.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand())
-	return cmd
-}
-
-func fileFlag(cmd *cobra.Command, file *string) *cobra.Command {
-	cmd.Flags().StringVar(file, "token-file", "", "file of tokens (required)")
+	cmd.PersistentFlags().StringVar(&file, "token-file", "", "file of tokens (required)")
+	cmd.AddCommand(tokenCreateCommand(&file), tokenListCommand(&file), tokenRevokeCommand(&file))
 	return cmd
 }
 
 var errNoTokenFile = usageError{errors.New("give the file of tokens with --token-file")}
 
-func tokenCreateCommand() *cobra.Command {
-	var file string
+func tokenCreateCommand(file *string) *cobra.Command {
 	var permissions, sandboxes []string
 	cmd := &cobra.Command{
 		Use: "create NAME --token-file FILE", Short: "Make a token and print it, once",
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if file == "" {
+			if *file == "" {
 				return errNoTokenFile
 			}
 			var list []api.Permission
 			for _, p := range permissions {
 				list = append(list, api.Permission(p))
 			}
-			token, err := server.CreateToken(file, args[0], list, sandboxes)
+			token, err := server.CreateToken(*file, args[0], list, sandboxes)
 			if err != nil {
 				return usageError{err}
 			}
@@ -55,18 +51,17 @@ func tokenCreateCommand() *cobra.Command {
 	}
 	cmd.Flags().StringSliceVar(&permissions, "permission", []string{"view"}, "view, manage (connections, policies, making flows) or activate (segments, attributes, pausing); may be repeated")
 	cmd.Flags().StringSliceVar(&sandboxes, "sandbox", nil, "sandbox that it is for; left out: all; may be repeated")
-	return fileFlag(cmd, &file)
+	return cmd
 }
 
-func tokenListCommand() *cobra.Command {
-	var file string
+func tokenListCommand(file *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list --token-file FILE", Short: "List tokens, without themselves", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
+			if *file == "" {
 				return errNoTokenFile
 			}
-			list, err := server.ReadTokens(file)
+			list, err := server.ReadTokens(*file)
 			if err != nil {
 				return usageError{err}
 			}
@@ -86,22 +81,21 @@ func tokenListCommand() *cobra.Command {
 			return w.Flush()
 		},
 	}
-	return fileFlag(cmd, &file)
+	return cmd
 }
 
-func tokenRevokeCommand() *cobra.Command {
-	var file string
+func tokenRevokeCommand(file *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "revoke NAME --token-file FILE", Short: "Take a token out of the file", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if file == "" {
+			if *file == "" {
 				return errNoTokenFile
 			}
-			if err := server.RevokeToken(file, args[0]); err != nil {
+			if err := server.RevokeToken(*file, args[0]); err != nil {
 				return usageError{err}
 			}
 			return nil
 		},
 	}
-	return fileFlag(cmd, &file)
+	return cmd
 }
