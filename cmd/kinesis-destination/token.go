@@ -16,13 +16,15 @@ func tokenCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: "token", Short: "Create, list and revoke tokens of the control-plane API",
-		Long: `Tokens are kept in the file that serve --token-file reads: their hashes alone. serve
-takes a change of the file within a second.`,
+		Long: `Tokens are kept in a file that serve reads: their hashes alone. serve takes a change
+of the file within a second.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.PersistentFlags().StringVar(&file, "token-file", "", "file of tokens (required)")
 	cmd.AddCommand(tokenCreateCommand(&file), tokenListCommand(&file), tokenRevokeCommand(&file))
+	for _, below := range cmd.Commands() {
+		below.Flags().StringVar(&file, "token-file", "", "file of tokens (required)")
+	}
 	return cmd
 }
 
