@@ -93,6 +93,7 @@ func thaw(store string, parts []*part) *state {
 	for _, p := range parts {
 		s.recent = append(s.recent, p.Recent...)
 		for _, d := range p.Docs {
+			s.bytes += len(d.Body)
 			s.docs = append(s.docs, &Document{d.Key, etag(store, d.Offset), d.Body, d.Created, d.Changed, d.Offset})
 		}
 	}

@@ -34,6 +34,18 @@
 // deleted; a reader begins with the first one that says all that is missing. The last
 // 10,000 entries at least stay, and are the audit: also those that were refused.
 //
+// # Use
+//
+// Read gives a Snapshot: Get and List by key, each document with its etag. A change
+// names for every document the etag that it was read with as its base (empty: there
+// is none), and for what it only relies on the etag in Reads; "@flows" there stands
+// for all documents under flows/. Watch gives what is in memory and a channel that is
+// closed when there is more. Whoever starts something by the documents looks at
+// Freshness.Partial first.
+//
+// A change has at most 900,000 bytes and 1,000 documents; a store 100,000 documents and
+// 256 MiB (ErrFull), all of it in memory; 2,000 changes wait at the same time.
+//
 // # Goroutines
 //
 // Open starts five, which Close ends and awaits: one reads the log, one writes to it

@@ -41,6 +41,32 @@ func TestAChangeHasBoundsAndItsMistakesAreNamed(t *testing.T) {
 	}
 }
 
+func TestAStoreTakesNoMoreThanItMayHold(t *testing.T) {
+	o := options(t)
+	o.MaxDocuments, o.MaxBytes = 2, 100
+	s, err := OpenFiles(t.Context(), t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, s)
+	a := s.put(t, doc("flows/a", "", `{}`))
+	b := s.put(t, doc("flows/b", "", `{}`))
+	if err := propose(t, s, doc("flows/c", "", `{}`)); !errors.Is(err, ErrFull) || !errors.Is(err, ErrNotWritten) || !strings.Contains(err.Error(), "3 documents, and it may have 2") {
+		t.Error(err)
+	}
+	large := `{"n":"` + strings.Repeat("x", 100) + `"}`
+	if err := propose(t, s, doc("flows/a", a, large)); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "it may have 100") {
+		t.Error(err)
+	}
+	a = s.put(t, doc("flows/a", a, large[:50]+`"}`))
+	s.put(t, doc("flows/b", b, ""))
+	s.put(t, doc("flows/c", "", `{}`))
+	s.put(t, doc("flows/a", a, ""))
+	if s.state.bytes != len(`{}`) {
+		t.Error(s.state.bytes)
+	}
+}
+
 func TestChangesThatWaitAreBounded(t *testing.T) {
 	onLog(t, func(t *testing.T, l *fakeLog, s *Store) {
 		l.set(func() { l.refuse = errors.Join(errNotYet, errors.New("too few replicas")) })

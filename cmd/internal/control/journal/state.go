@@ -66,6 +66,7 @@ type state struct {
 	store string
 	next  int64       // the offset of the next record
 	docs  []*Document // in order of their keys
+	bytes int         // of their bodies
 	kinds map[string]int64
 	// Entries whose writer had read less than the fence are refused, so what is
 	// below it need not be remembered.
@@ -203,10 +204,14 @@ func (s *state) change(offset int64, e *entry) {
 		i, there := find(s.docs, d.Key)
 		kind, _, _ := strings.Cut(d.Key, "/")
 		s.kinds[kind] = offset
+		if there {
+			s.bytes -= len(s.docs[i].Body)
+		}
 		if d.deletes() {
 			s.docs = slices.Delete(s.docs, i, i+1)
 			continue
 		}
+		s.bytes += len(d.Body)
 		next := &Document{Key: d.Key, Etag: etag(s.store, offset), Body: d.Body, Created: stamp, Changed: stamp, offset: offset}
 		if there {
 			next.Created = s.docs[i].Created
@@ -258,7 +263,7 @@ func (s *state) copied() *state {
 
 // same tells whether two states say the same, and judge alike from here on.
 func (s *state) same(o *state) bool {
-	return s.store == o.store && s.next == o.next && s.fence == o.fence && s.checkpoint == o.checkpoint &&
+	return s.store == o.store && s.next == o.next && s.fence == o.fence && s.checkpoint == o.checkpoint && s.bytes == o.bytes &&
 		maps.Equal(s.kinds, o.kinds) && slices.Equal(s.recent, o.recent) &&
 		slices.EqualFunc(s.docs, o.docs, func(a, b *Document) bool {
 			return a.Key == b.Key && a.Etag == b.Etag && string(a.Body) == string(b.Body) && a.Created == b.Created && a.Changed == b.Changed

@@ -25,6 +25,9 @@ const (
 	// checkpointEvery is how many entries there are from one checkpoint to the next.
 	// The log holds those since the last but one, so this many at least can be audited.
 	checkpointEvery = 10_000
+	// maxDocuments is ten times what the control plane is made for, and maxBytes twice
+	// what as many documents of a flow's usual size take.
+	maxDocuments, maxBytes = 100_000, 256 << 20
 )
 
 // ErrNoStore says that there is no store where one was to be (Options.Existing).
@@ -39,6 +42,9 @@ type Options struct {
 	StoreID string
 	// Existing: a store that is not there is an error, and none is made.
 	Existing bool
+	// MaxDocuments and MaxBytes bound what a store holds, all of it in memory; 0: the
+	// defaults. They are the writers' bounds: readers take what the log has.
+	MaxDocuments, MaxBytes int
 	// CheckpointEvery entries; 0: the default.
 	CheckpointEvery int
 }
@@ -87,6 +93,7 @@ func open(ctx context.Context, log appendLog, o Options) (*Store, error) {
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = checkpointEvery
 	}
+	o.MaxDocuments, o.MaxBytes = cmp.Or(o.MaxDocuments, maxDocuments), cmp.Or(o.MaxBytes, maxBytes)
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Store{
 		log: log, opts: o, logger: o.Logger, cancel: cancel,
