@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -67,9 +68,14 @@ var _ = func() struct{} {
 
 // Erase has Kafka let go of the messages of a partition before an offset.
 func (h *History) Erase(ctx context.Context, topic string, partition int, before int64) error {
+	return Erase(ctx, h.transport, h.cfg.Addr(), topic, partition, before)
+}
+
+// Erase has Kafka let go of the messages of a partition before an offset.
+func Erase(ctx context.Context, transport *kafka.Transport, addr net.Addr, topic string, partition int, before int64) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	answer, err := h.transport.RoundTrip(ctx, h.cfg.Addr(), &deleteRecordsRequest{
+	answer, err := transport.RoundTrip(ctx, addr, &deleteRecordsRequest{
 		Topics:    []deleteRecordsTopic{{Name: topic, Partitions: []deleteRecordsPartition{{Partition: int32(partition), Offset: before}}}},
 		TimeoutMs: int32(requestTimeout.Milliseconds()),
 	})

@@ -85,6 +85,9 @@ type Governance struct {
 	FieldLabels     map[string][]string `yaml:"fieldLabels"`
 	OnViolation     string              `yaml:"onViolation"`
 	Consent         Consent             `yaml:"consent"`
+
+	// Custom is what a policies file would hold, where it is at hand; beside a file it counts alone.
+	Custom *Catalog `yaml:",omitempty"`
 }
 
 // Consent says which consents an event needs.

@@ -38,6 +38,9 @@ func (e Expression) problem() string {
 	return ""
 }
 
+// Labels are those that the expression looks for.
+func (e Expression) Labels() []string { return e.labels() }
+
 // labels are those that the expression looks for.
 func (e Expression) labels() []string {
 	if e.Label != "" {

@@ -244,3 +244,29 @@ func shorten(text string, n int) string {
 	}
 	return text[:n] + "…"
 }
+
+// AttributePaths are the fields that a schema has at the top of its attributes: all of
+// them mapped map everything.
+func AttributePaths(s *schemas.Schema) []string {
+	var paths []string
+	for _, record := range s.Root.Alternatives() {
+		if record.Kind != schemas.Record {
+			continue
+		}
+		field := record.Field(partAttributes)
+		if field == nil {
+			continue
+		}
+		for _, inner := range field.Type.Alternatives() {
+			if inner.Kind != schemas.Record {
+				continue
+			}
+			for i := range inner.Fields {
+				if name := inner.Fields[i].Name; pathProblem(name) == "" && !slices.Contains(paths, name) {
+					paths = append(paths, name)
+				}
+			}
+		}
+	}
+	return paths
+}

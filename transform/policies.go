@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -50,16 +51,33 @@ type Catalog struct {
 	Policies         []Policy          `yaml:"policies" json:"policies"`
 }
 
-// catalog is the core policies, with those enabled that the configuration names, and what the policies file adds.
-func (g *Governance) catalog() (Catalog, error) {
-	core, err := ParsePolicies(corePolicies, Catalog{})
+// parsedCore is what is built in, read once.
+var parsedCore = sync.OnceValues(func() (Catalog, error) { return ParsePolicies(corePolicies, Catalog{}) })
+
+// CoreCatalog is what the platform has of its own: marketing actions, and policies that are all disabled.
+func CoreCatalog() (Catalog, error) {
+	core, err := parsedCore()
 	if err != nil {
 		return core, fmt.Errorf("core policies: %w", err)
+	}
+	return Catalog{slices.Clone(core.MarketingActions), slices.Clone(core.Policies)}, nil
+}
+
+// catalog is the core policies, with those enabled that the configuration names, and what the policies file adds.
+func (g *Governance) catalog() (Catalog, error) {
+	core, err := CoreCatalog()
+	if err != nil {
+		return core, err
 	}
 	for i := range core.Policies {
 		if slices.Contains(g.EnabledPolicies, core.Policies[i].Name) {
 			core.Policies[i].Status = PolicyEnabled
 		}
+	}
+	if g.Custom != nil {
+		core.MarketingActions = append(core.MarketingActions, g.Custom.MarketingActions...)
+		core.Policies = append(core.Policies, g.Custom.Policies...)
+		return core, nil
 	}
 	if g.PoliciesFile == "" {
 		return core, nil
@@ -148,6 +166,11 @@ func ParsePolicies(text []byte, known Catalog) (Catalog, error) {
 		policy.check(actions, func(format string, args ...any) { report("policies", i, format, args...) })
 	}
 	return c, errors.Join(problems...)
+}
+
+// Check reports what is wrong with a policy that may name these actions; each message begins with the field.
+func (p Policy) Check(actions []string, report func(message string)) {
+	p.check(actions, func(format string, args ...any) { report(fmt.Sprintf(format, args...)) })
 }
 
 func (p Policy) check(actions []string, report func(format string, args ...any)) {

@@ -76,7 +76,8 @@ type loader struct {
 	lines    map[string]int
 	unread   map[string]bool // the paths of what could not be read
 	reads    []string
-	values   int // how many were read so far
+	literal  bool // nothing is a reference to the environment or a file
+	values   int  // how many were read so far
 	full     bool
 	problems Problems
 }

@@ -86,6 +86,9 @@ func Secret(value, file string) credentials.Secret {
 // expand puts in what a value takes from the environment or from a file, which
 // it names.
 func (l *loader) expand(node *yaml.Node, path string) (value, file string, ok bool) {
+	if l.literal {
+		return node.Value, "", true
+	}
 	value, mistakes := expandReferences(node.Value, os.LookupEnv)
 	for _, mistake := range mistakes {
 		l.refuse(node.Line, path, mistake)
@@ -106,7 +109,7 @@ func (l *loader) expand(node *yaml.Node, path string) (value, file string, ok bo
 
 // relative is a file's name seen from the folder of the configuration.
 func (l *loader) relative(name string) string {
-	if name == "" || filepath.IsAbs(name) {
+	if name == "" || filepath.IsAbs(name) || l.literal {
 		return name
 	}
 	return filepath.Join(filepath.Dir(l.file), name)

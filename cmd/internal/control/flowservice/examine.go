@@ -1,0 +1,186 @@
+package flowservice
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/documents"
+	"kinesis-destination/sink"
+)
+
+// probeWait bounds a test: each of its calls has a shorter one of its own.
+const probeWait = 20 * time.Second
+
+// probe tests an account, with a stream where one is named.
+func (s *Service) probe(ctx context.Context, account *Connection, t TargetParams, plain *authParams) (sink.Report, error) {
+	cfg := s.sinkConfig(account, t)
+	if plain != nil {
+		cfg.Credentials.AccessKeyID, cfg.Credentials.SecretAccessKey = config.Secret(plain.AccessKeyID, ""), config.Secret(plain.SecretKey, "")
+	} else if err := s.unseal(account, &cfg.Credentials); err != nil {
+		return sink.Report{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
+	defer cancel()
+	return s.o.Probe(ctx, cfg), nil
+}
+
+// validate tests an account that is new or changed, and refuses one that fails.
+func (s *Service) validate(a *attempt, c *Connection) error {
+	c.Validated, c.State = false, stateEnabled
+	if c.Auth.SpecName == AuthRole && c.Auth.RoleARN == "" {
+		c.State = stateInitializing
+		a.warn("the role is to be made: let it trust the external id (trustPolicy of GET), then PATCH /auth/params/roleArn")
+		return nil
+	}
+	if !a.validate {
+		a.warn("the account was not tested; GET /connections/{id}/test does")
+		return nil
+	}
+	c.key = a.key
+	report, err := s.probe(a.ctx, c, TargetParams{}, a.plain)
+	if err != nil {
+		return err
+	}
+	c.Validated = report.OK()
+	return failed(report, "auth.params", "the account")
+}
+
+// validateStream tests the stream of a target connection that is new or changed.
+func (s *Service) validateStream(a *attempt, account *Connection, t *TargetConnection) error {
+	t.Validated = false
+	if !a.validate || account.State == stateInitializing {
+		a.warn("the stream was not tested; GET /connections/{id}/test does")
+		return nil
+	}
+	account.key = documents.Key(documents.Connections, a.caller.Sandbox, t.BaseConnectionID)
+	report, err := s.probe(a.ctx, account, t.Params, nil)
+	if err != nil {
+		return err
+	}
+	t.Validated = report.OK()
+	return failed(report, "params.stream", "the stream "+t.Params.Stream)
+}
+
+// failed is the refusal that a test's report makes; nil where all that is needed works.
+func failed(report sink.Report, field, what string) error {
+	var problems []api.FieldError
+	for _, check := range report.Checks {
+		if !check.OK && check.Needed {
+			problems = append(problems, api.FieldError{Field: field, Message: check.What + ": " + check.Note})
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	refused := api.Invalid(problems)
+	refused.Report = report
+	return refused.Titled(what + " does not work; ?validate=false takes it untested")
+}
+
+// test answers what works with an account, and with the streams of its target
+// connections.
+func (s *Service) test(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+	v, err := s.view(w, r)
+	if err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	e, err := find(v, s.connectionKind(), c.Sandbox, id)
+	if err != nil {
+		return err
+	}
+	var account Connection
+	if err := documents.Decode(e, &account); err != nil {
+		return err
+	}
+	account.key = e.Key
+	result := true
+	said := []string{}
+	reports := []object{}
+	add := func(name string, t TargetParams) error {
+		report, err := s.probe(r.Context(), &account, t, nil)
+		if err != nil {
+			return err
+		}
+		if !report.OK() {
+			result = false
+			said = append(said, failed(report, name, name).Error())
+		}
+		reports = append(reports, object{"name": name, "report": report})
+		return nil
+	}
+	switch {
+	case account.ConnectionSpec.ID == ProfileSpec:
+		said = append(said, "sources are looked at by the data plane")
+	case account.State == stateInitializing:
+		result = false
+		said = append(said, "the role is not known yet: PATCH /auth/params/roleArn")
+	default:
+		if err := add("account", TargetParams{}); err != nil {
+			return err
+		}
+		streams, err := streamsOf(v, c.Sandbox, id)
+		if err != nil {
+			return err
+		}
+		for _, t := range streams {
+			if err := add(fmt.Sprintf("targetConnections/%s (stream %s)", t.ID, t.Params.Stream), t.Params); err != nil {
+				return err
+			}
+		}
+	}
+	return api.Write(w, http.StatusOK, object{"result": result, "message": strings.Join(said, "; "), "reports": reports})
+}
+
+// mostStreams bounds how many streams one test asks.
+const mostStreams = 10
+
+func streamsOf(v documents.Reader, sandbox, id string) ([]TargetConnection, error) {
+	var list []TargetConnection
+	for _, e := range v.List(documents.Prefix(documents.TargetConnections, sandbox)) {
+		var t TargetConnection
+		if err := documents.Decode(e, &t); err != nil {
+			return nil, err
+		}
+		if t.BaseConnectionID == id && len(list) < mostStreams {
+			list = append(list, t)
+		}
+	}
+	return list, nil
+}
+
+// runs answers what the data plane did for a flow, by hours.
+func (s *Service) runs(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+	q, err := api.ParseQuery(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	id, ok := q.Equals("flowId")
+	if !ok {
+		return api.InvalidAs(api.CodeParameterValue, []api.FieldError{{Field: "property", Message: "must name a flow: property=flowId==ID"}})
+	}
+	v, err := s.view(w, r)
+	if err != nil {
+		return err
+	}
+	if _, err := find(v, s.flowKind(), c.Sandbox, id); err != nil {
+		return err
+	}
+	items := []api.Item{}
+	if s.o.Runs != nil {
+		runs, err := s.o.Runs.Runs(r.Context(), c.Sandbox, id)
+		if err != nil {
+			return err
+		}
+		for _, run := range runs {
+			name, _ := run["id"].(string)
+			items = append(items, api.Item{ID: name, Fields: run})
+		}
+	}
+	return answerQuery(w, r, q, items, func(item api.Item) (object, error) { return item.Fields, nil })
+}

@@ -1,0 +1,93 @@
+package server
+
+import (
+	"crypto/rand"
+	_ "embed"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/documents"
+	"kinesis-destination/cmd/internal/control/flowservice"
+	"kinesis-destination/cmd/internal/control/policyservice"
+	"kinesis-destination/cmd/internal/control/sources"
+)
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// OpenAPI is the description of all calls.
+func OpenAPI() []byte { return openAPI }
+
+// Options of a server.
+type Options struct {
+	Log     *slog.Logger
+	Store   documents.Store
+	Sealer  flowservice.Sealer
+	Sources sources.List
+	// Tokens, if set, are needed by every call; nil: the address is a loopback one.
+	Tokens *Tokens
+	// Hosts are the names under which the server is called, besides those of the
+	// loopback.
+	Hosts func(host string) bool
+	Runs  flowservice.Runs
+	// Endpoints, Identity and AllowDefaultChain are those of the flow service.
+	Endpoints         []string
+	Identity          string
+	AllowDefaultChain bool
+}
+
+// Server is the control plane's handler.
+type Server struct {
+	Flows   *flowservice.Service
+	handler http.Handler
+}
+
+// New makes a server.
+func New(o Options) *Server {
+	lookup := &sources.Schemas{}
+	identify := identity{o}.identify
+	now := time.Now
+	flows := flowservice.New(flowservice.Options{
+		Log: o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identify, Policies: policyservice.Policies,
+		Runs: o.Runs, Schemas: lookup.Newest, Probe: examine(o.Log), Endpoints: o.Endpoints, Identity: o.Identity,
+		AllowDefaultChain: o.AllowDefaultChain, Now: now, NewID: newID,
+	})
+	policies := policyservice.New(policyservice.Options{
+		Log: o.Log, Store: o.Store, Sources: o.Sources, Identify: identify, Standing: flows.Standing, Uses: flowservice.UsesAction,
+		Subject: lookup.Subject, Now: now, NewID: newID,
+	})
+	mux := http.NewServeMux()
+	flows.Register(mux)
+	policies.Register(mux)
+	mux.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		_, _ = w.Write(openAPI) // a caller that is gone cannot be told
+	})
+	return &Server{flows, guard(o, mux)}
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// newID makes a UUID of random bits (RFC 9562, version 4).
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// notThere answers what no call has.
+func notThere(log *slog.Logger, w http.ResponseWriter, r *http.Request, methods string) {
+	if methods != "" {
+		w.Header().Set("Allow", methods)
+		api.Fail(log, w, r, api.Refuse(api.CodeMethod, "%s is not possible here; there are %s", r.Method, methods))
+		return
+	}
+	api.Fail(log, w, r, api.Refuse(api.CodeNotFound, "there is no such call; /openapi.yaml has all of them"))
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/net/netutil"
+
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/control/journal"
+	"kinesis-destination/cmd/internal/control/seal"
+	"kinesis-destination/cmd/internal/control/server"
+	"kinesis-destination/cmd/internal/control/sources"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	listen, store, topic string
+	brokers, sources     []string
+	sealKeys             []string
+	tokens               string
+	tlsCert, tlsKey      string
+	hosts, endpoints     []string
+	identity             string
+	defaultChain         bool
+	logFormat, logLevel  string
+}
+
+func serveCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve --listen ADDR (--store DIR | --brokers LIST) --source FILE",
+		Short: "Serve the control-plane API",
+		Long: `Serves the API by which destinations are connected, set up, activated and paused:
+the flow service under /data/foundation/flowservice, the policy service under
+/data/foundation/dulepolicy, and their description at /openapi.yaml.
+
+Documents are kept in a journal: a topic of Kafka (--brokers), which several
+processes share, or a folder (--store), which one process has. Brokers that a source
+names, too, are reached with its tls and sasl. Credentials are
+sealed with the keys of --seal-keys, or of the environment variable
+` + controlKeys + `; each line is ID KEY, the key 32 random bytes in base64.
+
+Flows read the sources of --source and no address that a caller gives; the first
+one is what empty params of a source connection mean.
+
+On a loopback address nobody has to show a token. Any other needs --tls-cert,
+--tls-key and --token-file ('kinesis-destination token create' makes a token).`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8090", "address of the API")
+	f.StringVar(&o.store, "store", "", "folder of the journal, for one machine")
+	f.StringSliceVar(&o.brokers, "brokers", nil, "brokers of the journal's topic, host:port separated by commas")
+	f.StringVar(&o.topic, "topic", journal.DefaultTopic, "the journal's topic, with --brokers")
+	f.StringArrayVar(&o.sources, "source", nil, "file of a source that flows may read; may be repeated")
+	f.StringArrayVar(&o.sealKeys, "seal-keys", nil, "file of keys that credentials are sealed with; the first key seals; may be repeated")
+	f.StringVar(&o.tokens, "token-file", "", "file of tokens; given, every call needs one")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate of the API, with its chain")
+	f.StringVar(&o.tlsKey, "tls-key", "", "key of the certificate")
+	f.StringArrayVar(&o.hosts, "host", nil, "name under which the API is called, besides those of the certificate; may be repeated")
+	f.StringArrayVar(&o.endpoints, "kinesis-endpoint", nil, "URL of Kinesis in place of AWS' own, for local endpoints; the first is used where a connection names none; may be repeated")
+	f.StringVar(&o.identity, "aws-identity", "", "ARN that roles of connections have to trust")
+	f.BoolVar(&o.defaultChain, "default-credentials", false, "let connections use the AWS identity of this process")
+	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+// check refuses flags that do not go together.
+func (o *serveOptions) check() error {
+	host, _, err := net.SplitHostPort(o.listen)
+	ip := net.ParseIP(host)
+	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
+	switch {
+	case err != nil:
+		return usageError{errors.New("--listen must be host:port, such as 127.0.0.1:8090")}
+	case (o.store == "") == (len(o.brokers) == 0):
+		return usageError{errors.New("give either --store DIR or --brokers LIST: where the documents are kept")}
+	case len(o.sources) == 0:
+		return usageError{errors.New("give --source FILE: what flows may read")}
+	case (o.tlsCert == "") != (o.tlsKey == ""):
+		return usageError{errors.New("--tls-cert and --tls-key go together")}
+	case !loopback && (o.tlsCert == "" || o.tokens == ""):
+		return usageError{errors.New("--listen is no loopback address: it needs --tls-cert, --tls-key and --token-file, or everyone on the way reads credentials and everyone else may call")}
+	}
+	return nil
+}
+
+func serve(cmd *cobra.Command, o serveOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	log, err := logger(cmd.ErrOrStderr(), o.logFormat, o.logLevel)
+	if err != nil {
+		return err
+	}
+	slog.SetDefault(log)
+	var list sources.List
+	var all config.Problems
+	for _, file := range o.sources {
+		source, err := sources.Load(file)
+		if problems, ok := errors.AsType[config.Problems](err); ok {
+			all = append(all, problems...)
+		} else if err != nil {
+			return err
+		}
+		list = append(list, source)
+	}
+	if len(all) > 0 {
+		return all
+	}
+	keys, err := sealRing(o.sealKeys)
+	if err != nil {
+		return usageError{err}
+	}
+	options := server.Options{
+		Log: log, Sealer: server.Sealer{Ring: keys}, Sources: list, Endpoints: o.endpoints, Identity: o.identity, AllowDefaultChain: o.defaultChain,
+	}
+	if o.tokens != "" {
+		if options.Tokens, err = server.OpenTokens(o.tokens); err != nil {
+			return usageError{err}
+		}
+	}
+	certificate, err := o.certificate()
+	if err != nil {
+		return err
+	}
+	options.Hosts = o.knows(certificate)
+	store, err := o.open(cmd.Context(), list, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			log.Warn("the journal did not close in order", "error", err)
+		}
+	}()
+	options.Store = server.Journal(store)
+	return listen(cmd.Context(), o.listen, certificate, server.New(options), log)
+}
+
+// sealRing is the keys of files, or else of the environment.
+func sealRing(files []string) (*seal.Ring, error) {
+	if len(files) > 0 {
+		return seal.ReadFiles(files...)
+	}
+	value, ok := os.LookupEnv(controlKeys)
+	if !ok {
+		return nil, fmt.Errorf("give --seal-keys FILE, or %s in the environment: credentials are sealed with it. A line of the file: echo \"k1 $(head -c 32 /dev/urandom | base64)\"", controlKeys)
+	}
+	return seal.FromEnvironment(controlKeys, value)
+}
+
+// open opens the journal. A cluster that a source names is reached as that source says.
+func (o *serveOptions) open(ctx context.Context, list sources.List, log *slog.Logger) (*journal.Store, error) {
+	if o.store != "" {
+		return journal.OpenFiles(ctx, o.store, journal.Options{Logger: log})
+	}
+	k := journal.Kafka{Brokers: o.brokers, Topic: o.topic}
+	for _, source := range list {
+		if slices.ContainsFunc(o.brokers, func(b string) bool { return slices.Contains(source.Kafka.Brokers, b) }) {
+			k.TLS, k.SASL = source.Kafka.TLS, source.Kafka.SASL
+			break
+		}
+	}
+	return journal.OpenKafka(ctx, k, journal.Options{Logger: log})
+}
+
+func (o *serveOptions) certificate() (*tls.Certificate, error) {
+	if o.tlsCert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--tls-cert, --tls-key: %w", err)}
+	}
+	if pair.Leaf == nil {
+		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+			return nil, usageError{fmt.Errorf("--tls-cert: %w", err)}
+		}
+	}
+	return &pair, nil
+}
+
+// knows tells the names under which the API may be called.
+func (o *serveOptions) knows(certificate *tls.Certificate) func(host string) bool {
+	return func(host string) bool {
+		return slices.ContainsFunc(o.hosts, func(name string) bool { return strings.EqualFold(name, host) }) ||
+			certificate != nil && certificate.Leaf.VerifyHostname(host) == nil
+	}
+}
+
+// mostConnections bounds what the API's connections take.
+const mostConnections = 1000
+
+// listen serves until the context ends; requests under way are answered.
+func listen(ctx context.Context, address string, certificate *tls.Certificate, handler http.Handler, log *slog.Logger) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	l = netutil.LimitListener(l, mostConnections)
+	scheme := "http"
+	if certificate != nil {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+		scheme = "https"
+	}
+	s := &http.Server{
+		Handler: handler, ReadHeaderTimeout: server.HeaderTimeout, ReadTimeout: server.ReadTimeout, WriteTimeout: server.WriteTimeout,
+		IdleTimeout: server.IdleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	log.Info("the control plane answers", "address", scheme+"://"+l.Addr().String())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	err = s.Shutdown(end)
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		log.Warn("the control plane ended by itself", "error", ended)
+	}
+	if err != nil {
+		log.Warn("some requests were cut off", "error", err)
+	}
+	return nil
+}
+
+// shutdownTime is how long requests under way may go on.
+const shutdownTime = 10 * time.Second

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serveFiles are a source and a key in a folder.
+func serveFiles(t *testing.T) (source, keys, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	source, keys = filepath.Join(dir, "source.yaml"), filepath.Join(dir, "keys")
+	for file, text := range map[string]string{
+		source: "name: profiles\nkafka: {brokers: [\"localhost:9092\"], topic: segment-evaluations}\nschemaRegistry: {url: http://localhost:8081}\n",
+		keys:   "k1 " + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")) + "\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return source, keys, dir
+}
+
+func TestServeRefusesWhatWouldBeOpenToOthers(t *testing.T) {
+	source, keys, dir := serveFiles(t)
+	for args, said := range map[string]string{
+		"serve":                         "--store DIR or --brokers LIST",
+		"serve --store D --brokers a:1": "--store DIR or --brokers LIST",
+		"serve --store D":               "--source FILE",
+		"serve --store D --source S":    "--seal-keys FILE",
+		"serve --store D --source S --seal-keys K --listen 0.0.0.0:0":                 "--token-file",
+		"serve --store D --source S --seal-keys K --listen :0":                        "--token-file",
+		"serve --store D --source S --seal-keys K --listen here":                      "host:port",
+		"serve --store D --source S --seal-keys K --tls-cert c.pem":                   "go together",
+		"serve --store D --source K --seal-keys K":                                    "K:1",
+		"serve --store D --source S --seal-keys S":                                    "",
+		"serve --store D --source S --seal-keys K --token-file none.yaml":             "none.yaml",
+		"serve --store D --source S --seal-keys K --tls-cert none.pem --tls-key none": "--tls-cert",
+		"token create a": "--token-file",
+		"token create a --token-file T --permission root": "no permission",
+		"token revoke a --token-file none.yaml":           "none.yaml",
+	} {
+		replace := strings.NewReplacer(" D", " "+dir+"/store", " S", " "+source, " K", " "+keys, " T", " "+dir+"/tokens")
+		got := command(t, "", strings.Fields(replace.Replace(args))...)
+		said = strings.Replace(said, "K:1", keys+":1", 1)
+		if got.code != exitUsage || !strings.Contains(got.stderr, said) {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+}
+
+func TestATokenIsShownOnceAndListedWithoutItself(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	made := command(t, "", "token", "create", "ops", "--token-file", file, "--permission", "view,manage")
+	if made.code != 0 || !strings.HasPrefix(made.stdout, "kdt_") {
+		t.Fatalf("%+v", made)
+	}
+	listed := command(t, "", "token", "list", "--token-file", file)
+	if !strings.Contains(listed.stdout, "ops") || strings.Contains(listed.stdout, strings.TrimSpace(made.stdout)) {
+		t.Errorf("%+v", listed)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file may be read by others: %v %v", info.Mode(), err)
+	}
+	if got := command(t, "", "token", "create", "ops", "--token-file", file); got.code != exitUsage {
+		t.Errorf("a second token of a name: %+v", got)
+	}
+	if got := command(t, "", "token", "revoke", "ops", "--token-file", file); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestServeAnswersUntilItIsStopped(t *testing.T) {
+	source, keys, dir := serveFiles(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stdout, stderr buffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- execute(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--store", filepath.Join(dir, "store"), "--source", source, "--seal-keys", keys}, strings.NewReader(""), &stdout, &stderr)
+	}()
+	at := regexp.MustCompile(`address=(http://[0-9.:]+)`)
+	var address string
+	for address == "" && ctx.Err() == nil {
+		if found := at.FindStringSubmatch(stderr.String()); found != nil {
+			address = found[1]
+		}
+		select {
+		case code := <-ended:
+			t.Fatalf("ended with %d: %s", code, stderr.String())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	response, err := http.Get(address + "/data/foundation/flowservice/connectionSpecs") //nolint:noctx // the test's own time bounds it
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(text), "Amazon Kinesis") {
+		t.Errorf("%d %v %s", response.StatusCode, err, text)
+	}
+	if err := response.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("ended with %d: %s", code, stderr.String())
+	}
+}
