@@ -26,7 +26,7 @@ func validate(cfg *Config, dead *deadletter.Config) error {
 func (s *Sink) opened() {
 	if s.gate.Answered() {
 		s.holds.Set(fromPut, "", nil)
-		s.stream.lookAgain() // what was repaired may also have been changed
+		s.stream.refresh() // what was repaired may also have been changed
 		s.wakeAll()
 	}
 }

@@ -40,15 +40,15 @@ const (
 	slackBuffer = firstBuffer
 )
 
-func (ds *deliveries) lend() *delivery {
+func (ds *deliveries) acquire() *delivery {
 	if d, ok := ds.pool.Get().(*delivery); ok {
 		return d
 	}
 	return &delivery{buffer: make([]byte, 0, firstBuffer)}
 }
 
-// giveBack takes a delivery that nobody looks at any more.
-func (ds *deliveries) giveBack(d *delivery) {
+// release takes a delivery that nobody looks at any more.
+func (ds *deliveries) release(d *delivery) {
 	if cap(d.buffer) > keepBuffer {
 		d.buffer = make([]byte, 0, firstBuffer)
 	}
@@ -102,7 +102,7 @@ func (d *delivery) Done(outcome sink.Outcome, reason string) {
 		if d.buffer == nil {
 			d.buffer = d.record.Data[:0]
 		}
-		p.deliveries.giveBack(d)
+		p.deliveries.release(d)
 	case sink.AtRest:
 		p.settle(d.message, rules.Filtered, reason)
 	default:

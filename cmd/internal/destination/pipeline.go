@@ -60,12 +60,12 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 		}
 		return p.reject(ctx, m, "", failure)
 	}
-	d := p.deliveries.lend()
+	d := p.deliveries.acquire()
 	decision, err := p.evaluate(ctx, m, event, d)
 	if decision.Outcome == transform.Export {
 		return p.sink.Put(ctx, p.export(ctx, d, m, decision))
 	}
-	p.deliveries.giveBack(d)
+	p.deliveries.release(d)
 	switch decision.Outcome {
 	case transform.Filter:
 		p.settle(m, rules.Filtered, string(decision.Reason))
