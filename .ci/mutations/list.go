@@ -96,7 +96,7 @@ var mutations = []mutation{
 		"\t\tcl.waitIdle(ctx)\n", "", destinationPkg, simulation,
 	},
 	{
-		"withdrawn is not settled", "cmd/internal/destination/delivery.go",
+		"withdrawn is not settled", "cmd/internal/destination/pipeline.go",
 		"d.message.Withdraw()", "d.message.Settle()", destinationPkg, simulation,
 	},
 	{
