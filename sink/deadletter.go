@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"kinesis-destination/schemas/backoff"
 	"kinesis-destination/sink/deadletter"
 )
 
@@ -16,7 +17,7 @@ func (o *Options) LetterOptions() deadletter.Options {
 }
 
 // letterOptions are those of the sink's own writer.
-func (s *Sink) letterOptions(backoff func(time.Time) *retryBackoff) deadletter.Options {
+func (s *Sink) letterOptions(backoff func(time.Time) *backoff.Backoff) deadletter.Options {
 	opts := s.opts.LetterOptions()
 	opts.Parking = s.parking
 	opts.Backoff = func(began time.Time) func(time.Time) time.Duration {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"kinesis-destination/schemas/backoff"
+
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/config"
@@ -76,7 +78,7 @@ func (p *Parking) Await(ctx context.Context, m *consumer.Message) error {
 			return ctx.Err()
 		}
 		p.holds.Set(key, sink.HoldDeadLetterTopic, err)
-		if err := hold.Sleep(ctx, wait.NextBackOff()); err != nil {
+		if err := backoff.Sleep(ctx, wait.NextBackOff()); err != nil {
 			return err
 		}
 	}
@@ -159,7 +161,7 @@ func (p *Parking) find(ctx context.Context) ([]consumer.Range, func(partition in
 			clear(p.read)
 			return nil, nil, nil
 		}
-		if err := hold.Sleep(ctx, absentLook); err != nil {
+		if err := backoff.Sleep(ctx, absentLook); err != nil {
 			return nil, nil, err
 		}
 	}
