@@ -36,6 +36,7 @@ build: ## bin/kinesis-destination, with version and commit
 test: ## every test on embedded servers, with the race detector
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
 	$(GOTEST) $(RACE) -timeout 20m ./...
+	$(if $(RACE),$(GOTEST) -run 'Allocat|KeepsTheRoom' ./transform ./consumer ./sink ./cmd/internal/destination) # which the race detector adds to
 
 lint: $(LINT) $(VULN) ## golangci-lint, and known vulnerabilities
 	$(LINT) run --allow-parallel-runners ./...

@@ -35,7 +35,7 @@ func missingRight(err error, right, name string) error {
 	return fmt.Errorf("the user lacks the right %s%s: %w", right, name, err)
 }
 
-// missingRightToCommit is lacking for what a commit answers, which takes rights on both.
+// missingRightToCommit is missingRight for what a commit answers, which takes rights on both.
 func (c *Consumer) missingRightToCommit(err error, topic string) error {
 	if errors.Is(err, kafka.GroupAuthorizationFailed) {
 		return missingRight(err, readGroup, c.cfg.Group)

@@ -59,7 +59,7 @@ func (d *decoder) part(ctx context.Context) (*part, error) {
 			if len(d.rest) == 0 {
 				return nil, nil
 			}
-			p, err := d.begin(ctx)
+			p, err := d.nextBatch(ctx)
 			if p != nil || err != nil {
 				return p, d.wrap(err)
 			}
@@ -79,8 +79,8 @@ func (d *decoder) wrap(err error) error {
 	return fmt.Errorf("read records of %s/%d: %w", d.tp.topic, d.tp.partition, err)
 }
 
-// begin takes the next batch to hand; message sets before v2 come as a part.
-func (d *decoder) begin(ctx context.Context) (*part, error) {
+// nextBatch takes the next batch to hand; message sets before v2 come as a part.
+func (d *decoder) nextBatch(ctx context.Context) (*part, error) {
 	b, ok, err := nextBatch(d.rest)
 	if err != nil || !ok {
 		return nil, fmt.Errorf("%w: %d bytes of it", errCorrupt, len(d.rest)) // a set holds whole batches alone
@@ -172,7 +172,7 @@ func (d *decoder) fill(ctx context.Context) (*part, error) {
 		d.ended()
 		return nil, nil
 	}
-	return d.take(ctx, r)
+	return d.collect(ctx, r)
 }
 
 // add takes a record into the run, unless the run is full.
@@ -218,8 +218,8 @@ func (d *decoder) ended() {
 	}
 }
 
-// take makes a part of a run.
-func (d *decoder) take(ctx context.Context, r run) (*part, error) {
+// collect makes a part of a run.
+func (d *decoder) collect(ctx context.Context, r run) (*part, error) {
 	own := !r.omit && d.payload.exactly(r.bytes)
 	cost := r.cost
 	if !own {
@@ -228,7 +228,7 @@ func (d *decoder) take(ctx context.Context, r run) (*part, error) {
 	if r.omit {
 		cost = messageCost + slotCost + maxKept
 	}
-	if err := d.account.take(ctx, cost); err != nil {
+	if err := d.account.acquire(ctx, cost); err != nil {
 		return nil, err
 	}
 	buffer := d.payload.window[:r.bytes]

@@ -71,32 +71,32 @@ func (b *Budget) window() int64 {
 
 func (b *Budget) fetchLimit() int64 { return b.limit - b.limit/decodeShare }
 
-// take counts n bytes that are there already.
-func (b *Budget) take(n int64) {
+// acquire counts n bytes that are there already.
+func (b *Budget) acquire(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.takeLocked(n)
+	b.acquireLocked(n)
 }
 
-func (b *Budget) takeLocked(n int64) {
+func (b *Budget) acquireLocked(n int64) {
 	b.used += n
 	if b.whole != nil {
-		b.whole.take(n)
+		b.whole.acquire(n)
 	}
 }
 
-// give returns n bytes, and wakes who waits when that made room.
-func (b *Budget) give(n int64) {
+// release returns n bytes, and wakes who waits when that made room.
+func (b *Budget) release(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.giveLocked(n)
+	b.releaseLocked(n)
 }
 
-func (b *Budget) giveLocked(n int64) {
+func (b *Budget) releaseLocked(n int64) {
 	full := b.used >= b.fetchLimit()
 	b.used -= n
 	if b.whole != nil {
-		b.whole.give(n)
+		b.whole.release(n)
 	}
 	if b.used <= b.limit {
 		b.over, b.fetched = nil, false
@@ -131,9 +131,9 @@ func (b *Budget) fits(n int64) bool {
 	return b.used+n <= b.limit
 }
 
-// takeFirst counts the n bytes of an answer's first batch. What is larger than
+// acquireFirst counts the n bytes of an answer's first batch. What is larger than
 // there is room for is let in alone.
-func (b *Budget) takeFirst(n int64) bool {
+func (b *Budget) acquireFirst(n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	within := b.used+n <= b.limit
@@ -141,7 +141,7 @@ func (b *Budget) takeFirst(n int64) bool {
 		return false
 	}
 	b.fetched = b.fetched || !within
-	b.takeLocked(n)
+	b.acquireLocked(n)
 	return true
 }
 
@@ -159,14 +159,14 @@ type account struct {
 	parts  int   // decoded and not all at rest
 }
 
-// take waits for room for n bytes. What finds none, because it is greater than
+// acquire waits for room for n bytes. What finds none, because it is greater than
 // the budget or because the budget is full of what waits to be decoded, is let
 // beyond the limit alone: one partition at a time, one part after the other.
-func (a *account) take(ctx context.Context, n int64) error {
+func (a *account) acquire(ctx context.Context, n int64) error {
 	b := a.budget
 	for {
 		b.mu.Lock()
-		if a.takeLocked(n) {
+		if a.acquireLocked(n) {
 			b.mu.Unlock()
 			return nil
 		}
@@ -186,21 +186,21 @@ func (a *account) take(ctx context.Context, n int64) error {
 	}
 }
 
-// try takes n bytes if there is room.
-func (a *account) try(n int64) bool {
+// tryAcquire takes n bytes if there is room.
+func (a *account) tryAcquire(n int64) bool {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
-	return a.takeLocked(n)
+	return a.acquireLocked(n)
 }
 
-func (a *account) takeLocked(n int64) bool {
+func (a *account) acquireLocked(n int64) bool {
 	b := a.budget
 	within := b.used+n <= b.limit
 	alone := (b.over == nil || b.over == a) && a.parts == 0
 	if !within && !alone {
 		return false
 	}
-	b.takeLocked(n)
+	b.acquireLocked(n)
 	a.held += n
 	if !within {
 		b.over = a
@@ -208,18 +208,18 @@ func (a *account) takeLocked(n int64) bool {
 	return true
 }
 
-func (a *account) give(n int64) {
+func (a *account) release(n int64) {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
-	a.giveLocked(n)
+	a.releaseLocked(n)
 }
 
-func (a *account) giveLocked(n int64) {
+func (a *account) releaseLocked(n int64) {
 	a.held -= n
 	if a.held == 0 && a.budget.over == a {
 		a.budget.over = nil
 	}
-	a.budget.giveLocked(n)
+	a.budget.releaseLocked(n)
 }
 
 // opened notes that a part is handed out, whose bytes were taken before.
@@ -234,5 +234,5 @@ func (a *account) closed(n int64) {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
 	a.parts--
-	a.giveLocked(n)
+	a.releaseLocked(n)
 }

@@ -156,7 +156,7 @@ func (res *fetchResponse) close() {
 	for i := range res.partitions {
 		p := &res.partitions[i]
 		if p.cost > 0 {
-			p.budget.give(p.cost)
+			p.budget.release(p.cost)
 		}
 		p.records, p.cost = nil, 0
 	}
@@ -268,7 +268,7 @@ func (w *fetchWire) aborted(p *fetchedPartition) {
 	if len(p.aborted) == cap(p.aborted) {
 		more := max(16, len(p.aborted))
 		p.aborted = slices.Grow(p.aborted, more)
-		p.cost += w.take(int64(more) * abortedCost)
+		p.cost += w.acquire(int64(more) * abortedCost)
 	}
 	p.aborted = append(p.aborted, abortedTransaction{w.int64(), w.int64()})
 }

@@ -5,23 +5,23 @@ import (
 	"io"
 )
 
-// take counts n bytes of the answer, unless nobody waits for it any more.
-func (c *fetchCall) take(n int64) bool {
+// acquire counts n bytes of the answer, unless nobody waits for it any more.
+func (c *fetchCall) acquire(n int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
 		return false
 	}
 	c.taken += n
-	c.budget.take(n)
+	c.budget.acquire(n)
 	return true
 }
 
-// takeFirst is take for an answer's first batch.
-func (c *fetchCall) takeFirst(n int64) bool {
+// acquireFirst is acquire for an answer's first batch.
+func (c *fetchCall) acquireFirst(n int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || !c.budget.takeFirst(n) {
+	if c.ended || !c.budget.acquireFirst(n) {
 		return false
 	}
 	c.taken += n
@@ -34,24 +34,24 @@ func (c *fetchCall) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ended {
-		c.budget.give(c.taken)
+		c.budget.release(c.taken)
 	}
 	c.taken, c.ended = 0, true
 }
 
-func (w *fetchWire) take(n int64) int64 {
-	if w.err == nil && !w.call.take(n) {
+func (w *fetchWire) acquire(n int64) int64 {
+	if w.err == nil && !w.call.acquire(n) {
 		w.err = context.Canceled
 	}
 	return n
 }
 
-// takeRecords counts n bytes of a partition's records, if there is room.
-func (w *fetchWire) takeRecords(n int64) bool {
+// acquireRecords counts n bytes of a partition's records, if there is room.
+func (w *fetchWire) acquireRecords(n int64) bool {
 	if w.got {
-		return w.call.budget.fits(n) && w.take(n) == n
+		return w.call.budget.fits(n) && w.acquire(n) == n
 	}
-	return w.call.takeFirst(n)
+	return w.call.acquireFirst(n)
 }
 
 // records reads the records of a partition. Those for which there is no room are
@@ -62,7 +62,7 @@ func (w *fetchWire) records(p *fetchedPartition, n int64) {
 		w.fail(io.EOF)
 		return
 	}
-	if !w.takeRecords(n) {
+	if !w.acquireRecords(n) {
 		if most := w.call.budget.batch; n > most {
 			p.tooLarge = errTooLarge{n, most}
 		}

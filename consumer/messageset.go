@@ -44,20 +44,20 @@ func (d *decoder) messageSet(ctx context.Context) (*part, error) {
 		}
 	}
 	cost := 3*(size+int64(len(b.raw))) + count*(oldMessageCost+messageCost+slotCost)
-	if err := d.account.take(ctx, cost); err != nil {
+	if err := d.account.acquire(ctx, cost); err != nil {
 		return nil, err
 	}
 	messages, kept, err := d.readSet()
 	kept += int64(len(messages)) * (messageCost + slotCost)
 	if err != nil || len(messages) == 0 {
-		d.account.give(cost)
+		d.account.release(cost)
 		d.next = max(d.next, b.last+1)
 		if err != nil {
 			return nil, d.fault(ctx, err)
 		}
 		return nil, nil
 	}
-	d.account.give(cost - min(kept, cost))
+	d.account.release(cost - min(kept, cost))
 	return d.set(messages, min(kept, cost)), nil
 }
 
@@ -77,7 +77,7 @@ func (d *decoder) wholeSet(ctx context.Context, value []byte) (*part, error) {
 		return nil, nil
 	}
 	const cost = messageCost + slotCost
-	if err := d.account.take(ctx, cost); err != nil {
+	if err := d.account.acquire(ctx, cost); err != nil {
 		return nil, err
 	}
 	rec := record{offset: d.batch.last}
@@ -109,10 +109,10 @@ func setValue(raw []byte) ([]byte, error) {
 // measure decompresses a set, and counts its bytes and messages.
 func (d *decoder) measure(ctx context.Context, codec compress.Compression, value []byte) (size, count int64, err error) {
 	cost := streamCost(codec, value)
-	if err := d.account.take(ctx, cost); err != nil {
+	if err := d.account.acquire(ctx, cost); err != nil {
 		return 0, 0, err
 	}
-	defer d.account.give(cost)
+	defer d.account.release(cost)
 	stream, err := d.codecs.stream(codec, value)
 	if err != nil {
 		return 0, 0, err

@@ -135,7 +135,7 @@ func (c *claim) close() {
 	if late && c.report != nil {
 		c.report(c.topic, c.partition, "", nil)
 	}
-	c.budget.give(window)
+	c.budget.release(window)
 	for len(c.sets) > 0 {
 		(<-c.sets).close()
 	}

@@ -29,13 +29,13 @@ func (p *payload) open(ctx context.Context, d *decoder, codec compress.Compressi
 		p.window = src
 		return nil
 	}
-	plain, need, err := d.codecs.whole(codec, src, d.account.try)
+	plain, need, err := d.codecs.whole(codec, src, d.account.tryAcquire)
 	if err == nil && plain == nil { // once more, when there is room
-		if err := d.account.take(ctx, need); err != nil {
+		if err := d.account.acquire(ctx, need); err != nil {
 			return err
 		}
 		if plain, _, err = d.codecs.whole(codec, src, func(int64) bool { return true }); err != nil {
-			d.account.give(need)
+			d.account.release(need)
 		}
 	}
 	if err == nil {
@@ -49,7 +49,7 @@ func (p *payload) open(ctx context.Context, d *decoder, codec compress.Compressi
 	if most := d.account.budget.window() + streamCost(compress.None, nil); cost > most && codec == compress.Zstd {
 		return errTooLarge{cost, most}
 	}
-	if err := d.account.take(ctx, cost); err != nil {
+	if err := d.account.acquire(ctx, cost); err != nil {
 		return err
 	}
 	p.cost = cost
@@ -64,7 +64,7 @@ func (p *payload) open(ctx context.Context, d *decoder, codec compress.Compressi
 func (p *payload) close(a *account) {
 	p.end()
 	if p.cost > 0 {
-		a.give(p.cost)
+		a.release(p.cost)
 	}
 	*p = payload{}
 }
@@ -155,7 +155,7 @@ func (d *decoder) large(ctx context.Context, size int64) (*part, error) {
 	if size > d.account.budget.largest {
 		return d.beyond(ctx, size)
 	}
-	if err := d.account.take(ctx, size); err != nil {
+	if err := d.account.acquire(ctx, size); err != nil {
 		return nil, err
 	}
 	b, err := readGrowing(&d.payload, size)
@@ -165,11 +165,11 @@ func (d *decoder) large(ctx context.Context, size int64) (*part, error) {
 		rec, err = d.batch.parseRecord(b[head:], d.above)
 	}
 	if err != nil {
-		d.account.give(size)
+		d.account.release(size)
 		return nil, d.fault(ctx, err)
 	}
 	if rec.offset < d.position || d.batch.control() {
-		d.account.give(size)
+		d.account.release(size)
 		if d.batch.control() {
 			err = d.mark(&rec)
 		}
@@ -181,8 +181,8 @@ func (d *decoder) large(ctx context.Context, size int64) (*part, error) {
 		omitted = rec.omit()
 	}
 	cost := rec.cost()
-	if err := d.account.take(ctx, cost); err != nil {
-		d.account.give(size)
+	if err := d.account.acquire(ctx, cost); err != nil {
+		d.account.release(size)
 		return nil, err
 	}
 	return d.handOut([]Message{d.message(&rec, make([]Header, 0, rec.count), omitted)}, size+cost), nil
@@ -192,17 +192,17 @@ func (d *decoder) large(ctx context.Context, size int64) (*part, error) {
 // and the digest of its value, which passes by.
 func (d *decoder) beyond(ctx context.Context, size int64) (*part, error) {
 	const cost = messageCost + slotCost + maxKept
-	if err := d.account.take(ctx, cost); err != nil {
+	if err := d.account.acquire(ctx, cost); err != nil {
 		return nil, err
 	}
 	rec, omitted, err := d.skim(ctx, size)
 	if err == nil && rec.offset < d.position {
-		d.account.give(cost)
+		d.account.release(cost)
 		d.pass(&rec, 0)
 		return nil, nil
 	}
 	if err != nil {
-		d.account.give(cost)
+		d.account.release(cost)
 		return nil, d.fault(ctx, err)
 	}
 	return d.handOut([]Message{d.message(&rec, nil, omitted)}, cost), nil

@@ -22,12 +22,12 @@ func TestAWindowThatShrinksWakesWhoWaitsForRoom(t *testing.T) {
 		}
 		// Others have the rest: one of them is let beyond the limit, and is slow.
 		over, others := &account{budget: c.budget}, &account{budget: c.budget}
-		if err := over.take(t.Context(), c.budget.limit-c.budget.used+1); err != nil {
+		if err := over.acquire(t.Context(), c.budget.limit-c.budget.used+1); err != nil {
 			t.Fatal(err)
 		}
 		began, taken := time.Now(), time.Time{}
 		go func() {
-			if err := others.take(t.Context(), c.window/2); err != nil {
+			if err := others.acquire(t.Context(), c.window/2); err != nil {
 				t.Error(err)
 			}
 			taken = time.Now()
@@ -39,7 +39,7 @@ func TestAWindowThatShrinksWakesWhoWaitsForRoom(t *testing.T) {
 		synctest.Wait()
 		if !taken.Equal(began) {
 			t.Errorf("%d of %d bytes are taken, and somebody still waits", c.budget.used, c.budget.limit)
-			over.give(over.held) // or the bubble would never end
+			over.release(over.held) // or the bubble would never end
 			synctest.Wait()
 		}
 	})

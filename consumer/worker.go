@@ -144,7 +144,7 @@ type recordSet struct {
 // close gives back what the set takes.
 func (s *recordSet) close() {
 	if s.cost > 0 {
-		s.budget.give(s.cost)
+		s.budget.release(s.cost)
 	}
 	s.batches, s.cost = nil, 0
 }
@@ -220,9 +220,9 @@ func (c *claim) open(m *Message) bool {
 func (c *claim) countWindow() {
 	size := c.mark.Size()
 	if size > c.window {
-		c.budget.take(size - c.window)
+		c.budget.acquire(size - c.window)
 	} else if size < c.window {
-		c.budget.give(c.window - size) // somebody may wait for it
+		c.budget.release(c.window - size) // somebody may wait for it
 	}
 	c.window = size
 }

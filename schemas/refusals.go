@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	// patience is how long a registry is asked again before its answer that it does not have a schema is believed: a
+	// lookupWait is how long a registry is asked again before its answer that it does not have a schema is believed: a
 	// follower of a registry's cluster learns of a new schema some moments after its leader, and its producer uses it
 	// at once. Only the partition of the message waits meanwhile.
-	patience = 5 * time.Second
+	lookupWait = 5 * time.Second
 
 	// firstPause is the pause after the first answer; each is twice the one before.
 	firstPause = 100 * time.Millisecond
@@ -63,10 +63,10 @@ func (r *refusals) weigh(key schemaKey, err error, attempt int) time.Duration {
 	if !asked && len(r.byKey) >= maxUnknown {
 		clear(r.byKey)
 	}
-	if !asked || known.err == nil && now.Sub(known.since) > patience+unknownFor { // who asked first gave up long ago
+	if !asked || known.err == nil && now.Sub(known.since) > lookupWait+unknownFor { // who asked first gave up long ago
 		known.since = now
 	}
-	left := patience - now.Sub(known.since)
+	left := lookupWait - now.Sub(known.since)
 	waited := errors.Is(err, ErrUnknownSchema) && known.err == nil
 	if waited && left > 0 && !r.tired(now) {
 		r.byKey[key] = known

@@ -57,7 +57,7 @@ func (s *Sink) deadLetter(r *Record, f deadletter.Failure, done func(Outcome)) {
 	})
 }
 
-// follows is why a record of a parked identity goes to the dead-letter topic.
-func follows() *deadletter.Failure {
+// parkedFailure is why a record of a parked identity goes to the dead-letter topic.
+func parkedFailure() *deadletter.Failure {
 	return &deadletter.Failure{Stage: StageSink, Reason: ReasonParked, Message: "an earlier event of this identity is on the dead-letter topic (deadLetter.park)"}
 }

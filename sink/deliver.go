@@ -98,7 +98,7 @@ func (l *lane) answered(batch []inFlight, now time.Time, results []result) {
 		}
 		rest = rest[n:]
 	}
-	l.tellShard(now)
+	l.reportShard(now)
 	l.withdrawStale()
 	settled := l.takeSettled()
 	l.mu.Unlock()
@@ -180,7 +180,7 @@ func (l *lane) failed(batch []inFlight, now time.Time, err error) {
 		if len(batch) == 1 && !s.accepted.Load() {
 			v = verdict{hold, HoldConfiguration, true} // it is not this record: none was ever taken
 		} else {
-			s.stream.lookAgain()
+			s.stream.refresh()
 		}
 	}
 	l.mu.Lock()
@@ -216,7 +216,7 @@ func (l *lane) refuse(f inFlight, aggregated bool, now time.Time, why string) {
 		l.keep(f.chain, now, retryHalved)
 		return
 	}
-	l.doom(f.chain, now, ReasonRejected, "the stream refused the record: "+why)
+	l.rejectInFlight(f.chain, now, ReasonRejected, "the stream refused the record: "+why)
 }
 
 // entries counts the records of a request.

@@ -11,7 +11,7 @@ var errExhausted = errors.New("records have been tried for longer than retry.max
 func (s *Sink) opened() {
 	if s.gate.Answered() {
 		s.holds.Set(fromPut, "", nil)
-		s.stream.lookAgain() // what was repaired may also have been changed
+		s.stream.refresh() // what was repaired may also have been changed
 		s.wakeAll()
 	}
 }

@@ -71,7 +71,7 @@ func (l *lane) push(e entry) error {
 		return ErrRevoked
 	}
 	if e.failure == nil && l.sink.parking.Holds(&e.rec.Origin, e.rec.PartitionKey) {
-		e.failure = follows()
+		e.failure = parkedFailure()
 	}
 	l.queue.Push(e)
 	return nil
@@ -173,7 +173,7 @@ func (l *lane) placed(c *chain, id []byte) bool {
 		return true
 	}
 	l.sink.stream.doubted.Store(l.shards)
-	l.sink.stream.lookAgain() // the stream was resharded
+	l.sink.stream.refresh() // the stream was resharded
 	return false
 }
 

@@ -130,8 +130,8 @@ func (m *Memory) room(maxRecords int, lane bool) *room {
 	return r
 }
 
-// leave ends a share. Nothing is queued any more.
-func (r *room) leave() {
+// close ends a share. Nothing is queued any more.
+func (r *room) close() {
 	m := r.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -70,7 +70,7 @@ const (
 	chainReady chainState = iota
 	chainSending
 	chainWaiting
-	chainDoomed
+	chainRejected
 )
 
 // group is the ready chains of one shard.
@@ -151,7 +151,7 @@ func (q *queue) group(shard int) *group {
 // promote puts a chain where its head belongs.
 func (q *queue) promote(c *chain) {
 	if c.entries[0].failure != nil {
-		c.state = chainDoomed
+		c.state = chainRejected
 		q.rejected = append(q.rejected, c)
 		return
 	}
@@ -300,7 +300,7 @@ func (c *chain) park(head *deadletter.Origin) {
 	for i := c.inFlight; i < len(c.entries); i++ {
 		e := &c.entries[i]
 		if e.failure == nil && e.rec.Origin.Topic == head.Topic && e.rec.Origin.Partition == head.Partition {
-			e.failure = follows()
+			e.failure = parkedFailure()
 		}
 	}
 }

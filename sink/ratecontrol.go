@@ -149,7 +149,7 @@ func (c *rateControl) weigh(now time.Time) {
 	case c.trial.on:
 		told := float64(c.records)*(c.trial.refused-c.trial.base) >= paceEvidence
 		if age >= paceTrial && (told || age >= paceTrialMost) {
-			c.judge(now, refused, told)
+			c.concludeTrial(now, refused, told)
 		}
 	case c.exceeds(c.noise + paceUrgent), c.exceeds(c.noise+paceTolerate) && age >= paceTrial && now.Unix() != c.began.Unix():
 		c.try(now, trial{refused: refused, base: c.noise, before: c.share, needed: 2})
@@ -194,9 +194,9 @@ func (c *rateControl) try(now time.Time, t trial) {
 	c.restart(now)
 }
 
-// judge ends a trial by what was refused in it, or goes on with the next one.
+// concludeTrial ends a trial by what was refused in it, or goes on with the next one.
 // Where too few records tell, the rate is taken to be the reason.
-func (c *rateControl) judge(now time.Time, refused float64, told bool) {
+func (c *rateControl) concludeTrial(now time.Time, refused float64, told bool) {
 	t := c.trial
 	switch {
 	case refused <= (t.base+t.refused)/2, !told && refused <= paceNoise: // it came of the rate

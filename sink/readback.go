@@ -129,7 +129,7 @@ func (r *reader) shard(ctx context.Context, id string) error {
 			return err
 		}
 		for _, record := range page.Records {
-			if err := r.tell(id, record); err != nil {
+			if err := r.report(id, record); err != nil {
 				return err
 			}
 		}
@@ -142,7 +142,7 @@ func (r *reader) shard(ctx context.Context, id string) error {
 	return nil
 }
 
-func (r *reader) tell(shard string, record types.Record) error {
+func (r *reader) report(shard string, record types.Record) error {
 	s := Stored{
 		Shard: shard, SequenceNumber: aws.ToString(record.SequenceNumber), PartitionKey: aws.ToString(record.PartitionKey),
 		Data: record.Data, Arrived: aws.ToTime(record.ApproximateArrivalTimestamp),

@@ -50,11 +50,11 @@ func (r *rooms) used() (records, bytes int) {
 	return records, bytes
 }
 
-// leave ends their shares.
-func (r *rooms) leave() {
+// close ends their shares.
+func (r *rooms) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, b := range r.all {
-		b.leave()
+		b.close()
 	}
 }

@@ -97,7 +97,7 @@ func (l *lane) shardAnswered(shard int, now time.Time, throttled bool) {
 		return
 	}
 	if b := l.shards.buckets[shard]; b != l.shard.bucket {
-		l.tellShard(now)
+		l.reportShard(now)
 		l.shard.bucket = b
 	}
 	l.shard.records++
@@ -106,8 +106,8 @@ func (l *lane) shardAnswered(shard int, now time.Time, throttled bool) {
 	}
 }
 
-// tellShard tells the bucket what was counted.
-func (l *lane) tellShard(now time.Time) {
+// reportShard tells the bucket what was counted.
+func (l *lane) reportShard(now time.Time) {
 	if l.shard.records > 0 {
 		l.shard.bucket.answered(now, l.sent, l.shard.records, l.shard.refused)
 	}

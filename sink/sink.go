@@ -216,9 +216,9 @@ func (s *Sink) close(ctx context.Context) error {
 		settled := l.takeSettled()
 		l.mu.Unlock()
 		l.notify(settled)
-		l.room.leave()
+		l.room.close()
 	}
-	s.direct.leave()
+	s.direct.close()
 	err := context.Cause(s.ctx)
 	s.cancel()
 	s.client.close()

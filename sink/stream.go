@@ -147,8 +147,8 @@ func (st *stream) use(usable bool, reason string, err error) {
 	}
 }
 
-// lookAgain asks for a look soon.
-func (st *stream) lookAgain() {
+// refresh asks for a look soon.
+func (st *stream) refresh() {
 	select {
 	case st.look <- struct{}{}:
 	default:

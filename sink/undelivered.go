@@ -60,7 +60,7 @@ func (l *lane) putBack(c *chain, now, due time.Time) {
 // if not, it is held, and tried on at the largest interval.
 func (l *lane) exhaust(c *chain, now time.Time) bool {
 	if l.sink.opts.DeadLetter.OnExhausted == deadletter.OnExhaustedDeadLetter {
-		l.doom(c, now, ReasonRetriesExhausted, "the record could not be delivered within retry.maxElapsedTime")
+		l.rejectInFlight(c, now, ReasonRetriesExhausted, "the record could not be delivered within retry.maxElapsedTime")
 		return true
 	}
 	if !c.exhausted {
@@ -70,8 +70,8 @@ func (l *lane) exhaust(c *chain, now time.Time) bool {
 	return false
 }
 
-// doom sends what was in flight of a chain to the dead-letter topic.
-func (l *lane) doom(c *chain, now time.Time, reason, message string) {
+// rejectInFlight sends what was in flight of a chain to the dead-letter topic.
+func (l *lane) rejectInFlight(c *chain, now time.Time, reason, message string) {
 	if reason == ReasonRejected {
 		c.attempts++ // lose counts the others
 	}

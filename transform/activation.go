@@ -6,8 +6,8 @@ import (
 	"kinesis-destination/schemas"
 )
 
-// facts is what the first look finds out about an event.
-type facts struct {
+// scanResult is what the first look finds out about an event.
+type scanResult struct {
 	at         [roleCount]int // where each part starts
 	unreadable bool           // a part that decides is of a branch of its union that is none of its forms
 
@@ -30,7 +30,7 @@ const (
 )
 
 // verdict applies rules 1 to 8: the trigger and its rule, and a reason when nothing is exported all the same.
-func (f *facts) verdict() (Trigger, int, Reason) {
+func (f *scanResult) verdict() (Trigger, int, Reason) {
 	relevant := f.identities || f.hasAttribute
 	switch {
 	case !f.stated && f.listed:
@@ -57,21 +57,21 @@ func (f *facts) verdict() (Trigger, int, Reason) {
 }
 
 // promising says that what is known already triggers an export, if the rest of the event allows it.
-func (f *facts) promising() bool {
+func (f *scanResult) promising() bool {
 	return f.mapped > 0 || f.identities || f.hasAttribute
 }
 
-// survey goes over the whole event once, whatever it is: it notes where the parts are, and reads those that decide.
-func (j *journey) survey() {
+// scan goes over the whole event once, whatever it is: it notes where the parts are, and reads those that decide.
+func (j *evaluation) scan() {
 	for _, field := range j.shape.fields {
-		j.facts.at[field.role] = j.c.Pos()
+		j.result.at[field.role] = j.c.Pos()
 		switch field.role {
 		case roleChanged:
 			j.readChanged(field.t)
 		case roleMembership:
 			j.readMemberships(field.t)
 		case roleAttributes:
-			if j.shape.attributes != nil && j.facts.promising() {
+			if j.shape.attributes != nil && j.result.promising() {
 				j.findAttributes(&j.c, field.t) // which would be gone over once more
 			} else {
 				j.c.Skip(field.t)
@@ -83,11 +83,11 @@ func (j *journey) survey() {
 }
 
 // readChanged finds the trigger. A record with none of the fields that we know states nothing.
-func (j *journey) readChanged(t *schemas.Type) {
+func (j *evaluation) readChanged(t *schemas.Type) {
 	t = j.c.Branch(t)
 	parts, ok := j.shape.changed.of(t)
 	if !ok {
-		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		j.result.unreadable = j.result.unreadable || t.Kind != schemas.Null
 		j.c.Skip(t)
 		return
 	}
@@ -96,7 +96,7 @@ func (j *journey) readChanged(t *schemas.Type) {
 			j.c.Skip(part.t)
 			continue
 		}
-		j.facts.stated = true
+		j.result.stated = true
 		switch t := j.c.Branch(part.t); {
 		case t.Kind == schemas.Null:
 		case part.role == roleSegments && t.Kind == schemas.Array:
@@ -104,31 +104,31 @@ func (j *journey) readChanged(t *schemas.Type) {
 		case part.role == roleChangedAttributes && t.Kind == schemas.Array:
 			j.readChangedAttributes(t)
 		case part.role == roleChangedIdentities && t.Kind == schemas.Boolean:
-			j.facts.identities = j.c.Boolean()
+			j.result.identities = j.c.Boolean()
 		default: // in a form that is not understood, nothing would ever be exported: that must not go unseen
-			j.facts.unreadable = true
+			j.result.unreadable = true
 			j.c.Skip(t)
 		}
 	}
 }
 
-func (j *journey) readChangedSegments(t *schemas.Type) {
+func (j *evaluation) readChangedSegments(t *schemas.Type) {
 	for b := (schemas.Blocks{}); !j.watch.ended(1) && j.c.Next(t, &b); {
-		j.facts.segments = true
+		j.result.segments = true
 		id := text(&j.c, t.Items)
-		if j.facts.mapped == 0 {
+		if j.result.mapped == 0 {
 			if i, ok := j.plan.rules.segments.find(id); ok {
-				j.facts.mapped = i + 1
+				j.result.mapped = i + 1
 			}
 		}
 	}
 }
 
-func (j *journey) readChangedAttributes(t *schemas.Type) {
+func (j *evaluation) readChangedAttributes(t *schemas.Type) {
 	for b := (schemas.Blocks{}); !j.watch.ended(1) && j.c.Next(t, &b); {
-		j.facts.attributes = true
+		j.result.attributes = true
 		path := text(&j.c, t.Items)
-		j.facts.hasAttribute = j.facts.hasAttribute || j.shape.watched.touches(path)
+		j.result.hasAttribute = j.result.hasAttribute || j.shape.watched.touches(path)
 	}
 }
 

@@ -35,13 +35,13 @@ func requirements(require map[string][]string) []requirement {
 }
 
 // consents says whether the event has every consent that is required.
-func (j *journey) consents() bool {
+func (j *evaluation) consents() bool {
 	return len(j.plan.rules.consent) == 0 || len(j.unmetConsents()) == 0
 }
 
 // unmetConsents are the paths of the required consents that the event does not give. A key that is there twice counts
 // as given only if both are.
-func (j *journey) unmetConsents() []string {
+func (j *evaluation) unmetConsents() []string {
 	var unmet []string
 	all := j.givenConsent(consentAny)
 	for _, needed := range j.plan.rules.consent {
@@ -89,13 +89,13 @@ func (g consentGiven) says(value string) bool {
 	return g.n > 0 && g.values[0] == value || g.n > 1 && g.values[1] == value
 }
 
-func (j *journey) givenConsent(path string) consentGiven {
+func (j *evaluation) givenConsent(path string) consentGiven {
 	var given consentGiven
 	t := j.shape.types[roleConsents]
 	if t == nil {
 		return given
 	}
-	c := j.c.At(j.facts.at[roleConsents])
+	c := j.c.At(j.result.at[roleConsents])
 	if t = c.Branch(t); t.Kind != schemas.Map {
 		return given
 	}

@@ -54,10 +54,10 @@ func (p *Plan) explainConsent(e *Explanation, ev schemas.Event) {
 		e.Consent = "ignored"
 		return
 	}
-	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	j := evaluation{plan: p, c: schemas.NewCursor(ev.Body)}
 	defer j.end()
 	j.choose()
-	j.survey()
+	j.scan()
 	e.Consent = "given"
 	if e.UnmetConsents = j.unmetConsents(); len(e.UnmetConsents) > 0 {
 		e.Consent = "missing"

@@ -10,15 +10,15 @@ import (
 
 // Evaluation is what the policies say of a destination, and what they looked at.
 type Evaluation struct {
-	MarketingActions []string    `json:"marketingActions"`
-	Schema           string      `json:"schema,omitempty"` // where field labels were read; empty when no schema was looked at
-	Policies         []Judgement `json:"policies"`
-	Labels           []Carrier   `json:"labels"`
-	Violations       []Violation `json:"violations"`
+	MarketingActions []string        `json:"marketingActions"`
+	Schema           string          `json:"schema,omitempty"` // where field labels were read; empty when no schema was looked at
+	Policies         []PolicyVerdict `json:"policies"`
+	Labels           []Carrier       `json:"labels"`
+	Violations       []Violation     `json:"violations"`
 }
 
-// Judgement is what one policy says.
-type Judgement struct {
+// PolicyVerdict is what one policy says.
+type PolicyVerdict struct {
 	Policy  string   `json:"policy"`
 	Actions []string `json:"marketingActions"` // those of the destination that call it up
 	Allowed bool     `json:"allowed"`
@@ -48,7 +48,7 @@ func (r *Rules) evaluate(fields *carriers) Evaluation {
 	segments := r.segmentLabels()
 	e := Evaluation{
 		MarketingActions: r.cfg.Activation.MarketingActions,
-		Policies:         []Judgement{}, Labels: slices.Clone(fields.list), Violations: []Violation{},
+		Policies:         []PolicyVerdict{}, Labels: slices.Clone(fields.list), Violations: []Violation{},
 	}
 	for _, labels := range segments {
 		e.Labels = append(e.Labels, labels.list...)
@@ -57,8 +57,8 @@ func (r *Rules) evaluate(fields *carriers) Evaluation {
 		e.Violations = append(e.Violations, v)
 	}
 	for _, policy := range r.policies {
-		v, violated := r.judge(policy, fields, segments)
-		e.Policies = append(e.Policies, Judgement{policy.Name, v.Actions, !violated})
+		v, violated := r.violationOf(policy, fields, segments)
+		e.Policies = append(e.Policies, PolicyVerdict{policy.Name, v.Actions, !violated})
 		if violated {
 			e.Violations = append(e.Violations, v)
 		}
@@ -78,8 +78,8 @@ func (e Evaluation) Err() error {
 	return errors.Join(all...)
 }
 
-// judge evaluates one policy for each segment together with the fields: labels of two segments do not combine.
-func (r *Rules) judge(policy Policy, fields *carriers, segments []carriers) (Violation, bool) {
+// violationOf evaluates one policy for each segment together with the fields: labels of two segments do not combine.
+func (r *Rules) violationOf(policy Policy, fields *carriers, segments []carriers) (Violation, bool) {
 	v := Violation{
 		Policy: policy.Name, Description: policy.Description,
 		Actions: shared(r.cfg.Activation.MarketingActions, policy.MarketingActions),

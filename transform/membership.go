@@ -13,11 +13,11 @@ type member struct {
 }
 
 // readMember reads one entry. One that is null is not present.
-func (j *journey) readMember(c *schemas.Cursor, t *schemas.Type) member {
+func (j *evaluation) readMember(c *schemas.Cursor, t *schemas.Type) member {
 	t = c.Branch(t)
 	parts, ok := j.shape.members.of(t)
 	if !ok {
-		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		j.result.unreadable = j.result.unreadable || t.Kind != schemas.Null
 		c.Skip(t)
 		return member{}
 	}
@@ -43,9 +43,9 @@ func (j *journey) readMember(c *schemas.Cursor, t *schemas.Type) member {
 }
 
 // readMemberships looks for mapped segments.
-func (j *journey) readMemberships(t *schemas.Type) {
+func (j *evaluation) readMemberships(t *schemas.Type) {
 	if t = j.c.Branch(t); t.Kind != schemas.Map {
-		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		j.result.unreadable = j.result.unreadable || t.Kind != schemas.Null
 		j.c.Skip(t)
 		return
 	}
@@ -53,7 +53,7 @@ func (j *journey) readMemberships(t *schemas.Type) {
 		j.c.Bytes()
 		namespace := j.c.Branch(t.Items)
 		if namespace.Kind != schemas.Map {
-			j.facts.unreadable = j.facts.unreadable || namespace.Kind != schemas.Null
+			j.result.unreadable = j.result.unreadable || namespace.Kind != schemas.Null
 			j.c.Skip(namespace)
 			continue
 		}
@@ -63,10 +63,10 @@ func (j *journey) readMemberships(t *schemas.Type) {
 				continue
 			}
 			if m := j.readMember(&j.c, namespace.Items); m.present {
-				j.facts.listed = true
-				j.facts.inside = j.facts.inside || m.status == statusRealized || m.status == statusExisting
+				j.result.listed = true
+				j.result.inside = j.result.inside || m.status == statusRealized || m.status == statusExisting
 				if j.plan.rules.unmapped == SameMergePolicy {
-					j.facts.policies.add(m)
+					j.result.policies.add(m)
 				}
 			}
 		}
@@ -75,10 +75,10 @@ func (j *journey) readMemberships(t *schemas.Type) {
 
 // writeMemberships writes the segments of rule 14, or with exit those of rule 28. It says whether the profile left the
 // segment that triggered the record: as exited, or listed no more.
-func (j *journey) writeMemberships(w *writer, exit bool) (left bool) {
+func (j *evaluation) writeMemberships(w *writer, exit bool) (left bool) {
 	left = true
 	w.member(`"segmentMembership":{`)
-	c := j.c.At(j.facts.at[roleMembership])
+	c := j.c.At(j.result.at[roleMembership])
 	t := c.Branch(j.shape.types[roleMembership])
 	own := j.ownPolicy(exit)
 	var names, ids keySet
@@ -102,7 +102,7 @@ func (j *journey) writeMemberships(w *writer, exit bool) (left bool) {
 			if !m.present || !mapped && (exit || !j.holdsUnmapped(m, own)) {
 				continue
 			}
-			if mapped && segment+1 == j.facts.mapped {
+			if mapped && segment+1 == j.result.mapped {
 				left = m.status == statusExited
 			}
 			if exit {
@@ -128,7 +128,7 @@ func (j *journey) writeMemberships(w *writer, exit bool) (left bool) {
 }
 
 // writeMember writes an entry up to where a mapped segment's extras follow.
-func (j *journey) writeMember(w *writer, c schemas.Cursor, m member) {
+func (j *evaluation) writeMember(w *writer, c schemas.Cursor, m member) {
 	w.dst = append(w.dst, '{')
 	if m.timeType != nil {
 		mark := len(w.dst)
@@ -143,23 +143,23 @@ func (j *journey) writeMember(w *writer, c schemas.Cursor, m member) {
 }
 
 // ownPolicy is the event's own merge policy; not needed for an exit, which holds no unmapped segment.
-func (j *journey) ownPolicy(exit bool) string {
+func (j *evaluation) ownPolicy(exit bool) string {
 	t := j.shape.types[roleMergePolicy]
 	if t == nil || exit || j.plan.rules.unmapped != SameMergePolicy {
 		return ""
 	}
-	c := j.c.At(j.facts.at[roleMergePolicy])
+	c := j.c.At(j.result.at[roleMergePolicy])
 	return text(&c, t)
 }
 
-func (j *journey) holdsUnmapped(m member, own string) bool {
+func (j *evaluation) holdsUnmapped(m member, own string) bool {
 	switch j.plan.rules.unmapped {
 	case AllSegments:
 		return true
 	case MappedOnly:
 		return false
 	default:
-		return j.facts.policies.has(m, own)
+		return j.result.policies.has(m, own)
 	}
 }
 

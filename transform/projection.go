@@ -22,7 +22,7 @@ var identityKey = []byte(`{"id":`)
 var slotPool = sync.Pool{New: func() any { return new([]found) }}
 
 // findAttributes goes over the attributes and notes where the mapped paths are, in slots that are lent to the event.
-func (j *journey) findAttributes(c *schemas.Cursor, t *schemas.Type) {
+func (j *evaluation) findAttributes(c *schemas.Cursor, t *schemas.Type) {
 	n := len(j.plan.rules.paths)
 	j.slots = slotPool.Get().(*[]found)
 	*j.slots = slices.Grow((*j.slots)[:0], n)[:n]
@@ -31,7 +31,7 @@ func (j *journey) findAttributes(c *schemas.Cursor, t *schemas.Type) {
 }
 
 // end gives back what was lent to the event.
-func (j *journey) end() {
+func (j *evaluation) end() {
 	if j.slots != nil {
 		slotPool.Put(j.slots)
 		j.slots = nil
@@ -39,12 +39,12 @@ func (j *journey) end() {
 }
 
 // writeAttributes writes the mapped attributes that are present, in mapping order.
-func (j *journey) writeAttributes(w *writer) {
+func (j *evaluation) writeAttributes(w *writer) {
 	if j.shape.attributes == nil {
 		return
 	}
 	if j.slots == nil { // the first look had no reason to
-		c := j.c.At(j.facts.at[roleAttributes])
+		c := j.c.At(j.result.at[roleAttributes])
 		j.findAttributes(&c, j.shape.types[roleAttributes])
 	}
 	keys := leadPool.Get().(*leadStack)
@@ -87,7 +87,7 @@ func (b *branch) find(c *schemas.Cursor, t *schemas.Type, slots []found) {
 }
 
 // writeOutline writes a node of the outline as a member. What turns out to be empty leaves no key.
-func (j *journey) writeOutline(w *writer, o *outline, slots []found) {
+func (j *evaluation) writeOutline(w *writer, o *outline, slots []found) {
 	if o.slot != noSlot {
 		if slots[o.slot].t == nil || w.ended() {
 			return
@@ -117,15 +117,15 @@ func (j *journey) writeOutline(w *writer, o *outline, slots []found) {
 }
 
 // writeIdentities writes the identity map, and returns where the first identity of the partition key's namespace is.
-func (j *journey) writeIdentities(w *writer) found {
+func (j *evaluation) writeIdentities(w *writer) found {
 	var key found
 	w.member(`"identityMap":{`)
-	c := j.c.At(j.facts.at[roleIdentities])
+	c := j.c.At(j.result.at[roleIdentities])
 	t := c.Branch(j.shape.types[roleIdentities])
 	var names keySet
 	defer names.free()
 	if t.Kind != schemas.Map {
-		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		j.result.unreadable = j.result.unreadable || t.Kind != schemas.Null
 		w.dst = append(w.dst, '}')
 		return key
 	}
@@ -145,9 +145,9 @@ func (j *journey) writeIdentities(w *writer) found {
 }
 
 // writeNamespace writes the identities of a namespace, and returns where the first one is.
-func (j *journey) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Type) (first found) {
+func (j *evaluation) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Type) (first found) {
 	if t.Kind != schemas.Array {
-		j.facts.unreadable = j.facts.unreadable || t.Kind != schemas.Null
+		j.result.unreadable = j.result.unreadable || t.Kind != schemas.Null
 		c.Skip(t)
 		return first
 	}
@@ -155,7 +155,7 @@ func (j *journey) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Type) 
 		identity := c.Branch(t.Items)
 		parts, ok := j.shape.identities.of(identity)
 		if !ok {
-			j.facts.unreadable = j.facts.unreadable || identity.Kind != schemas.Null
+			j.result.unreadable = j.result.unreadable || identity.Kind != schemas.Null
 			c.Skip(identity)
 			continue
 		}
@@ -180,15 +180,15 @@ func (j *journey) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Type) 
 }
 
 // partitionKey is the profile's id, or the identity that stands for it.
-func (j *journey) partitionKey(identity found) string {
+func (j *evaluation) partitionKey(identity found) string {
 	if key := j.keyAt(identity); key != "" {
 		return key
 	}
-	return j.keyAt(found{j.facts.at[roleProfileID], j.shape.types[roleProfileID]})
+	return j.keyAt(found{j.result.at[roleProfileID], j.shape.types[roleProfileID]})
 }
 
 // keyAt is the text or number at a place, as a string of its own; empty when there is neither.
-func (j *journey) keyAt(place found) string {
+func (j *evaluation) keyAt(place found) string {
 	if place.t == nil {
 		return ""
 	}
@@ -205,7 +205,7 @@ func (j *journey) keyAt(place found) string {
 }
 
 // writeSource writes the metadata that a reader can drop duplicates by.
-func (j *journey) writeSource(w *writer) {
+func (j *evaluation) writeSource(w *writer) {
 	w.member(`"_source":{"topic":`)
 	w.dst = appendString(w.dst, j.src.Topic)
 	w.member(`"partition":`)
@@ -222,7 +222,7 @@ func (j *journey) writeSource(w *writer) {
 		}
 		mark := len(w.dst)
 		w.key(part.name)
-		c := j.c.At(j.facts.at[part.role])
+		c := j.c.At(j.result.at[part.role])
 		var written bool
 		if part.role == roleEvaluatedAt {
 			written = w.time(&c, t)

@@ -11,7 +11,7 @@ type Membership struct {
 // Key is the partition key of an event's record, whatever is to become of it. It is empty where the event cannot be
 // read or states none.
 func (p *Plan) Key(ev schemas.Event) string {
-	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	j := evaluation{plan: p, c: schemas.NewCursor(ev.Body)}
 	defer j.end()
 	if !j.sound() {
 		return ""
@@ -21,13 +21,13 @@ func (p *Plan) Key(ev schemas.Event) string {
 
 // Memberships are the mapped segments that an event lists, in its own order; none where it cannot be read.
 func (p *Plan) Memberships(ev schemas.Event) []Membership {
-	j := journey{plan: p, c: schemas.NewCursor(ev.Body)}
+	j := evaluation{plan: p, c: schemas.NewCursor(ev.Body)}
 	defer j.end()
 	if !j.sound() {
 		return nil
 	}
 	var list []Membership
-	c := j.c.At(j.facts.at[roleMembership])
+	c := j.c.At(j.result.at[roleMembership])
 	t := c.Branch(j.shape.types[roleMembership])
 	for outer := (schemas.Blocks{}); t.Kind == schemas.Map && c.Next(t, &outer); {
 		c.Bytes()
@@ -51,7 +51,7 @@ func (p *Plan) Memberships(ev schemas.Event) []Membership {
 // profile is exported that qualified before its segment was mapped. Without a mapped segment, or without the consents
 // that are required, nothing leaves: there is no earlier record to exit from. It answers as Apply does.
 func (p *Plan) State(dst []byte, ev schemas.Event, src Source) (Decision, error) {
-	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body), watch: watch{done: src.Done}}
+	j := evaluation{plan: p, src: src, c: schemas.NewCursor(ev.Body), watch: watch{done: src.Done}}
 	d, err := j.state(dst)
 	j.end()
 	if j.watch.over {
@@ -60,11 +60,11 @@ func (p *Plan) State(dst []byte, ev schemas.Event, src Source) (Decision, error)
 	return d, err
 }
 
-func (j *journey) state(dst []byte) (Decision, error) {
+func (j *evaluation) state(dst []byte) (Decision, error) {
 	switch {
 	case !j.sound():
 		return reject(ReasonMalformed, 0, errMalformed)
-	case !j.facts.listed:
+	case !j.result.listed:
 		return Decision{Outcome: Filter, Reason: ReasonNotInMappedSegment}, nil
 	case !j.consents():
 		return Decision{Outcome: Filter, Reason: ReasonConsent, Rule: 28}, nil
@@ -73,11 +73,11 @@ func (j *journey) state(dst []byte) (Decision, error) {
 }
 
 // sound goes over the event once, and says whether it can be read.
-func (j *journey) sound() bool {
+func (j *evaluation) sound() bool {
 	j.choose()
 	if j.shape.missing != nil {
 		return false
 	}
-	j.survey()
-	return j.c.Done() && !j.facts.unreadable
+	j.scan()
+	return j.c.Done() && !j.result.unreadable
 }

@@ -76,7 +76,7 @@ func Compile(r *Rules, s *schemas.Schema) (*Plan, error) {
 // Apply judges one event and appends its record to dst. The error is set exactly when the outcome is Reject or Hold,
 // and says why in words for a person, without any value of the event; or it is ErrEnded, and there is no outcome.
 func (p *Plan) Apply(dst []byte, ev schemas.Event, src Source) (Decision, error) {
-	j := journey{plan: p, src: src, c: schemas.NewCursor(ev.Body), watch: watch{done: src.Done}}
+	j := evaluation{plan: p, src: src, c: schemas.NewCursor(ev.Body), watch: watch{done: src.Done}}
 	d, err := j.apply(dst)
 	j.end()
 	if j.watch.over {
@@ -85,44 +85,44 @@ func (p *Plan) Apply(dst []byte, ev schemas.Event, src Source) (Decision, error)
 	return d, err
 }
 
-func (j *journey) apply(dst []byte) (Decision, error) {
+func (j *evaluation) apply(dst []byte) (Decision, error) {
 	j.choose()
 	if j.shape.missing != nil {
 		return reject(ReasonMissingPart, 20, j.shape.missing)
 	}
-	j.survey()
+	j.scan()
 	if !j.c.Done() {
 		return reject(ReasonMalformed, 0, errMalformed)
 	}
-	if j.facts.unreadable {
+	if j.result.unreadable {
 		return j.reject(ReasonMissingPart, 20, errUnreadable)
 	}
-	trigger, rule, reason := j.facts.verdict()
+	trigger, rule, reason := j.result.verdict()
 	if reason != "" {
 		return Decision{Outcome: Filter, Reason: reason, Rule: rule, Trigger: trigger}, nil
 	}
 	if j.consents() {
 		return j.export(dst, trigger, rule)
 	}
-	if !j.facts.listed {
+	if !j.result.listed {
 		return Decision{Outcome: Filter, Reason: ReasonConsent, Rule: 28, Trigger: trigger}, nil
 	}
 	return j.exit(dst, trigger)
 }
 
-// journey is one event on its way through a plan.
-type journey struct {
-	plan  *Plan
-	shape *shape
-	src   Source
-	c     schemas.Cursor
-	facts facts
-	watch watch
-	slots *[]found // where the mapped attributes are, until end; nil: they were not looked for
+// evaluation is one event on its way through a plan.
+type evaluation struct {
+	plan   *Plan
+	shape  *shape
+	src    Source
+	c      schemas.Cursor
+	result scanResult
+	watch  watch
+	slots  *[]found // where the mapped attributes are, until end; nil: they were not looked for
 }
 
 // choose finds which record the event is, of those that the schema's root can be.
-func (j *journey) choose() {
+func (j *evaluation) choose() {
 	j.shape = j.plan.shapes[0]
 	if j.plan.root.Kind == schemas.Union {
 		j.shape = j.plan.shapes[j.c.Index(len(j.plan.shapes))]
@@ -130,7 +130,7 @@ func (j *journey) choose() {
 }
 
 // export writes the whole record.
-func (j *journey) export(dst []byte, trigger Trigger, rule int) (Decision, error) {
+func (j *evaluation) export(dst []byte, trigger Trigger, rule int) (Decision, error) {
 	if bar := j.plan.bar; bar != nil {
 		d := Decision{Outcome: bar.outcome, Reason: ReasonPolicyViolation, Rule: 26, Trigger: trigger, Stage: StageTransform}
 		if d.Outcome == Reject {
@@ -148,14 +148,14 @@ func (j *journey) export(dst []byte, trigger Trigger, rule int) (Decision, error
 }
 
 // exit writes the record of rule 28. It carries no attribute, so no policy bars it.
-func (j *journey) exit(dst []byte, trigger Trigger) (Decision, error) {
+func (j *evaluation) exit(dst []byte, trigger Trigger) (Decision, error) {
 	w := writer{dst: append(dst, '{'), limit: len(dst) + maxRecord, watch: j.watch}
 	j.writeMemberships(&w, true)
 	return j.finish(&w, len(dst), Decision{Outcome: Export, Reason: ReasonConsentExit, Rule: 28, Trigger: trigger})
 }
 
 // finish writes what every record ends with, and finds its partition key.
-func (j *journey) finish(w *writer, start int, d Decision) (Decision, error) {
+func (j *evaluation) finish(w *writer, start int, d Decision) (Decision, error) {
 	d.PartitionKey = j.partitionKey(j.writeIdentities(w))
 	if j.plan.rules.cfg.Metadata {
 		j.writeSource(w)
@@ -164,7 +164,7 @@ func (j *journey) finish(w *writer, start int, d Decision) (Decision, error) {
 	w.ended() // what the last part made too large
 	j.watch = w.watch
 	switch {
-	case j.facts.unreadable:
+	case j.result.unreadable:
 		return j.reject(ReasonMissingPart, 20, errUnreadable)
 	case w.reason != "":
 		return j.reject(w.reason, 0, unwritable[w.reason])
@@ -176,14 +176,14 @@ func (j *journey) finish(w *writer, start int, d Decision) (Decision, error) {
 }
 
 // reject is for an event whose bytes are sound: its partition key is known, so that its dead letter can keep its place.
-func (j *journey) reject(reason Reason, rule int, err error) (Decision, error) {
+func (j *evaluation) reject(reason Reason, rule int, err error) (Decision, error) {
 	d, err := reject(reason, rule, err)
 	d.PartitionKey = j.key()
 	return d, err
 }
 
 // key is the partition key that the record would have had.
-func (j *journey) key() string {
+func (j *evaluation) key() string {
 	w := writer{dst: []byte{'{'}, limit: maxRecord, watch: j.watch}
 	identity := j.writeIdentities(&w)
 	j.watch = w.watch

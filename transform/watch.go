@@ -21,12 +21,12 @@ type watch struct {
 // ended counts n steps, and says whether they are the last.
 func (w *watch) ended(n int) bool {
 	if w.steps += n; w.steps >= stepsPerLook {
-		w.look()
+		w.check()
 	}
 	return w.over
 }
 
-func (w *watch) look() {
+func (w *watch) check() {
 	w.steps = 0
 	select {
 	case <-w.done:

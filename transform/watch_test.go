@@ -67,7 +67,7 @@ func TestAWalkEndsWithItsClaim(t *testing.T) {
 		if d, err := plan.Apply(nil, c.event, Source{Done: ended}); !errors.Is(err, ErrEnded) || d.Outcome != 0 || d.Data != nil {
 			t.Errorf("%s, under one that ended: %v %s %v", name, d.Outcome, d.Reason, err)
 		}
-		j := journey{plan: plan, c: schemas.NewCursor(c.event.Body), watch: watch{done: ended}}
+		j := evaluation{plan: plan, c: schemas.NewCursor(c.event.Body), watch: watch{done: ended}}
 		if _, _ = j.apply(nil); !j.watch.over || j.watch.steps > 200 {
 			t.Errorf("%s: %d steps after the look that found it ended", name, j.watch.steps)
 		}

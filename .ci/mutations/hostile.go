@@ -137,7 +137,7 @@ var hostile = []mutation{
 	},
 	{
 		"a follower of the registry may be behind", "schemas/refusals.go",
-		"patience = 5 * time.Second", "patience = 0 * time.Second", schemasPkg, "TestAFollowerMayBe",
+		"lookupWait = 5 * time.Second", "lookupWait = 0 * time.Second", schemasPkg, "TestAFollowerMayBe",
 	},
 	{
 		"a GUID in a header names the schema", "schemas/decode.go",

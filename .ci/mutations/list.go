@@ -33,7 +33,7 @@ var mutations = []mutation{
 	},
 	{
 		"what has settled above the watermark is committed with it", "consumer/commit.go",
-		"append(c.mark.Above(), c.settled...)", "nil", consumerPkg, "TestWhatSettledAboveAHeldMessageIsNotHandedOutAgain",
+		"append(c.mark.Above(), c.settled...)", "[]span(nil)", consumerPkg, "TestWhatSettledAboveAHeldMessageIsNotHandedOutAgain",
 	},
 	{
 		"what an earlier owner settled stays in the commit", "consumer/commit.go",
@@ -53,7 +53,7 @@ var mutations = []mutation{
 	},
 	{
 		"there is a last commit", "consumer/handover.go",
-		"if !errors.Is(why, errEvicted) {\n\t\tlimit", "if !errors.Is(why, errLost) && false {\n\t\tlimit", destinationPkg, simulation,
+		"if !errors.Is(why, errEvicted) {\n\t\tlimit", "if !errors.Is(why, errEvicted) && false {\n\t\tlimit", destinationPkg, simulation,
 	},
 	{
 		"what is given back is committed", "consumer/handover.go",
@@ -96,7 +96,7 @@ var mutations = []mutation{
 		"\t\tcl.waitIdle(ctx)\n", "", destinationPkg, simulation,
 	},
 	{
-		"withdrawn is not settled", "cmd/internal/destination/delivery.go",
+		"withdrawn is not settled", "cmd/internal/destination/pipeline.go",
 		"d.message.Withdraw()", "d.message.Settle()", destinationPkg, simulation,
 	},
 	{

@@ -70,7 +70,7 @@ func (c *Connector) Connect(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, fmt.Errorf("connect to the broker %s: %w", address, err)
 	}
-	ready, err := c.begin(ctx, hello, conn, address)
+	ready, err := c.establish(ctx, hello, conn, address)
 	if err != nil {
 		_ = conn.Close() // what counts is why it is of no use
 		return nil, err
@@ -78,7 +78,7 @@ func (c *Connector) Connect(ctx context.Context, network, address string) (net.C
 	return ready, nil
 }
 
-func (c *Connector) begin(ctx, hello context.Context, conn net.Conn, address string) (net.Conn, error) {
+func (c *Connector) establish(ctx, hello context.Context, conn net.Conn, address string) (net.Conn, error) {
 	ready, err := c.Secure(hello, conn, address)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (c *Connector) begin(ctx, hello context.Context, conn net.Conn, address str
 		return nil, err
 	}
 	if c.sasl.Mechanism != "" {
-		if err := s.begin(ctx); err != nil {
+		if err := s.start(ctx); err != nil {
 			return nil, err
 		}
 		ready = s

@@ -65,8 +65,8 @@ func (s *session) hello(ctx context.Context) error {
 	return nil
 }
 
-// begin authenticates.
-func (s *session) begin(ctx context.Context) error {
+// start authenticates.
+func (s *session) start(ctx context.Context) error {
 	defer s.limit(ctx)()
 	return s.authenticate(ctx)
 }

@@ -124,11 +124,11 @@ func (w *Writer) Waiting() int {
 // Withdraw gives back the letters whose claim has ended, but for what is being
 // written.
 func (w *Writer) Withdraw() {
-	w.giveBack((*Letter).revoked)
+	w.withdrawIf((*Letter).revoked)
 	w.wake() // a hold may have ended with them
 }
 
-func (w *Writer) giveBack(gone func(*Letter) bool) {
+func (w *Writer) withdrawIf(gone func(*Letter) bool) {
 	w.mu.Lock()
 	var kept, taken []*Letter
 	for _, l := range w.pending {
@@ -150,7 +150,7 @@ func (w *Writer) Close() {
 	w.mu.Lock()
 	w.closing = true
 	w.mu.Unlock()
-	w.giveBack(func(*Letter) bool { return true })
+	w.withdrawIf(func(*Letter) bool { return true })
 	w.wake()
 }
 
@@ -315,5 +315,5 @@ func (w *Writer) putBack(batch []*Letter, left map[*Letter]bool) {
 	w.writing = 0
 	closing := w.closing
 	w.mu.Unlock()
-	w.giveBack(func(l *Letter) bool { return closing || l.revoked() })
+	w.withdrawIf(func(l *Letter) bool { return closing || l.revoked() })
 }

@@ -27,7 +27,7 @@ func Watch(ctx context.Context, configs []Config, hangup <-chan os.Signal, log *
 	if w.notify, err = fsnotify.NewWatcher(); err != nil {
 		log.Warn("configuration files are not watched; SIGHUP has them read again", "error", err)
 	} else {
-		w.look()
+		w.check()
 	}
 	go func() {
 		defer close(done)
@@ -68,7 +68,7 @@ func (w *watcher) run(ctx context.Context, hangup <-chan os.Signal, changes chan
 				quiet.Reset(settleTime)
 			}
 		case <-quiet.C:
-			w.look()
+			w.check()
 			select {
 			case changes <- struct{}{}:
 			default: // one is waiting to be taken already, and will see this change too
@@ -91,9 +91,9 @@ func (w *watcher) concerns(event fsnotify.Event) bool {
 	return false
 }
 
-// look finds out anew which files the configurations are read from, and watches
+// check finds out anew which files the configurations are read from, and watches
 // their folders.
-func (w *watcher) look() {
+func (w *watcher) check() {
 	if w.notify == nil {
 		return
 	}

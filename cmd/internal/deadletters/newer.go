@@ -48,7 +48,7 @@ func newNewerIndex(b *Store) (*newerIndex, error) {
 	}
 	l := &newerIndex{book: b, letters: map[transform.Source]bool{}, wanted: map[resend.Identity]*newest{}, first: map[resend.TopicPartition]int64{}, end: map[resend.TopicPartition]int64{}}
 	l.Tail = resend.Tail{
-		History: history, Bounds: history.Bounds, Judge: b.Evaluate, Next: map[resend.TopicPartition]int64{}, Leaves: l.sent,
+		History: history, Bounds: history.Bounds, Evaluate: b.Evaluate, Next: map[resend.TopicPartition]int64{}, Leaves: l.sent,
 		Skip: func(source transform.Source) bool { return l.letters[source] },
 	}
 	return l, nil
@@ -83,10 +83,10 @@ func (l *newerIndex) want(d *letter.Letter, key string) {
 	}
 }
 
-// begin reads the source topics up to their ends as they are now. Of a topic
+// readToEnd reads the source topics up to their ends as they are now. Of a topic
 // that is no source any more, and of a partition that a topic has not, nothing is
 // known.
-func (l *newerIndex) begin(ctx context.Context) error {
+func (l *newerIndex) readToEnd(ctx context.Context) error {
 	if len(l.Next) == 0 {
 		return nil
 	}

@@ -151,7 +151,7 @@ func (p *Parking) find(ctx context.Context) ([]consumer.Range, func(partition in
 		delay = goneDelay
 	}
 	for {
-		ranges, settled, err := p.look(ctx)
+		ranges, settled, err := p.ranges(ctx)
 		if !errors.Is(err, kafka.UnknownTopicOrPartition) {
 			return ranges, settled, err
 		}
@@ -167,8 +167,8 @@ func (p *Parking) find(ctx context.Context) ([]consumer.Range, func(partition in
 	}
 }
 
-// look asks what the topic holds, and what of it has been dealt with.
-func (p *Parking) look(ctx context.Context) ([]consumer.Range, func(partition int, offset int64) bool, error) {
+// ranges asks what the topic holds, and what of it has been dealt with.
+func (p *Parking) ranges(ctx context.Context) ([]consumer.Range, func(partition int, offset int64) bool, error) {
 	ranges, err := p.Letters.Ranges(ctx, consumer.Beginning(), consumer.End())
 	if err != nil {
 		return nil, nil, err
@@ -190,7 +190,7 @@ func (p *Parking) Run(ctx context.Context) {
 			return
 		}
 		// Whoever needs the topic now says what is wrong with it.
-		if _, settled, err := p.look(ctx); err == nil {
+		if _, settled, err := p.ranges(ctx); err == nil {
 			p.spots.Release(func(at deadletter.Place) bool { return settled(at.Partition, at.Offset) })
 		}
 	})

@@ -140,7 +140,7 @@ func NewRedrive(ctx context.Context, config *config.Config, o RedriveOptions) (_
 	if err := b.ledger.Fits(func(_ string, p int, o int64) bool { return r.chosen[p][o] }); err != nil {
 		return nil, err
 	}
-	if err := r.later.begin(ctx); err != nil {
+	if err := r.later.readToEnd(ctx); err != nil {
 		return nil, err
 	}
 	r.doubtAll()
@@ -221,13 +221,13 @@ func (r *RedriveJob) run(ctx context.Context) error {
 // Send decides about a letter by today's rules, and puts, rejects or settles it.
 func (r *RedriveJob) Send(ctx context.Context, l *letter.Letter) error {
 	if l.Redrives >= r.o.MaxRedrives {
-		return r.leave(LeftRedriveLimit)
+		return r.countLeft(LeftRedriveLimit)
 	}
 	if err := r.makeWhole(ctx, l); err != nil {
 		return err
 	}
 	if l.Left != "" {
-		return r.leave(l.Left)
+		return r.countLeft(l.Left)
 	}
 	j, err := r.Evaluate(ctx, l.Source, l.From())
 	if err != nil {
@@ -238,7 +238,7 @@ func (r *RedriveJob) Send(ctx context.Context, l *letter.Letter) error {
 		r.settle(l, func(a *Redriven) { a.Filtered[string(j.Reason)]++ })
 		return nil
 	case transform.Hold:
-		return r.leave(LeftViolation)
+		return r.countLeft(LeftViolation)
 	case transform.Reject:
 		if r.o.DryRun {
 			r.settle(l, func(a *Redriven) { a.DeadLettered[string(j.Reason)]++ })
@@ -253,7 +253,7 @@ func (r *RedriveJob) Send(ctx context.Context, l *letter.Letter) error {
 		r.settle(l, func(a *Redriven) { a.Superseded++ })
 		return nil
 	case historyGone:
-		return r.leave(LeftHistoryGone)
+		return r.countLeft(LeftHistoryGone)
 	}
 	r.later.sent(id, offset)
 	if r.o.DryRun {
@@ -275,7 +275,7 @@ func (r *RedriveJob) Send(ctx context.Context, l *letter.Letter) error {
 	return r.InFlight.Give(func() error { return r.Sink.Put(ctx, r.record(l, j)) })
 }
 
-func (r *RedriveJob) leave(why string) error {
+func (r *RedriveJob) countLeft(why string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.account.Left[why]++
@@ -317,4 +317,4 @@ func (d *redriven) Done(outcome sink.Outcome, reason string) {
 }
 
 // Withdrawn leaves the letter for the next time.
-func (d *redriven) Withdrawn() { _ = d.redrive.leave(LeftInterrupted); d.redrive.InFlight.Done() }
+func (d *redriven) Withdrawn() { _ = d.redrive.countLeft(LeftInterrupted); d.redrive.InFlight.Done() }

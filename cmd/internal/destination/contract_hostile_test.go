@@ -28,7 +28,7 @@ const hostilePartition = 5
 
 const (
 	// hostileTime bounds the time from the start to the last commit. The good events of the load story take 16 s on two
-	// cores and six unknown schemas 30 s, for each of which the registry is asked for 5 s (schemas.patience); what else the
+	// cores and six unknown schemas 30 s, for each of which the registry is asked for 5 s (schemas.lookupWait); what else the
 	// hostile messages cost their own partition is seconds. The rest is for a machine that others use too.
 	hostileTime = 5 * time.Minute
 

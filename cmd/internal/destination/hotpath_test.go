@@ -40,21 +40,21 @@ func lead(t testing.TB, number int, segment string) (*pipeline, *rules.Ruleset, 
 
 // pass takes an event as far as the sink would take it, and back.
 func (p *pipeline) pass(t testing.TB, ruleset *rules.Ruleset, e schemas.Event, m *consumer.Message) *sink.Record {
-	d := p.deliveries.lend()
+	d := p.deliveries.acquire()
 	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if decision.Outcome != transform.Export {
 		p.account.Settled(rules.Filtered, string(decision.Reason))
-		p.deliveries.giveBack(d)
+		p.deliveries.release(d)
 		return nil
 	}
 	r := p.export(t.Context(), d, m, decision)
 	p.account.Settled(rules.Delivered, d.reason)
 	p.account.Delivered(m.Time)
 	d.buffer = r.Data[:0]
-	p.deliveries.giveBack(d)
+	p.deliveries.release(d)
 	return r
 }
 
@@ -75,7 +75,7 @@ func TestAFilteredEventAllocatesNothingAndAnExportedOneItsKey(t *testing.T) {
 
 func TestABufferThatWaitsInTheSinkIsHardlyLargerThanItsRecord(t *testing.T) {
 	p, ruleset, e, m := lead(t, 1, event.Mapped)
-	d := p.deliveries.lend()
+	d := p.deliveries.acquire()
 	d.buffer = make([]byte, 0, keepBuffer) // as after an event that was much larger
 	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m))
 	if err != nil {
@@ -86,7 +86,7 @@ func TestABufferThatWaitsInTheSinkIsHardlyLargerThanItsRecord(t *testing.T) {
 		t.Errorf("a record of %d bytes has a buffer of %d", len(r.Data), cap(r.Data))
 	}
 	d.buffer = make([]byte, 0, keepBuffer+1)
-	p.deliveries.giveBack(d)
+	p.deliveries.release(d)
 	if cap(d.buffer) > keepBuffer {
 		t.Errorf("a buffer of %d bytes is kept", cap(d.buffer))
 	}

@@ -25,8 +25,8 @@ func (s *site) overtaking(o *oracle, options replay.Options) (r *replay.Job, at 
 	if r.Sink, end, err = resend.OpenSink(ctx, r.Config, options.Logger); err != nil {
 		s.t.Fatal(err)
 	}
-	at = r.Stretches[0] // of the one partition that holds something
-	r.Take(at)
+	at = r.Ranges[0] // of the one partition that holds something
+	r.Start(at)
 	if err := r.Scan(ctx, at); err != nil {
 		s.t.Fatal(err)
 	}

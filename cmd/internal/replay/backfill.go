@@ -163,7 +163,7 @@ func (b *Backfill) members(ctx context.Context, rules *rules.Ruleset, wanted []s
 	if b.Checkpoints, err = b.History.Checkpoints(ctx, b.group+"."+b.Terms); err != nil {
 		return false, err
 	}
-	b.begin(wanted)
+	b.noteStart(wanted)
 	kept := map[resend.TopicPartition]*resend.PartitionRange{}
 	for _, c := range b.Checkpoints.All() {
 		if kept[resend.TopicPartition{Topic: c.Topic, Partition: c.Partition}], err = resend.ParsePartitionRange(c); err != nil {
@@ -210,8 +210,8 @@ func (b *Backfill) members(ctx context.Context, rules *rules.Ruleset, wanted []s
 	return true, nil
 }
 
-// begin notes what is being done, for /status and for candidates.
-func (b *Backfill) begin(wanted []string) {
+// noteStart notes what is being done, for /status and for candidates.
+func (b *Backfill) noteStart(wanted []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if slices.Equal(b.wanted, wanted) {

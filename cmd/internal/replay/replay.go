@@ -82,11 +82,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 // Job is one replay under way.
 type Job struct {
 	resend.Job
-	Config    *config.Config
-	o         Options
-	Stretches []*resend.PartitionRange
-	estimate  *Estimate  // nil: it is no dry run
-	fits      rules.Fits // used by a dry run
+	Config   *config.Config
+	o        Options
+	Ranges   []*resend.PartitionRange
+	estimate *Estimate  // nil: it is no dry run
+	fits     rules.Fits // used by a dry run
 }
 
 // New finds the range of a replay, or where an earlier run of its id ended.
@@ -120,7 +120,7 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 	if o.DryRun {
 		r.estimate = &Estimate{Segments: map[string]int64{}}
 	}
-	if err := r.begin(ctx); err != nil {
+	if err := r.findRange(ctx); err != nil {
 		history.Close()
 		return nil, err
 	}
@@ -150,9 +150,9 @@ func Group(config *config.Config, id string) string {
 	return config.Source.Kafka.Group + ".replay." + id
 }
 
-// begin finds where an earlier run of the same id ended or, for a new id, the
+// findRange finds where an earlier run of the same id ended or, for a new id, the
 // range: what is the latest now stays so.
-func (r *Job) begin(ctx context.Context) error {
+func (r *Job) findRange(ctx context.Context) error {
 	if !r.o.DryRun {
 		checkpoints, err := r.History.Checkpoints(ctx, Group(r.Config, r.o.ID))
 		if err != nil {
@@ -170,10 +170,10 @@ func (r *Job) begin(ctx context.Context) error {
 			if s.Terms != r.Terms {
 				return ErrOtherReplay
 			}
-			r.Stretches = append(r.Stretches, s)
+			r.Ranges = append(r.Ranges, s)
 		}
 	}
-	if len(r.Stretches) > 0 {
+	if len(r.Ranges) > 0 {
 		return nil
 	}
 	parts, err := r.History.AllWithin(ctx, r.o.From, r.o.To)
@@ -186,7 +186,7 @@ func (r *Job) begin(ctx context.Context) error {
 			continue
 		}
 		s := resend.NewPartitionRange(within, r.Terms)
-		r.Stretches = append(r.Stretches, s)
+		r.Ranges = append(r.Ranges, s)
 		c, err := s.Checkpoint()
 		if err != nil {
 			return fmt.Errorf("write a checkpoint: %w", err)
@@ -222,10 +222,10 @@ func (r *Job) Run(ctx context.Context) error {
 			}
 		}
 	}
-	for _, s := range r.Stretches { // what was done before counts as well
+	for _, s := range r.Ranges { // what was done before counts as well
 		r.Report(s)
 	}
-	for _, s := range r.Stretches {
+	for _, s := range r.Ranges {
 		if s.Ended() {
 			continue
 		}
@@ -264,7 +264,7 @@ func (r *Job) Compose(ctx context.Context, _ *consumer.Message, j rules.Evaluati
 // Account adds up what became of all events.
 func (r *Job) Account() *Result {
 	total := resend.NewAccount()
-	for _, s := range r.Stretches {
+	for _, s := range r.Ranges {
 		total.Add(s.Snapshot())
 	}
 	return &Result{Account: total, CaughtUp: r.CaughtUp.Load()}
@@ -272,7 +272,7 @@ func (r *Job) Account() *Result {
 
 func (r *Job) report() {
 	var done, total int64
-	for _, s := range r.Stretches {
+	for _, s := range r.Ranges {
 		d, t := s.Progress()
 		done, total = done+d, total+t
 	}

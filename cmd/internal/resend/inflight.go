@@ -50,8 +50,8 @@ func (f *InFlight) Done() {
 	}
 }
 
-// giveBack takes one away that the sink gave back unsent.
-func (f *InFlight) giveBack() {
+// withdraw takes one away that the sink gave back unsent.
+func (f *InFlight) withdraw() {
 	f.mu.Lock()
 	f.withdrawn = true
 	f.mu.Unlock()

@@ -64,13 +64,13 @@ type Chooser interface {
 // PartitionRange is what is swept of one partition.
 type PartitionRange struct {
 	TopicPartition
-	next     int64           // everything before it is done, in this slice
-	surveyed int64           // up to here the newest events are known
-	note                     // as of the last round's end
-	Taken    int64           // everything before it was sent, counted or passed by, in this round
-	newest   *newerIndex     // nil: every event is to leave
-	Claim    *consumer.Claim // under which it is sent; nil: none is needed
-	unsure   bool            // an earlier process ended amid this round: what it sent is not known
+	next    int64           // everything before it is done, in this slice
+	scanned int64           // up to here the newest events are known
+	note                    // as of the last round's end
+	Taken   int64           // everything before it was sent, counted or passed by, in this round
+	newest  *newerIndex     // nil: every event is to leave
+	Claim   *consumer.Claim // under which it is sent; nil: none is needed
+	unsure  bool            // an earlier process ended amid this round: what it sent is not known
 
 	mu          sync.Mutex // guards what others than the job see
 	now         Account
@@ -92,7 +92,7 @@ type note struct {
 // NewPartitionRange is one of which nothing is done yet.
 func NewPartitionRange(r consumer.Range, terms string) *PartitionRange {
 	s := &PartitionRange{TopicPartition: TopicPartition{r.Topic, r.Partition}, note: note{From: r.From, To: r.To, Live: r.To, Terms: terms, Slices: 1, Account: NewAccount()}}
-	s.begin(r.From)
+	s.resumeAt(r.From)
 	return s
 }
 
@@ -108,7 +108,7 @@ func ParsePartitionRange(c consumer.Checkpoint) (*PartitionRange, error) {
 	read := s.Account
 	s.Account = NewAccount() // null is no map to count in
 	s.Account.Add(read)
-	s.begin(c.Next)
+	s.resumeAt(c.Next)
 	return s, nil
 }
 
@@ -125,8 +125,8 @@ func (n *note) possible(next int64) bool {
 	return n.Account.possible(n.To - n.From)
 }
 
-func (s *PartitionRange) begin(next int64) {
-	s.next, s.surveyed = next, s.From
+func (s *PartitionRange) resumeAt(next int64) {
+	s.next, s.scanned = next, s.From
 	s.now = NewAccount()
 	s.now.Add(s.Account)
 	s.unsure = s.Open
@@ -169,7 +169,7 @@ func (w *Job) Report(s *PartitionRange) {
 	size := s.To - s.From
 	done, total := max(s.next, s.Taken)-s.From, size
 	if w.LatestOnly {
-		done += 2*int64(s.Slice)*size + max(s.surveyed, s.next) - s.From
+		done += 2*int64(s.Slice)*size + max(s.scanned, s.next) - s.From
 		total = 2 * int64(s.Slices) * size
 	}
 	s.mu.Lock()
@@ -256,13 +256,13 @@ func (w *Job) put(ctx context.Context, s *PartitionRange, m *consumer.Message, j
 	}
 	err := w.InFlight.Give(func() error { return w.Sink.Put(ctx, w.record(s, m, j)) })
 	if err != nil {
-		w.leave()
+		w.freeSlot()
 	}
 	return err
 }
 
-// leave makes room in the window.
-func (w *Job) leave() {
+// freeSlot makes room in the window.
+func (w *Job) freeSlot() {
 	if w.Window != nil {
 		<-w.Window
 	}
@@ -285,18 +285,18 @@ func (d *resent) Done(outcome sink.Outcome, reason string) {
 	d.of.count(func(a *Account) {
 		CountOutcome(outcome, reason, &a.Delivered, a.Filtered, a.DeadLettered)
 	})
-	d.leave()
+	d.freeSlot()
 	d.inFlight.Done()
 }
 
 // Withdrawn leaves the event for the next time: its round does not end.
 func (d *resent) Withdrawn() {
-	d.leave()
-	d.inFlight.giveBack()
+	d.freeSlot()
+	d.inFlight.withdraw()
 }
 
-func (d *resent) leave() {
+func (d *resent) freeSlot() {
 	if !d.rejected {
-		d.job.leave()
+		d.job.freeSlot()
 	}
 }

@@ -15,7 +15,7 @@ const progressEvery = 256
 
 // Run sends a range to its end, or to that of the round in which it is cut off.
 func (w *Job) Run(ctx context.Context, s *PartitionRange) error {
-	w.Take(s)
+	w.Start(s)
 	w.Report(s)
 	for {
 		err := w.slice(ctx, s)
@@ -26,15 +26,15 @@ func (w *Job) Run(ctx context.Context, s *PartitionRange) error {
 			return err
 		}
 		s.Slice++
-		s.next, s.Taken, s.surveyed = s.From, s.From, s.From
+		s.next, s.Taken, s.scanned = s.From, s.From, s.From
 		if err := w.WriteCheckpoint(ctx, s); err != nil {
 			return err
 		}
 	}
 }
 
-// Take has the rounds be those of a range.
-func (w *Job) Take(s *PartitionRange) {
+// Start has the rounds be those of a range.
+func (w *Job) Start(s *PartitionRange) {
 	w.At, w.InFlight = s, &InFlight{claim: s.Claim}
 	clear(w.sent)
 	w.taken = 0
@@ -126,7 +126,7 @@ func (w *Job) Scan(ctx context.Context, s *PartitionRange) error {
 			s.newest.candidate(HashKey(j.PartitionKey), m.Offset, fresh)
 		}
 		if n++; n%progressEvery == 0 {
-			s.surveyed = m.Offset
+			s.scanned = m.Offset
 			w.Report(s)
 		}
 		return err
@@ -134,13 +134,13 @@ func (w *Job) Scan(ctx context.Context, s *PartitionRange) error {
 		return err
 	}
 	s.Slices = s.newest.slices
-	s.surveyed = s.To
+	s.scanned = s.To
 	w.Tail = &Tail{
 		History: w.History, Next: map[TopicPartition]int64{s.TopicPartition: s.To},
 		Bounds: func(ctx context.Context, at []consumer.Progress) error {
 			return w.UntilKafka(ctx, func() error { return w.History.Bounds(ctx, at) })
 		},
-		Judge: func(ctx context.Context, m *consumer.Message, source transform.Source) (j rules.Evaluation, err error) {
+		Evaluate: func(ctx context.Context, m *consumer.Message, source transform.Source) (j rules.Evaluation, err error) {
 			err = w.untilRegistry(ctx, func() (err error) { j, err = w.Evaluate(ctx, m, source); return err })
 			return j, err
 		},

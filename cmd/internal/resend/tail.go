@@ -25,12 +25,12 @@ type Identity struct {
 
 // Tail reads source topics on to their ends.
 type Tail struct {
-	History *consumer.History
-	Bounds  func(ctx context.Context, at []consumer.Progress) error // history's
-	Judge   func(ctx context.Context, m *consumer.Message, source transform.Source) (rules.Evaluation, error)
-	Next    map[TopicPartition]int64           // where to read on
-	Skip    func(source transform.Source) bool // events that have not left; nil: none
-	Leaves  func(id Identity, offset int64)    // hears of each event that leaves or has left
+	History  *consumer.History
+	Bounds   func(ctx context.Context, at []consumer.Progress) error // history's
+	Evaluate func(ctx context.Context, m *consumer.Message, source transform.Source) (rules.Evaluation, error)
+	Next     map[TopicPartition]int64           // where to read on
+	Skip     func(source transform.Source) bool // events that have not left; nil: none
+	Leaves   func(id Identity, offset int64)    // hears of each event that leaves or has left
 }
 
 // Look reads on to the ends as they are now. It returns the newest events that
@@ -63,7 +63,7 @@ func (t *Tail) event(ctx context.Context, m *consumer.Message, sent map[Identity
 	if t.Skip != nil && t.Skip(source) {
 		return nil
 	}
-	j, err := t.Judge(ctx, m, source)
+	j, err := t.Evaluate(ctx, m, source)
 	if err != nil || j.Outcome != transform.Export {
 		return err
 	}

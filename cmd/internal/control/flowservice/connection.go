@@ -222,7 +222,7 @@ func (s *Service) setAuth(a *attempt, c *Connection, specName string, p authPara
 			report("auth.specName", "the AWS identity of the control plane itself may not be used: serve --default-credentials allows it")
 		}
 	}
-	s.judgeAuth(next, c.ExternalID, p, report)
+	s.validateAuth(next, c.ExternalID, p, report)
 	changed = next.SpecName != before.SpecName || next.Region != before.Region || next.Endpoint != before.Endpoint || next.RoleARN != before.RoleARN || p.SecretKey != ""
 	if p.SecretKey != "" && p.AccessKeyID != "" {
 		a.plain = &p

@@ -49,9 +49,9 @@ func fieldOf(path, kind string, m mapping) (field string, ok bool) {
 	return path, false
 }
 
-// judge tells what the packages that work by a configuration say of it, for the
+// validateMapping tells what the packages that work by a configuration say of it, for the
 // fields of one kind of document; what is wrong elsewhere was judged there.
-func judge(c *config.Config, m mapping, kind string, report func(field, message string)) {
+func validateMapping(c *config.Config, m mapping, kind string, report func(field, message string)) {
 	for _, problem := range c.Complete() {
 		if problem.Path == "activation.segments" && m.segments == 0 {
 			continue // a flow without segments waits for some
@@ -62,8 +62,8 @@ func judge(c *config.Config, m mapping, kind string, report func(field, message 
 	}
 }
 
-// judgeTarget judges a target connection by itself.
-func (s *Service) judgeTarget(a *attempt, account *Connection, t *TargetConnection, report func(field, message string)) {
+// validateTarget judges a target connection by itself.
+func (s *Service) validateTarget(a *attempt, account *Connection, t *TargetConnection, report func(field, message string)) {
 	from, err := s.o.Sources.Find(a.caller.Sandbox, "")
 	if err != nil {
 		from = &sources.Source{}
@@ -78,15 +78,15 @@ func (s *Service) judgeTarget(a *attempt, account *Connection, t *TargetConnecti
 		report("params.stream", "is required: the name or ARN of an existing stream")
 	}
 	c, m := s.configuration(parts{&Flow{Meta: Meta{ID: "flow"}}, &SourceConnection{}, t, account, from, policies}, report)
-	judge(&c, m, documents.TargetConnections, func(field, message string) {
+	validateMapping(&c, m, documents.TargetConnections, func(field, message string) {
 		if field != "params.stream" || t.Params.Stream != "" {
 			report(field, message)
 		}
 	})
 }
 
-// judgeAuth judges an account by itself.
-func (s *Service) judgeAuth(auth Auth, externalID string, p authParams, report func(field, message string)) {
+// validateAuth judges an account by itself.
+func (s *Service) validateAuth(auth Auth, externalID string, p authParams, report func(field, message string)) {
 	cfg := s.sinkConfig(&Connection{Auth: &auth, ExternalID: externalID}, TargetParams{Stream: "stream"})
 	if p.AccessKeyID != "" && p.SecretKey != "" {
 		cfg.Credentials.AccessKeyID, cfg.Credentials.SecretAccessKey = config.Secret(p.AccessKeyID, ""), config.Secret(p.SecretKey, "")
@@ -120,7 +120,7 @@ func (s *Service) flowStands(a *attempt, f *Flow) error {
 		return refusal(problems)
 	}
 	c, m := s.configuration(p, report)
-	judge(&c, m, documents.Flows, report)
+	validateMapping(&c, m, documents.Flows, report)
 	if err := s.alone(a, f, p, c); err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (s *Service) buildTarget(a *attempt, body any, before *documents.Entry) (an
 		report("params.endpoint", problem)
 	}
 	if base != nil {
-		s.judgeTarget(a, base, c, report)
+		s.validateTarget(a, base, c, report)
 	}
 	if err := refusal(problems); err != nil {
 		return nil, err

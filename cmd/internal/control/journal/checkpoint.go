@@ -136,7 +136,7 @@ func (b *beginning) take(r Record) (*state, []outcome, error) {
 	case err != nil:
 		return nil, nil, nil
 	case e.V > format:
-		_, _, err = newState().judge(r.Offset, e)
+		_, _, err = newState().evaluate(r.Offset, e)
 		return nil, nil, err
 	case e.Checkpoint == nil || e.Checkpoint.X < b.first-1:
 		return nil, nil, nil

@@ -74,14 +74,14 @@ func (k *kafkaLog) Bounds(ctx context.Context) (first, end int64, err error) {
 		k.topic: {kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)},
 	}})
 	if err != nil {
-		return 0, 0, fmt.Errorf("look up the ends of topic %s: %w", k.topic, k.lacking(err, "DESCRIBE"))
+		return 0, 0, fmt.Errorf("look up the ends of topic %s: %w", k.topic, k.missingRight(err, "DESCRIBE"))
 	}
 	found := res.Topics[k.topic]
 	if len(found) != 1 {
 		return 0, 0, fmt.Errorf("look up the ends of topic %s: the answer is not about it", k.topic)
 	}
 	if found[0].Error != nil {
-		return 0, 0, fmt.Errorf("look up the ends of topic %s: %w", k.topic, k.lacking(found[0].Error, "READ"))
+		return 0, 0, fmt.Errorf("look up the ends of topic %s: %w", k.topic, k.missingRight(found[0].Error, "READ"))
 	}
 	if found[0].FirstOffset < 0 || found[0].LastOffset < found[0].FirstOffset {
 		return 0, 0, fmt.Errorf("look up the ends of topic %s: it is said to be from %d to %d", k.topic, found[0].FirstOffset, found[0].LastOffset)
@@ -97,13 +97,13 @@ func (k *kafkaLog) Read(ctx context.Context, from int64) ([]Record, error) {
 		Topic: k.topic, Offset: from, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: pollWait,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read topic %s: %w", k.topic, k.lacking(err, "READ"))
+		return nil, fmt.Errorf("read topic %s: %w", k.topic, k.missingRight(err, "READ"))
 	}
 	switch {
 	case errors.Is(res.Error, kafka.OffsetOutOfRange):
 		return nil, errOutside
 	case res.Error != nil:
-		return nil, fmt.Errorf("read topic %s at offset %d: %w", k.topic, from, k.lacking(res.Error, "READ"))
+		return nil, fmt.Errorf("read topic %s at offset %d: %w", k.topic, from, k.missingRight(res.Error, "READ"))
 	}
 	records, err := readRecords(res.Records, from)
 	if err != nil {
@@ -168,7 +168,7 @@ func (k *kafkaLog) Append(ctx context.Context, keys []string, records [][]byte) 
 	if err == nil {
 		return nil
 	}
-	return k.unwritten(fmt.Errorf("write to topic %s: %w", k.topic, k.lacking(err, "WRITE")))
+	return k.unwritten(fmt.Errorf("write to topic %s: %w", k.topic, k.missingRight(err, "WRITE")))
 }
 
 // unwritten says what an error tells of what was to be written. A broker that
@@ -190,9 +190,9 @@ func (k *kafkaLog) unwritten(err error) error {
 	return err
 }
 
-// lacking names the right that an answer is about, where it says that the user lacks
+// missingRight names the right that an answer is about, where it says that the user lacks
 // one, and leaves out which function of kafka-go says so.
-func (k *kafkaLog) lacking(err error, right string) error {
+func (k *kafkaLog) missingRight(err error, right string) error {
 	if within := errors.Unwrap(err); within != nil && strings.HasPrefix(err.Error(), "kafka.(*Client).") {
 		err = within
 	}
@@ -205,7 +205,7 @@ func (k *kafkaLog) lacking(err error, right string) error {
 // Truncate implements appendLog.
 func (k *kafkaLog) Truncate(ctx context.Context, before int64) error {
 	if err := consumer.Erase(ctx, k.transport, k.addr, k.topic, 0, before); err != nil {
-		return k.lacking(err, "DELETE")
+		return k.missingRight(err, "DELETE")
 	}
 	return nil
 }

@@ -17,9 +17,9 @@ type Oddity struct {
 	Why     string
 }
 
-// follow reads the log for as long as the store is open, or until what follows
+// tail reads the log for as long as the store is open, or until what follows
 // cannot be judged.
-func (s *Store) follow(ctx context.Context) {
+func (s *Store) tail(ctx context.Context) {
 	wait := retryWait
 	for ctx.Err() == nil {
 		err := s.step(ctx)
@@ -78,7 +78,7 @@ func (s *Store) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.take(records)
+	return s.apply(records)
 }
 
 // restart begins at the log's first record.
@@ -94,7 +94,7 @@ func (s *Store) restart(ctx context.Context) error {
 	} else {
 		s.begin = newBeginning(first)
 	}
-	s.judged(nil) // who waits for the end of an empty log has it
+	s.report(nil) // who waits for the end of an empty log has it
 	return nil
 }
 
@@ -153,9 +153,9 @@ func (s *Store) restartAfter(ctx context.Context, first int64) error {
 				return &stop{offset: first, why: fmt.Sprintf("the log is of store %s now, and was of %s: it was made anew", next.store, s.state.store)}
 			}
 			s.state, s.begin, s.snapshot = next, nil, nil
-			s.judged(outcomes)
+			s.report(outcomes)
 			s.mu.Unlock()
-			return s.take(records[i+1:])
+			return s.apply(records[i+1:])
 		}
 	}
 }
@@ -164,8 +164,8 @@ func noCheckpoint(first int64) string {
 	return fmt.Sprintf("the log begins at offset %d, and no checkpoint says what was before: entries were deleted by something else than the control plane", first)
 }
 
-// take folds records.
-func (s *Store) take(records []Record) error {
+// apply folds records.
+func (s *Store) apply(records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
@@ -185,7 +185,7 @@ func (s *Store) take(records []Record) error {
 				outcomes = []outcome{o}
 			}
 		}
-		s.judged(outcomes)
+		s.report(outcomes)
 		if err != nil {
 			return err
 		}
@@ -196,9 +196,9 @@ func (s *Store) take(records []Record) error {
 	return nil
 }
 
-// judged counts outcomes, answers who waits for them, and wakes who watches. It
+// report counts outcomes, answers who waits for them, and wakes who watches. It
 // is called with mu held.
-func (s *Store) judged(outcomes []outcome) {
+func (s *Store) report(outcomes []outcome) {
 	for _, o := range outcomes {
 		s.counts[o.verdict]++
 		if o.err != nil {
@@ -251,7 +251,7 @@ func (s *Store) passOver(halt *stop) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.next = halt.offset + 1
-	s.judged([]outcome{{offset: halt.offset, verdict: Foreign, err: errors.New(halt.why)}})
+	s.report([]outcome{{offset: halt.offset, verdict: Foreign, err: errors.New(halt.why)}})
 }
 
 // halt ends reading and writing for good.
@@ -261,5 +261,5 @@ func (s *Store) halt(why *stop) {
 	s.stopped = why
 	s.abandon(why)
 	s.logger.Error("the control plane is read-only", "reason", why.Error())
-	s.judged(nil)
+	s.report(nil)
 }

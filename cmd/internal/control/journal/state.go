@@ -108,7 +108,7 @@ func (s *state) apply(r Record) (outcome, error) {
 		return o, nil
 	}
 	o.entry = e
-	if o.verdict, o.differs, err = s.judge(offset, e); err != nil {
+	if o.verdict, o.differs, err = s.evaluate(offset, e); err != nil {
 		return o, err
 	}
 	s.next++
@@ -126,7 +126,7 @@ func (s *state) apply(r Record) (outcome, error) {
 	return o, nil
 }
 
-func (s *state) judge(offset int64, e *entry) (Verdict, []Differs, error) {
+func (s *state) evaluate(offset int64, e *entry) (Verdict, []Differs, error) {
 	switch {
 	case e.V > format:
 		return "", nil, &stop{offset: offset, why: fmt.Sprintf("an entry of format %d, and this version reads %d: update this process", e.V, format)}

@@ -105,7 +105,7 @@ func open(ctx context.Context, log appendLog, o Options) (*Store, error) {
 		cancel()
 		return nil, errors.Join(err, log.Close())
 	}
-	s.wait.Go(func() { s.follow(running) })
+	s.wait.Go(func() { s.tail(running) })
 	s.wait.Go(func() { s.write(running) })
 	s.wait.Go(func() { s.ends.answer(running) })
 	s.wait.Go(func() { s.keepChecking(running) })

@@ -42,13 +42,13 @@ func (k *kafkaLog) Check(ctx context.Context, create bool) error {
 		brokers, topic, err = k.lookUp(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("look up topic %s: %w", k.topic, k.lacking(err, "DESCRIBE"))
+		return fmt.Errorf("look up topic %s: %w", k.topic, k.missingRight(err, "DESCRIBE"))
 	}
 	settings, err := k.settings(ctx)
 	if err != nil {
 		return err
 	}
-	return k.judge(brokers, topic, settings)
+	return k.checkTopic(brokers, topic, settings)
 }
 
 func (k *kafkaLog) lookUp(ctx context.Context) (brokers int, topic kafka.Topic, err error) {
@@ -76,10 +76,10 @@ func (k *kafkaLog) create(ctx context.Context, brokers int) error {
 	}
 	res, err := k.client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{config}})
 	if err != nil {
-		return k.lacking(err, "CREATE")
+		return k.missingRight(err, "CREATE")
 	}
 	if err := res.Errors[k.topic]; err != nil && !errors.Is(err, kafka.TopicAlreadyExists) { // another process has made it
-		return k.lacking(err, "CREATE")
+		return k.missingRight(err, "CREATE")
 	}
 	return nil
 }
@@ -91,12 +91,12 @@ func (k *kafkaLog) settings(ctx context.Context) (map[string]string, error) {
 		ConfigNames: []string{cleanupPolicy, retentionTime, retentionBytes, minInSync, maxMessageBytes},
 	}}})
 	if err != nil {
-		return nil, fmt.Errorf("look up the settings of topic %s: %w", k.topic, k.lacking(err, "DESCRIBE_CONFIGS"))
+		return nil, fmt.Errorf("look up the settings of topic %s: %w", k.topic, k.missingRight(err, "DESCRIBE_CONFIGS"))
 	}
 	settings := map[string]string{}
 	for _, r := range res.Resources {
 		if r.Error != nil {
-			err := fmt.Errorf("look up the settings of topic %s: %w", k.topic, k.lacking(r.Error, "DESCRIBE_CONFIGS"))
+			err := fmt.Errorf("look up the settings of topic %s: %w", k.topic, k.missingRight(r.Error, "DESCRIBE_CONFIGS"))
 			if errors.Is(err, kafka.TopicAuthorizationFailed) {
 				return nil, &unfit{why: err.Error() + ": nothing else tells that it keeps what is written to it"}
 			}
@@ -109,8 +109,8 @@ func (k *kafkaLog) settings(ctx context.Context) (map[string]string, error) {
 	return settings, nil
 }
 
-// judge says everything that is wrong with the topic at once.
-func (k *kafkaLog) judge(brokers int, topic kafka.Topic, settings map[string]string) error {
+// checkTopic says everything that is wrong with the topic at once.
+func (k *kafkaLog) checkTopic(brokers int, topic kafka.Topic, settings map[string]string) error {
 	var wrong []string
 	if n := len(topic.Partitions); n != 1 {
 		wrong = append(wrong, fmt.Sprintf("it has %d partitions, and must have 1", n))

@@ -161,14 +161,14 @@ func (s *Service) read(a *attempt, body any, id string) (*policyRequest, []strin
 	if len(request.Refs) == 0 {
 		report("marketingActionRefs", "must name at least one marketing action")
 	}
-	s.judge(a, &request, actions, id, report)
+	s.validate(a, &request, actions, id, report)
 	if len(problems) > 0 {
 		return nil, nil, api.Invalid(problems)
 	}
 	return &request, actions, nil
 }
 
-func (s *Service) judge(a *attempt, request *policyRequest, actions []string, id string, report func(field, message string)) {
+func (s *Service) validate(a *attempt, request *policyRequest, actions []string, id string, report func(field, message string)) {
 	if !slices.Contains([]string{draft, enabled, disabled}, request.Status) {
 		report("status", "must be DRAFT, ENABLED or DISABLED")
 	}
