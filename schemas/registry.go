@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"kinesis-destination/schemas/backoff"
-
 	"golang.org/x/sync/singleflight"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 const (

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"kinesis-destination/schemas/backoff"
-
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/config"
@@ -17,6 +15,7 @@ import (
 	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/consumer"
+	"kinesis-destination/schemas/backoff"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/deadletter"
 )
