@@ -25,7 +25,7 @@ TOP      ?= 10
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo sim mutations chaos contract deployments bench bench-pipeline curves fuzz image image-binary release reproducible docs ci clean
+.PHONY: help build test lint format demo sim mutations chaos contract deployments bench bench-pipeline curves fuzz image image-binary release reproducible docs lines ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -99,6 +99,11 @@ reproducible: ## build the release twice, and compare (PLATFORMS="linux/amd64 â€
 docs: build ## dist/docs: man pages, Markdown and completions from the commands
 	@rm -rf dist/docs
 	@bin/kinesis-destination docs dist/docs
+
+lines: ## lines of each package: product, tests
+	@git ls-files '*.go' | awk '{ dir = $$0; sub("/[^/]*$$", "", dir); test = $$0 ~ /_test\.go$$/; \
+	  while ((getline line < $$0) > 0) n[dir, test]++; close($$0); seen[dir] } \
+	  END { for (dir in seen) printf "%-44s %6d %6d\n", dir, n[dir, 0], n[dir, 1] }' | LC_ALL=C sort
 
 # What deployments/Dockerfile builds, for the checks that need no engine.
 image-binary:

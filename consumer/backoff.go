@@ -4,21 +4,13 @@ import (
 	"context"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
+	"kinesis-destination/schemas/backoff"
 )
 
 // newBackoff is how often something that failed is tried again, for ever.
-func newBackoff() *backoff.ExponentialBackOff {
-	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
-		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+func newBackoff() *backoff.Backoff {
+	return backoff.New(backoff.Config{Initial: 100 * time.Millisecond, Max: 5 * time.Second}, time.Now())
 }
 
-// pause waits for d or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
+// pause waits for d or for the end of ctx, which the caller looks at next.
+func pause(ctx context.Context, d time.Duration) { _ = backoff.Sleep(ctx, d) }

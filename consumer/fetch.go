@@ -9,8 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 // fetcher brings messages to the claims of one membership: one loop and one
@@ -21,8 +22,8 @@ type fetcher struct {
 	client    *kafka.Client
 	addr      net.Addr
 	budget    *Budget
-	elections *backoff.ExponentialBackOff                                 // how often is looked for a leader
-	waits     map[int]*backoff.ExponentialBackOff                         // by broker, from round to round; run's own
+	elections *backoff.Backoff                                            // how often is looked for a leader
+	waits     map[int]*backoff.Backoff                                    // by broker, from round to round; run's own
 	reset     func(ctx context.Context, tp topicPartition) (int64, error) // where to go on when out of range
 	end       func(ctx context.Context, tp topicPartition, where string) (int64, error)
 	committed func(ctx context.Context, tp topicPartition) (position, error) // what the group has now
@@ -36,7 +37,7 @@ func newFetcher(c *Consumer) *fetcher {
 	return &fetcher{
 		rack: c.cfg.ClientRack, transport: c.fetch, client: c.client, addr: c.addr,
 		budget: c.budget, reset: c.resetOffset, end: c.offsetAt, committed: c.committedNow,
-		waits: map[int]*backoff.ExponentialBackOff{}, elections: newBackoff(), changed: make(chan struct{}),
+		waits: map[int]*backoff.Backoff{}, elections: newBackoff(), changed: make(chan struct{}),
 	}
 }
 
@@ -135,7 +136,7 @@ func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, held []*c
 }
 
 // loop fetches for the claims of one broker until ctx ends or a leader changed.
-func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *backoff.ExponentialBackOff) {
+func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *backoff.Backoff) {
 	for turn := 0; ctx.Err() == nil; turn++ {
 		ready := f.await(ctx, claims)
 		if len(ready) == 0 || followedLongEnough(claims, time.Now()) {

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
+	"kinesis-destination/schemas/backoff"
 )
 
 // Handler takes one message on. It may block (that is the back-pressure) until
@@ -36,9 +36,9 @@ type life struct {
 
 // fetching is the fetch loop's own.
 type fetching struct {
-	position  int64                       // next offset to fetch
-	notBefore time.Time                   // when to try again after an error of this partition
-	wait      *backoff.ExponentialBackOff // how long that takes
+	position  int64            // next offset to fetch
+	notBefore time.Time        // when to try again after an error of this partition
+	wait      *backoff.Backoff // how long that takes
 
 	gone   bool   // its topic is another one: it has to begin anew
 	where  string // at which end it then begins; empty: as for an offset out of range

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 const (
@@ -114,12 +116,8 @@ func (r *Registry) find(ctx context.Context, key schemaKey) (*Schema, error) {
 		if wait == 0 {
 			return nil, err
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, fmt.Errorf("ask the schema registry for %s: %w", key, ctx.Err())
-		case <-timer.C:
+		if err := backoff.Sleep(ctx, wait); err != nil {
+			return nil, fmt.Errorf("ask the schema registry for %s: %w", key, err)
 		}
 	}
 }

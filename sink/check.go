@@ -26,7 +26,7 @@ func Check(ctx context.Context, cfg Config, opts Options) []error {
 	if err := checkStream(ctx, cfg, opts); err != nil {
 		found = append(found, fmt.Errorf("target.kinesis: %w", err))
 	}
-	if err := deadletter.Check(ctx, opts.letterOptions()); err != nil {
+	if err := deadletter.Check(ctx, opts.LetterOptions()); err != nil {
 		found = append(found, fmt.Errorf("deadLetter: %w", err))
 	}
 	return found
@@ -112,10 +112,4 @@ func Measure(ctx context.Context, cfg Config, opts Options) (Capacity, error) {
 		Shards:   int(aws.ToInt32(d.OpenShardCount)),
 		OnDemand: d.StreamModeDetails != nil && d.StreamModeDetails.StreamMode == types.StreamModeOnDemand,
 	}, nil
-}
-
-// LetterLimits are the max.message.bytes of the dead-letter topic, and the largest
-// of the source topics; 0: it is not there, or the user may not ask.
-func LetterLimits(ctx context.Context, opts Options) (letters, source int) {
-	return deadletter.Limits(ctx, opts.letterOptions())
 }

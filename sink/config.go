@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"kinesis-destination/schemas/credentials"
+	"kinesis-destination/sink/deadletter"
 )
 
 // Config is the block target.kinesis of a destination.
@@ -106,6 +108,18 @@ func (c *Config) Validate(report func(path, message string)) {
 		report(at+"protocol", "must be json or cbor")
 	}
 	c.Retry.validate(at+"retry.", report)
+}
+
+// validate joins all mistakes of the configuration into one error.
+func validate(cfg *Config, dead *deadletter.Config) error {
+	var mistakes []error
+	report := func(path, message string) { mistakes = append(mistakes, fmt.Errorf("%s: %s", path, message)) }
+	cfg.Validate(report)
+	dead.Validate(report)
+	if dead.Topic == "" {
+		report("deadLetter.topic", "is required")
+	}
+	return errors.Join(mistakes...)
 }
 
 func (c *Credentials) validate(at string, report func(path, message string)) {

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"time"
 
+	"kinesis-destination/schemas/backoff"
 	"kinesis-destination/sink/deadletter"
 )
 
-// letterOptions are those of the sink that its dead-letter writer needs, too.
-func (o *Options) letterOptions() deadletter.Options {
+// LetterOptions are those of the sink that its dead-letter writer needs, too.
+func (o *Options) LetterOptions() deadletter.Options {
 	return deadletter.Options{
 		Destination: o.Destination, Group: o.Group,
 		Topic: o.DeadLetter.Topic, Brokers: o.Brokers, Transport: o.KafkaTransport, SourceTopics: o.SourceTopics, Largest: o.DeadLetter.Largest,
@@ -16,8 +17,8 @@ func (o *Options) letterOptions() deadletter.Options {
 }
 
 // letterOptions are those of the sink's own writer.
-func (s *Sink) letterOptions(backoff func(time.Time) *retryBackoff) deadletter.Options {
-	opts := s.opts.letterOptions()
+func (s *Sink) letterOptions(backoff func(time.Time) *backoff.Backoff) deadletter.Options {
+	opts := s.opts.LetterOptions()
 	opts.Parking = s.parking
 	opts.Backoff = func(began time.Time) func(time.Time) time.Duration {
 		b := backoff(began)

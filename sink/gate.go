@@ -3,6 +3,8 @@ package sink
 import (
 	"sync"
 	"time"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 // suspectAfter is how long calls may fail without an answer before the stream
@@ -12,12 +14,12 @@ const suspectAfter = 5 * time.Second
 // gate stands between the lanes and the stream. While the stream is held it
 // lets one lane probe, with backoff, and keeps the others from hammering.
 type gate struct {
-	retry func(now time.Time) *retryBackoff
+	retry func(now time.Time) *backoff.Backoff
 
 	mu      sync.Mutex
-	backoff *retryBackoff // nil: open
-	until   time.Time     // no probe before
-	probing probe         // the one under way
+	backoff *backoff.Backoff // nil: open
+	until   time.Time        // no probe before
+	probing probe            // the one under way
 	last    probe
 	failing time.Time // since when no call was answered; zero: the last one was
 }

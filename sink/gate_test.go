@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 // A lane that was let in while the gate stood open, and makes no call or hears
@@ -20,7 +22,7 @@ func TestOnlyTheLaneThatProbesEndsItsProbe(t *testing.T) {
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 1))
-			g := &gate{retry: func(now time.Time) *retryBackoff { return newRetryBackoff(Retry{}.withDefaults(), now, random) }}
+			g := &gate{retry: func(now time.Time) *backoff.Backoff { return newRetryBackoff(Retry{}.withDefaults(), now, random) }}
 			_, early, _ := g.Enter(now)
 			g.Held(now, 0) // another lane's call
 			later := now.Add(time.Hour)

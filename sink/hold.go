@@ -2,25 +2,10 @@ package sink
 
 import (
 	"errors"
-	"fmt"
 	"time"
-
-	"kinesis-destination/sink/deadletter"
 )
 
 var errExhausted = errors.New("records have been tried for longer than retry.maxElapsedTime; they are tried on")
-
-// validate joins all mistakes of the configuration into one error.
-func validate(cfg *Config, dead *deadletter.Config) error {
-	var mistakes []error
-	report := func(path, message string) { mistakes = append(mistakes, fmt.Errorf("%s: %s", path, message)) }
-	cfg.Validate(report)
-	dead.Validate(report)
-	if dead.Topic == "" {
-		report("deadLetter.topic", "is required")
-	}
-	return errors.Join(mistakes...)
-}
 
 // opened notes a call that the service answered: it works.
 func (s *Sink) opened() {

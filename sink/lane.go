@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 // lane delivers the keys of its range of the hash space: one goroutine, one
@@ -27,7 +29,7 @@ type lane struct {
 	inFlight atomic.Int64
 
 	// Owned by the goroutine.
-	backoff   *retryBackoff // of calls; nil after one that was answered
+	backoff   *backoff.Backoff // of calls; nil after one that was answered
 	notBefore time.Time
 	probe     probe     // what the gate let the last call in as
 	sent      time.Time // when the last call was put together

@@ -5,6 +5,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"kinesis-destination/schemas/backoff"
 	"kinesis-destination/sink/deadletter"
 )
 
@@ -47,9 +48,9 @@ type chain struct {
 	inFlight int // entries[:sending] are in flight, or in the hands of the dead-letter writer
 	due      time.Time
 
-	retry     *retryBackoff // of the head, once it failed
-	attempts  int           // of the head
-	exhausted bool          // the head outlived its retry and is held
+	retry     *backoff.Backoff // of the head, once it failed
+	attempts  int              // of the head
+	exhausted bool             // the head outlived its retry and is held
 
 	only [1]entry // room for entries of the usual key, which has one
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"github.com/cenkalti/backoff/v4"
 
+	"kinesis-destination/schemas/backoff"
 	"kinesis-destination/sink/kpl"
 )
 
@@ -163,17 +163,26 @@ func (r *reader) report(shard string, record types.Record) error {
 	return nil
 }
 
+// mostRetried is how long what is throttled or away is asked again.
+const mostRetried = time.Minute
+
 // retried calls until an answer comes: what is throttled or away is asked again,
 // for up to a minute.
 func retried[T any](ctx context.Context, call func() (T, error)) (T, error) {
-	wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(readPause), backoff.WithMaxElapsedTime(time.Minute))
-	return backoff.RetryWithData(func() (T, error) {
+	wait := backoff.New(backoff.Config{Initial: readPause, Max: mostRetried, Elapsed: mostRetried}, time.Now())
+	for {
 		answer, err := call()
 		var throttled *types.ProvisionedThroughputExceededException
 		var limited *types.LimitExceededException
-		if err != nil && !errors.As(err, &throttled) && !errors.As(err, &limited) {
-			return answer, backoff.Permanent(err)
+		if err == nil || !errors.As(err, &throttled) && !errors.As(err, &limited) {
+			return answer, err
 		}
-		return answer, err
-	}, backoff.WithContext(wait, ctx))
+		delay, exhausted := wait.Next(time.Now())
+		if exhausted {
+			return answer, err
+		}
+		if err := backoff.Sleep(ctx, delay); err != nil {
+			return answer, err
+		}
+	}
 }

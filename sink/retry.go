@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
+	"kinesis-destination/schemas/backoff"
 )
 
 // action is what becomes of a record that was not delivered.
@@ -130,46 +130,9 @@ func callVerdict(code string, status int) verdict {
 	return verdict{hold, HoldUnknown, true}
 }
 
-// retryBackoff paces the repetition of one failure: exponential, with full jitter.
-// backoff/v4 spreads a delay around its interval; full jitter spreads it from
-// nothing up to the interval, which keeps lanes apart best, so the library
-// gives the interval and this picks below it.
-type retryBackoff struct {
-	backoff backoff.ExponentialBackOff
-	now     time.Time
-	random  *rand.Rand
-}
-
-// Now implements backoff.Clock with the time given to Next.
-func (p *retryBackoff) Now() time.Time { return p.now }
-
-func newRetryBackoff(r Retry, now time.Time, random *rand.Rand) *retryBackoff {
-	p := &retryBackoff{now: now, random: random}
-	p.backoff = backoff.ExponentialBackOff{
-		InitialInterval: r.InitialInterval,
-		Multiplier:      2,
-		MaxInterval:     r.MaxInterval,
-		MaxElapsedTime:  r.MaxElapsedTime, // 0: for ever
-		Stop:            backoff.Stop,
-		Clock:           p,
-	}
-	p.backoff.Reset()
-	return p
-}
-
-// Next returns how long to wait before the next attempt. The last one within
-// MaxElapsedTime is made at its very end. After that it reports exhausted, once;
-// asked further, it goes on at the largest interval.
-func (p *retryBackoff) Next(now time.Time) (delay time.Duration, exhausted bool) {
-	p.now = now
-	ceiling := p.backoff.NextBackOff()
-	if ceiling == backoff.Stop {
-		if left := p.backoff.MaxElapsedTime - p.backoff.GetElapsedTime(); left > 0 {
-			return left, false
-		}
-		exhausted = true
-		p.backoff.MaxElapsedTime = 0
-		ceiling = p.backoff.MaxInterval
-	}
-	return 1 + time.Duration(p.random.Int64N(int64(ceiling))), exhausted
+// newRetryBackoff paces the repetition of one failure.
+func newRetryBackoff(r Retry, now time.Time, random *rand.Rand) *backoff.Backoff {
+	return backoff.New(backoff.Config{
+		Initial: r.InitialInterval, Max: r.MaxInterval, Elapsed: r.MaxElapsedTime, Jitter: backoff.Full, Random: random,
+	}, now)
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kinesis-destination/schemas/backoff"
 	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/kpl"
 )
@@ -96,11 +97,11 @@ func New(cfg Config, opts Options) (*Sink, error) {
 
 // newBackoff returns a maker of never-ending backoff with a random source of its
 // own; one goroutine at a time may use what it makes.
-func (s *Sink) newBackoff(seed, stream uint64) func(time.Time) *retryBackoff {
+func (s *Sink) newBackoff(seed, stream uint64) func(time.Time) *backoff.Backoff {
 	random := rand.New(rand.NewPCG(seed, stream))
 	retry := s.cfg.Retry
 	retry.MaxElapsedTime = 0
-	return func(now time.Time) *retryBackoff { return newRetryBackoff(retry, now, random) }
+	return func(now time.Time) *backoff.Backoff { return newRetryBackoff(retry, now, random) }
 }
 
 func (s *Sink) start() {

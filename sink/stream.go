@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 // describeEvery is how often the stream is looked at. DescribeStreamSummary
@@ -28,7 +30,7 @@ var errKeysIgnored = errors.New("the stream's record distribution strategy is AU
 // stream is what is known of the target. Lanes send once it is usable.
 type stream struct {
 	client     *client
-	retry      func(now time.Time) *retryBackoff
+	retry      func(now time.Time) *backoff.Backoff
 	holds      *holds
 	errorStats *errorStats
 	logger     *slog.Logger
@@ -48,7 +50,7 @@ type stream struct {
 // watch looks at the stream until the context ends: often while it cannot be
 // used, rarely then.
 func (st *stream) watch(ctx context.Context) {
-	var backoff *retryBackoff
+	var pace *backoff.Backoff
 	var failing time.Time
 	timer := time.NewTimer(describeEvery)
 	defer timer.Stop()
@@ -59,14 +61,14 @@ func (st *stream) watch(ctx context.Context) {
 		}
 		now, wait := time.Now(), describeEvery
 		if err == nil {
-			backoff, failing = nil, time.Time{}
+			pace, failing = nil, time.Time{}
 			st.mapShards(ctx)
 			st.use(true, "", nil)
 		} else {
-			if backoff == nil {
-				backoff, failing = st.retry(now), now
+			if pace == nil {
+				pace, failing = st.retry(now), now
 			}
-			wait, _ = backoff.Next(now)
+			wait, _ = pace.Next(now)
 			st.errorStats.failed(v.reason, now)
 			st.doubt(v, err, now.Sub(failing))
 		}

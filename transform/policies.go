@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"kinesis-destination/schemas/smallfile"
 )
 
 // The statuses of a policy. Only an enabled one counts.
@@ -99,14 +101,9 @@ func (g *Governance) catalog() (Catalog, error) {
 const maxPoliciesBytes = 1 << 20
 
 func readPolicies(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(file, maxPoliciesBytes+1))
-	if err == nil && len(text) > maxPoliciesBytes {
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxPoliciesBytes)
+	text, err := smallfile.Read(name, maxPoliciesBytes)
+	if _, own := errors.AsType[*os.PathError](err); err != nil && !own {
+		return nil, fmt.Errorf("%s %w", name, err)
 	}
 	return text, err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -128,7 +127,7 @@ the topic and is no letter of this destination.`,
 				return err
 			}
 			if f.output == outputJSON {
-				return writeIndented(cmd.OutOrStdout(), list)
+				return writeJSON(cmd.OutOrStdout(), list)
 			}
 			return writeLetterList(cmd.OutOrStdout(), list)
 		},
@@ -162,7 +161,7 @@ rules make of it. Key, header values, attributes and identities are masked unles
 				return err
 			}
 			if f.output == outputJSON {
-				return writeIndented(cmd.OutOrStdout(), shownJSON(shown))
+				return writeJSON(cmd.OutOrStdout(), shownJSON(shown))
 			}
 			return writeLetter(cmd.OutOrStdout(), shown)
 		},
@@ -201,7 +200,7 @@ destination's letter), or --partition and --offset. It is erased where Kafka can
 				return err
 			}
 			if f.output == outputJSON {
-				return writeIndented(cmd.OutOrStdout(), dropped)
+				return writeJSON(cmd.OutOrStdout(), dropped)
 			}
 			text := fmt.Sprintf("%s%-28s %9d\n%-28s %9d\n", dryNote(dry), "dropped", dropped.Dropped, "erased from Kafka", dropped.Erased)
 			if dropped.Behind > 0 {
@@ -215,18 +214,4 @@ destination's letter), or --partition and --offset. It is erased where Kafka can
 	cmd.Flags().BoolVar(&all, "all", false, "all open letters")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count")
 	return cmd
-}
-
-func dryNote(dry bool) string {
-	if dry {
-		return "dry run: nothing was changed\n"
-	}
-	return ""
-}
-
-func writeIndented(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
 }

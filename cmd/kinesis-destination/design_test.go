@@ -111,3 +111,42 @@ func TestTheFileMapNamesEveryFile(t *testing.T) {
 		}
 	}
 }
+
+// A package without a rule of the linter may import what it likes: each has one that names it, or its folder's. The
+// commands, on top of all, need none.
+func TestTheLinterHoldsTheImportsOfEveryPackage(t *testing.T) {
+	text, err := os.ReadFile(root + ".golangci.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ruled := map[string]bool{"cmd/kinesis-destination": true}
+	for _, glob := range regexp.MustCompile(`"\*\*/([^"]+)/\*\.go"`).FindAllStringSubmatch(string(text), -1) {
+		before, choice, several := strings.Cut(glob[1], "{")
+		if !several {
+			ruled[glob[1]] = true
+			continue
+		}
+		for name := range strings.SplitSeq(strings.TrimSuffix(choice, "}"), ",") {
+			ruled[before+name] = true
+		}
+	}
+	// Fakes are named by the last folder, wherever they stand.
+	isRuled := func(dir string) bool {
+		return ruled[dir] || ruled[filepath.Base(dir)] || ruled[filepath.ToSlash(filepath.Dir(dir))] && strings.HasSuffix(dir, "test")
+	}
+	for _, top := range []string{"schemas", "transform", "consumer", "sink", "cmd"} {
+		err := filepath.WalkDir(root+top, func(path string, entry os.DirEntry, err error) error {
+			if err != nil || !entry.IsDir() {
+				return err
+			}
+			dir := filepath.ToSlash(strings.TrimPrefix(path, root))
+			if files, _ := filepath.Glob(path + "/*.go"); len(files) > 0 && !isRuled(dir) {
+				t.Errorf(".golangci.yml, depguard, has no rule for %s", dir)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}

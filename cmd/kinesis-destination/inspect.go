@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -147,10 +146,7 @@ func validate(cmd *cobra.Command, file string, live bool) (validation, error) {
 
 func writeValidation(w io.Writer, all []validation, output string) error {
 	if output == outputJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(all)
+		return writeJSON(w, all)
 	}
 	for i, v := range all {
 		if len(v.Problems) > 0 {

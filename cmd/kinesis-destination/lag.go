@@ -116,11 +116,11 @@ func (f *lagFlags) run(ctx context.Context, w io.Writer, meter *lag.Meter) error
 
 func (f *lagFlags) print(w io.Writer, samples []lag.Sample) error {
 	if f.output == outputJSON {
-		encoder := json.NewEncoder(w)
-		if !f.watch {
-			encoder.SetIndent("", "  ")
+		rows := samples[len(samples)-1].Rows
+		if f.watch { // one line each time
+			return json.NewEncoder(w).Encode(rows)
 		}
-		return encoder.Encode(samples[len(samples)-1].Rows)
+		return writeJSON(w, rows)
 	}
 	if f.watch {
 		before := samples[len(samples)-1].At.UTC().Format(time.RFC3339) + "\n"

@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
 	"regexp"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -86,30 +84,17 @@ caughtUp, dryRun, seconds}.`,
 
 func writeRedriven(w io.Writer, a *deadletters.Redriven, output string) error {
 	if output == outputJSON {
-		return writeIndented(w, a)
+		return writeJSON(w, a)
 	}
-	if _, err := fmt.Fprintf(w, "%s%-36s %9d\n", dryNote(a.DryRun), "selected", a.Selected); err != nil {
-		return fmt.Errorf("print the account: %w", err)
-	}
-	type line struct {
-		what string
-		n    int64
-	}
-	lines := []line{{"= delivered", a.Delivered}}
-	for _, counts := range []struct {
-		what string
-		n    map[string]int64
-	}{{"+ filtered", a.Filtered}, {"+ dead-lettered again", a.DeadLettered}, {"+ left", a.Left}} {
-		for _, reason := range slices.Sorted(maps.Keys(counts.n)) {
-			lines = append(lines, line{counts.what + ": " + reason, counts.n[reason]})
-		}
-	}
-	lines = append(lines, line{"+ superseded", a.Superseded}, line{"newer events put once more", a.CaughtUp})
-	for _, l := range lines {
-		if _, err := fmt.Fprintf(w, "%-36s %9d\n", l.what, l.n); err != nil {
-			return fmt.Errorf("print the account: %w", err)
-		}
-	}
-	_, err := fmt.Fprintf(w, "in %.1f s\n", a.Seconds)
-	return err
+	var l lines
+	l.WriteString(dryNote(a.DryRun))
+	l.add("selected", a.Selected)
+	l.add("= delivered", a.Delivered)
+	l.reasons("+ filtered: ", a.Filtered)
+	l.reasons("+ dead-lettered again: ", a.DeadLettered)
+	l.reasons("+ left: ", a.Left)
+	l.add("+ superseded", a.Superseded)
+	l.add("newer events put once more", a.CaughtUp)
+	fmt.Fprintf(&l, "in %.1f s\n", a.Seconds)
+	return l.print(w)
 }

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -154,47 +151,37 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *config.Config) error {
 
 func writeReplayed(w io.Writer, a *replay.Result, output string) error {
 	if output == outputJSON {
-		return writeIndented(w, a)
+		return writeJSON(w, a)
 	}
-	var b strings.Builder
-	line := func(what string, n int64) { fmt.Fprintf(&b, "%-36s %9d\n", what, n) }
-	b.WriteString(dryNote(a.Estimate != nil))
-	line("events", a.Consumed)
-	line("= delivered", a.Delivered)
-	for _, counts := range []struct {
-		what string
-		n    map[string]int64
-	}{{"+ filtered", a.Filtered}, {"+ dead-lettered", a.DeadLettered}} {
-		for _, reason := range slices.Sorted(maps.Keys(counts.n)) {
-			line(counts.what+": "+reason, counts.n[reason])
-		}
-	}
+	var l lines
+	l.WriteString(dryNote(a.Estimate != nil))
+	l.add("events", a.Consumed)
+	l.add("= delivered", a.Delivered)
+	l.reasons("+ filtered: ", a.Filtered)
+	l.reasons("+ dead-lettered: ", a.DeadLettered)
 	if rest := a.Unaccounted(); rest != 0 {
-		line("+ interrupted", rest)
+		l.add("+ interrupted", rest)
 	}
 	if a.CaughtUp > 0 {
-		line("newer events put once more", a.CaughtUp)
+		l.add("newer events put once more", a.CaughtUp)
 	}
-	fmt.Fprintf(&b, "in %.1f s\n", a.Seconds)
+	fmt.Fprintf(&l, "in %.1f s\n", a.Seconds)
 	if a.Estimate != nil {
-		writeEstimate(&b, a.Estimate)
+		writeEstimate(&l, a.Estimate)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return l.print(w)
 }
 
-func writeEstimate(b *strings.Builder, e *replay.Estimate) {
-	fmt.Fprintf(b, "\nit would put %d records, %.1f MB\n", e.Records, float64(e.Bytes)/1e6)
-	for _, id := range slices.Sorted(maps.Keys(e.Segments)) {
-		fmt.Fprintf(b, "%-36s %9d\n", "segment "+id, e.Segments[id])
-	}
+func writeEstimate(l *lines, e *replay.Estimate) {
+	fmt.Fprintf(l, "\nit would put %d records, %.1f MB\n", e.Records, float64(e.Bytes)/1e6)
+	l.reasons("segment ", e.Segments)
 	if e.Seconds > 0 {
-		fmt.Fprintf(b, "in at least %s, at the limits of %d shards with nothing else on them\n",
+		fmt.Fprintf(l, "in at least %s, at the limits of %d shards with nothing else on them\n",
 			time.Duration(e.Seconds*float64(time.Second)).Round(100*time.Millisecond), e.Shards)
 	}
 	cost := fmt.Sprintf("about $%.2f", e.USD)
 	if e.USD < .01 {
 		cost = "less than $0.01"
 	}
-	fmt.Fprintf(b, "for %s (%s)\n", cost, e.Prices)
+	fmt.Fprintf(l, "for %s (%s)\n", cost, e.Prices)
 }

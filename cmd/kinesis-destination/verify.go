@@ -1,12 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,38 +63,20 @@ or offsets as partition=offset,….`,
 
 func writeVerification(w io.Writer, v *verify.Result, output string) error {
 	if output == outputJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(v)
+		return writeJSON(w, v)
 	}
-	type line struct {
-		what string
-		n    int64
-	}
-	lines := []line{
-		{"events in the range", v.Consumed},
-		{"records expected", v.Expected},
-		{"found", v.Found},
-		{"missing", v.Missing},
-		{"out of order", v.Reordered},
-		{"repetitions", v.Duplicates},
-		{"unknown records", v.Unknown},
-	}
-	for _, reason := range slices.Sorted(maps.Keys(v.Filtered)) {
-		lines = append(lines, line{"filtered: " + reason, v.Filtered[reason]})
-	}
-	for _, reason := range slices.Sorted(maps.Keys(v.DeadLettered)) {
-		lines = append(lines, line{"dead-lettered: " + reason, v.DeadLettered[reason]})
-	}
-	for _, l := range lines {
-		if _, err := fmt.Fprintf(w, "%-36s %9d\n", l.what, l.n); err != nil {
-			return err
-		}
-	}
+	var l lines
+	l.add("events in the range", v.Consumed)
+	l.add("records expected", v.Expected)
+	l.add("found", v.Found)
+	l.add("missing", v.Missing)
+	l.add("out of order", v.Reordered)
+	l.add("repetitions", v.Duplicates)
+	l.add("unknown records", v.Unknown)
+	l.reasons("filtered: ", v.Filtered)
+	l.reasons("dead-lettered: ", v.DeadLettered)
 	for _, u := range v.Undecided {
-		if _, err := fmt.Fprintf(w, "not decided: %s\n", terminal.Indented(u)); err != nil {
-			return err
-		}
+		fmt.Fprintf(&l, "not decided: %s\n", terminal.Indented(u))
 	}
-	return nil
+	return l.print(w)
 }

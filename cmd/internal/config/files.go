@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -17,10 +16,6 @@ const maxValueBytes = 64 << 10
 // byteOrderMark begins files that some editors write as UTF-8.
 var byteOrderMark = []byte("\ufeff")
 
-// ReadFile reads a file that somebody else names, and not more of it than may be
-// meant. What a pipe gives is read, too.
-func ReadFile(name string, limit int) ([]byte, error) { return smallfile.Read(name, limit) }
-
 // maxEventBytes is what all events may have that are read at a time.
 const maxEventBytes = 64 << 20
 
@@ -29,7 +24,7 @@ func ReadEvent(name string, stdin io.Reader) ([]byte, error) {
 	if name == "-" {
 		return readAll(stdin, maxEventBytes)
 	}
-	text, err := ReadFile(name, maxEventBytes)
+	text, err := smallfile.Read(name, maxEventBytes)
 	if err != nil {
 		return nil, errors.New(plainPathError(name, err))
 	}
@@ -40,7 +35,7 @@ func ReadEvent(name string, stdin io.Reader) ([]byte, error) {
 func readAll(r io.Reader, limit int) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err == nil && len(text) > limit {
-		return nil, fmt.Errorf("is larger than %d bytes", limit)
+		return nil, &smallfile.TooLargeError{Limit: limit}
 	}
 	return text, err
 }
@@ -48,7 +43,7 @@ func readAll(r io.Reader, limit int) ([]byte, error) {
 // readValue is what a file says that holds one value: neither the end of its last
 // line nor a byte order mark is a part of it.
 func readValue(file string) (string, error) {
-	content, err := ReadFile(file, maxValueBytes)
+	content, err := smallfile.Read(file, maxValueBytes)
 	if err != nil {
 		return "", err
 	}

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"kinesis-destination/schemas/smallfile"
 )
 
 // Load reads a destination's file. The error is Problems, all of the file's
 // mistakes at once, where the file could be read.
 func Load(file string) (Config, error) {
-	text, err := ReadFile(file, MaxConfigBytes)
+	text, err := smallfile.Read(file, MaxConfigBytes)
 	if err != nil {
 		return Config{}, Problems{{File: file, Message: "cannot be read: " + bareError(err)}}
 	}

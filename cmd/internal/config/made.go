@@ -2,6 +2,8 @@ package config
 
 import (
 	"reflect"
+
+	"kinesis-destination/schemas/smallfile"
 )
 
 // Complete fills in what was left out of a configuration that is made of documents
@@ -33,7 +35,7 @@ func ReadLiteral(text []byte) (Config, Problems) {
 // ReadBlock reads a file of other keys than a destination's by the same rules into
 // to, a pointer to a struct. The error is Problems.
 func ReadBlock(file string, to any) error {
-	text, err := ReadFile(file, MaxConfigBytes)
+	text, err := smallfile.Read(file, MaxConfigBytes)
 	if err != nil {
 		return Problems{{File: file, Message: "cannot be read: " + bareError(err)}}
 	}

@@ -15,6 +15,7 @@ import (
 	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/consumer"
+	"kinesis-destination/schemas/backoff"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/deadletter"
 )
@@ -76,7 +77,7 @@ func (p *Parking) Await(ctx context.Context, m *consumer.Message) error {
 			return ctx.Err()
 		}
 		p.holds.Set(key, sink.HoldDeadLetterTopic, err)
-		if err := hold.Sleep(ctx, wait.NextBackOff()); err != nil {
+		if err := backoff.Sleep(ctx, wait.NextBackOff()); err != nil {
 			return err
 		}
 	}
@@ -159,7 +160,7 @@ func (p *Parking) find(ctx context.Context) ([]consumer.Range, func(partition in
 			clear(p.read)
 			return nil, nil, nil
 		}
-		if err := hold.Sleep(ctx, absentLook); err != nil {
+		if err := backoff.Sleep(ctx, absentLook); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -73,7 +73,7 @@ type RedriveJob struct {
 	*Store
 	o RedriveOptions
 	resend.Rounds
-	later  *newerIndex
+	later  *sourceHistory
 	chosen map[int]map[int64]bool // letters by partition and offset
 	fits   rules.Fits             // used by a dry run
 
@@ -123,7 +123,7 @@ func NewRedrive(ctx context.Context, config *config.Config, o RedriveOptions) (_
 	if err := rules.CheckBeforeStart(ctx, config, b.Rules().Rules, b.Decoder, o.Logger); err != nil {
 		return nil, err
 	}
-	if r.later, err = newNewerIndex(b); err != nil {
+	if r.later, err = newSourceHistory(b); err != nil {
 		return nil, err
 	}
 	r.Size, r.Keeper, r.Tail, r.InFlight = RedriveRound, r, &r.later.Tail, new(resend.InFlight)

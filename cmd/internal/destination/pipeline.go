@@ -8,13 +8,13 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"kinesis-destination/cmd/internal/letter"
-
 	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
+	"kinesis-destination/schemas/backoff"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
@@ -91,7 +91,7 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 	wait := hold.NewBackoff()
 	for {
 		p.holds.Set(hold.Key{Source: "registry", Topic: m.Topic, Partition: m.Partition}, rules.HoldRegistry, err)
-		if err := hold.Sleep(ctx, wait.NextBackOff()); err != nil {
+		if err := backoff.Sleep(ctx, wait.NextBackOff()); err != nil {
 			return event, err
 		}
 		event, err = rules.DecodeMessage(ctx, p.decoder, m)

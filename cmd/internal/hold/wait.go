@@ -5,25 +5,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
+	"kinesis-destination/schemas/backoff"
 )
 
 // NewBackoff paces the attempts during a hold.
-func NewBackoff() backoff.BackOff {
-	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
-		backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
-}
-
-// Sleep waits; an error says that ctx ended.
-func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+func NewBackoff() *backoff.Backoff {
+	return backoff.New(backoff.Config{Initial: 100 * time.Millisecond, Max: 10 * time.Second}, time.Now())
 }
 
 // RetryUntil tries until it succeeds or ctx ends; waiting hears once why it has to.
@@ -34,7 +21,7 @@ func RetryUntil(ctx context.Context, try func() error, waiting func(error)) erro
 	}
 	waiting(err)
 	for wait := NewBackoff(); err != nil; err = try() {
-		if err := Sleep(ctx, wait.NextBackOff()); err != nil {
+		if err := backoff.Sleep(ctx, wait.NextBackOff()); err != nil {
 			return err
 		}
 	}

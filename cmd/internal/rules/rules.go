@@ -12,6 +12,7 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/schemas"
+	"kinesis-destination/schemas/smallfile"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
@@ -80,7 +81,7 @@ func rulesHash(c *config.Config) (string, error) {
 		return "", fmt.Errorf("hash the rules: %w", err)
 	}
 	if file := c.Governance.PoliciesFile; file != "" {
-		text, err := config.ReadFile(file, config.MaxConfigBytes)
+		text, err := smallfile.Read(file, config.MaxConfigBytes)
 		if err != nil {
 			return "", fmt.Errorf("governance.policiesFile: %w", err)
 		}

@@ -17,6 +17,7 @@ import (
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/transform"
 )
 
@@ -103,7 +104,7 @@ func Live(ctx context.Context, config *config.Config) ([]Check, []transform.Eval
 // topics do. Less is no failure: some clusters allow no more, and a letter that
 // does not fit is cut.
 func checkLetterLimits(ctx context.Context, options sink.Options) []Check {
-	letters, source := sink.LetterLimits(ctx, options)
+	letters, source := deadletter.Limits(ctx, options.LetterOptions())
 	if letters == 0 || source == 0 {
 		return nil
 	}

@@ -20,6 +20,7 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/schemas/smallfile"
 )
 
 // Token is one of the file: never the token itself, but its hash. It is random, so a
@@ -114,7 +115,7 @@ func hashOf(token string) string {
 
 // ReadTokens reads a file of tokens.
 func ReadTokens(file string) ([]Token, error) {
-	text, err := config.ReadFile(file, config.MaxConfigBytes)
+	text, err := smallfile.Read(file, config.MaxConfigBytes)
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}

@@ -13,9 +13,9 @@ import (
 	"kinesis-destination/transform"
 )
 
-// newerIndex knows, of the identities that have letters, the newest event in the
+// sourceHistory knows, of the identities that have letters, the newest event in the
 // source topic that leaves. An older state must not follow it into the stream.
-type newerIndex struct {
+type sourceHistory struct {
 	resend.Tail // at first it begins behind the oldest wanted letter
 	book        *Store
 	letters     map[transform.Source]bool // origins of open letters: they have not left
@@ -41,12 +41,12 @@ const (
 	historyGone
 )
 
-func newNewerIndex(b *Store) (*newerIndex, error) {
+func newSourceHistory(b *Store) (*sourceHistory, error) {
 	history, err := consumer.NewHistory(b.Config.Source.Kafka, nil)
 	if err != nil {
 		return nil, err
 	}
-	l := &newerIndex{book: b, letters: map[transform.Source]bool{}, wanted: map[resend.Identity]*newest{}, first: map[resend.TopicPartition]int64{}, end: map[resend.TopicPartition]int64{}}
+	l := &sourceHistory{book: b, letters: map[transform.Source]bool{}, wanted: map[resend.Identity]*newest{}, first: map[resend.TopicPartition]int64{}, end: map[resend.TopicPartition]int64{}}
 	l.Tail = resend.Tail{
 		History: history, Bounds: history.Bounds, Evaluate: b.Evaluate, Next: map[resend.TopicPartition]int64{}, Leaves: l.sent,
 		Skip: func(source transform.Source) bool { return l.letters[source] },
@@ -54,11 +54,11 @@ func newNewerIndex(b *Store) (*newerIndex, error) {
 	return l, nil
 }
 
-func (l *newerIndex) close() { l.History.Close() }
+func (l *sourceHistory) close() { l.History.Close() }
 
 // offset is where a letter's message stood in the source topic; -1 where that is
 // another topic by now, in which everything is newer.
-func (l *newerIndex) offset(d *letter.Letter) int64 {
+func (l *sourceHistory) offset(d *letter.Letter) int64 {
 	if now, known := l.ids[d.Origin.Topic]; known && d.TopicID != ([16]byte{}) && d.TopicID != now {
 		return -1
 	}
@@ -66,14 +66,14 @@ func (l *newerIndex) offset(d *letter.Letter) int64 {
 }
 
 // letter notes an open letter.
-func (l *newerIndex) letter(d *letter.Letter) {
+func (l *sourceHistory) letter(d *letter.Letter) {
 	if l.offset(d) >= 0 {
 		l.letters[d.From()] = true
 	}
 }
 
 // want notes that a letter is to leave.
-func (l *newerIndex) want(d *letter.Letter, key string) {
+func (l *sourceHistory) want(d *letter.Letter, key string) {
 	id := identityOf(d.From(), key)
 	if l.wanted[id] == nil {
 		l.wanted[id] = &newest{-1}
@@ -86,7 +86,7 @@ func (l *newerIndex) want(d *letter.Letter, key string) {
 // readToEnd reads the source topics up to their ends as they are now. Of a topic
 // that is no source any more, and of a partition that a topic has not, nothing is
 // known.
-func (l *newerIndex) readToEnd(ctx context.Context) error {
+func (l *sourceHistory) readToEnd(ctx context.Context) error {
 	if len(l.Next) == 0 {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (l *newerIndex) readToEnd(ctx context.Context) error {
 }
 
 // partitions are those of the source topics; nil where one of these is missing.
-func (l *newerIndex) partitions(ctx context.Context) (map[resend.TopicPartition]bool, error) {
+func (l *sourceHistory) partitions(ctx context.Context) (map[resend.TopicPartition]bool, error) {
 	ranges, err := l.History.Partitions(ctx)
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {
 		return nil, nil
@@ -130,7 +130,7 @@ func (l *newerIndex) partitions(ctx context.Context) (map[resend.TopicPartition]
 }
 
 // standing tells how a letter of an identity stands that was at an offset; see offset.
-func (l *newerIndex) standing(id resend.Identity, offset int64, pastRetention bool) standing {
+func (l *sourceHistory) standing(id resend.Identity, offset int64, pastRetention bool) standing {
 	// A letter from beyond the end is of an earlier topic of that name.
 	end, looked := l.end[id.TopicPartition]
 	switch n := l.wanted[id]; {
@@ -143,7 +143,7 @@ func (l *newerIndex) standing(id resend.Identity, offset int64, pastRetention bo
 }
 
 // sent notes that an event of an identity leaves now.
-func (l *newerIndex) sent(id resend.Identity, offset int64) {
+func (l *sourceHistory) sent(id resend.Identity, offset int64) {
 	if n := l.wanted[id]; n != nil {
 		n.offset = max(n.offset, offset)
 	}
