@@ -73,7 +73,7 @@ func endlessCosts(t *testing.T, status int, contentType string) {
 	if err == nil {
 		t.Fatalf("%d: no error", status)
 	}
-	if x.trim(keepBody); cap(x.answer) > keepAnswer {
+	if x.trim(keepCall); cap(x.answer) > keepAnswer {
 		t.Errorf("%d: %d KB are kept", status, cap(x.answer)>>10)
 	}
 	v, shown := c.classify("PutRecords", err)

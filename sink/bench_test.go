@@ -85,7 +85,7 @@ func benchCall(tb testing.TB, protocol string) (call func(flights []inFlight), l
 		if err != nil || len(results) != 500 {
 			tb.Fatal(len(results), err)
 		}
-		l.call.trim(keepBody)
+		l.call.trim(keepCall)
 	}, l
 }
 

@@ -50,7 +50,7 @@ func (l *lane) deliver(batch []inFlight) {
 	} else {
 		l.answered(batch, now, results)
 	}
-	l.call.trim(s.memory.keptBody())
+	l.call.trim(s.memory.kept())
 }
 
 // serialise writes the body of a call into the lane's buffer.
@@ -67,8 +67,8 @@ func (l *lane) serialise(batch []inFlight) {
 		n := recordGroup(rest)
 		data := rest[0].head[0].rec.Data
 		if entries(rest[:n]) > 1 {
-			l.packed = appendAggregate(l.packed[:0], rest[:n])
-			data = l.packed
+			l.call.packed = appendAggregate(l.call.packed[:0], rest[:n])
+			data = l.call.packed
 		}
 		b = w.record(b, data, rest[0].key)
 		rest = rest[n:]

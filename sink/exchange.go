@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -28,24 +29,34 @@ type exchange struct {
 	body    []byte   // the request's, written before the call
 	answer  []byte   // as it came
 	results []result // of the records, in their order; they lie in answer
+	packed  []byte   // an aggregate on its way into the body
 }
 
 // What an exchange keeps from one call to the next.
 const (
-	// keepBody is a usual full request.
-	keepBody = 2 << 20
+	// keepCall is a usual full request and its answer.
+	keepCall = 2 << 20
 	// keepAnswer is twice the answer to a full request, 500 records stored.
 	keepAnswer = 128 << 10
 )
 
-// trim lets go of buffers that an unusual call needed.
-func (x *exchange) trim(keepBody int) {
-	if cap(x.body) > keepBody {
-		x.body = nil
-	}
+// trim lets go of buffers that an unusual call needed, so that no more than keep
+// bytes stay in all.
+func (x *exchange) trim(keep int) {
 	if cap(x.answer) > keepAnswer {
 		x.answer, x.results = nil, nil
 	}
+	if x.kept() > keep {
+		x.body = nil // by far the largest of a usual call
+	}
+	if x.kept() > keep {
+		*x = exchange{}
+	}
+}
+
+// kept is what the buffers take.
+func (x *exchange) kept() int {
+	return cap(x.body) + cap(x.answer) + cap(x.results)*int(unsafe.Sizeof(result{})) + cap(x.packed)
 }
 
 // draft is a PutRecords request as the SDK would send it, short of what differs

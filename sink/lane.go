@@ -35,7 +35,6 @@ type lane struct {
 	sent      time.Time // when the last call was put together
 	shard     shardAnswers
 	call      exchange
-	packed    []byte
 	told      []settlement // room for the news of the next call
 	span      trace.Span   // of the call that is made; nil: it is not traced
 	random    *rand.Rand

@@ -39,8 +39,9 @@ const (
 	// what it may take.
 	defaultQueue = 2 * DefaultLanes * laneBytes
 	defaultCalls = DefaultLanes * bodyCopies * (maxBatchBytes*4/3 + maxBatchRecords*answerCost)
-	// bodyCopies is how often a request is in memory: as the lane wrote it, and in
-	// the buffers that other lanes keep for their next call.
+	// bodyCopies is how often a request counts: as the lane wrote it, and as what
+	// other lanes keep of theirs for their next call, see [Memory.kept]. The
+	// transport reads the lane's own buffer.
 	bodyCopies = 2
 	// answerCost is what a record's result takes, as text and parsed.
 	answerCost = 512
@@ -81,11 +82,12 @@ func (m *Memory) batchBytes() int {
 // minBatchBytes is what a request may have in any case, unless one record has more.
 const minBatchBytes = 64 << 10
 
-// keptBody is how large a request buffer a lane keeps for its next call.
-func (m *Memory) keptBody() int {
+// kept is what a lane may keep of its buffers for its next call: all lanes
+// together no more than one of the copies of what is under way.
+func (m *Memory) kept() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return min(keepBody, m.calls/bodyCopies/max(1, m.lanes))
+	return min(keepCall, m.calls/bodyCopies/max(1, m.lanes))
 }
 
 // Used is what is queued now.

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
+
+	"kinesis-destination/sink/kpl"
 )
 
 // Whatever lanes take and give back, in any order, what is queued is within the
@@ -146,5 +148,27 @@ func TestRequestsFitAsManyCallsAsASinkMakes(t *testing.T) {
 		if m.batchBytes() > maxBatchBytes || calls == defaultCalls && m.batchBytes() != maxBatchBytes {
 			t.Errorf("%d: requests of %d bytes", calls, m.batchBytes())
 		}
+	}
+}
+
+// What lanes keep of their calls is counted with the calls under way.
+func TestWhatLanesKeepForTheirNextCallIsHalfOfWhatCallsMayTake(t *testing.T) {
+	m := NewMemory(1, 4<<20)
+	for range DefaultLanes {
+		m.room(1, true)
+	}
+	for _, x := range []exchange{
+		{body: make([]byte, m.kept()), answer: make([]byte, 60<<10), results: make([]result, maxBatchRecords)},
+		{body: make([]byte, m.kept()-kpl.MaxBytes/2), packed: make([]byte, kpl.MaxBytes)},
+		{body: make([]byte, 1), answer: make([]byte, m.kept()-1), results: make([]result, maxBatchRecords), packed: make([]byte, kpl.MaxBytes)},
+		{answer: make([]byte, keepAnswer+1)},
+	} {
+		if x.trim(m.kept()); x.kept() > m.kept() || DefaultLanes*m.kept() > m.calls/bodyCopies {
+			t.Errorf("a lane keeps %d bytes, of %d that all may", x.kept(), m.calls/bodyCopies)
+		}
+	}
+	usual := exchange{body: make([]byte, minBatchBytes*4/3), answer: make([]byte, 10<<10)}
+	if usual.trim(m.kept()); usual.body == nil || usual.answer == nil {
+		t.Error("a usual call's buffers are not kept")
 	}
 }

@@ -191,6 +191,10 @@ func (b *bench) config(r row, p *process, topic, registry string) string {
 	if r.nobody {
 		segments = []string{event.Nobodys}
 	}
+	protocol := "" // the default, which one of before may not know by its name
+	if r.protocol != "json" {
+		protocol = "\n    protocol: " + r.protocol
+	}
 	return fmt.Sprintf(`name: %s
 source:
   kafka: {brokers: ["%s"], topic: %s}
@@ -201,13 +205,12 @@ target:
     stream: %s
     endpoint: http://%s
     credentials: {accessKeyId: bench, secretAccessKey: bench}
-    aggregation: %s
-    protocol: %s
+    aggregation: %s%s
 activation:
   segments: [{id: %s}]
   attributes: [%s]
 server: {listen: "%s"}
-`, p.group, strings.Join(b.brokers, `", "`), topic, registry, streamName, b.address, r.aggregation, r.protocol,
+`, p.group, strings.Join(b.brokers, `", "`), topic, registry, streamName, b.address, r.aggregation, protocol,
 		strings.Join(segments, "}, {id: "), strings.Join(event.Attributes, ", "), p.listen)
 }
 

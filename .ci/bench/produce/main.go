@@ -1,5 +1,6 @@
 // Command produce fills a topic with the events of the benchmark: lz4, by the
-// Java client's partitioner, in batches of up to a hundred.
+// Java client's partitioner, in batches of about a hundred. The producer is
+// idempotent: whoever reads the topic counts on each event being there once.
 package main
 
 import (
@@ -11,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"kinesis-destination/.ci/bench/event"
 )
@@ -31,28 +32,30 @@ func main() {
 	}
 }
 
-// portion is how many events are made up before they are written.
-const portion = 20_000
+const (
+	// portion is how many events are made up before they are written.
+	portion = 20_000
+	// batchBytes is a hundred events, not compressed.
+	batchBytes = 100 << 10
+)
 
-func produce(brokers []string, topic string, events, identities int) (err error) {
+func produce(brokers []string, topic string, events, identities int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	maker, err := event.NewMaker()
 	if err != nil {
 		return err
 	}
-	writer := &kafka.Writer{
-		Addr: kafka.TCP(brokers...), Topic: topic, Balancer: kafka.Murmur2Balancer{}, Compression: kafka.Lz4,
-		BatchSize: 100, BatchTimeout: 20 * time.Millisecond, RequiredAcks: kafka.RequireAll,
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DefaultProduceTopic(topic),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // by murmur2, as all events have keys
+		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.ProducerBatchMaxBytes(batchBytes), kgo.ProducerLinger(20*time.Millisecond))
+	if err != nil {
+		return fmt.Errorf("make a producer: %w", err)
 	}
-	defer func() {
-		if closing := writer.Close(); err == nil {
-			err = closing
-		}
-	}()
+	defer client.Close()
 	random := rand.New(rand.NewPCG(1, uint64(identities)))
 	serials := make([]int64, identities)
-	messages, bytes := make([]kafka.Message, 0, portion), 0
+	records, bytes := make([]*kgo.Record, 0, portion), 0
 	for number := range events {
 		identity := random.IntN(identities)
 		serials[identity]++
@@ -61,12 +64,12 @@ func produce(brokers []string, topic string, events, identities int) (err error)
 			return err
 		}
 		bytes += len(value)
-		messages = append(messages, kafka.Message{Key: []byte(event.Key(identity)), Value: value})
-		if len(messages) == portion || number == events-1 {
-			if err := writer.WriteMessages(ctx, messages...); err != nil {
+		records = append(records, &kgo.Record{Key: []byte(event.Key(identity)), Value: value})
+		if len(records) == portion || number == events-1 {
+			if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
 				return fmt.Errorf("write to %s: %w", topic, err)
 			}
-			messages = messages[:0]
+			records = records[:0]
 		}
 	}
 	if events > 0 {
