@@ -50,6 +50,7 @@ func main() {
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	stdout, stderr = terminal.NewWriter(stdout), terminal.NewWriter(stderr)
 	root := rootCommand()
+	refuseExtraArgs(root)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -88,6 +89,21 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), deadLettersCommand(), produceSampleCommand(), controlCommand(), serveCommand(), tokenCommand(), versionCommand(), docsCommand())
 	completeFlags(root)
 	return root
+}
+
+// refuseExtraArgs makes a shell that there is not, or too much said, a wrong use
+// of completion: Cobra answers the one with the help and exit 0, the other with 1.
+func refuseExtraArgs(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	completion, _, err := root.Find([]string{"completion"})
+	if err != nil || completion == root {
+		return
+	}
+	completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	completion.Args = usageArgs(cobra.NoArgs)
+	for _, shell := range completion.Commands() {
+		shell.Args = usageArgs(cobra.NoArgs)
+	}
 }
 
 // usageArgs makes a wrong number of arguments a wrong use.

@@ -38,7 +38,11 @@ func (f *memoryFlag) shares(destinations int, limits memory.Limits) (memory.Shar
 		case process < memory.Default:
 			from = fmt.Sprintf("the container's limit of %s: ", memory.Text(limits.Container))
 		}
-		return shares, usageError{fmt.Errorf("%s%w for %d destinations", from, err, destinations)}
+		plural := "s"
+		if destinations == 1 {
+			plural = ""
+		}
+		return shares, usageError{fmt.Errorf("%s%w for %d destination%s", from, err, destinations, plural)}
 	}
 	return shares, err
 }
