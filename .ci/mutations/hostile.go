@@ -17,11 +17,11 @@ var hostile = []mutation{
 		"if committed < 0 || of.other(now) {", "if committed < 0 {", consumerPkg, "TestASuccessorNoticesThatAnOffsetIsOfAnEarlierTopic",
 	},
 	{
-		"a message without a letter's headers is foreign", "cmd/internal/letter/letter.go",
+		"a message without a letter's headers is foreign", "sink/deadletter/read.go",
 		"if begin < 0 {", "if false {", deadlettersPkg, "TestAForeignLetterIsReadAsForeign",
 	},
 	{
-		"a letter that is too large for its topic is cut", "sink/letterwrite.go",
+		"a letter that is too large for its topic is cut", "sink/deadletter/write.go",
 		"for out := whole; out <= noKey; out++ {", "for out := whole; out <= whole; out++ {", sinkPkg, "TestWhatIsTooLargeForTheTopicIsLeftOutOfALetter",
 	},
 	{
@@ -41,7 +41,7 @@ var hostile = []mutation{
 		"\tw.leads.list = append(w.leads.list, l)\n", "\tw.leads.list = append(w.leads.list, l)\n\tw.flush()\n", transformPkg, "TestNothingIsWrittenOnTheWayToNothing",
 	},
 	{
-		"a dead letter makes no further one without end", "cmd/internal/letter/letter.go",
+		"a dead letter makes no further one without end", "sink/deadletter/read.go",
 		"if levels == 0 || levels < Generations &&", "if true || levels < Generations &&", destinationPkg, "TestLettersOfLettersComeToAnEnd",
 	},
 	{
@@ -53,11 +53,11 @@ var hostile = []mutation{
 		"case a == b:", "case false:", destinationPkg, "TestEveryMistakeOfAFile|TestDestinationsWhose|TestTwoDestinations",
 	},
 	{
-		"a producer's headers of our names stand under others", "sink/letter.go",
-		"return sourcePrefix + name\n", "return name\n", sinkPkg, "TestOnlyOurOwnHeaders",
+		"a producer's headers of our names stand under others", "sink/deadletter/letter.go",
+		"return sourcePrefix + name\n", "return name\n", "./sink/deadletter", "TestOnlyOurOwnHeaders",
 	},
 	{
-		"a cluster that refuses a topic's limit is asked for less", "sink/topic.go",
+		"a cluster that refuses a topic's limit is asked for less", "sink/deadletter/topic.go",
 		"!errors.Is(err, errConfigRefused) {", "true {", sinkPkg, "TestTheDeadLetterTopicIsMadeWithTheLimit",
 	},
 	{
@@ -78,8 +78,8 @@ var hostile = []mutation{
 		"if i == maxListed {\n\t\t\tfmt.Fprintf(&b, \"\\n  and %d more carry them\"", "if i == -1 {\n\t\t\tfmt.Fprintf(&b, \"\\n  and %d more carry them\"", transformPkg, "TestLabelsCostABounded",
 	},
 	{
-		"errors of AWS are read up to a bound", "sink/answer.go",
-		"io.LimitReader(response.Body, maxErrorAnswer+1)", "response.Body", sinkPkg, "TestAnEndlessAnswer",
+		"errors of AWS are read up to a bound", "sink/exchange.go",
+		"appendAll(x.answer[:0], response, maxErrorAnswer)", "appendAll(x.answer[:0], response, 64<<20)", sinkPkg, "TestAnEndlessAnswer",
 	},
 	{
 		"answers of the registry are read up to a bound", "schemas/registryhttp.go",
@@ -156,7 +156,7 @@ var hostile = []mutation{
 		"(t.Kind == Bytes || t.Size != uuidSize) {", "true {", transformPkg, "Test.*UUID|TestRule|TestTypes|TestEveryType",
 	},
 	{
-		"a message without a time has no age", "consumer/timed.go",
+		"a message without a time has no age", "consumer/message.go",
 		"return at.UnixMilli() > 0 }", "return true }", consumerPkg, "TestAMessageWithoutATime",
 	},
 	{
@@ -168,7 +168,7 @@ var hostile = []mutation{
 		"bytes.TrimRight(content, \"\\r\\n\")", "content", destinationPkg, "TestEveryMistakeOfAFile|TestAnEndOfLine|TestASecret",
 	},
 	{
-		"an encrypted key is named", "consumer/connect/keyfile.go",
+		"an encrypted key is named", "schemas/credentials/pem.go",
 		"fmt.Errorf(\"%s: %w\", name, errEncryptedKey)", "errors.New(\"failed to parse private key\")", connectPkg, "TestAKeyFile",
 	},
 	{
@@ -195,5 +195,41 @@ var hostile = []mutation{
 	{
 		"the session's time is the configured one", "consumer/groupcall.go",
 		"SessionTimeoutMS: int32(c.opts.SessionTimeout.", "SessionTimeoutMS: int32(DefaultSessionTimeout.", consumerPkg, "TestAShorterSession|TestASessionTimeoutThat",
+	},
+	{
+		"an address that answers nothing is passed by", "consumer/connect/connect.go",
+		"if err := s.hello(hello); err != nil {", "if err := error(nil); err != nil {", consumerPkg, "TestAnAddressThatAnswersNothingIsPassedBy",
+	},
+	{
+		"the cache of schemas forgets", "schemas/cache.go",
+		"c.bytes += bytes; c.bytes > c.room {", "c.bytes += bytes; false {", schemasPkg, "TestTheCacheIsBounded|TestManySchemasTake",
+	},
+	{
+		"the path of a field is bounded", "schemas/measure.go",
+		"if t.reach > maxPath {", "if false {", schemasPkg, "TestASchemaCostsABounded|TestAnErrorIsShort|TestWhatIsBeyond|TestNames|TestParse",
+	},
+	{
+		"offsets of many partitions are a few requests", "consumer/listoffsets.go",
+		"calls, err := offsetsCalls(ctx, client, addr, asked, found)", "if len(asked) > 1 {\n\t\tfor tp, at := range asked {\n\t\t\tif err := askOffsets(ctx, client, addr, map[topicPartition]int64{tp: at}, found); err != nil {\n\t\t\t\treturn err\n\t\t\t}\n\t\t}\n\t\treturn nil\n\t}\n\tcalls, err := offsetsCalls(ctx, client, addr, asked, found)", consumerPkg, "TestTheLagOfManyPartitionsTakesAFewConnections",
+	},
+	{
+		"a topic is fetched by its id", "consumer/fetch.go",
+		"\tcall.byID(claims)\n", "", consumerPkg, "TestATopicIsFetchedByItsID",
+	},
+	{
+		"profiles are not served unless asked for", "cmd/internal/destination/admin.go",
+		"mux.HandleFunc(\"GET /healthz\"", "mux.Handle(\"/debug/pprof/\", profiling(\"127.0.0.1:8080\"))\n\tmux.HandleFunc(\"GET /healthz\"", destinationPkg, "TestStatusAndProfiles",
+	},
+	{
+		"explain judges what the stream would take", "cmd/internal/rules/explain.go",
+		"\t\tr.weigh(ctx, &e)\n", "", commandPkg, "TestExplainSaysWhatTheStreamWouldNotTake",
+	},
+	{
+		"explain --raw reads a message as it stands", "cmd/kinesis-destination/explain.go",
+		"\tif x.raw {\n", "\tif false {\n", commandPkg, "TestExplainOfAMessageAsItStandsInKafka",
+	},
+	{
+		"an error of the stream names the proxy's status", "sink/transport.go",
+		"return &proxyError{answer.StatusCode}", "return nil", sinkPkg, "TestAnErrorOfTheStreamNamesHostProxyAndStatus",
 	},
 }

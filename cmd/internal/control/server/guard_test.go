@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents"
@@ -97,20 +98,22 @@ func TestATokenDoesWhatItIsFor(t *testing.T) {
 }
 
 func TestACallerIsAnsweredAtARate(t *testing.T) {
-	r := newRig(t)
-	statuses := map[int]int{}
-	for range 5000 {
-		request := httptest.NewRequest("GET", "http://localhost"+flowservice+"/flowSpecs", nil)
-		recorder := httptest.NewRecorder()
-		r.server.ServeHTTP(recorder, request)
-		statuses[recorder.Code]++
-		if recorder.Code == http.StatusTooManyRequests && recorder.Header().Get("Retry-After") == "" {
-			t.Fatal("a refusal does not say when to try again")
+	synctest.Test(t, func(t *testing.T) { // however long a busy machine takes
+		r := newRig(t)
+		statuses := map[int]int{}
+		for range 5000 {
+			request := httptest.NewRequest("GET", "http://localhost"+flowservice+"/flowSpecs", nil)
+			recorder := httptest.NewRecorder()
+			r.server.ServeHTTP(recorder, request)
+			statuses[recorder.Code]++
+			if recorder.Code == http.StatusTooManyRequests && recorder.Header().Get("Retry-After") == "" {
+				t.Fatal("a refusal does not say when to try again")
+			}
 		}
-	}
-	if statuses[200] < 2000 || statuses[429] == 0 {
-		t.Errorf("answered: %v", statuses)
-	}
+		if statuses[200] < 2000 || statuses[429] == 0 {
+			t.Errorf("answered: %v", statuses)
+		}
+	})
 }
 
 func TestWhatIsNoCallSaysSo(t *testing.T) {
