@@ -23,11 +23,15 @@ func showAction(e documents.Entry) (object, error) {
 	if err := documents.Decode(e, &a); err != nil {
 		return nil, err
 	}
+	return a.show(), nil
+}
+
+func (a *MarketingAction) show() object {
 	shown := object{"name": a.Name}
 	if a.Description != "" {
 		shown["description"] = a.Description
 	}
-	return withMeta(shown, a.Meta, actionRef("custom", a.Name)), nil
+	return withMeta(shown, a.Meta, actionRef("custom", a.Name))
 }
 
 func showCoreAction(a transform.MarketingAction) object {
@@ -54,15 +58,7 @@ func (s *Service) actions(v documents.Reader, sandbox, container string) ([]api.
 }
 
 func (s *Service) listActions(c api.Caller, w http.ResponseWriter, r *http.Request) error {
-	where, err := container(r)
-	if err != nil {
-		return err
-	}
-	v, err := s.view(w, r)
-	if err != nil {
-		return err
-	}
-	items, err := s.actions(v, c.Sandbox, where)
+	_, items, err := s.contained(w, r, c, s.actions)
 	if err != nil {
 		return err
 	}
@@ -70,15 +66,7 @@ func (s *Service) listActions(c api.Caller, w http.ResponseWriter, r *http.Reque
 }
 
 func (s *Service) getAction(c api.Caller, w http.ResponseWriter, r *http.Request) error {
-	where, err := container(r)
-	if err != nil {
-		return err
-	}
-	v, err := s.view(w, r)
-	if err != nil {
-		return err
-	}
-	items, err := s.actions(v, c.Sandbox, where)
+	_, items, err := s.contained(w, r, c, s.actions)
 	if err != nil {
 		return err
 	}
@@ -132,12 +120,8 @@ func (s *Service) putAction(c api.Caller, w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return err
 	}
-	shown := object{"name": doc.Name}
-	if doc.Description != "" {
-		shown["description"] = doc.Description
-	}
 	w.Header().Set("ETag", api.Quoted(etag))
-	return api.Write(w, status, withMeta(shown, doc.Meta, actionRef("custom", name)))
+	return api.Write(w, status, doc.show())
 }
 
 func (s *Service) deleteAction(c api.Caller, w http.ResponseWriter, r *http.Request) error {

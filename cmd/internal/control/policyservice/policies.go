@@ -70,15 +70,7 @@ func (s *Service) policies(v documents.Reader, sandbox, container string) ([]api
 }
 
 func (s *Service) listPolicies(c api.Caller, w http.ResponseWriter, r *http.Request) error {
-	where, err := container(r)
-	if err != nil {
-		return err
-	}
-	v, err := s.view(w, r)
-	if err != nil {
-		return err
-	}
-	items, err := s.policies(v, c.Sandbox, where)
+	_, items, err := s.contained(w, r, c, s.policies)
 	if err != nil {
 		return err
 	}
@@ -103,15 +95,7 @@ func (s *Service) listPolicies(c api.Caller, w http.ResponseWriter, r *http.Requ
 }
 
 func (s *Service) getPolicy(c api.Caller, w http.ResponseWriter, r *http.Request) error {
-	where, err := container(r)
-	if err != nil {
-		return err
-	}
-	v, err := s.view(w, r)
-	if err != nil {
-		return err
-	}
-	items, err := s.policies(v, c.Sandbox, where)
+	v, items, err := s.contained(w, r, c, s.policies)
 	if err != nil {
 		return err
 	}

@@ -254,3 +254,18 @@ func actionOf(ref string) (name string, ok bool) {
 	where, name, ok := strings.Cut(strings.TrimSuffix(rest, "/constraints"), "/")
 	return name, ok && name != "" && !strings.Contains(name, "/") && (where == "core" || where == "custom")
 }
+
+// contained are the items of the container, core or custom, that a call names, and
+// the state that they are of.
+func (s *Service) contained(w http.ResponseWriter, r *http.Request, c api.Caller, of func(v documents.Reader, sandbox, container string) ([]api.Item, error)) (documents.Reader, []api.Item, error) {
+	where, err := container(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := s.view(w, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	items, err := of(v, c.Sandbox, where)
+	return v, items, err
+}
