@@ -60,10 +60,11 @@ type lead struct {
 	devices                int
 }
 
+// Words that believable people are made of.
 var (
-	firstNames = strings.Fields("Ada Grace Alan Edsger Barbara Donald Margaret Dennis Radia Ken Frances Tim Hedy Linus Joan Niklaus")
-	lastNames  = strings.Fields("Lovelace Hopper Turing Dijkstra Liskov Knuth Hamilton Ritchie Perlman Thompson Allen Lee Lamarr Wirth Clarke Torres")
-	cities     = strings.Fields("Utrecht Porto Lyon Graz Turku Bergen Gdansk Leeds Malaga Aarhus")
+	FirstNames = strings.Fields("Ada Grace Alan Edsger Barbara Donald Margaret Dennis Radia Ken Frances Tim Hedy Linus Joan Niklaus")
+	LastNames  = strings.Fields("Lovelace Hopper Turing Dijkstra Liskov Knuth Hamilton Ritchie Perlman Thompson Allen Lee Lamarr Wirth Clarke Torres")
+	Cities     = strings.Fields("Utrecht Porto Lyon Graz Turku Bergen Gdansk Leeds Malaga Aarhus")
 )
 
 // New returns a generator of n leads.
@@ -77,7 +78,7 @@ func New(seed uint64, n int) (*Generator, error) {
 		now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
 	}
 	for i := range n {
-		first, last := firstNames[g.random.IntN(len(firstNames))], lastNames[g.random.IntN(len(lastNames))]
+		first, last := FirstNames[g.random.IntN(len(FirstNames))], LastNames[g.random.IntN(len(LastNames))]
 		g.leads = append(g.leads, &lead{
 			id: fmt.Sprintf("lead-%05d", i), first: first, last: last,
 			email:  fmt.Sprintf("%s.%s.%d@example.com", strings.ToLower(first), strings.ToLower(last), i),
@@ -179,7 +180,7 @@ func (g *Generator) render(l *lead, c change) []byte {
 	for i := range min(l.devices, 4) {
 		ids = append(ids, object{"id": fmt.Sprintf("%s-device-%d", l.id, i), "authenticatedState": "ambiguous", "primary": i == 0})
 	}
-	city := cities[g.random.IntN(len(cities))] + strings.Repeat(".", g.Padding)
+	city := Cities[g.random.IntN(len(Cities))] + strings.Repeat(".", g.Padding)
 	text, err := json.Marshal(object{
 		"eventId":     fmt.Sprintf("event-%08d", g.events),
 		"evaluatedAt": g.now.UnixMilli(), "profileId": l.id, "mergePolicyId": "mp-default",

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/schemas"
 )
 
@@ -61,7 +62,7 @@ func New(cfg *config.Config, schema *schemas.Schema, seed uint64, profiles int, 
 	g := &Generator{schema: schema, cfg: cfg, random: rand.New(rand.NewPCG(seed, 0x73616d706c65)), now: now}
 	for i := range profiles {
 		g.profiles = append(g.profiles, &profile{
-			id: fmt.Sprintf("lead-%05d", i+1), first: g.oneOf(firstNames), last: g.oneOf(lastNames), devices: 1,
+			id: fmt.Sprintf("lead-%05d", i+1), first: g.oneOf(leads.FirstNames), last: g.oneOf(leads.LastNames), devices: 1,
 			points: int64(g.random.IntN(500)), status: make([]string, len(cfg.Activation.Segments)),
 			since: make([]time.Time, len(cfg.Activation.Segments)),
 		})
@@ -127,11 +128,8 @@ func (g *Generator) event(p *profile, c change) (Event, error) {
 func (g *Generator) oneOf(words []string) string { return words[g.random.IntN(len(words))] }
 
 var (
-	firstNames = strings.Fields("Ada Grace Alan Edsger Barbara Donald Margaret Dennis Radia Ken Frances Tim Hedy Linus Joan Niklaus")
-	lastNames  = strings.Fields("Lovelace Hopper Turing Dijkstra Liskov Knuth Hamilton Ritchie Perlman Thompson Allen Lee Lamarr Wirth Clarke Torres")
-	cities     = strings.Fields("Utrecht Porto Lyon Graz Turku Bergen Gdansk Leeds Malaga Aarhus")
-	countries  = strings.Fields("NL PT FR AT FI NO PL GB ES DK")
-	tiers      = strings.Fields("bronze silver gold")
-	companies  = strings.Fields("Northwind Contoso Fabrikam Initech Umbrella Globex Acme Hooli")
-	words      = strings.Fields("white-paper webinar newsletter trial demo pricing contact event")
+	countries = strings.Fields("NL PT FR AT FI NO PL GB ES DK")
+	tiers     = strings.Fields("bronze silver gold")
+	companies = strings.Fields("Northwind Contoso Fabrikam Initech Umbrella Globex Acme Hooli")
+	words     = strings.Fields("white-paper webinar newsletter trial demo pricing contact event")
 )

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/schemas"
 )
 
@@ -138,11 +139,11 @@ func (w *writer) word(t *schemas.Type, path string) string {
 	case has("country"):
 		return w.g.oneOf(countries)
 	case has("city", "town"):
-		return w.g.oneOf(cities)
+		return w.g.oneOf(leads.Cities)
 	case has("postal", "zip"):
 		return fmt.Sprintf("%04d", 1000+w.g.random.IntN(9000))
 	case has("street", "address"):
-		return fmt.Sprintf("%s street %d", w.g.oneOf(lastNames), 1+w.g.random.IntN(99))
+		return fmt.Sprintf("%s street %d", w.g.oneOf(leads.LastNames), 1+w.g.random.IntN(99))
 	case has("tier", "level"):
 		return w.g.oneOf(tiers)
 	case has("company", "organi", "employer", "account"):

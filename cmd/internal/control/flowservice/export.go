@@ -194,8 +194,8 @@ func (s *Service) requestsOf(a *attempt, c *config.Config, base, sourceBase stri
 	}
 	params := sourceParams(c, from, a.caller.Sandbox, s.o.Sources)
 	name := c.Name
-	source := sourceRequest{Name: name, ConnectionSpec: &Spec{ProfileSpec, specVersion}, BaseConnectionID: sourceBase, Data: &Data{"json"}, Params: params}
-	target := targetRequest{Name: name, ConnectionSpec: &Spec{KinesisSpec, specVersion}, BaseConnectionID: base, Data: &Data{"json"}, Params: targetParams(c, from)}
+	source := flowEndRequest[SourceParams]{Name: name, ConnectionSpec: &Spec{ProfileSpec, specVersion}, BaseConnectionID: sourceBase, Data: &Data{"json"}, Params: params}
+	target := flowEndRequest[TargetParams]{Name: name, ConnectionSpec: &Spec{KinesisSpec, specVersion}, BaseConnectionID: base, Data: &Data{"json"}, Params: targetParams(c, from)}
 	flow := flowRequest{Name: name, Description: c.Description, FlowSpec: &Spec{FlowSpec, specVersion}, Transformations: []Transformation{transformation(c, from)}}
 	var requests []any
 	for _, request := range []any{source, target, flow} {

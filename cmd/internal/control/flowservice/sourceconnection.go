@@ -32,13 +32,14 @@ type SourceParams struct {
 	Group string `json:"group,omitempty"`
 }
 
-type sourceRequest struct {
-	Name             string       `json:"name"`
-	Description      string       `json:"description"`
-	ConnectionSpec   *Spec        `json:"connectionSpec"`
-	BaseConnectionID string       `json:"baseConnectionId"`
-	Data             *Data        `json:"data"`
-	Params           SourceParams `json:"params"`
+// flowEndRequest is what makes or changes a source or target connection.
+type flowEndRequest[Params any] struct {
+	Name             string `json:"name"`
+	Description      string `json:"description"`
+	ConnectionSpec   *Spec  `json:"connectionSpec"`
+	BaseConnectionID string `json:"baseConnectionId"`
+	Data             *Data  `json:"data"`
+	Params           Params `json:"params"`
 }
 
 func (s *Service) sourceKind() kind {
@@ -50,7 +51,7 @@ func (s *Service) sourceKind() kind {
 }
 
 func (s *Service) buildSource(a *attempt, body any, before *documents.Entry) (any, error) {
-	var request sourceRequest
+	var request flowEndRequest[SourceParams]
 	problems := api.Into(body, &request, "")
 	report := func(field, message string) {
 		problems = append(problems, api.FieldError{Field: field, Message: message})

@@ -74,15 +74,6 @@ type Consent struct {
 	Require map[string][]string `json:"require,omitempty"`
 }
 
-type targetRequest struct {
-	Name             string       `json:"name"`
-	Description      string       `json:"description"`
-	ConnectionSpec   *Spec        `json:"connectionSpec"`
-	BaseConnectionID string       `json:"baseConnectionId"`
-	Data             *Data        `json:"data"`
-	Params           TargetParams `json:"params"`
-}
-
 func (s *Service) targetKind() kind {
 	return kind{
 		name: documents.TargetConnections, permission: api.Manage,
@@ -92,7 +83,7 @@ func (s *Service) targetKind() kind {
 }
 
 func (s *Service) buildTarget(a *attempt, body any, before *documents.Entry) (any, error) {
-	var request targetRequest
+	var request flowEndRequest[TargetParams]
 	problems := api.Into(body, &request, "")
 	report := func(field, message string) {
 		problems = append(problems, api.FieldError{Field: field, Message: message})
