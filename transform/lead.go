@@ -1,10 +1,6 @@
 package transform
 
-import (
-	"sync"
-
-	"kinesis-destination/schemas"
-)
+import "kinesis-destination/schemas"
 
 // lead is what is on the way to a value: the key of a field, or the keys of records that hold a record and nothing
 // else. It waits until there is a value: most that are on the way to nothing are never written.
@@ -16,10 +12,6 @@ type lead struct {
 
 // leadStack is the keys on the way to the value that is looked at, of which nothing is written yet.
 type leadStack struct{ list []lead }
-
-// leadPool is asked once for an event with attributes. What is lent does not go back by way of the writer: all that a
-// writer holds would then be taken for something that outlives the event.
-var leadPool = sync.Pool{New: func() any { return &leadStack{} }}
 
 // lead goes into a field, or several.
 func (w *writer) lead(l lead) {

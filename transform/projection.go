@@ -19,22 +19,38 @@ type found struct {
 
 var identityKey = []byte(`{"id":`)
 
-var slotPool = sync.Pool{New: func() any { return new([]found) }}
+// scratch is what an event with attributes is lent: where the mapped ones are, and the keys that wait for their value.
+// It does not go back by way of a writer: all that a writer holds would then be taken for something that outlives the
+// event.
+type scratch struct {
+	slots []found
+	leads leadStack
+
+	// What the two begin with: enough for most events, and one allocation with the scratch.
+	slotRoom [12]found
+	leadRoom [12]lead
+}
+
+var scratchPool = sync.Pool{New: func() any {
+	s := new(scratch)
+	s.slots, s.leads.list = s.slotRoom[:0], s.leadRoom[:0]
+	return s
+}}
 
 // findAttributes goes over the attributes and notes where the mapped paths are, in slots that are lent to the event.
 func (j *evaluation) findAttributes(c *schemas.Cursor, t *schemas.Type) {
 	n := len(j.plan.rules.paths)
-	j.slots = slotPool.Get().(*[]found)
-	*j.slots = slices.Grow((*j.slots)[:0], n)[:n]
-	clear(*j.slots)
-	j.shape.attributes.find(c, t, *j.slots)
+	j.scratch = scratchPool.Get().(*scratch)
+	j.scratch.slots = slices.Grow(j.scratch.slots[:0], n)[:n]
+	clear(j.scratch.slots)
+	j.shape.attributes.find(c, t, j.scratch.slots)
 }
 
 // end gives back what was lent to the event.
 func (j *evaluation) end() {
-	if j.slots != nil {
-		slotPool.Put(j.slots)
-		j.slots = nil
+	if j.scratch != nil {
+		scratchPool.Put(j.scratch)
+		j.scratch = nil
 	}
 }
 
@@ -43,16 +59,14 @@ func (j *evaluation) writeAttributes(w *writer) {
 	if j.shape.attributes == nil {
 		return
 	}
-	if j.slots == nil { // the first look had no reason to
+	if j.scratch == nil { // the first look had no reason to
 		c := j.c.At(j.result.at[roleAttributes])
 		j.findAttributes(&c, j.shape.types[roleAttributes])
 	}
-	keys := leadPool.Get().(*leadStack)
-	defer leadPool.Put(keys)
-	keys.list = keys.list[:0]
-	w.leads = keys
+	j.scratch.leads.list = j.scratch.leads.list[:0]
+	w.leads = &j.scratch.leads
 	for _, child := range j.plan.rules.outline.children {
-		j.writeOutline(w, child, *j.slots)
+		j.writeOutline(w, child, j.scratch.slots)
 	}
 	w.leads = nil
 }

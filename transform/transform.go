@@ -112,13 +112,13 @@ func (j *evaluation) apply(dst []byte) (Decision, error) {
 
 // evaluation is one event on its way through a plan.
 type evaluation struct {
-	plan   *Plan
-	shape  *shape
-	src    Source
-	c      schemas.Cursor
-	result scanResult
-	watch  watch
-	slots  *[]found // where the mapped attributes are, until end; nil: they were not looked for
+	plan    *Plan
+	shape   *shape
+	src     Source
+	c       schemas.Cursor
+	result  scanResult
+	watch   watch
+	scratch *scratch // what is lent to the event, until end; nil: its attributes were not looked for
 }
 
 // choose finds which record the event is, of those that the schema's root can be.
