@@ -1,8 +1,10 @@
 package sink_test
 
 import (
+	"context"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -71,14 +73,16 @@ func contractAggregatesAreReadAcrossASplit(t *testing.T, protocol string) {
 // the reader has begun, and says how many rounds there were.
 func writeAcrossASplit(t *testing.T, c *kinesis.Client, config sink.Config, began func(*testing.T)) (rounds int) {
 	t.Helper()
+	gate := new(gate)
 	s, err := sink.New(config, sink.Options{
-		DeadLetter: deadletter.Config{Topic: "unused"}, Brokers: []string{"localhost:1"}, Seed: 1, Lanes: 4,
+		DeadLetter: deadletter.Config{Topic: "unused"}, Brokers: []string{"localhost:1"}, Seed: 1, Lanes: 4, Dial: gate.dial,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	write := func() {
 		var open sync.WaitGroup
+		gate.Lock()
 		for n := range documentsEach {
 			for k := range identities {
 				open.Add(1)
@@ -91,6 +95,7 @@ func writeAcrossASplit(t *testing.T, c *kinesis.Client, config sink.Config, bega
 				}
 			}
 		}
+		gate.Unlock()
 		rounds++
 		open.Wait()
 	}
@@ -120,6 +125,26 @@ func writeAcrossASplit(t *testing.T, c *kinesis.Client, config sink.Config, bega
 		t.Error(err)
 	}
 	return rounds
+}
+
+// gate lets nothing through to the stream while it is locked: how much is queued when
+// a call is made is then not the scheduler's choice.
+type gate struct{ sync.RWMutex }
+
+func (g *gate) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	return gatedConn{conn, g}, err
+}
+
+type gatedConn struct {
+	net.Conn
+	gate *gate
+}
+
+func (c gatedConn) Write(b []byte) (int, error) {
+	c.gate.RLock()
+	defer c.gate.RUnlock()
+	return c.Conn.Write(b)
 }
 
 func openShards(t *testing.T, c *kinesis.Client, name string) (open []string) {
