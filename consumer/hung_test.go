@@ -41,33 +41,38 @@ func TestAnAddressThatAnswersNothingIsPassedBy(t *testing.T) {
 				w := newWorld(t, 1)
 				w.config.Brokers = addresses
 				dial := w.hung(":9999")
-				for range attempts {
+				within := func(attempt func(ctx context.Context)) {
 					ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 					defer cancel()
-					h, err := NewHistory(w.config, dial)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if _, err := h.Ranges(ctx, Beginning(), End()); err != nil {
-						t.Errorf("the offsets of the topic: %v", err)
-					}
-					h.Close()
-					ctx, cancel = context.WithTimeout(context.Background(), requestTimeout)
-					defer cancel()
-					c, err := New(w.config, Options{Dial: dial, Logger: slog.New(slog.DiscardHandler)})
-					if err != nil {
-						t.Fatal(err)
-					}
-					if _, err := c.Check(ctx); err != nil {
-						t.Errorf("the check of the topic: %v", err)
-					}
-					c.Close()
-					pass(time.Minute)
+					attempt(ctx)
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
-				defer cancel()
-				if _, err := MissingRights(ctx, w.config, dial); err != nil {
-					t.Errorf("the rights: %v", err)
+				for range attempts {
+					within(func(ctx context.Context) {
+						h, err := NewHistory(w.config, dial)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if _, err := h.Ranges(ctx, Beginning(), End()); err != nil {
+							t.Errorf("the offsets of the topic: %v", err)
+						}
+						h.Close()
+					})
+					within(func(ctx context.Context) {
+						c, err := New(w.config, Options{Dial: dial, Logger: slog.New(slog.DiscardHandler)})
+						if err != nil {
+							t.Fatal(err)
+						}
+						if _, err := c.Check(ctx); err != nil {
+							t.Errorf("the check of the topic: %v", err)
+						}
+						c.Close()
+					})
+					within(func(ctx context.Context) {
+						if _, err := MissingRights(ctx, w.config, dial); err != nil {
+							t.Errorf("the rights: %v", err)
+						}
+					})
+					pass(time.Minute)
 				}
 				pass(time.Minute) // for what is still being opened
 			})

@@ -116,7 +116,7 @@ func (l *lane) answered(batch []inFlight, now time.Time, results []result) {
 		return
 	}
 	s.accepted.Store(s.accepted.Load() || failed < recordGroups(batch))
-	s.opened()
+	s.opened(l.probe)
 }
 
 // result settles one record of the stream; it returns nothing for a stored one.
@@ -204,7 +204,7 @@ func (l *lane) failed(batch []inFlight, now time.Time, err error) {
 	case !v.reached:
 		s.unanswered(now, l.probe, shown)
 	default:
-		s.opened()
+		s.opened(l.probe)
 	}
 }
 

@@ -15,6 +15,9 @@ const suspectAfter = 5 * time.Second
 // lets one lane probe, with backoff, and keeps the others from hammering.
 type gate struct {
 	retry func(now time.Time) *backoff.Backoff
+	// tell hears why the gate is closed; an empty reason: it is open. It is called
+	// under mu, so that what it heard last is how the gate stands.
+	tell func(reason string, err error)
 
 	mu      sync.Mutex
 	backoff *backoff.Backoff // nil: open
@@ -59,25 +62,34 @@ func (g *gate) CancelProbe(as probe) (changed bool) {
 }
 
 // Answered notes a call after which others are welcome. It reports whether the
-// stream was held until now.
-func (g *gate) Answered() (opened bool) {
+// stream was held until now. Of a closed gate only the probe tells: any other call
+// was sent before it closed.
+func (g *gate) Answered(as probe) (opened bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	opened = g.backoff != nil
+	switch {
+	case g.backoff == nil:
+		g.failing = time.Time{}
+		return false
+	case as == 0 || as != g.probing:
+		return false
+	}
 	g.backoff, g.probing, g.failing = nil, 0, time.Time{}
-	return opened
+	g.tell("", nil)
+	return true
 }
 
 // Held notes a call that was refused for a stream-wide cause.
-func (g *gate) Held(now time.Time, as probe) {
+func (g *gate) Held(now time.Time, as probe, reason string, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.shut(now, as)
+	g.tell(reason, err)
 }
 
 // Failed notes a call without an answer. It reports whether that has been so
 // for long enough to count as a hold.
-func (g *gate) Failed(now time.Time, as probe) (held bool) {
+func (g *gate) Failed(now time.Time, as probe, err error) (held bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.failing.IsZero() {
@@ -87,6 +99,7 @@ func (g *gate) Failed(now time.Time, as probe) (held bool) {
 		return false
 	}
 	g.shut(now, as)
+	g.tell(HoldUnavailable, err)
 	return true
 }
 

@@ -8,9 +8,8 @@ import (
 var errExhausted = errors.New("records have been tried for longer than retry.maxElapsedTime; they are tried on")
 
 // opened notes a call that the service answered: it works.
-func (s *Sink) opened() {
-	if s.gate.Answered() {
-		s.holds.Set(fromPut, "", nil)
+func (s *Sink) opened(as probe) {
+	if s.gate.Answered(as) {
 		s.stream.refresh() // what was repaired may also have been changed
 		s.wakeAll()
 	}
@@ -18,15 +17,13 @@ func (s *Sink) opened() {
 
 // held notes a call that was refused for a stream-wide cause.
 func (s *Sink) held(now time.Time, as probe, reason string, err error) {
-	s.gate.Held(now, as)
-	s.holds.Set(fromPut, reason, err)
+	s.gate.Held(now, as, reason, err)
 	s.wakeAll()
 }
 
 // unanswered notes a call without an answer.
 func (s *Sink) unanswered(now time.Time, as probe, err error) {
-	if s.gate.Failed(now, as) {
-		s.holds.Set(fromPut, HoldUnavailable, err)
+	if s.gate.Failed(now, as, err) {
 		s.wakeAll()
 	}
 }

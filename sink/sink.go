@@ -71,7 +71,10 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	s.gate = &gate{retry: s.newBackoff(seed, 1)}
+	s.gate = &gate{
+		retry: s.newBackoff(seed, 1),
+		tell:  func(reason string, err error) { s.holds.Set(fromPut, reason, err) },
+	}
 	s.stream = &stream{client: s.client, retry: s.newBackoff(seed, 2), holds: s.holds, errorStats: s.errorStats, logger: opts.Logger, changed: s.wakeAll, look: make(chan struct{}, 1)}
 	s.stream.recordLimit.Store(defaultRecordBytes)
 	s.stream.target.Store(&cfg.Stream)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,6 +26,11 @@ const (
 	// that takes connections and answers nothing is no reason to wait for it: the next
 	// address is tried, and of four in a row the last still has its turn.
 	helloTimeout = 3 * time.Second
+	// silentTimeout is that time for an address that gave no answer within the last
+	// silentFor: one call opens two connections (kafka-go looks the cluster up on one,
+	// and asks on another) and would wait twice for each address that is silent.
+	silentTimeout = helloTimeout / 6
+	silentFor     = 10 * time.Second
 	// ConnectTimeout is for all addresses, and for the exchange of credentials.
 	ConnectTimeout = 3*helloTimeout + 5*time.Second
 )
@@ -47,6 +54,8 @@ type Connector struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	Tls  TLS
 	sasl SASL
+
+	silent sync.Map // address -> time.Time when it last gave no answer in time
 }
 
 // Error is a connection that came about, but not as far as requests.
@@ -64,8 +73,27 @@ func (e *Error) Unwrap() error { return e.err }
 // The connection is one to a broker that has answered: kafka-go tries the next
 // address where this fails, and none where the broker then says nothing.
 func (c *Connector) Connect(ctx context.Context, network, address string) (net.Conn, error) {
-	hello, cancel := context.WithTimeout(ctx, helloTimeout)
+	hello, cancel := context.WithTimeout(ctx, c.answerTimeout(address))
 	defer cancel()
+	conn, err := c.open(ctx, hello, network, address)
+	switch {
+	case err == nil:
+		c.silent.Delete(address)
+	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
+		c.silent.Store(address, time.Now())
+	}
+	return conn, err
+}
+
+// answerTimeout is how long an address has for its first answer.
+func (c *Connector) answerTimeout(address string) time.Duration {
+	if at, silent := c.silent.Load(address); silent && time.Since(at.(time.Time)) < silentFor {
+		return silentTimeout
+	}
+	return helloTimeout
+}
+
+func (c *Connector) open(ctx, hello context.Context, network, address string) (net.Conn, error) {
 	conn, err := c.Dial(hello, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the broker %s: %w", address, err)
