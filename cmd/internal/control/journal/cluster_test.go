@@ -13,6 +13,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/control/topic"
 	"kinesis-destination/consumer/embeddedkafka"
 )
 
@@ -122,7 +123,7 @@ func TestContractThreeBrokers(t *testing.T) {
 	stores := []*Store{openKafka(t, k), openKafka(t, k), openKafka(t, k)}
 	a := adminOf(t, k)
 	res, err := a.Metadata(t.Context(), &kafka.MetadataRequest{Topics: []string{k.Topic}})
-	if err != nil || len(res.Topics[0].Partitions) != 1 || len(res.Topics[0].Partitions[0].Replicas) != replicas {
+	if err != nil || len(res.Topics[0].Partitions) != 1 || len(res.Topics[0].Partitions[0].Replicas) != topic.Replicas {
 		t.Fatalf("%+v %v", res, err)
 	}
 	if status := stores[0].Status(); status.ReadOnly != "" {
