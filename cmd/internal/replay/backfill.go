@@ -299,7 +299,10 @@ func (b *Backfill) Candidate(ctx context.Context, m *consumer.Message) (rules.Ev
 	if err != nil {
 		return rules.FilteredBy(rules.ReasonInvalidSchema), nil
 	}
-	if j.PartitionKey = plan.Key(j.Event); j.PartitionKey == "" {
+	if j.PartitionKey, err = plan.Key(j.Event, ctx.Done()); err != nil {
+		return rules.Evaluation{}, ctx.Err()
+	}
+	if j.PartitionKey == "" {
 		return rules.FilteredBy(transform.ReasonMalformed), nil
 	}
 	j.Outcome = transform.Export
@@ -316,21 +319,39 @@ func (b *Backfill) resent(m *consumer.Message) transform.Source {
 
 // Compose implements Chooser: the present state of a member, unless the live
 // pipeline has exported that very event.
-func (b *Backfill) Compose(_ context.Context, m *consumer.Message, j rules.Evaluation) rules.Evaluation {
+func (b *Backfill) Compose(ctx context.Context, m *consumer.Message, j rules.Evaluation) (rules.Evaluation, error) {
 	if m.Offset >= b.At.Live {
-		if d, _ := b.Rules().Evaluate(nil, j.Event, rules.SourceIn(m)); d.Outcome == transform.Export {
-			return rules.FilteredBy(resend.ReasonSuperseded)
+		source := rules.SourceIn(m)
+		source.Done = ctx.Done()
+		d, err := b.Rules().Evaluate(nil, j.Event, source)
+		switch {
+		case errors.Is(err, transform.ErrEnded):
+			return rules.Evaluation{}, ctx.Err()
+		case d.Outcome == transform.Export:
+			return rules.FilteredBy(resend.ReasonSuperseded), nil
 		}
 	}
 	plan, err := b.Rules().Plan(j.Event.Schema)
-	if err == nil && slices.ContainsFunc(plan.Memberships(j.Event), func(l transform.Membership) bool {
+	if err != nil {
+		return rules.FilteredBy(transform.ReasonNotInMappedSegment), nil
+	}
+	listed, err := plan.Memberships(j.Event, ctx.Done())
+	if err != nil {
+		return rules.Evaluation{}, ctx.Err()
+	}
+	if !slices.ContainsFunc(listed, func(l transform.Membership) bool {
 		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the job's own goroutine changes it
 	}) {
-		decision, why := plan.State(nil, j.Event, b.resent(m))
-		if decision.Outcome == transform.Reject { // the live pipeline has dealt with it
-			decision.Outcome = transform.Filter
-		}
-		return rules.Evaluation{Decision: decision, Event: j.Event, Cause: why}
+		return rules.FilteredBy(transform.ReasonNotInMappedSegment), nil
 	}
-	return rules.FilteredBy(transform.ReasonNotInMappedSegment)
+	source := b.resent(m)
+	source.Done = ctx.Done()
+	decision, why := plan.State(nil, j.Event, source)
+	if errors.Is(why, transform.ErrEnded) {
+		return rules.Evaluation{}, ctx.Err()
+	}
+	if decision.Outcome == transform.Reject { // the live pipeline has dealt with it
+		decision.Outcome = transform.Filter
+	}
+	return rules.Evaluation{Decision: decision, Event: j.Event, Cause: why}, nil
 }
