@@ -294,7 +294,7 @@ var mutations = []mutation{
 		"s.To = max(s.To, p.Settled)", "s.To = max(s.To, 0)", destinationPkg, "TestABackfillComesAfterTheLiveEventsThatWereThereBefore",
 	},
 	{
-		"a backfill exports members alone", "cmd/internal/replay/backfill.go",
+		"a backfill exports members alone", "cmd/internal/replay/backfillrecord.go",
 		"return l.Inside &&", "return true ||", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
 	},
 	{
