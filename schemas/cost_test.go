@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -107,6 +108,43 @@ func TestWhatASchemaMayNotBeIsSaid(t *testing.T) {
 	}
 	if _, err := Parse([]byte(`{"type":"string","labels":["` + strings.Repeat("C", maxLabel+1) + `"]}`)); err == nil || !strings.Contains(err.Error(), "is longer than 256 bytes") {
 		t.Errorf("a long label: %v", err)
+	}
+}
+
+// passed are values that are passed over at the highest cost a byte that was found. The default --memory takes events
+// of up to 16 MiB: a quarter of a second.
+func passed() map[string]struct{ items, item string } {
+	return map[string]struct{ items, item string }{
+		"bytes":                   {`"boolean"`, "\x01"},
+		"numbers":                 {`"long"`, "\x01"},
+		"empty texts":             {`"string"`, "\x00"},
+		"enums":                   {`{"type":"enum","name":"E","symbols":["a"]}`, "\x00"},
+		"nulls":                   {`["null","string"]`, "\x00"},
+		"branches":                {`["null","int","string"]`, "\x00"},
+		"arrays of nothing":       {`{"type":"array","items":"int"}`, "\x00"},
+		"maps of nothing":         {`{"type":"map","values":"int"}`, "\x00"},
+		"records of two fields":   {`{"type":"record","name":"R","fields":[{"name":"a","type":"boolean"},{"name":"b","type":["null","int"]}]}`, "\x00\x00"},
+		"records that are called": {`{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]}]}`, "\x00"},
+	}
+}
+
+// TestPassingOverAnEventCostsABoundedTime: nothing looks for the end of the claim meanwhile.
+func TestPassingOverAnEventCostsABoundedTime(t *testing.T) {
+	const size = 4 << 20 // a quarter of the largest
+	for name, c := range passed() {
+		s, err := Parse([]byte(`{"type":"array","items":` + c.items + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := size / len(c.item)
+		body := append(binary.AppendVarint(nil, int64(n)), strings.Repeat(c.item, n)...)
+		body = append(body, 0)
+		cursor := NewCursor(body)
+		took, allocated, _ := cost(func() { cursor.Skip(s.Root) })
+		t.Logf("%s: %v, %.0f ns a byte", name, took, float64(took.Nanoseconds())/size)
+		if !cursor.Done() || allocated > 1<<20 || took > 5*time.Second {
+			t.Errorf("%s: %v, %d bytes allocated, read: %v", name, took, allocated, cursor.Done())
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func FuzzSchemas(f *testing.F) {
 			t.Errorf("a violation of %d bytes", len(why.Error()))
 		}
 		plan.Explain(event, Source{})
-		plan.Memberships(event)
+		_, _ = plan.Memberships(event, nil)
 		shown, err := s.DecodeJSON(body)
 		if err == nil && (!json.Valid(shown) || d.Reason == ReasonMalformed) {
 			t.Errorf("%v %s, shown as %.300s", d.Outcome, d.Reason, shown)

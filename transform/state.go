@@ -9,38 +9,51 @@ type Membership struct {
 }
 
 // Key is the partition key of an event's record, whatever is to become of it. It is empty where the event cannot be
-// read or states none.
-func (p *Plan) Key(ev schemas.Event) string {
-	j := evaluation{plan: p, c: schemas.NewCursor(ev.Body)}
+// read or states none. The error is ErrEnded, once done is closed.
+func (p *Plan) Key(ev schemas.Event, done <-chan struct{}) (string, error) {
+	j := evaluation{plan: p, c: schemas.NewCursor(ev.Body), watch: watch{done: done}}
 	defer j.end()
-	if !j.sound() {
-		return ""
+	switch sound := j.sound(); {
+	case j.watch.over:
+		return "", ErrEnded
+	case !sound:
+		return "", nil
 	}
-	return j.key()
+	return j.key(), nil
 }
 
-// Memberships are the mapped segments that an event lists, in its own order; none where it cannot be read.
-func (p *Plan) Memberships(ev schemas.Event) []Membership {
-	j := evaluation{plan: p, c: schemas.NewCursor(ev.Body)}
+// Memberships are the mapped segments that an event lists, in its own order; none where it cannot be read. The error is
+// ErrEnded, once done is closed.
+func (p *Plan) Memberships(ev schemas.Event, done <-chan struct{}) ([]Membership, error) {
+	j := evaluation{plan: p, c: schemas.NewCursor(ev.Body), watch: watch{done: done}}
 	defer j.end()
-	if !j.sound() {
-		return nil
+	sound := j.sound()
+	var list []Membership
+	if sound {
+		list = j.listed()
 	}
+	if j.watch.over {
+		return nil, ErrEnded
+	}
+	return list, nil
+}
+
+func (j *evaluation) listed() []Membership {
 	var list []Membership
 	c := j.c.At(j.result.at[roleMembership])
 	t := c.Branch(j.shape.types[roleMembership])
-	for outer := (schemas.Blocks{}); t.Kind == schemas.Map && c.Next(t, &outer); {
+	for outer := (schemas.Blocks{}); t.Kind == schemas.Map && !j.watch.ended(1) && c.Next(t, &outer); {
 		c.Bytes()
 		namespace := c.Branch(t.Items)
 		if namespace.Kind != schemas.Map {
 			c.Skip(namespace)
 			continue
 		}
-		for inner := (schemas.Blocks{}); c.Next(namespace, &inner); {
-			segment, mapped := p.rules.segments.find(view(c.Bytes()))
+		for inner := (schemas.Blocks{}); !j.watch.ended(1) && c.Next(namespace, &inner); {
+			segment, mapped := j.plan.rules.segments.find(view(c.Bytes()))
 			m := j.readMember(&c, namespace.Items)
 			if mapped && m.present {
-				list = append(list, Membership{p.rules.cfg.Activation.Segments[segment].ID, m.status == statusRealized || m.status == statusExisting})
+				list = append(list, Membership{j.plan.rules.cfg.Activation.Segments[segment].ID, m.status == statusRealized || m.status == statusExisting})
 			}
 		}
 	}

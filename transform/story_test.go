@@ -98,8 +98,10 @@ func (s *story) state(d *datadriven.TestData) (string, error) {
 		return "", err
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "key %q\n", plan.Key(event))
-	for _, m := range plan.Memberships(event) {
+	key, _ := plan.Key(event, nil)
+	fmt.Fprintf(&out, "key %q\n", key)
+	listed, _ := plan.Memberships(event, nil)
+	for _, m := range listed {
 		fmt.Fprintf(&out, "in %s: %v\n", m.Segment, m.Inside)
 	}
 	decision, err := plan.State(nil, event, Source{})

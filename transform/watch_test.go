@@ -74,6 +74,15 @@ func TestAWalkEndsWithItsClaim(t *testing.T) {
 		if d, err := plan.State(nil, c.event, Source{Done: ended}); !errors.Is(err, ErrEnded) || d.Outcome != 0 {
 			t.Errorf("%s, its state: %v %s %v", name, d.Outcome, d.Reason, err)
 		}
+		if !strings.HasSuffix(name, "changed") && !strings.HasSuffix(name, "memberships") {
+			continue // of no concern to what follows: it is passed over in one step
+		}
+		if _, err := plan.Key(c.event, ended); !errors.Is(err, ErrEnded) {
+			t.Errorf("%s, its key: %v", name, err)
+		}
+		if listed, err := plan.Memberships(c.event, ended); !errors.Is(err, ErrEnded) || listed != nil {
+			t.Errorf("%s, its memberships: %v %v", name, listed, err)
+		}
 	}
 }
 

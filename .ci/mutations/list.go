@@ -182,6 +182,14 @@ var mutations = []mutation{
 		"\"AccessDeniedException\":               {hold, \"access-denied\", true}", "\"AccessDeniedException\": {refuse, ReasonRejected, true}", sinkPkg, "TestHourLongOutage|TestOutageDeadLettersNothing",
 	},
 	{
+		"a late answer ends no hold", "sink/gate.go",
+		"	case as == 0 || as != g.probing:\n		return false\n	}\n	g.backoff, g.probing, g.failing", "	}\n	g.backoff, g.probing, g.failing", sinkPkg, "TestALateAnswerEndsNoHold",
+	},
+	{
+		"an address that was silent just now has less time", "consumer/connect/connect.go",
+		"c.silent.Store(address, time.Now())", "_ = c.silent.Store", consumerPkg, "TestAnAddressThatAnswersNothingIsPassedBy",
+	},
+	{
 		"a held stream is probed with backoff", "sink/gate.go",
 		"g.until = now.Add(delay)", "g.until = now.Add(delay / 8)", sinkPkg, "TestHourLongOutage",
 	},
@@ -286,7 +294,7 @@ var mutations = []mutation{
 		"s.To = max(s.To, p.Settled)", "s.To = max(s.To, 0)", destinationPkg, "TestABackfillComesAfterTheLiveEventsThatWereThereBefore",
 	},
 	{
-		"a backfill exports members alone", "cmd/internal/replay/backfill.go",
+		"a backfill exports members alone", "cmd/internal/replay/backfillrecord.go",
 		"return l.Inside &&", "return true ||", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
 	},
 	{

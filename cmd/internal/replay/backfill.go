@@ -20,7 +20,6 @@ import (
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
 	"kinesis-destination/sink/deadletter"
-	"kinesis-destination/transform"
 )
 
 const (
@@ -284,53 +283,4 @@ func (b *Backfill) goOn(context.Context) error {
 		return errBackfillChanged
 	}
 	return nil
-}
-
-// Candidate implements Chooser: any event that can be read has an identity.
-func (b *Backfill) Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluation, error) {
-	j, err := b.Decode(ctx, m)
-	if err != nil {
-		return rules.Evaluation{}, err
-	}
-	if j.Outcome != 0 { // the live pipeline has dealt with it
-		return rules.FilteredBy(j.Reason), nil
-	}
-	plan, err := b.Rules().Plan(j.Event.Schema)
-	if err != nil {
-		return rules.FilteredBy(rules.ReasonInvalidSchema), nil
-	}
-	if j.PartitionKey = plan.Key(j.Event); j.PartitionKey == "" {
-		return rules.FilteredBy(transform.ReasonMalformed), nil
-	}
-	j.Outcome = transform.Export
-	return j, nil
-}
-
-// resent tells this backfill's records from the live ones, and from those of a
-// later backfill of the same segments.
-func (b *Backfill) resent(m *consumer.Message) transform.Source {
-	source := rules.SourceIn(m)
-	source.Resend = fmt.Sprintf("backfill.%s.%d", b.At.Terms, b.At.Live)
-	return source
-}
-
-// Compose implements Chooser: the present state of a member, unless the live
-// pipeline has exported that very event.
-func (b *Backfill) Compose(_ context.Context, m *consumer.Message, j rules.Evaluation) rules.Evaluation {
-	if m.Offset >= b.At.Live {
-		if d, _ := b.Rules().Evaluate(nil, j.Event, rules.SourceIn(m)); d.Outcome == transform.Export {
-			return rules.FilteredBy(resend.ReasonSuperseded)
-		}
-	}
-	plan, err := b.Rules().Plan(j.Event.Schema)
-	if err == nil && slices.ContainsFunc(plan.Memberships(j.Event), func(l transform.Membership) bool {
-		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the job's own goroutine changes it
-	}) {
-		decision, why := plan.State(nil, j.Event, b.resent(m))
-		if decision.Outcome == transform.Reject { // the live pipeline has dealt with it
-			decision.Outcome = transform.Filter
-		}
-		return rules.Evaluation{Decision: decision, Event: j.Event, Cause: why}
-	}
-	return rules.FilteredBy(transform.ReasonNotInMappedSegment)
 }

@@ -242,23 +242,25 @@ func (r *Job) Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluat
 }
 
 // Compose implements Chooser.
-func (r *Job) Compose(ctx context.Context, _ *consumer.Message, j rules.Evaluation) rules.Evaluation {
+func (r *Job) Compose(ctx context.Context, _ *consumer.Message, j rules.Evaluation) (rules.Evaluation, error) {
 	var listed []transform.Membership
 	if r.o.Segment != "" || r.estimate != nil {
 		if plan, err := r.Rules().Plan(j.Event.Schema); err == nil {
-			listed = plan.Memberships(j.Event)
+			if listed, err = plan.Memberships(j.Event, ctx.Done()); err != nil {
+				return rules.Evaluation{}, ctx.Err()
+			}
 		}
 	}
 	if r.o.Segment != "" && !slices.ContainsFunc(listed, func(l transform.Membership) bool { return l.Segment == r.o.Segment }) {
-		return rules.FilteredBy(ReasonOtherSegment)
+		return rules.FilteredBy(ReasonOtherSegment), nil
 	}
 	if r.estimate != nil {
 		if j = r.fits.Weigh(ctx, j); j.Outcome != transform.Export {
-			return j
+			return j, nil
 		}
 		r.estimate.add(j.PartitionKey, j.Data, listed)
 	}
-	return j
+	return j, nil
 }
 
 // Account adds up what became of all events.

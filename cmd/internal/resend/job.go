@@ -48,20 +48,20 @@ type Job struct {
 	IndexLimit  int
 
 	Rounds
-	At *PartitionRange // that is being swept
+	At *PartitionRange // that is being read
 }
 
 // Chooser decides about events. The error of both is the registry's, which
-// cannot answer now.
+// cannot answer now, or that of a context that has ended.
 type Chooser interface {
-	// candidate is a first look. With the outcome Export the event may leave, if it
+	// Candidate is a first look. With the outcome Export the event may leave, if it
 	// is its identity's newest or every event is to leave; then it has a partition key.
 	Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluation, error)
-	// compose decides about a candidate, and makes its record.
-	Compose(ctx context.Context, m *consumer.Message, candidate rules.Evaluation) rules.Evaluation
+	// Compose decides about a candidate, and makes its record.
+	Compose(ctx context.Context, m *consumer.Message, candidate rules.Evaluation) (rules.Evaluation, error)
 }
 
-// PartitionRange is what is swept of one partition.
+// PartitionRange is what is sent of one partition.
 type PartitionRange struct {
 	TopicPartition
 	next    int64           // everything before it is done, in this slice

@@ -80,7 +80,9 @@ func (w *Job) Event(ctx context.Context, s *PartitionRange, m *consumer.Message)
 	}
 	if s.newest == nil {
 		if j.Outcome == transform.Export {
-			j = w.Chooser.Compose(ctx, m, j)
+			if j, err = w.Chooser.Compose(ctx, m, j); err != nil {
+				return err
+			}
 		}
 		return w.send(ctx, s, m, j)
 	}
@@ -97,7 +99,9 @@ func (w *Job) Event(ctx context.Context, s *PartitionRange, m *consumer.Message)
 	newest, superseded := s.newest.standing(id.Key, m.Offset)
 	switch {
 	case newest && !superseded:
-		j = w.Chooser.Compose(ctx, m, j)
+		if j, err = w.Chooser.Compose(ctx, m, j); err != nil {
+			return err
+		}
 	case s.unsure && (newest || s.Live < s.To): // it may have been sent, as the newest then, after what is newer
 		w.Doubt(id, m.Offset)
 		w.Tail.LookAgain(s.TopicPartition, s.Live)
