@@ -32,6 +32,7 @@ type Query struct {
 	Limit      int
 	Count      bool
 	order      string
+	ordered    bool // the caller has said by what
 	descending bool
 	after      *position
 	conditions []condition
@@ -117,8 +118,15 @@ func (q *Query) readOrder(text string) error {
 	if !slices.Contains(orderable, name) {
 		return InvalidAs(CodeOrderField, []FieldError{{"orderby", fmt.Sprintf("Incorrect field %s passed in orderBy; there are %s, each with + or - before it.", short(name), strings.Join(orderable, ", "))}})
 	}
-	q.order, q.descending = name, strings.HasPrefix(text, "-")
+	q.order, q.descending, q.ordered = name, strings.HasPrefix(text, "-"), true
 	return nil
+}
+
+// NewestFirst orders a list from the newest item on, where the caller says nothing else.
+func (q *Query) NewestFirst() {
+	if !q.ordered {
+		q.descending = true
+	}
 }
 
 func parseCondition(text string) (condition, error) {

@@ -27,9 +27,14 @@ type kind struct {
 func (s *Service) view(w http.ResponseWriter, r *http.Request) (documents.View, error) {
 	v, err := s.o.Store.View(r.Context())
 	if err == nil && v.Stale != "" {
-		w.Header().Set("Warning", fmt.Sprintf("110 kinesis-destination %q", "the answer may be old: "+v.Stale))
+		w.Header().Add("Warning", warning("the answer may be old: "+v.Stale))
 	}
 	return v, err
+}
+
+// warning is a header's value that says that an answer may be old (RFC 7234).
+func warning(text string) string {
+	return fmt.Sprintf("110 kinesis-destination %q", text[:min(len(text), 500)])
 }
 
 func (s *Service) create(k kind) api.CallerHandler {
@@ -82,6 +87,9 @@ func (s *Service) get(k kind) api.CallerHandler {
 		if err != nil {
 			return err
 		}
+		if k.name == documents.Flows {
+			s.warnActivity(w)
+		}
 		w.Header().Set("ETag", api.Quoted(e.Etag))
 		return api.Write(w, http.StatusOK, object{"items": []object{shown}})
 	}
@@ -97,8 +105,8 @@ type shownVersion struct {
 	fields object
 }
 
-// shown is a document as it is shown, of a flow with what it has of its connections
-// where a state is given. A list is of all documents, so each version is read once.
+// shown is a document as it is shown, of a flow with what it has of its connections, and
+// what processes tell of it, where a state is given. A list is of all documents, so each version is read once.
 func (s *Service) shown(k kind, v documents.Reader, e documents.Entry) (object, error) {
 	s.mu.Lock()
 	known, ok := s.versions[e.Key]
@@ -125,7 +133,9 @@ func (s *Service) shown(k kind, v documents.Reader, e documents.Entry) (object, 
 	}
 	shown := maps.Clone(known.fields)
 	var err error
-	shown["inheritedAttributes"], err = s.inherited(v, sandboxOf(e.Key), known.fields)
+	if shown["inheritedAttributes"], err = s.inherited(v, sandboxOf(e.Key), known.fields); err == nil && s.o.Activity != nil {
+		shown["status"], err = fields(showTold(s.o.Activity.Flow(documents.ID(e.Key))))
+	}
 	return shown, err
 }
 
@@ -140,8 +150,11 @@ func (s *Service) list(k kind) api.CallerHandler {
 			return err
 		}
 		var reader documents.Reader // what a flow has of its connections is looked up for the page alone
-		if q.Reads("inheritedAttributes") {
+		if q.Reads("inheritedAttributes") || q.Reads("status") {
 			reader = v
+		}
+		if k.name == documents.Flows {
+			s.warnActivity(w)
 		}
 		entries := map[string]documents.Entry{}
 		var items []api.Item
@@ -202,7 +215,7 @@ func (s *Service) patch(k kind) api.CallerHandler {
 // readOnly are fields of documents as they are shown that no request has.
 var readOnly = []string{
 	"id", "createdAt", "updatedAt", "createdBy", "updatedBy", "createdClient", "updatedClient", "imsOrgId", "sandboxName", "etag", "version",
-	"state", "inheritedAttributes", "validated", "externalId", "trustPolicy",
+	"state", "status", "inheritedAttributes", "validated", "externalId", "trustPolicy",
 }
 
 // patched applies a patch to a document as it is shown, and returns it as a request

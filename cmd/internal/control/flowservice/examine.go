@@ -153,34 +153,3 @@ func streamsOf(v documents.Reader, sandbox, id string) ([]TargetConnection, erro
 	}
 	return list, nil
 }
-
-// runs answers what the data plane did for a flow, by hours.
-func (s *Service) runs(c api.Caller, w http.ResponseWriter, r *http.Request) error {
-	q, err := api.ParseQuery(r.URL.Query())
-	if err != nil {
-		return err
-	}
-	id, ok := q.Equals("flowId")
-	if !ok {
-		return api.InvalidAs(api.CodeParameterValue, []api.FieldError{{Field: "property", Message: "must name a flow: property=flowId==ID"}})
-	}
-	v, err := s.view(w, r)
-	if err != nil {
-		return err
-	}
-	if _, err := find(v, s.flowKind(), c.Sandbox, id); err != nil {
-		return err
-	}
-	items := []api.Item{}
-	if s.o.Runs != nil {
-		runs, err := s.o.Runs.Runs(r.Context(), c.Sandbox, id)
-		if err != nil {
-			return err
-		}
-		for _, run := range runs {
-			name, _ := run["id"].(string)
-			items = append(items, api.Item{ID: name, Fields: run})
-		}
-	}
-	return answerQuery(w, r, q, items, func(item api.Item) (object, error) { return item.Fields, nil })
-}

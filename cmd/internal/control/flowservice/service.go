@@ -24,12 +24,6 @@ type Sealer interface {
 	Open(key, field string, sealed json.RawMessage) ([]byte, error)
 }
 
-// Runs tells what the data plane did.
-type Runs interface {
-	// Runs of a flow, newest first.
-	Runs(ctx context.Context, sandbox, flowID string) ([]map[string]any, error)
-}
-
 // Options of a service.
 type Options struct {
 	Log      *slog.Logger
@@ -39,7 +33,7 @@ type Options struct {
 	Identify api.Identify
 	// Policies are those of a sandbox in a state.
 	Policies func(v documents.Reader, sandbox string) (documents.PolicySet, error)
-	Runs     Runs // nil: no process tells what it does
+	Activity Activity // nil: no process tells what it does
 	// Schemas are the newest schemas of a source's topics, whose labels policies weigh.
 	Schemas func(ctx context.Context, source *sources.Source) ([]*schemas.Schema, error)
 	// Probe tests an account, and a stream where the configuration names one.

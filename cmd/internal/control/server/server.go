@@ -32,7 +32,8 @@ type Options struct {
 	// Hosts are the names under which the server is called, besides those of the
 	// loopback.
 	Hosts func(host string) bool
-	Runs  flowservice.Runs
+	// Activity tells what flows do; nil: no process does.
+	Activity flowservice.Activity
 	// Endpoints, Identity and AllowDefaultChain are those of the flow service.
 	Endpoints         []string
 	Identity          string
@@ -52,7 +53,7 @@ func New(o Options) *Server {
 	now := time.Now
 	flows := flowservice.New(flowservice.Options{
 		Log: o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identify, Policies: policyservice.Policies,
-		Runs: o.Runs, Schemas: lookup.Newest, Probe: examine(o.Log), Endpoints: o.Endpoints, Identity: o.Identity,
+		Activity: o.Activity, Schemas: lookup.Newest, Probe: examine(o.Log), Endpoints: o.Endpoints, Identity: o.Identity,
 		AllowDefaultChain: o.AllowDefaultChain, Now: now, NewID: newID,
 	})
 	policies := policyservice.New(policyservice.Options{
