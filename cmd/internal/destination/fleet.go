@@ -21,7 +21,7 @@ import (
 type Fleet struct {
 	o       Options
 	process *prometheus.Registry // what is of no destination
-	began   time.Time
+	resting chan struct{}        // holds one for each flow whose offsets are being kept alive
 
 	mu       sync.Mutex
 	flows    []*flow // ordered by id; a fixed list as it was given
@@ -61,7 +61,7 @@ type Wanted struct {
 
 // NewFleet makes a fleet of nothing.
 func NewFleet(o Options) *Fleet {
-	f := &Fleet{o: o, process: prometheus.NewRegistry(), began: time.Now()}
+	f := &Fleet{o: o, process: prometheus.NewRegistry(), resting: make(chan struct{}, restingAtOnce)}
 	f.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), flowCollector{f})
 	return f
 }

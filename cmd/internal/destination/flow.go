@@ -128,7 +128,11 @@ func (f *flow) live(ctx context.Context) {
 			}
 		case wanted.Disabled:
 			f.set(Stopped, ReasonDisabled, "")
-			f.rest(ctx, wanted.Config)
+			if wanted.Refused != nil { // what would be kept alive is not known
+				f.await(ctx, nil)
+			} else {
+				f.rest(ctx, wanted.Config)
+			}
 		case wanted.Refused != nil:
 			f.set(Refused, cmp.Or(wanted.Reason, ReasonConfiguration), wanted.Refused.Error())
 			f.await(ctx, nil)

@@ -20,7 +20,7 @@ func (f *flow) rest(ctx context.Context, cfg config.Config) {
 	var told time.Time
 	for {
 		if time.Since(told) >= deadletters.KeepFor {
-			if err := keepOffsets(ctx, &cfg, *f.o()); err == nil {
+			if err := f.fleet.keepOffsets(ctx, &cfg); err == nil {
 				told = time.Now()
 			} else if ctx.Err() == nil {
 				f.o().Logger.Debug("the offsets of a stopped flow are not kept yet", "destination", f.id, "error", err)
@@ -37,14 +37,24 @@ func (f *flow) rest(ctx context.Context, cfg config.Config) {
 	}
 }
 
+// restingAtOnce is how many stopped flows have connections to keep their offsets: a
+// process may begin with thousands of them.
+const restingAtOnce = 4
+
 // keepOffsets commits anew what the groups of a destination have.
-func keepOffsets(ctx context.Context, cfg *config.Config, o Options) error {
-	source, err := consumer.NewHistory(cfg.Source.Kafka, o.Dial)
+func (f *Fleet) keepOffsets(ctx context.Context, cfg *config.Config) error {
+	select {
+	case f.resting <- struct{}{}:
+		defer func() { <-f.resting }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	source, err := consumer.NewHistory(cfg.Source.Kafka, f.o.Dial)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	letters, err := consumer.NewHistory(cfg.DeadLetterSource(), o.Dial)
+	letters, err := consumer.NewHistory(cfg.DeadLetterSource(), f.o.Dial)
 	if err != nil {
 		return err
 	}

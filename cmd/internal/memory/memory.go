@@ -87,15 +87,31 @@ func Divide(process, collector int64, destinations int) (Shares, error) {
 // fetched, it fits what is fetched.
 func (s Shares) LargestRecord() int64 { return s.Fetched / 2 }
 
+// Budgets are what the destinations of a process take from together, and what each has
+// for itself.
+type Budgets struct {
+	shares  Shares
+	fetched *consumer.Budget
+	queues  *sink.Memory
+}
+
+// Budgets makes the budgets of a process.
+func (s Shares) Budgets() *Budgets {
+	return &Budgets{s, consumer.NewBudget(s.Fetched, s.LargestRecord()), sink.NewMemory(int(s.Queued), int(s.Calls))}
+}
+
+// Give has a destination take from them.
+func (b *Budgets) Give(c *config.Config) {
+	c.Source.Kafka.Budget, c.Target.Kinesis.Memory = b.fetched, b.queues
+	c.Source.Kept, c.NewestKept = int(b.shares.Schemas), b.shares.Newest
+	c.DeadLetter.Largest = int(b.shares.LargestRecord())
+}
+
 // Apply gives all destinations of a process, and what is done with their
 // configurations, the same budgets.
 func (s Shares) Apply(configs []config.Config) {
-	budget := consumer.NewBudget(s.Fetched, s.LargestRecord())
-	queues := sink.NewMemory(int(s.Queued), int(s.Calls))
+	budgets := s.Budgets()
 	for i := range configs {
-		c := &configs[i]
-		c.Source.Kafka.Budget, c.Target.Kinesis.Memory = budget, queues
-		c.Source.Kept, c.NewestKept = int(s.Schemas), s.Newest
-		c.DeadLetter.Largest = int(s.LargestRecord())
+		budgets.Give(&configs[i])
 	}
 }
