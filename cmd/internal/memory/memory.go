@@ -64,6 +64,18 @@ func Needed(destinations int) int64 {
 	return outside + fixed + least + int64(destinations-1)*another
 }
 
+// DefaultOf is what a process of so many destinations may take unless it is told
+// otherwise: one as a process of its own, and room for each further one.
+func DefaultOf(destinations int) int64 { return Default + int64(destinations-1)*another }
+
+// Fit is for how many destinations a process has room; collector as for Divide.
+func Fit(process, collector int64) int {
+	if collector < math.MaxInt64-outside {
+		process = min(process, collector+outside)
+	}
+	return int((process-Needed(1))/another) + 1
+}
+
 // Divide finds what a process of so many destinations does with its memory.
 // collector, unless it is larger, is a limit that Go was given by others (GOMEMLIMIT).
 func Divide(process, collector int64, destinations int) (Shares, error) {

@@ -11,6 +11,7 @@ import (
 type Wish struct {
 	Sandbox, ID string
 	Enabled     bool
+	Created     int64 // milliseconds
 
 	keys []string // of the documents that the configuration is made of
 }
@@ -22,7 +23,7 @@ func WishOf(v documents.Reader, e documents.Entry) (Wish, error) {
 	if err := documents.Decode(e, &f); err != nil {
 		return w, err
 	}
-	w.Enabled = f.State == stateEnabled
+	w.Enabled, w.Created = f.State == stateEnabled, f.CreatedAt
 	for _, id := range f.SourceConnectionIDs {
 		w.keys = append(w.keys, documents.Key(documents.SourceConnections, w.Sandbox, id))
 	}

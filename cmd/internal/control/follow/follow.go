@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -151,13 +152,20 @@ func (f *Follower) configure(v documents.Reader, k *known) {
 	k.wanted.Config = c
 }
 
+// eldestFirst are the flows, in the order in which they were made.
+func (f *Follower) eldestFirst() []*known {
+	return slices.SortedFunc(maps.Values(f.known), func(a, b *known) int {
+		return cmp.Or(cmp.Compare(a.wish.Created, b.wish.Created), cmp.Compare(a.wish.ID, b.wish.ID))
+	})
+}
+
 // place gives places to flows that are to run: who has one keeps it, then come the
-// others by their ids; and judges each beside those that have one already.
+// others, the eldest first; and judges each beside those that have one already.
 func (f *Follower) place(v documents.Reader) {
 	taken := 0
 	var waiting []*known
-	for _, key := range slices.Sorted(maps.Keys(f.known)) {
-		switch k := f.known[key]; {
+	for _, k := range f.eldestFirst() {
+		switch {
 		case k.runs:
 			taken++
 		case k.wish.Enabled && (k.wanted.Refused == nil || k.wanted.Reason == ReasonTooMany):
@@ -182,8 +190,7 @@ func (f *Follower) place(v documents.Reader) {
 func (f *Follower) judge() {
 	var beside []config.Config
 	var now []*known
-	for _, key := range slices.Sorted(maps.Keys(f.known)) {
-		k := f.known[key]
+	for _, k := range f.eldestFirst() {
 		switch {
 		case !k.runs || k.wanted.Refused != nil && !k.alone:
 		case k.beside:

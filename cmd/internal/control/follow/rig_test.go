@@ -97,7 +97,7 @@ func newRig(t *testing.T, more ...func(*rig)) *rig {
 	}
 	r.serve(8081, r.registry)
 	r.serve(4567, r.kinesis)
-	r.transport = &kafka.Transport{Dial: r.network.DialContext, MetadataTTL: time.Second}
+	r.transport = &kafka.Transport{Dial: r.network.DialContext, MetadataTTL: time.Hour}
 	t.Cleanup(r.transport.CloseIdleConnections)
 	if r.leads, err = leads.New(7, 40); err != nil {
 		t.Fatal(err)
