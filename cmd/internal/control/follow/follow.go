@@ -76,6 +76,7 @@ func New(o Options) *Follower {
 // Run tells what there is to be, each time that this changes, until ctx ends.
 func (f *Follower) Run(ctx context.Context, tell chan<- map[string]destination.Wanted) {
 	for {
+		looked := time.Now()
 		v, more := f.o.Store.Watch()
 		if f.o.Store.Known() {
 			select {
@@ -89,7 +90,7 @@ func (f *Follower) Run(ctx context.Context, tell chan<- map[string]destination.W
 		case <-ctx.Done():
 			return
 		}
-		if backoff.Sleep(ctx, pace) != nil {
+		if backoff.Sleep(ctx, pace-time.Since(looked)) != nil {
 			return
 		}
 	}
