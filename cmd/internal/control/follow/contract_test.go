@@ -27,7 +27,7 @@ func TestContractFromAnEmptyStoreToARecordByAPIAlone(t *testing.T) {
 	took = s.await(30*time.Second, "the activation is in force", func() bool { return s.status(admin, m.flow).Rules.Version > before.Rules.Version })
 	t.Logf("its activation was in force %v after it was answered", took.Round(time.Millisecond))
 	if after := s.status(admin, m.flow); took > soon || after.Generation != before.Generation || after.Member != before.Member {
-		t.Errorf("the activation took %v, or a rebalance: %+v", took, after)
+		t.Errorf("the activation took %v, or a rebalance: generation %d of member %s, %d of %s before", took, after.Generation, after.Member, before.Generation, before.Member)
 	}
 	pass(backfilled)
 
