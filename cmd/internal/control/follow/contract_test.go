@@ -16,7 +16,7 @@ func TestContractFromAnEmptyStoreToARecordByAPIAlone(t *testing.T) {
 	s.createStream(name, 4)
 	served, admin := s.serve()
 	from, account := s.account()
-	m := s.flow(from, account, name, "")
+	m := s.flow(from, account, name, false)
 	took := s.await(30*time.Second, "the flow runs", func() bool { return s.state(admin, m.flow).State == destination.Running })
 	t.Logf("a flow ran %v after it was made", took.Round(time.Millisecond))
 	if took > soon {

@@ -269,14 +269,24 @@ func (s *site) account() (from, account string) {
 	return from, account
 }
 
-// flow makes a flow to a stream, with its segments where some are given.
-func (s *site) flow(from, account, stream, segments string) made {
+// The tutorial's selectors: two segments and two attributes.
+var (
+	segments   = []string{`{"type":"PLATFORM_SEGMENT","value":{"id":"` + leads.HighPropensity + `"}}`, `{"type":"PLATFORM_SEGMENT","value":{"id":"` + leads.Newsletter + `"}}`}
+	attributes = []string{`{"type":"JSON_PATH","value":{"path":"person.email"}}`, `{"type":"JSON_PATH","value":{"path":"loyalty.points"}}`}
+)
+
+// flow makes a flow to a stream, activated or not.
+func (s *site) flow(from, account, stream string, activated bool) made {
 	s.t.Helper()
+	var profile, segment string
+	if activated {
+		profile, segment = strings.Join(attributes, ","), strings.Join(segments, ",")
+	}
 	m := made{account: account}
 	m.target = s.call("POST", "/targetConnections?validate=false", `{"name":"Stream","baseConnectionId":"`+account+`","connectionSpec":{"id":"`+kinesisSpec+`","version":"1.0"},"data":{"format":"json"},
 		"params":{"stream":"`+stream+`","region":"us-east-1"}}`, 201)["id"].(string)
 	flow := s.call("POST", "/flows", `{"name":"Leads","description":"","flowSpec":{"id":"`+flowSpec+`","version":"1.0"},"sourceConnectionIds":["`+from+`"],"targetConnectionIds":["`+m.target+`"],
-		"transformations":[{"name":"GeneralTransform","params":{"profileSelectors":{"selectors":[]},"segmentSelectors":{"selectors":[`+segments+`]}}}]}`, 201)
+		"transformations":[{"name":"GeneralTransform","params":{"profileSelectors":{"selectors":[`+profile+`]},"segmentSelectors":{"selectors":[`+segment+`]}}}]}`, 201)
 	m.flow, m.etag = flow["id"].(string), flow["etag"].(string)
 	return m
 }
@@ -284,13 +294,13 @@ func (s *site) flow(from, account, stream, segments string) made {
 // activate is the tutorial's patch: two segments and two attributes.
 func (s *site) activate(m *made) {
 	s.t.Helper()
-	add := func(list, kind, value string) string {
-		return `{"op":"add","path":"/transformations/0/params/` + list + `/selectors/-","value":{"type":"` + kind + `","value":{` + value + `}}}`
+	var ops []string
+	for list, selectors := range map[string][]string{"segmentSelectors": segments, "profileSelectors": attributes} {
+		for _, one := range selectors {
+			ops = append(ops, `{"op":"add","path":"/transformations/0/params/`+list+`/selectors/-","value":`+one+`}`)
+		}
 	}
-	m.etag = s.call("PATCH", "/flows/"+m.flow, "["+strings.Join([]string{
-		add("segmentSelectors", "PLATFORM_SEGMENT", `"id":"`+leads.HighPropensity+`"`), add("segmentSelectors", "PLATFORM_SEGMENT", `"id":"`+leads.Newsletter+`"`),
-		add("profileSelectors", "JSON_PATH", `"path":"person.email"`), add("profileSelectors", "JSON_PATH", `"path":"loyalty.points"`),
-	}, ",")+"]", 202, "If-Match", m.etag)["etag"].(string)
+	m.etag = s.call("PATCH", "/flows/"+m.flow, "["+strings.Join(ops, ",")+"]", 202, "If-Match", m.etag)["etag"].(string)
 }
 
 // overview is /status of a process.
