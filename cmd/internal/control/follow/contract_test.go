@@ -1,8 +1,11 @@
 package follow_test
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/destination"
 )
@@ -11,7 +14,7 @@ import (
 // ones where the environment gives their addresses.
 
 func TestContractFromAnEmptyStoreToARecordByAPIAlone(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, false)
 	name := "leads" + s.topic[len("events-follow"):]
 	s.createStream(name, 4)
 	served, admin := s.serve()
@@ -66,6 +69,36 @@ func TestContractFromAnEmptyStoreToARecordByAPIAlone(t *testing.T) {
 	if n := s.records(name); n != s.written {
 		t.Errorf("%d records of %d events that leave", n, s.written)
 	}
+	s.end(follower)
+	s.end(served)
+}
+
+func TestContractFlowsGoOnWhenTheJournalIsMadeAnew(t *testing.T) {
+	s := newSite(t, false)
+	name := "leads" + s.topic[len("events-follow"):]
+	s.createStream(name, 1)
+	// A process that follows waits for a control plane, and finds what that has made.
+	follower, admin := s.start("run", "--follow")
+	s.await(30*time.Second, "it waits", func() bool { return strings.Contains(s.log.String(), "waiting for a control plane") })
+	served, _ := s.serve()
+	from, account := s.account()
+	m := s.flow(from, account, name, true)
+	s.await(30*time.Second, "the flow runs where it is followed", func() bool { return s.state(admin, m.flow).State == destination.Running })
+	s.end(served)
+	pass(backfilled)
+	if _, err := s.kafka.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{s.journal}}); err != nil {
+		t.Fatal(err)
+	}
+	served, _ = s.serve() // makes another one, with another id
+	s.await(time.Minute, "it says that it follows no more", func() bool {
+		f := s.overview(admin).Following
+		return f != nil && strings.Contains(f.Trouble, "made anew")
+	})
+	if f := s.state(admin, m.flow); f.State != destination.Running {
+		t.Errorf("the flow does not go on: %+v", f)
+	}
+	s.feed(100)
+	s.await(30*time.Second, "its records are there", func() bool { return s.records(name) >= s.written })
 	s.end(follower)
 	s.end(served)
 }

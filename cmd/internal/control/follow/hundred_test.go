@@ -23,7 +23,7 @@ func TestContractAHundredFlowsInOneProcess(t *testing.T) {
 	if os.Getenv("KAFKA_BROKERS") != "" {
 		flows = follow.MostFlows
 	}
-	s := newSite(t)
+	s := newSite(t, true)
 	name := "leads" + s.topic[len("events-follow"):]
 	s.createStream(name, 4)
 	served, admin := s.serve()

@@ -77,6 +77,7 @@ type rig struct {
 	written   int // events that leave
 	most      int
 	trouble   func() string
+	reporter  destination.Reporter
 	source    string // more of the source's kafka block
 }
 
@@ -148,7 +149,7 @@ func (r *rig) run(listen string) *process {
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{cancel: cancel, done: make(chan error, 1)}
-	p.Fleet = destination.NewFleet(destination.Options{Logger: log, Dial: r.network.DialContext, Listen: r.network.Listen, Trouble: r.trouble})
+	p.Fleet = destination.NewFleet(destination.Options{Logger: log, Dial: r.network.DialContext, Listen: r.network.Listen, Trouble: r.trouble, Reporter: r.reporter})
 	follower := follow.New(follow.Options{
 		Log: log, Store: r.store, Sandboxes: []string{"prod"}, Config: r.api.Flows.Config, Share: func(*config.Config) {}, Most: r.most,
 	})

@@ -51,7 +51,9 @@ type site struct {
 	log              logBuffer
 }
 
-func newSite(t *testing.T) *site {
+// newSite prepares them; on the embedded stream in any case where a story needs one
+// that keeps up with many clients.
+func newSite(t *testing.T, embeddedStream bool) *site {
 	t.Helper()
 	name := fmt.Sprintf("follow-%d", time.Now().UnixNano())
 	s := &site{t: t, topic: "events-" + name, journal: "control-" + name, registry: os.Getenv("SCHEMA_REGISTRY_URL"), stream: os.Getenv("KINESIS_ENDPOINT")}
@@ -71,6 +73,9 @@ func newSite(t *testing.T) *site {
 		return server.URL
 	}
 	s.registry = cmp.Or(s.registry, serve(embeddedregistry.New()))
+	if embeddedStream {
+		s.stream = ""
+	}
 	s.stream = cmp.Or(s.stream, serve(embeddedkinesis.New(embeddedkinesis.Options{})))
 	transport := &kafka.Transport{MetadataTTL: time.Second}
 	t.Cleanup(transport.CloseIdleConnections)
