@@ -203,7 +203,9 @@ func (f *flow) work(ctx context.Context, wanted Wanted) (reason string, err erro
 			continue
 		}
 		stop()
-		<-ended // whatever became of it, it is over
+		if failed := <-ended; failed != nil {
+			d.log.Warn("the flow has not ended in order", "error", failed)
+		}
 		if errors.Is(err, errOther) {
 			return "", nil
 		}

@@ -132,7 +132,9 @@ func (r *rig) serve(port int, handler http.Handler) {
 	go func() { done <- s.Serve(listener) }()
 	r.t.Cleanup(func() {
 		_ = s.Close()
-		<-done // it was closed
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			r.t.Errorf("serve: %v", err)
+		}
 	})
 }
 
@@ -318,22 +320,6 @@ func (r *rig) get(path string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-// status is one destination as /status shows it.
-func (r *rig) status(id string) destination.Status {
-	r.t.Helper()
-	_, body := r.get("/status")
-	var all destination.Overview
-	if err := json.Unmarshal([]byte(body), &all); err != nil {
-		r.t.Fatal(err)
-	}
-	for _, s := range all.Destinations {
-		if s.Name == id {
-			return s
-		}
-	}
-	return destination.Status{}
-}
-
 // logBuffer is a log that several goroutines write.
 type logBuffer struct {
 	mu sync.Mutex
@@ -351,4 +337,3 @@ func (l *logBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
-
