@@ -74,7 +74,8 @@ type rig struct {
 	api       *server.Server
 	log       *logBuffer
 	leads     *leads.Generator
-	written   int // events that leave
+	written   int                // events that leave
+	expected  map[string][]int64 // and their serials by identity, in order
 	most      int
 	trouble   func() string
 	reporter  destination.Reporter
@@ -83,7 +84,7 @@ type rig struct {
 
 func newRig(t *testing.T, more ...func(*rig)) *rig {
 	t.Helper()
-	r := &rig{t: t, network: new(kfake.VirtualNetwork), registry: embeddedregistry.New(), kinesis: embeddedkinesis.New(embeddedkinesis.Options{}), store: &documentstest.Store{}, log: &logBuffer{}}
+	r := &rig{t: t, network: new(kfake.VirtualNetwork), registry: embeddedregistry.New(), kinesis: embeddedkinesis.New(embeddedkinesis.Options{}), store: &documentstest.Store{}, expected: map[string][]int64{}, log: &logBuffer{}}
 	for _, f := range more {
 		f(r)
 	}
@@ -278,6 +279,7 @@ func (r *rig) feed(n int) {
 		}
 		if e.Filtered == "" {
 			r.written++
+			r.expected[e.Key] = append(r.expected[e.Key], e.Serial)
 		}
 		messages = append(messages, kafka.Message{Key: []byte(e.Key), Value: append(schemas.AppendFrame(nil, r.schemaID), e.Body...)})
 	}
