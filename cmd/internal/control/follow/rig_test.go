@@ -80,6 +80,8 @@ type rig struct {
 	trouble   func() string
 	reporter  destination.Reporter
 	source    string // more of the source's kafka block
+
+	registryWait func() // how long an answer of the registry takes
 }
 
 func newRig(t *testing.T, more ...func(*rig)) *rig {
@@ -97,7 +99,12 @@ func newRig(t *testing.T, more ...func(*rig)) *rig {
 	for _, name := range []string{"leads", "more"} {
 		r.kinesis.Create(embeddedkinesis.Stream{Name: name, Shards: 2})
 	}
-	r.serve(8081, r.registry)
+	r.serve(8081, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if r.registryWait != nil {
+			r.registryWait()
+		}
+		r.registry.ServeHTTP(w, request)
+	}))
 	r.serve(4567, r.kinesis)
 	r.transport = &kafka.Transport{Dial: r.network.DialContext, MetadataTTL: time.Hour}
 	t.Cleanup(r.transport.CloseIdleConnections)

@@ -218,3 +218,30 @@ func TestAChangeAmongTenThousandDocumentsIsSeenAtOnce(t *testing.T) {
 		t.Errorf("a look at one change among %d documents took %v", 4*flows, took)
 	}
 }
+
+// A flow's start takes as long as its registry, up to five seconds.
+func TestAChangeWhileAFlowStartsIsDoneOnceItHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(r *rig) {
+			r.registryWait = func() { pass(3 * time.Second) }
+		})
+		p := r.run(adminAt)
+		m := r.connect("leads", "")
+		pass(time.Second)
+		r.activate(&m, leads.HighPropensity, leads.Newsletter, "person.email", "loyalty.points")
+		r.becomes(p, m.flow, destination.Running, 20*time.Second)
+		pass(20 * time.Second)
+		r.feed(50)
+		r.arrived("leads", r.written, time.Minute)
+		third := r.connect("more", "")
+		pass(time.Second)
+		r.action(&third, "disable")
+		r.becomes(p, third.flow, destination.Stopped, 10*time.Second)
+		r.call("DELETE", flowservice+"/flows/"+third.flow, "", 202)
+		pass(10 * time.Second)
+		if len(p.Flows()) != 1 {
+			t.Errorf("a flow that was deleted is there: %+v", p.Flows())
+		}
+		p.stop()
+	})
+}
