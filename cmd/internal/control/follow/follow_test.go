@@ -2,12 +2,9 @@ package follow_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"kinesis-destination/cmd/internal/control/follow"
 	"kinesis-destination/cmd/internal/destination"
@@ -195,21 +192,11 @@ func TestADisabledFlowStopsAndGoesOnWhereItWas(t *testing.T) {
 		before := r.written
 		r.feed(100)
 		r.arrived("leads", before, time.Minute)
-		commits := map[string]int{}
-		var mu sync.Mutex
-		r.kafka.ControlKey(int16(kmsg.OffsetCommit), func(request kmsg.Request) (kmsg.Response, error, bool) {
-			r.kafka.KeepControl()
-			mu.Lock()
-			defer mu.Unlock()
-			commits[request.(*kmsg.OffsetCommitRequest).Group]++
-			return nil, nil, false
-		})
+		commits := r.commits()
 		pass(10 * 24 * time.Hour) // Kafka forgets after seven
-		mu.Lock()
-		if commits[m.flow] < 9 || commits[m.flow+".backfill"] < 9 {
-			t.Errorf("its offsets were kept alive %v times in ten days", commits)
+		if n, known := commits(m.flow), commits(m.flow+".backfill"); n < 9 || known < 9 {
+			t.Errorf("its offsets were kept alive %d and %d times in ten days", n, known)
 		}
-		mu.Unlock()
 		p.stop()
 		p = r.run(adminAt)
 		r.action(&m, "enable")

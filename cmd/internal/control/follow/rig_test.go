@@ -80,6 +80,7 @@ type rig struct {
 	trouble   func() string
 	reporter  destination.Reporter
 	source    string // more of the source's kafka block
+	narrow    bool   // the topic has one partition
 
 	registryWait func() // how long an answer of the registry takes
 }
@@ -91,7 +92,11 @@ func newRig(t *testing.T, more ...func(*rig)) *rig {
 		f(r)
 	}
 	var err error
-	if r.kafka, err = embeddedkafka.Start(embeddedkafka.Options{Listen: r.network.Listen, Ports: []int{9092}, Topics: map[string]int{topic: partitions}}); err != nil {
+	n := partitions
+	if r.narrow {
+		n = 1
+	}
+	if r.kafka, err = embeddedkafka.Start(embeddedkafka.Options{Listen: r.network.Listen, Ports: []int{9092}, Topics: map[string]int{topic: n}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.kafka.Close)

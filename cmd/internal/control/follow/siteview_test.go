@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/schemas"
@@ -81,4 +83,22 @@ func (r *rig) status(id string) destination.Status {
 		}
 	}
 	return destination.Status{}
+}
+
+// commits counts, from now on, how often offsets of a group are committed.
+func (r *rig) commits() func(group string) int {
+	var mu sync.Mutex
+	counts := map[string]int{}
+	r.kafka.ControlKey(int16(kmsg.OffsetCommit), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		r.kafka.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		counts[request.(*kmsg.OffsetCommitRequest).Group]++
+		return nil, nil, false
+	})
+	return func(group string) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return counts[group]
+	}
 }
