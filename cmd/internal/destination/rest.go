@@ -31,40 +31,46 @@ func (f *flow) rest(ctx context.Context, cfg config.Config, again <-chan time.Ti
 		}
 		select {
 		case <-due:
+			if f.keepUntil(ctx, &cfg, again) {
+				continue
+			}
+		case <-again:
+		case <-f.changed:
+			f.signal()
 		case <-ctx.Done():
-			return
-		case <-again:
-			return
-		case <-f.changed:
-			f.signal()
-			return
 		}
-		f.keep = time.Now().Add(keepAgain)
-		keeping, stop := context.WithCancel(ctx)
-		kept := make(chan error, 1)
-		go func() { kept <- f.fleet.keepOffsets(keeping, &cfg) }()
-		ended := false
-		var err error
-		select {
-		case err = <-kept:
-		case <-again:
-			ended = true
-		case <-f.changed:
-			f.signal()
-			ended = true
-		}
-		stop()
-		switch {
-		case ended:
-			<-kept // it was cut off
-			f.keep = time.Now().Add(keepFirst)
-			return
-		case err == nil:
-			f.keep = time.Now().Add(deadletters.KeepFor)
-		case ctx.Err() == nil:
-			f.o().Logger.Debug("the offsets of a flow that does not run are not kept yet", "destination", f.id, "error", err)
-		}
+		return
 	}
+}
+
+// keepUntil keeps the offsets alive; false: the rest is over, and it was cut off.
+func (f *flow) keepUntil(ctx context.Context, cfg *config.Config, again <-chan time.Time) bool {
+	keeping, stop := context.WithCancel(ctx)
+	defer stop()
+	kept := make(chan error, 1)
+	go func() { kept <- f.fleet.keepOffsets(keeping, cfg) }()
+	var err error
+	rests := true
+	select {
+	case err = <-kept:
+	case <-again:
+		rests = false
+	case <-f.changed:
+		f.signal()
+		rests = false
+	}
+	if !rests {
+		stop()
+		err = <-kept
+	}
+	f.keep = time.Now().Add(deadletters.KeepFor)
+	if err != nil {
+		f.keep = time.Now().Add(keepAgain)
+	}
+	if err != nil && rests && ctx.Err() == nil {
+		f.o().Logger.Debug("the offsets of a flow that does not run are not kept yet", "destination", f.id, "error", err)
+	}
+	return rests
 }
 
 // restingAtOnce is how many flows at rest have connections to keep their offsets: a

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -315,23 +314,6 @@ func (r *rig) arrived(stream string, n int, limit time.Duration) []embeddedkines
 		r.t.Fatalf("stream %s has %d records and not %d", stream, len(all), n)
 	}
 	return all
-}
-
-// get asks an admin endpoint.
-func (r *rig) get(path string) (int, string) {
-	r.t.Helper()
-	transport := &http.Transport{DialContext: r.network.DialContext}
-	defer transport.CloseIdleConnections()
-	res, err := (&http.Client{Transport: transport}).Get("http://" + adminAt + path)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return res.StatusCode, string(body)
 }
 
 // logBuffer is a log that several goroutines write.

@@ -3,6 +3,7 @@ package follow_test
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -101,4 +102,21 @@ func (r *rig) commits() func(group string) int {
 		defer mu.Unlock()
 		return counts[group]
 	}
+}
+
+// get asks an admin endpoint.
+func (r *rig) get(path string) (int, string) {
+	r.t.Helper()
+	transport := &http.Transport{DialContext: r.network.DialContext}
+	defer transport.CloseIdleConnections()
+	res, err := (&http.Client{Transport: transport}).Get("http://" + adminAt + path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
 }
