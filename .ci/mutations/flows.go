@@ -22,7 +22,7 @@ var flows = []mutation{
 	},
 	{
 		"what a policy forbids does not go on by the rules of before", "cmd/internal/destination/flow.go",
-		"if errors.Is(err, rules.ErrViolation) {\n\t\treturn reasonOf(err), err", "if false {\n\t\treturn reasonOf(err), err", followPkg, "TestAChangeThatAPolicyForbids",
+		"if err = d.change(ctx, next.Config); err != nil {", "if err = d.change(ctx, next.Config); false {", followPkg, "TestAChangeThatAPolicyForbids",
 	},
 	{
 		"a change that comes while the flow starts is not missed", "cmd/internal/destination/flow.go",

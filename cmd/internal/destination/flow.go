@@ -194,7 +194,7 @@ func (f *flow) work(ctx context.Context, wanted Wanted) (reason string, err erro
 		if failed := <-ended; failed != nil {
 			d.log.Warn("the flow has not ended in order", "error", failed)
 		}
-		if errors.Is(err, errOther) {
+		if errors.Is(err, errOther) || ctx.Err() != nil {
 			return "", nil
 		}
 		return reason, err
@@ -214,12 +214,8 @@ func (d *Destination) follow(ctx context.Context, was config.Config, next Wanted
 		d.log.Info("the flow is drained and started anew, alone", "changed", keys)
 		return "", errOther
 	}
-	err = d.change(ctx, next.Config)
-	if errors.Is(err, rules.ErrViolation) {
+	if err = d.change(ctx, next.Config); err != nil { // as a process that starts now could not run it
 		return reasonOf(err), err
-	}
-	if err != nil {
-		d.refuse(err)
 	}
 	return "", nil
 }
@@ -304,14 +300,11 @@ func (f *flow) status() Flow {
 	}
 	held := f.d.Holds()
 	ready, why := f.d.Ready()
-	_, refused := f.d.Rules()
 	switch {
 	case len(held) > 0:
 		f.note(Held, held[0].Reason, held[0].Cause, held[0].Since)
 	case !ready:
 		f.note(Starting, "", why, time.Now())
-	case refused != nil:
-		f.note(Running, "", "its newest change is refused: "+refused.Problems[0], time.Now())
 	default:
 		f.note(Running, "", "", time.Now())
 	}

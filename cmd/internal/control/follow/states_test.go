@@ -55,6 +55,29 @@ func TestAChangeThatAPolicyForbidsStopsTheFlow(t *testing.T) {
 	})
 }
 
+// A mapped path that is no single value cannot be exported, whatever ran before.
+func TestAChangeThatCannotRunStopsTheFlowAsItWouldWhereItStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		const email = `{"name": "email",`
+		r.schemaID = r.registry.Register(topic+"-value", strings.Replace(string(schemas.SegmentEvaluation), email, `{"name": "tags", "type": {"type": "array", "items": "string"}}, `+email, 1))
+		p := r.run(adminAt)
+		m := r.connect("leads", "")
+		r.activate(&m, leads.HighPropensity, "person.email")
+		r.becomes(p, m.flow, destination.Running, soon)
+		r.activate(&m, "person.tags") // the API of the rig does not reach the registry
+		r.becomes(p, m.flow, destination.Refused, soon)
+		refused := p.flow(m.flow)
+		p.stop()
+		p = r.run(adminAt)
+		r.becomes(p, m.flow, destination.Refused, soon)
+		if f := p.flow(m.flow); f.Detail != refused.Detail || f.Reason != destination.ReasonConfiguration || !strings.Contains(f.Detail, "person.tags") {
+			t.Errorf("%+v, then %+v", refused, f)
+		}
+		p.stop()
+	})
+}
+
 func TestPoliciesAreSwappedForAllFlowsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
