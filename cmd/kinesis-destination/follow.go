@@ -17,6 +17,7 @@ import (
 	"kinesis-destination/cmd/internal/control/journal"
 	"kinesis-destination/cmd/internal/control/server"
 	"kinesis-destination/cmd/internal/control/sources"
+	"kinesis-destination/cmd/internal/control/status"
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/memory"
 )
@@ -77,7 +78,7 @@ func (o *followOptions) room() (*flowRoom, error) {
 }
 
 // run runs the flows that the documents want, until ctx ends.
-func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *flowservice.Service, list sources.List, room *flowRoom, log *slog.Logger) error {
+func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *flowservice.Service, board *status.Board, list sources.List, room *flowRoom, log *slog.Logger) error {
 	tracing, stopTracing, err := tracer(ctx, log)
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *fl
 	defer cancel()
 	v, _, _ := buildInfo()
 	followed := server.Followed{Journal: store}
-	fleet := destination.NewFleet(destination.Options{Logger: log, Version: v, Profiling: o.profiling, Tracing: tracing, Trouble: followed.Trouble})
+	fleet := destination.NewFleet(destination.Options{Logger: log, Version: v, Profiling: o.profiling, Tracing: tracing, Trouble: followed.Trouble, Reporter: follow.Teller{To: board}})
 	follower := follow.New(follow.Options{
 		Log: log, Store: followed, Sandboxes: list.Sandboxes(), Config: flows.Config, Share: room.budgets.Give, Most: room.most,
 	})
@@ -118,7 +119,12 @@ func runFollowing(ctx context.Context, plane *planeOptions, o *followOptions, lo
 		return err
 	}
 	defer room.end()
-	store, err := plane.await(ctx, list, log)
+	board, err := plane.board(ctx, list, log)
+	if err != nil {
+		return err
+	}
+	defer closeBoard(board, log)
+	store, err := plane.await(ctx, list, board.Store(), log)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // it was ended while it waited
@@ -130,8 +136,9 @@ func runFollowing(ctx context.Context, plane *planeOptions, o *followOptions, lo
 			log.Warn("the journal did not close in order", "error", err)
 		}
 	}()
+	begin(board, store)
 	documents := server.New(server.Options{
 		Log: log, Store: server.Journal(store), Sealer: server.Sealer{Ring: keys}, Sources: list, Endpoints: plane.endpoints, AllowDefaultChain: plane.defaultChain,
 	})
-	return o.run(ctx, store, documents.Flows, list, room, log)
+	return o.run(ctx, store, documents.Flows, board, list, room, log)
 }

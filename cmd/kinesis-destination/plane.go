@@ -15,12 +15,14 @@ import (
 	"kinesis-destination/cmd/internal/control/journal"
 	"kinesis-destination/cmd/internal/control/seal"
 	"kinesis-destination/cmd/internal/control/sources"
+	"kinesis-destination/cmd/internal/control/status"
 	"kinesis-destination/schemas/backoff"
 )
 
 // planeOptions are the flags of a process that knows the documents of a control plane.
 type planeOptions struct {
 	store, topic     string
+	statusTopic      string
 	brokers, sources []string
 	sealKeys         []string
 	endpoints        []string
@@ -33,6 +35,7 @@ func (o *planeOptions) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringSliceVar(&o.brokers, "brokers", nil, "brokers of the journal's topic, host:port separated by commas")
 	f.StringVar(&o.topic, "topic", journal.DefaultTopic, "the journal's topic, with --brokers")
+	f.StringVar(&o.statusTopic, "status-topic", status.DefaultTopic, "the topic where processes tell what their flows do, with --brokers")
 	f.StringArrayVar(&o.sources, "source", nil, "file of a source that flows may read; may be repeated")
 	f.StringArrayVar(&o.sealKeys, "seal-keys", nil, "file of keys that credentials are sealed with; the first key seals; may be repeated")
 	f.StringArrayVar(&o.endpoints, "kinesis-endpoint", nil, "URL of Kinesis in place of AWS' own, for local endpoints; the first is used where a connection names none; may be repeated")
@@ -74,11 +77,17 @@ func sealRing(files []string) (*seal.Ring, error) {
 	return seal.FromEnvironment(controlKeys, value)
 }
 
-// open opens the journal. A cluster that a source names is reached as that source says.
+// open opens the journal.
 func (o *planeOptions) open(ctx context.Context, list sources.List, options journal.Options) (*journal.Store, error) {
 	if o.store != "" {
 		return journal.OpenFiles(ctx, o.store, options)
 	}
+	return journal.OpenKafka(ctx, o.kafka(list), options)
+}
+
+// kafka is where the journal's topic is. A cluster that a source names is reached as that
+// source says.
+func (o *planeOptions) kafka(list sources.List) journal.Kafka {
 	k := journal.Kafka{Brokers: o.brokers, Topic: o.topic}
 	for _, source := range list {
 		if slices.ContainsFunc(o.brokers, func(b string) bool { return slices.Contains(source.Kafka.Brokers, b) }) {
@@ -86,16 +95,17 @@ func (o *planeOptions) open(ctx context.Context, list sources.List, options jour
 			break
 		}
 	}
-	return journal.OpenKafka(ctx, k, options)
+	return k
 }
 
 // awaitStore is how often it is looked whether there is a store by now.
 const awaitStore = 2 * time.Second
 
-// await opens a journal that others make; until they have, it waits.
-func (o *planeOptions) await(ctx context.Context, list sources.List, log *slog.Logger) (*journal.Store, error) {
+// await opens a journal that others make; until they have, it waits. known is the id of
+// its store, as others have told it.
+func (o *planeOptions) await(ctx context.Context, list sources.List, known string, log *slog.Logger) (*journal.Store, error) {
 	for said := false; ; {
-		store, err := o.open(ctx, list, journal.Options{Logger: log, Existing: true})
+		store, err := o.open(ctx, list, journal.Options{Logger: log, StoreID: known, Existing: true})
 		if !errors.Is(err, journal.ErrNoStore) {
 			return store, err
 		}

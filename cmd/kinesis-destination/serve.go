@@ -129,7 +129,12 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		}
 		defer room.end()
 	}
-	store, err := o.open(cmd.Context(), list, journal.Options{Logger: log})
+	board, err := o.board(cmd.Context(), list, log)
+	if err != nil {
+		return err
+	}
+	defer closeBoard(board, log)
+	store, err := o.open(cmd.Context(), list, journal.Options{Logger: log, StoreID: board.Store()})
 	if err != nil {
 		return err
 	}
@@ -138,7 +143,8 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 			log.Warn("the journal did not close in order", "error", err)
 		}
 	}()
-	options.Store = server.Journal(store)
+	begin(board, store)
+	options.Store, options.Activity = server.Journal(store), board
 	plane := server.New(options)
 	if !o.run {
 		return listen(cmd.Context(), o.listen, certificate, plane, log)
@@ -147,7 +153,7 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	defer cancel(nil)
 	running := make(chan error, 1)
 	go func() {
-		err := o.follow.run(ctx, store, plane.Flows, list, room, log)
+		err := o.follow.run(ctx, store, plane.Flows, board, list, room, log)
 		cancel(err) // without the flows there is nothing to be served for
 		running <- err
 	}()

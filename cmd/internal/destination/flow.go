@@ -56,6 +56,8 @@ type flow struct {
 	changed chan struct{} // holds one when wanted is not done yet
 	keep    time.Time     // when its offsets are to be kept alive next, while it does not run; its goroutine's own
 
+	counting sync.Mutex // held while counts are read and told; before mu
+
 	mu     sync.Mutex
 	wanted Wanted // guarded by mu, as all below
 	gone   bool   // it is not wanted any more
@@ -237,9 +239,20 @@ func (f *flow) begun(d *Destination) {
 func (f *flow) ended(d *Destination) {
 	account := d.Account()
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.past.add(account)
 	f.d = nil
+	f.mu.Unlock()
+	f.count()
+}
+
+// count tells what became of the flow's events, one after the other: counts that are
+// less than those before are taken for new ones.
+func (f *flow) count() {
+	f.counting.Lock()
+	defer f.counting.Unlock()
+	if r := f.o().Reporter; r != nil {
+		r.Count(f.id, f.account())
+	}
 }
 
 // Account is what became of the flow's events in this process, over all that it was.
@@ -286,8 +299,8 @@ func (f *flow) look(all bool) {
 	if all || now.State != before.State || now.Reason != before.Reason {
 		f.tell(now)
 	}
-	if r := f.o().Reporter; r != nil && all {
-		r.Count(f.id, f.account())
+	if all {
+		f.count()
 	}
 }
 

@@ -80,6 +80,7 @@ type rig struct {
 	reporter  destination.Reporter
 	source    string // more of the source's kafka block
 	narrow    bool   // the topic has one partition
+	told      bool   // what flows do is told in the status topic
 
 	registryWait func() // how long an answer of the registry takes
 }
@@ -127,9 +128,14 @@ schemaRegistry: {url: "http://127.0.0.1:8081"}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.api = server.New(server.Options{
+	o := server.Options{
 		Log: slog.New(slog.NewTextHandler(r.log, nil)), Store: r.store, Sealer: plainSeal{}, Sources: sources.List{source}, Endpoints: []string{"http://127.0.0.1:4567"},
-	})
+	}
+	if r.told {
+		o.Activity = r.board("replica")
+		r.reporter = follow.Teller{To: r.board("worker")}
+	}
+	r.api = server.New(o)
 	return r
 }
 
