@@ -146,6 +146,9 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	begin(board, store)
 	options.Store, options.Activity = server.Journal(store), board
 	plane := server.New(options)
+	if err := plane.Flows.Prepare(cmd.Context(), list.Sandboxes()); err != nil {
+		log.Warn("the first list may take a second: the documents could not be read before", "error", err)
+	}
 	if !o.run {
 		return listen(cmd.Context(), o.listen, certificate, plane, log)
 	}

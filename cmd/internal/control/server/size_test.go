@@ -3,16 +3,20 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"kinesis-destination/cmd/internal/control/documents"
+	"kinesis-destination/cmd/internal/control/server"
 )
 
-// The stated limit of a control plane is 10,000 documents. A page of them takes a
-// fraction of a second, also the first time; the bound is one that a busy machine keeps under the race detector.
+// The stated limit of a control plane is 10,000 documents. A page of them takes less than
+// a tenth of a second, also the first after a start: what is read once is read before
+// anybody asks. The bound is one that a busy machine keeps under the race detector.
 func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
 	const flows, bound = 10_000, 5 * time.Second
 	r := newRig(t)
@@ -31,16 +35,29 @@ func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
 	if _, err := r.store.Propose(t.Context(), change); err != nil {
 		t.Fatal(err)
 	}
+	// The process is started anew.
+	began := spent(t)
+	anew := server.New(r.options)
+	if err := anew.Flows.Prepare(t.Context(), []string{"prod"}); err != nil {
+		t.Fatal(err)
+	}
+	prepared := spent(t) - began
+	t.Logf("prepared in %v", prepared)
 	for _, query := range []string{"?limit=100", "?limit=100", "?limit=20&orderby=-name", "?count=true&property=state==enabled", "?limit=20&property=inheritedAttributes.targetConnections[].id==" + m.target} {
+		request := httptest.NewRequest(http.MethodGet, "http://localhost"+flowservice+"/flows"+query, nil)
+		answer := httptest.NewRecorder()
 		began := spent(t)
-		r.call("GET", flowservice+"/flows"+query, "").is(200)
+		anew.ServeHTTP(answer, request)
 		took := spent(t) - began
 		t.Logf("%s: %v", query, took)
-		if took > bound {
-			t.Errorf("%s took %v", query, took)
+		if answer.Code != http.StatusOK || took > max(bound/10, prepared/2) {
+			t.Errorf("%s took %v: %d", query, took, answer.Code)
 		}
 	}
-	began := spent(t)
+	if prepared > bound {
+		t.Errorf("prepared in %v", prepared)
+	}
+	began = spent(t)
 	r.call("PATCH", flowservice+"/flows/"+m.flow, add("a", "person.name"), "If-Match", m.etag).is(202)
 	t.Logf("an activation: %v", spent(t)-began)
 }
