@@ -37,3 +37,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ omit . "activation" "governance" | toJson }}
 {{- end -}}
 {{- end -}}
+
+{{/* The control plane's own names: its pods are none of the pipeline's. */}}
+{{- define "controlName" -}}
+{{ include "fullname" . | trunc 55 | trimSuffix "-" }}-control
+{{- end -}}
+
+{{- define "controlSelector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 55 | trimSuffix "-" }}-control
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "controlLabels" -}}
+{{ include "controlSelector" . }}
+app.kubernetes.io/version: {{ default .Chart.AppVersion .Values.image.tag | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}

@@ -70,6 +70,20 @@ group has it for any peer, or a further rule has it. What is narrowed by peers i
   {{- end -}}
   {{- include "requireReachable" (list $ "aws" (dig "target" "kinesis" "endpoint" "" $d) (printf "destination %s: target.kinesis.endpoint" $d.name)) -}}
 {{- end -}}
+{{- if .Values.controlPlane.enabled -}}
+  {{- range $i, $broker := .Values.controlPlane.brokers -}}
+    {{- include "requireReachable" (list $ "kafka" $broker (printf "controlPlane.brokers[%d]" $i)) -}}
+  {{- end -}}
+  {{- range $n, $source := .Values.controlPlane.sources -}}
+    {{- $brokers := dig "kafka" "brokers" list $source -}}
+    {{- range $i, $broker := ternary (list $brokers) $brokers (kindIs "string" $brokers) -}}
+      {{- include "requireReachable" (list $ "kafka" $broker (printf "controlPlane.sources[%d]: kafka.brokers[%d]" $n $i)) -}}
+    {{- end -}}
+    {{- range $url := splitList "," (dig "schemaRegistry" "url" "" $source) -}}
+      {{- include "requireReachable" (list $ "schemaRegistry" $url (printf "controlPlane.sources[%d]: schemaRegistry.url" $n)) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- range .Values.env -}}
   {{- $what := printf "env %s" .name -}}
   {{- if has .name (list "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") -}}
