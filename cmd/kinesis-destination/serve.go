@@ -24,7 +24,7 @@ import (
 type serveOptions struct {
 	planeOptions
 	listen          string
-	tokens          string
+	tokens, oidc    string
 	tlsCert, tlsKey string
 	hosts           []string
 	identity        string
@@ -56,7 +56,8 @@ With --run this process also runs the flows: each as it is made, changed, paused
 deleted, within two seconds; see 'run' for processes that do that alone.
 
 On a loopback address nobody has to show a token. Any other needs --tls-cert,
---tls-key and --token-file ('kinesis-destination token create' makes a token).`,
+--tls-key and --token-file ('kinesis-destination token create' makes a token), or
+--oidc: a file of issuer, audience, and claims that say who may do what.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, o) },
 	}
@@ -65,6 +66,7 @@ On a loopback address nobody has to show a token. Any other needs --tls-cert,
 	f.StringVar(&o.store, "store", "", "folder of the journal, for one machine")
 	o.bind(cmd)
 	f.StringVar(&o.tokens, "token-file", "", "file of tokens; given, every call needs one")
+	f.StringVar(&o.oidc, "oidc", "", "file of an OpenID Connect issuer whose tokens are taken, too; given, every call needs one")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate of the API, with its chain")
 	f.StringVar(&o.tlsKey, "tls-key", "", "key of the certificate")
 	f.StringArrayVar(&o.hosts, "host", nil, "name under which the API is called, besides those of the certificate; may be repeated")
@@ -90,8 +92,8 @@ func (o *serveOptions) check() error {
 		return usageError{errNoSource}
 	case (o.tlsCert == "") != (o.tlsKey == ""):
 		return usageError{errors.New("--tls-cert and --tls-key go together")}
-	case !loopback && (o.tlsCert == "" || o.tokens == ""):
-		return usageError{errors.New("--listen is no loopback address: it needs --tls-cert, --tls-key and --token-file, or everyone on the way reads credentials and everyone else may call")}
+	case !loopback && (o.tlsCert == "" || o.tokens == "" && o.oidc == ""):
+		return usageError{errors.New("--listen is no loopback address: it needs --tls-cert, --tls-key and --token-file or --oidc, or everyone on the way reads credentials and everyone else may call")}
 	}
 	return nil
 }
@@ -112,10 +114,8 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	options := server.Options{
 		Log: log, Sealer: server.Sealer{Ring: keys}, Sources: list, Endpoints: o.endpoints, Identity: o.identity, AllowDefaultChain: o.defaultChain,
 	}
-	if o.tokens != "" {
-		if options.Tokens, err = server.OpenTokens(o.tokens); err != nil {
-			return usageError{err}
-		}
+	if err := o.callers(&options); err != nil {
+		return usageError{err}
 	}
 	certificate, err := o.certificate()
 	if err != nil {
@@ -163,6 +163,19 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	err = listen(ctx, o.listen, certificate, plane, log)
 	cancel(nil)
 	return errors.Join(<-running, err)
+}
+
+// callers reads who may call.
+func (o *serveOptions) callers(options *server.Options) (err error) {
+	if o.tokens != "" {
+		if options.Tokens, err = server.OpenTokens(o.tokens); err != nil {
+			return err
+		}
+	}
+	if o.oidc != "" {
+		options.OIDC, err = server.OpenOIDC(o.oidc)
+	}
+	return err
 }
 
 func (o *serveOptions) certificate() (*tls.Certificate, error) {

@@ -160,8 +160,8 @@ func (i identity) identify(r *http.Request, need api.Permission) (api.Caller, er
 	}
 	may := everything
 	var within []string
-	if i.o.Tokens != nil {
-		token, err := i.o.Tokens.find(r)
+	if i.o.Tokens != nil || i.o.OIDC != nil {
+		token, err := i.token(r)
 		if err != nil {
 			return c, err
 		}
@@ -174,6 +174,18 @@ func (i identity) identify(r *http.Request, need api.Permission) (api.Caller, er
 		return c, api.Refuse(api.CodePermission, "The permission %s is missing. Please contact your administrator to resolve permissions and try again.", need).Titled("Missing permission")
 	}
 	return c, nil
+}
+
+// token is what the token of a request permits: one of the file, or else of the issuer.
+func (i identity) token(r *http.Request) (Token, error) {
+	value, err := bearer(r)
+	switch {
+	case err != nil:
+		return Token{}, err
+	case i.o.OIDC != nil && (i.o.Tokens == nil || !strings.HasPrefix(value, tokenPrefix)):
+		return i.o.OIDC.find(r.Context(), value)
+	}
+	return i.o.Tokens.find(value)
 }
 
 // header is a header's value as far as it is kept.

@@ -27,8 +27,10 @@ type Options struct {
 	Store   documents.Store
 	Sealer  flowservice.Sealer
 	Sources sources.List
-	// Tokens, if set, are needed by every call; nil: the address is a loopback one.
+	// Tokens or OIDC, if set, are needed by every call; both nil: the address is a loopback one.
 	Tokens *Tokens
+	// OIDC, if set, has the issuer whose tokens are taken, too.
+	OIDC *OIDC
 	// Hosts are the names under which the server is called, besides those of the
 	// loopback.
 	Hosts func(host string) bool

@@ -88,13 +88,18 @@ func (t *Tokens) current() []Token {
 	return t.list
 }
 
-// find is the token that a request shows.
-func (t *Tokens) find(r *http.Request) (Token, error) {
+// bearer is the token that a request shows.
+func bearer(r *http.Request) (string, error) {
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || value == "" {
-		return Token{}, api.Refuse(api.CodeNoToken, "Oauth token is missing: send Authorization: Bearer TOKEN. kinesis-destination token create makes one.")
+	if value = strings.TrimSpace(value); !strings.EqualFold(scheme, "Bearer") || value == "" {
+		return "", api.Refuse(api.CodeNoToken, "Oauth token is missing: send Authorization: Bearer TOKEN. kinesis-destination token create makes one.")
 	}
-	given := hashOf(strings.TrimSpace(value))
+	return value, nil
+}
+
+// find is what the file has of a token.
+func (t *Tokens) find(value string) (Token, error) {
+	given := hashOf(value)
 	var found *Token
 	list := t.current()
 	for i := range list {
