@@ -83,7 +83,7 @@ func (c *OIDCConfig) check() error {
 	at, err := url.Parse(c.Issuer)
 	loopback := err == nil && (at.Hostname() == "localhost" || net.ParseIP(at.Hostname()).IsLoopback())
 	switch {
-	case err != nil || at.Host == "" || at.Scheme != "https" && !(at.Scheme == "http" && loopback):
+	case err != nil || at.Host == "" || at.Scheme != "https" && (at.Scheme != "http" || !loopback):
 		return errors.New("issuer: must be the https URL that tokens have as iss")
 	case c.Audience == "":
 		return errors.New("audience: must be what tokens for this server have as aud; without it tokens for others would be taken")
