@@ -166,6 +166,7 @@ func TestWhatFlowsDoIsReportedAndCountedOverRestarts(t *testing.T) {
 		r.feed(50)
 		r.arrived("leads", r.written, time.Minute)
 		pass(10 * time.Second)
+		p.stop() // what it counted last is told where it ends
 		heard.mu.Lock()
 		defer heard.mu.Unlock()
 		if got, want := heard.states[m.flow], []destination.State{destination.Starting, destination.Running, destination.Stopped, destination.Starting, destination.Running}; !slices.Equal(got, want) {
@@ -174,7 +175,6 @@ func TestWhatFlowsDoIsReportedAndCountedOverRestarts(t *testing.T) {
 		if a := heard.counts[m.flow]; a.Consumed != 150 || a.Delivered != int64(r.written) || a.Unaccounted() != 0 {
 			t.Errorf("counted %+v", a)
 		}
-		p.stop()
 	})
 }
 
