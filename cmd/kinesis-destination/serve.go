@@ -41,10 +41,11 @@ func serveCommand() *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve --listen ADDR (--store DIR | --brokers LIST) --source FILE",
-		Short: "Serve the control-plane API",
+		Short: "Serve the control-plane API and its pages",
 		Long: `Serves the API by which destinations are connected, set up, activated and paused:
 the flow service under /data/foundation/flowservice, the policy service under
-/data/foundation/dulepolicy, and their description at /openapi.yaml.
+/data/foundation/dulepolicy, and their description at /openapi.yaml. Everything else
+is pages for a browser, which do the same.
 
 Documents are kept in a journal: a topic of Kafka (--brokers), which several
 processes share, or a folder (--store), which one process has. Brokers that a source
@@ -148,8 +149,12 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 			log.Warn("the journal did not close in order", "error", err)
 		}
 	}()
-	options.Store = server.Journal(store)
-	return listen(cmd.Context(), o.listen, certificate, server.New(options), log)
+	options.Store, options.ReadOnly = server.Journal(store), func() string { return store.Status().ReadOnly }
+	handler, err := server.New(options)
+	if err != nil {
+		return err
+	}
+	return listen(cmd.Context(), o.listen, certificate, handler, log)
 }
 
 // sealRing is the keys of files, or else of the environment.

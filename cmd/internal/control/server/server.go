@@ -13,6 +13,7 @@ import (
 	"kinesis-destination/cmd/internal/control/flowservice"
 	"kinesis-destination/cmd/internal/control/policyservice"
 	"kinesis-destination/cmd/internal/control/sources"
+	"kinesis-destination/cmd/internal/control/web"
 )
 
 //go:embed openapi.yaml
@@ -37,6 +38,8 @@ type Options struct {
 	Endpoints         []string
 	Identity          string
 	AllowDefaultChain bool
+	// ReadOnly says why no change is taken now; nil, or empty: they are taken.
+	ReadOnly func() string
 }
 
 // Server is the control plane's handler.
@@ -45,8 +48,8 @@ type Server struct {
 	handler http.Handler
 }
 
-// New makes a server.
-func New(o Options) *Server {
+// New makes a server. An error is a mistake in the pages that are embedded.
+func New(o Options) (*Server, error) {
 	lookup := &sources.Schemas{}
 	identify := identity{o}.identify
 	now := time.Now
@@ -67,7 +70,13 @@ func New(o Options) *Server {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(openAPI) // a caller that is gone cannot be told
 	})
-	return &Server{flows, guard(o, mux)}
+	pages, err := web.New(web.Options{
+		Log: o.Log, API: mux, Identify: identify, SignIn: o.Tokens != nil, Sandboxes: o.Sources.Sandboxes(), ReadOnly: o.ReadOnly, Now: now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Server{flows, guard(o, mux, pages)}, nil
 }
 
 // ServeHTTP implements http.Handler.

@@ -1,0 +1,82 @@
+package web
+
+import (
+	"net/url"
+	"sync"
+	"time"
+)
+
+// The bounds of drafts: how long one is kept without a change, how many there are, and
+// how large one is.
+const (
+	draftAge   = 7 * 24 * time.Hour
+	mostDrafts = 2000
+	mostDraft  = 256 << 10 // 250 segments and 50 attributes are a tenth of it
+)
+
+// draftKey is whose draft it is, and of what.
+type draftKey struct{ caller, sandbox, of string }
+
+type draft struct {
+	values url.Values
+	at     time.Time
+}
+
+// drafts keep what was filled in and not sent off yet, without secrets: a reload, or a
+// session that ends, loses none of it. They are kept in memory: a restart does.
+type drafts struct {
+	mu  sync.Mutex
+	all map[draftKey]draft
+}
+
+// keep keeps a draft, in place of the one before.
+func (d *drafts) keep(key draftKey, values url.Values, now time.Time) {
+	values = shown(values)
+	if len(values.Encode()) > mostDraft {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.all == nil {
+		d.all = map[draftKey]draft{}
+	}
+	if _, known := d.all[key]; !known && len(d.all) >= mostDrafts {
+		var oldest draftKey
+		for k, one := range d.all {
+			if at := d.all[oldest].at; at.IsZero() || one.at.Before(at) {
+				oldest = k
+			}
+		}
+		delete(d.all, oldest)
+	}
+	d.all[key] = draft{values, now}
+}
+
+// find is a draft; nil where there is none. It is not changed.
+func (d *drafts) find(key draftKey, now time.Time) url.Values {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	one, ok := d.all[key]
+	if ok && now.Sub(one.at) > draftAge {
+		delete(d.all, key)
+		return nil
+	}
+	return one.values
+}
+
+func (d *drafts) drop(key draftKey) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.all, key)
+}
+
+// draft is the caller's draft of a thing.
+func (p *page) draft(of string) url.Values {
+	return p.h.drafts.find(draftKey{p.caller(), p.sandbox, of}, p.h.o.Now())
+}
+
+func (p *page) keepDraft(of string, values url.Values) {
+	p.h.drafts.keep(draftKey{p.caller(), p.sandbox, of}, values, p.h.o.Now())
+}
+
+func (p *page) dropDraft(of string) { p.h.drafts.drop(draftKey{p.caller(), p.sandbox, of}) }
