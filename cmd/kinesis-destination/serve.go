@@ -150,10 +150,12 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		}
 	}()
 	options.Store, options.ReadOnly = server.Journal(store), func() string { return store.Status().ReadOnly }
+	options.Operation.Audit = server.Audit(store)
 	handler, err := server.New(options)
 	if err != nil {
 		return err
 	}
+	defer handler.Close()
 	return listen(cmd.Context(), o.listen, certificate, handler, log)
 }
 

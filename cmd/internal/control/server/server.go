@@ -40,13 +40,19 @@ type Options struct {
 	AllowDefaultChain bool
 	// ReadOnly says why no change is taken now; nil, or empty: they are taken.
 	ReadOnly func() string
+	// Operation is what pages show of flows that run, and of the control plane.
+	Operation web.Operation
 }
 
 // Server is the control plane's handler.
 type Server struct {
 	Flows   *flowservice.Service
+	pages   *web.Handler
 	handler http.Handler
 }
+
+// Close ends what pages have begun and still runs. It is called once.
+func (s *Server) Close() { s.pages.Close() }
 
 // New makes a server. An error is a mistake in the pages that are embedded.
 func New(o Options) (*Server, error) {
@@ -70,13 +76,17 @@ func New(o Options) (*Server, error) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(openAPI) // a caller that is gone cannot be told
 	})
+	if o.Operation.Settings == nil {
+		o.Operation.Settings = settings(o)
+	}
 	pages, err := web.New(web.Options{
 		Log: o.Log, API: mux, Identify: identify, SignIn: o.Tokens != nil, Sandboxes: o.Sources.Sandboxes(), ReadOnly: o.ReadOnly, Now: now,
+		Operation: o.Operation,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Server{flows, guard(o, mux, pages)}, nil
+	return &Server{flows, pages, guard(o, mux, pages)}, nil
 }
 
 // ServeHTTP implements http.Handler.

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
 )
@@ -22,13 +23,19 @@ type catalog map[string]string
 func loadCatalogs() (map[string]catalog, error) {
 	all := map[string]catalog{}
 	for _, lang := range languages {
-		text, err := messageFiles.ReadFile("messages/" + lang + ".json")
+		files, err := fs.Glob(messageFiles, "messages/"+lang+"*.json")
 		if err != nil {
 			return nil, fmt.Errorf("messages: %w", err)
 		}
-		var one catalog
-		if err := json.Unmarshal(text, &one); err != nil {
-			return nil, fmt.Errorf("messages/%s.json: %w", lang, err)
+		one := catalog{}
+		for _, file := range files {
+			text, err := messageFiles.ReadFile(file)
+			if err != nil {
+				return nil, fmt.Errorf("messages: %w", err)
+			}
+			if err := json.Unmarshal(text, &one); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
 		}
 		all[lang] = one
 	}

@@ -12,13 +12,26 @@ import (
 
 func catalogOf(t *testing.T, lang string) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("messages/" + lang + ".json")
+	files, err := filepath.Glob("messages/" + lang + "*.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var texts map[string]string
-	if err := json.Unmarshal(text, &texts); err != nil {
-		t.Fatal(err)
+	texts := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var some map[string]string
+		if err := json.Unmarshal(text, &some); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for key, said := range some {
+			if _, twice := texts[key]; twice {
+				t.Errorf("%s: %q is in another file, too", file, key)
+			}
+			texts[key] = said
+		}
 	}
 	return texts
 }

@@ -90,7 +90,7 @@ type view struct {
 type section struct{ Name, Path string }
 
 // sections are the entries, in their order; the text of each is section.NAME.
-var sections = []section{{"catalog", "/catalog"}, {"flows", "/flows"}}
+var sections = []section{{"catalog", "/catalog"}, {"flows", "/flows"}, {"governance", "/governance"}, {"activity", "/activity"}, {"settings", "/settings"}}
 
 // show answers with a template. The section is the entry of the navigation, the title
 // a text's key.

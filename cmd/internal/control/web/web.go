@@ -23,6 +23,7 @@ type Options struct {
 	// ReadOnly says why no change is taken now; empty: they are taken. It may be nil.
 	ReadOnly func() string
 	Now      func() time.Time
+	Operation
 }
 
 // Handler answers what is no call of the API.
@@ -34,6 +35,10 @@ type Handler struct {
 	assets    *assets
 	sessions  *sessions
 	drafts    *drafts
+	jobs      *jobs
+	notes     *notes
+	streams   *streams
+	closing   chan struct{}
 }
 
 // New makes the pages. An error is a mistake in what is embedded.
@@ -57,7 +62,9 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{o: o, mux: http.NewServeMux(), catalogs: texts, templates: all, assets: files, sessions: &sessions{}, drafts: &drafts{}}
+	h.jobs, h.notes, h.streams, h.closing = &jobs{}, &notes{}, &streams{}, make(chan struct{})
 	h.register()
+	h.registerOperation()
 	return h, nil
 }
 
@@ -72,6 +79,13 @@ func (h *Handler) register() {
 	h.open("POST /sandbox", setSandbox)
 	h.view("GET", "/catalog", showCatalog)
 	h.view("GET", "/flows", showFlows)
+}
+
+// Close ends what pages have begun and still runs, live pages included. It is called
+// once.
+func (h *Handler) Close() {
+	close(h.closing)
+	h.jobs.close()
 }
 
 // viewHandler makes a page; an error becomes the page that says it.

@@ -69,3 +69,23 @@ document.addEventListener("htmx:afterSwap", (event) => {
   for (const element of event.target.querySelectorAll("[data-script]")) element.hidden = false;
 });
 focusErrors(document);
+
+// data-events="ADDRESS" has parts that change; each event names one (data-part) and
+// brings its HTML. What has the focus, and what is open, stays so.
+for (const root of document.querySelectorAll("[data-events]")) {
+  if (!window.EventSource) break;
+  const source = new EventSource(root.dataset.events);
+  for (const part of root.querySelectorAll("[data-part]")) {
+    source.addEventListener(part.dataset.part, (event) => {
+      if (part.contains(document.activeElement)) return; // not under somebody's fingers
+      const open = Array.from(part.querySelectorAll("details"), (element) => element.open);
+      const state = part.querySelector(".state-line");
+      const before = state && state.textContent;
+      part.innerHTML = event.data;
+      part.querySelectorAll("details").forEach((element, i) => { element.open = Boolean(open[i]); });
+      const now = part.querySelector(".state-line");
+      if (before !== null && now && now.textContent !== before) say(now.textContent.trim().replace(/\s+/g, " "));
+    });
+  }
+  window.addEventListener("pagehide", () => source.close());
+}
