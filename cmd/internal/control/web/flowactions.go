@@ -116,4 +116,3 @@ func deleteFlow(p *page) error {
 	p.redirect(p.base() + "/flows?done=deleted")
 	return nil
 }
-

@@ -66,7 +66,7 @@ func TestAPolicyIsMadeChangedAndDeleted(t *testing.T) {
 	id := link[strings.LastIndexByte(link, '/')+1:]
 	r.post(at+"/actions/delete", "name", "winback").is(400).has("referenced by the policies")
 	r.post(at+"/custom", "id", id, "status", "ENABLED").is(200)
-	r.post(at+"/policies/delete", "id", id).is(200).hasNot("policy/"+id)
+	r.post(at+"/policies/delete", "id", id).is(200).hasNot("policy/" + id)
 	r.post(at+"/actions/delete", "name", "winback").is(200).hasNot("winback")
 }
 

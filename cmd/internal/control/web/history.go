@@ -209,4 +209,3 @@ func (p *page) yaml(id string) (string, error) {
 	}
 	return a.body.String(), nil
 }
-

@@ -26,7 +26,7 @@ type job struct {
 	Began, Ended   time.Time
 	Finished       int64
 	Selected       int64
-	Became           map[string]int64 // what became of them, when it is over
+	Became         map[string]int64 // what became of them, when it is over
 	Problem        string
 	Stopped        bool
 	cancel         context.CancelFunc
@@ -78,7 +78,7 @@ func (j *jobs) start(ctx context.Context, key jobKey, one job, now func() time.T
 		})
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		one.Ended, one.Became= now(), done.By
+		one.Ended, one.Became = now(), done.By
 		if err == nil || done.Selected > 0 {
 			one.Finished, one.Selected = done.Finished, done.Selected
 		}

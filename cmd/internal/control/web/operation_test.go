@@ -81,13 +81,13 @@ func TestRunsAreAccountedForIdentityByIdentity(t *testing.T) {
 func TestAPauseSaysWhatWaitsAndUntilWhenKafkaKeepsIt(t *testing.T) {
 	f := &fakePlane{}
 	r, at, id := activated(t, f)
-	r.get(at+"/pause").is(200).has("Kafka does not answer now").hasNot("10.0.0.1")
+	r.get(at + "/pause").is(200).has("Kafka does not answer now").hasNot("10.0.0.1")
 	oldest := time.Date(2026, 11, 28, 6, 0, 0, 0, time.UTC)
 	f.waiting = &web.Waiting{Topic: "segment-evaluations", Kept: 7 * 24 * time.Hour, Events: 42, Oldest: oldest}
 	r.get(at+"/pause").has("segment-evaluations", ">42 ", "7 d 0 h", "2026-12-05 06:00:00 UTC", "Pause the destination")
 	f.waiting.Kept = 0
 	r.get(at + "/pause").has("good").hasNot("Resume before")
-	r.post(at + "/pause").is(200).at(at+"?done=paused").has("The destination is paused", "state-disabled")
+	r.post(at+"/pause").is(200).at(at+"?done=paused").has("The destination is paused", "state-disabled")
 	r.get(at + "/pause").has("Resume the destination")
 	r.post(at + "/resume").is(200).has("The destination goes on")
 	if r.etag(id) == "" {
@@ -155,7 +155,7 @@ func TestAChangeIsUndoneUnlessItWasChangedSince(t *testing.T) {
 	undo := r.get(at+"/undo/"+offset).is(200).has("Take the change back", "both changed it", `value="description:" checked`).hasNot(`value="name:" checked`)
 	hidden := func(name string) string { return html.UnescapeString(undo.find(`name="` + name + `" value="([^"]*)"`)) }
 	r.post(at+"/resolve", "undo", "yes", "etag", hidden("etag"), "before", hidden("before"), "mine", hidden("mine"), "put", "description:").
-		is(200).at(at+"?done=undone").has("Third").hasNot(`<p class="lead"><bdi>Words`)
+		is(200).at(at + "?done=undone").has("Third").hasNot(`<p class="lead"><bdi>Words`)
 	r.get(at + "/undo/99999").is(404).has("cannot be taken back")
 	r.get(at + "/undo/x").is(404)
 }
@@ -193,7 +193,7 @@ func TestDeadLettersAreShownMaskedAndSettledWithProgress(t *testing.T) {
 		t.Errorf("asked: %s", got)
 	}
 	f.fail = errors.New("dial tcp 10.0.0.1:9092")
-	r.get(at+"/letters").is(200).has("cannot be read now").hasNot("10.0.0.1")
+	r.get(at + "/letters").is(200).has("cannot be read now").hasNot("10.0.0.1")
 }
 
 // waits looks at a page until it says something; a job's end is another goroutine's.
