@@ -1,0 +1,124 @@
+package web_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"kinesis-destination/cmd/internal/control/web"
+)
+
+// company is a control plane that has something to show on every screen.
+func company(t *testing.T) (r *rig, at string) {
+	t.Helper()
+	now := time.Now().UTC().Truncate(time.Hour)
+	f := &fakePlane{
+		status:  &web.FlowStatus{State: "held", Reason: "stream-missing", Detail: "ResourceNotFoundException: Stream leads under account 123456789012 not found", Since: now.Add(-90 * time.Minute), Lag: 18_204, LagSeconds: 5_412},
+		waiting: &web.Waiting{Topic: "segment-evaluations", Kept: 7 * 24 * time.Hour, Events: 18_204, Oldest: now.Add(-90 * time.Minute)},
+		causes: []web.LetterCause{{Stage: "sink", Reason: "rejected", Count: 31, First: now.Add(-30 * time.Hour), Last: now.Add(-2 * time.Hour), Sample: &web.LetterSample{
+			Topic: "segment-evaluations", Partition: 3, Offset: 99_120, At: now.Add(-2 * time.Hour), Detail: "ValidationException", Event: []byte(`{"profileId":"***","segmentMembership":{"ups":{"propensity":{"status":"realized"}}},"person":{"name":"***"}}`),
+		}}, {Stage: "decode", Reason: "malformed", Count: 4, First: now.Add(-9 * time.Hour), Last: now.Add(-9 * time.Hour)}},
+	}
+	for i := range 48 {
+		n := int64(900 + 400*(i%24) - 13*(i%24)*(i%24))
+		f.hours = append(f.hours, web.Hour{At: now.Add(time.Duration(i-48) * time.Hour), Counts: web.Counts{
+			Received: n + 170, Activated: n, Excluded: map[string]int64{"consent": 100, "unmapped-segment": 45}, Failed: map[string]int64{"rejected": 20}, UnderWay: 5,
+			Segments: map[string]int64{"propensity": n - 90, "vip": 90},
+		}})
+	}
+	r = newRig(t, operated(t, f))
+	m := r.made("High-propensity leads")
+	for _, name := range []string{"Win back lapsed customers", "Subscribers near a shop"} {
+		r.flow(name, m)
+	}
+	id := r.flow("White-paper leads for sales", m)
+	at = "/s/prod/flows/" + id
+	r.patch(id, `[{"op":"add","path":"/description","value":"Leads who asked for the white paper, for the sales data lake"},
+		{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"propensity","name":"High propensity to convert"}}},
+		{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"vip","name":"Very important persons"}}},
+		{"op":"add","path":"/transformations/0/params/profileSelectors/selectors/-","value":{"type":"JSON_PATH","value":{"path":"person.name"}}}]`)
+	r.post("/s/prod/governance/actions", "name", "winback", "description", "Write to customers who left")
+	r.post("/s/prod/governance/policy", "name", "No win-back of minors", "status", "ENABLED", "marketingActionRefs", "custom/winback", "deny", "C3 and (I1 or I2)")
+	return r, at
+}
+
+// screen is a page that every browser test looks at. Bad marks one that is the answer
+// to something wrong.
+type screen struct {
+	name, path string
+	bad        bool
+}
+
+// screens are all pages, by the names of their pictures.
+func screens(r *rig, at string) []screen {
+	undo := r.get(at).find(`href="(/s/prod/flows/[^"]+/undo/[0-9]+)"`)
+	policy := r.get("/s/prod/governance").find(`href="(/s/prod/governance/policy/[^"]+)"`)
+	return []screen{
+		{"catalog", "/s/prod/catalog", false}, {"flows", "/s/prod/flows", false}, {"flow", at, false}, {"edit", at + "/edit", false}, {"undo", undo, false},
+		{"pause", at + "/pause", false}, {"delete", at + "/delete", false}, {"letters", at + "/letters", false}, {"redrive", at + "/settle/redrive?reason=rejected", false},
+		{"governance", "/s/prod/governance?labels=C3+I1&action=custom/winback", false}, {"policy", policy, false}, {"activity", "/s/prod/activity", false},
+		{"settings", "/s/prod/settings", false}, {"error", "/s/prod/nothing", true},
+	}
+}
+
+// Every screen has no finding of axe-core, light and dark, wide and on a phone, where
+// nothing is wider than the window, and a picture of each is small enough for the
+// documents.
+func TestContractEveryScreenIsForEveryone(t *testing.T) {
+	r, at := company(t)
+	s := newSite(t, r.server.URL)
+	for _, one := range screens(r, at) {
+		for _, look := range []struct {
+			name, theme   string
+			width, height int64
+		}{{"light", "light", 1280, 900}, {"dark", "dark", 1280, 900}, {"phone", "light", 390, 844}} {
+			name := one.name + "-" + look.name
+			s.theme(look.theme)
+			s.size(look.width, look.height)
+			if status := s.open(one.path); (status >= 400) != one.bad {
+				t.Errorf("%s: status %d", name, status)
+			}
+			s.accessible(name)
+			if wide := s.text("String(document.documentElement.scrollWidth > window.innerWidth)"); wide != "false" {
+				t.Errorf("%s is wider than the window", name)
+			}
+			s.picture(name)
+		}
+	}
+}
+
+// At 200 % zoom, which halves the window, nothing of a screen is cut off.
+func TestContractEveryScreenIsWholeAtTwiceItsSize(t *testing.T) {
+	r, at := company(t)
+	s := newSite(t, r.server.URL)
+	s.size(640, 450)
+	for _, one := range screens(r, at) {
+		s.open(one.path)
+		if wide := s.text("String(document.documentElement.scrollWidth > window.innerWidth)"); wide != "false" {
+			t.Errorf("%s is wider than the window", one.name)
+		}
+	}
+}
+
+// The whole page speaks Spanish: no English text of the catalogue is left, and axe-core
+// has no finding.
+func TestContractEveryScreenIsInSpanish(t *testing.T) {
+	r, at := company(t)
+	s := newSite(t, r.server.URL)
+	s.open("/s/prod/catalog")
+	s.press("Español")
+	en, es := catalogOf(t, "en"), catalogOf(t, "es")
+	for _, one := range screens(r, at) {
+		s.open(one.path)
+		if lang := s.text("document.documentElement.lang"); lang != "es" {
+			t.Errorf("%s is in %s", one.name, lang)
+		}
+		s.accessible(one.name + "-es")
+		shown := "\n" + s.text("document.querySelector('main').innerText") + "\n"
+		for key, text := range en {
+			if len(text) > 12 && es[key] != text && !strings.Contains(text, "{") && strings.Contains(shown, "\n"+text+"\n") {
+				t.Errorf("%s says %q", one.name, text)
+			}
+		}
+	}
+}
