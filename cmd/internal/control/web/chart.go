@@ -67,6 +67,7 @@ const (
 	chartBase   = chartHeight - 18 // below are the hours
 	barWidth    = 20
 	barGap      = 6
+	hourWidth   = 34 // of "18:00"
 )
 
 // chart draws the hours as stacked bars. It is made of digits and fixed words; the
@@ -99,7 +100,7 @@ func chart(hours []Hour, title string) template.HTML {
 				fmt.Fprintf(&b, `<rect fill="url(#%s)" x="%d" y="%d" width="%d" height="%d"/>`, pattern, x, y, barWidth, tall)
 			}
 		}
-		if h.At.Hour()%6 == 0 {
+		if h.At.UTC().Hour()%6 == 0 && x+hourWidth <= width {
 			fmt.Fprintf(&b, `<text class="hour" x="%d" y="%d">%s</text>`, x, chartHeight-4, h.At.UTC().Format("15:04"))
 		}
 	}
