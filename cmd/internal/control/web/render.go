@@ -64,6 +64,7 @@ func functions(lang string, files *assets, texts catalog) template.FuncMap {
 		"list":    func(items ...any) []any { return items },
 		"join":    func(items []string) string { return strings.Join(items, ", ") },
 		"time":    moment,
+		"int":     func(n float64) int { return int(n) },
 		"number":  func(n any) string { return number(lang, n) },
 		"json": func(v any) (string, error) {
 			text, err := json.MarshalIndent(v, "", "  ")

@@ -72,6 +72,19 @@ func (h *Handler) register() {
 	h.open("POST /sandbox", setSandbox)
 	h.view("GET", "/catalog", showCatalog)
 	h.view("GET", "/flows", showFlows)
+	h.connect()
+}
+
+// connect registers the way from an account to a flow that is activated.
+func (h *Handler) connect() {
+	h.view("GET", "/accounts", showAccounts)
+	h.view("GET", "/accounts/new", newAccount)
+	h.view("POST", "/accounts", makeAccount)
+	h.view("GET", "/accounts/{id}", showAccount)
+	h.view("POST", "/accounts/{id}", changeAccount)
+	h.view("GET", "/connect", showConnect)
+	h.view("GET", "/connect/{account}", newDestination)
+	h.view("POST", "/connect/{account}", makeDestination)
 }
 
 // viewHandler makes a page; an error becomes the page that says it.
