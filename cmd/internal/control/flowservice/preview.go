@@ -27,6 +27,8 @@ func (s *Service) preview(c api.Caller, w http.ResponseWriter, r *http.Request) 
 	var request struct {
 		Flow   any `json:"flow"`
 		Target any `json:"target"`
+		// OnlyJudge leaves out what the changes would make of events.
+		OnlyJudge bool `json:"onlyJudge"`
 	}
 	if problems := api.Into(body, &request, ""); len(problems) > 0 {
 		return api.Invalid(problems)
@@ -59,8 +61,10 @@ func (s *Service) preview(c api.Caller, w http.ResponseWriter, r *http.Request) 
 		answer["refusal"] = refusal
 		return api.Write(w, http.StatusOK, answer)
 	}
-	if err := s.outlook(a, answer, &old, after); err != nil {
-		return err
+	if !request.OnlyJudge {
+		if err := s.outlook(a, answer, &old, after); err != nil {
+			return err
+		}
 	}
 	return api.Write(w, http.StatusOK, answer)
 }

@@ -85,6 +85,13 @@ func (h *Handler) connect() {
 	h.view("GET", "/connect", showConnect)
 	h.view("GET", "/connect/{account}", newDestination)
 	h.view("POST", "/connect/{account}", makeDestination)
+	h.view("GET", "/flows/{id}/activate/segments", showSegments)
+	h.view("POST", "/flows/{id}/activate/segments", chooseSegments)
+	h.view("GET", "/flows/{id}/activate/attributes", showAttributes)
+	h.view("POST", "/flows/{id}/activate/attributes", chooseAttributes)
+	h.view("GET", "/flows/{id}/activate/review", showReview)
+	h.view("POST", "/flows/{id}/activate/review", finish)
+	h.view("POST", "/flows/{id}/activate/drop", dropDraftOf)
 }
 
 // viewHandler makes a page; an error becomes the page that says it.
