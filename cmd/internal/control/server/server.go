@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	_ "embed"
 	"encoding/hex"
@@ -8,12 +9,14 @@ import (
 	"net/http"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/flowservice"
 	"kinesis-destination/cmd/internal/control/policyservice"
 	"kinesis-destination/cmd/internal/control/sources"
 	"kinesis-destination/cmd/internal/control/web"
+	"kinesis-destination/sink"
 )
 
 //go:embed openapi.yaml
@@ -56,12 +59,17 @@ func (s *Server) Close() { s.pages.Close() }
 
 // New makes a server. An error is a mistake in the pages that are embedded.
 func New(o Options) (*Server, error) {
-	lookup := &sources.Schemas{}
+	lookup, sampler := &sources.Schemas{}, &sources.Sampler{}
 	identify := identity{o}.identify
 	now := time.Now
 	flows := flowservice.New(flowservice.Options{
 		Log: o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identify, Policies: policyservice.Policies,
-		Runs: o.Runs, Schemas: lookup.Newest, Probe: examine(o.Log), Endpoints: o.Endpoints, Identity: o.Identity,
+		Runs: o.Runs, Schemas: lookup.Newest, Probe: examine(o.Log), Sample: sampler.Newest,
+		Streams: func(ctx context.Context, cfg sink.Config) (sink.StreamList, error) { return sink.ListStreams(ctx, cfg, o.Log) },
+		Measure: func(ctx context.Context, cfg *config.Config) (sink.Capacity, error) {
+			return sink.Measure(ctx, cfg.Target.Kinesis.Config, sink.Options{DeadLetter: cfg.DeadLetter, Brokers: cfg.Source.Kafka.Brokers, Logger: o.Log})
+		},
+		 Endpoints: o.Endpoints, Identity: o.Identity,
 		AllowDefaultChain: o.AllowDefaultChain, Now: now, NewID: newID,
 	})
 	policies := policyservice.New(policyservice.Options{

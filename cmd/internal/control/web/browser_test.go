@@ -270,7 +270,7 @@ type judged struct {
 // element, and why.
 var explained = map[string]string{
 	`color-contrast <text class="hour"`: "axe-core cannot look through a drawing; the hours are of --soft on --raised, as other texts that it judges",
-	`color-contrast <th scope="col"`: "a heading that is partly scrolled out of a narrow window; in a wide one it is judged",
+	`color-contrast <th scope="col"`:    "a heading that is partly scrolled out of a narrow window; in a wide one it is judged",
 }
 
 // isExplained says whether all that a finding is about is explained.

@@ -49,6 +49,7 @@ type target struct {
 		MarketingActions []string `json:"marketingActions"`
 		Names            bool     `json:"includeSegmentNames"`
 		Timestamps       bool     `json:"includeSegmentTimestamps"`
+		Unmapped         string   `json:"unmappedSegments"`
 	} `json:"params"`
 }
 

@@ -36,8 +36,8 @@ type conflictView struct {
 	Before, Mine     string // as JSON
 	By               string // who changed it last
 	At               int64
-	Mines            []difference // what I changed
-	Theirs           []difference // what only they changed: it stays
+	Mines            []disparity // what I changed
+	Theirs           []disparity // what only they changed: it stays
 	Undo             bool         // mine is an earlier version
 	Refusal          *Refusal
 	Violations       []shownViolation
@@ -189,7 +189,7 @@ func resolve(p *page) error {
 	if f.Etag != values.Get("etag") { // once more: what is shown is no longer what there is
 		return p.conflictPage(http.StatusConflict, before, mine, &Refusal{Whole: p.t("conflict.again")}, undo)
 	}
-	var chosen []difference
+	var chosen []disparity
 	for _, d := range differences(before, mine, theirs) {
 		if d.ByMe && slices.Contains(values["put"], d.ID()) {
 			chosen = append(chosen, d)

@@ -109,7 +109,7 @@ func showGovernance(p *page) error {
 		return p.governancePage(http.StatusOK, governanceView{Tested: Form{Values: given}}, nil)
 	}
 	v := governanceView{Tested: Form{Values: given}}
-	bench, err := p.judge(given)
+	bench, err := p.testBench(given)
 	if err != nil {
 		refusal, err := refused(err, "labels", "action")
 		if err != nil {
@@ -122,8 +122,8 @@ func showGovernance(p *page) error {
 	return p.governancePage(http.StatusOK, v, nil)
 }
 
-// judge asks the policy service what a marketing action over labels violates.
-func (p *page) judge(given url.Values) (*benchView, error) {
+// testBench asks the policy service what a marketing action over labels violates.
+func (p *page) testBench(given url.Values) (*benchView, error) {
 	var labels []string
 	for _, one := range append(given["label"], strings.FieldsFunc(given.Get("labels"), func(r rune) bool { return strings.ContainsRune(", \n\t", r) })...) {
 		if !slices.Contains(labels, one) {

@@ -57,7 +57,7 @@ type historyRow struct {
 	Offset   int64
 	By, What string
 	Refused  string // why, where it was
-	Changes  []difference
+	Changes  []disparity
 	State    string // that it was set to, where that changed
 	Undo     string // where it can be taken back
 }
@@ -99,7 +99,7 @@ func (p *page) history(f flow) (rows []historyRow, problem string) {
 }
 
 // changed is what a version of a flow made of the one before.
-func changed(before, after json.RawMessage) (list []difference, state string) {
+func changed(before, after json.RawMessage) (list []disparity, state string) {
 	if before == nil || after == nil {
 		return nil, ""
 	}

@@ -65,6 +65,8 @@ func functions(lang string, files *assets, texts catalog) template.FuncMap {
 		"join":    func(items []string) string { return strings.Join(items, ", ") },
 		"time":    moment,
 		"age":     age,
+		"bytes":   func(n int64) string { return size(lang, n) },
+		"int":     func(n float64) int { return int(n) },
 		"number":  func(n any) string { return number(lang, n) },
 		"json": func(v any) (string, error) {
 			text, err := json.MarshalIndent(v, "", "  ")
@@ -113,6 +115,18 @@ func number(lang string, n any) string {
 		text = text[:at] + separator + text[at:]
 	}
 	return sign + text
+}
+
+// size is a number of bytes in the unit that people read it in.
+func size(lang string, n int64) string {
+	unit := "bytes"
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if n < 10<<10 {
+			break
+		}
+		n, unit = n>>10, next
+	}
+	return number(lang, n) + " " + unit
 }
 
 // zippers are used again: each takes most of a megabyte.

@@ -79,6 +79,26 @@ func (h *Handler) register() {
 	h.open("POST /sandbox", setSandbox)
 	h.view("GET", "/catalog", showCatalog)
 	h.view("GET", "/flows", showFlows)
+	h.connect()
+}
+
+// connect registers the way from an account to a flow that is activated.
+func (h *Handler) connect() {
+	h.view("GET", "/accounts", showAccounts)
+	h.view("GET", "/accounts/new", newAccount)
+	h.view("POST", "/accounts", makeAccount)
+	h.view("GET", "/accounts/{id}", showAccount)
+	h.view("POST", "/accounts/{id}", changeAccount)
+	h.view("GET", "/connect", showConnect)
+	h.view("GET", "/connect/{account}", newDestination)
+	h.view("POST", "/connect/{account}", makeDestination)
+	h.view("GET", "/flows/{id}/activate/segments", showSegments)
+	h.view("POST", "/flows/{id}/activate/segments", chooseSegments)
+	h.view("GET", "/flows/{id}/activate/attributes", showAttributes)
+	h.view("POST", "/flows/{id}/activate/attributes", chooseAttributes)
+	h.view("GET", "/flows/{id}/activate/review", showReview)
+	h.view("POST", "/flows/{id}/activate/review", finish)
+	h.view("POST", "/flows/{id}/activate/drop", dropDraftOf)
 }
 
 // Close ends what pages have begun and still runs, live pages included. It is called

@@ -89,3 +89,76 @@ for (const root of document.querySelectorAll("[data-events]")) {
   }
   window.addEventListener("pagehide", () => source.close());
 }
+// data-tree: nested lists with boxes become a tree of one tab stop. Arrows move and
+// open, Space ticks, letters search, Home and End jump, * opens all beside.
+function makeTree(tree) {
+  const items = () => [...tree.querySelectorAll("li")].filter((li) => !li.parentElement.closest("details:not([open])"));
+  const box = (li) => li.querySelector(":scope > .node > input[type='checkbox']");
+  const details = (li) => li.querySelector(":scope > details");
+  const level = (li) => { let n = 0; for (let at = li; at && at !== tree; at = at.parentElement) if (at.tagName === "LI") n++; return n; };
+  const mirror = (li) => {
+    li.setAttribute("aria-checked", String(box(li).checked));
+    if (details(li)) li.setAttribute("aria-expanded", String(details(li).open));
+  };
+  tree.setAttribute("role", "tree");
+  tree.setAttribute("aria-multiselectable", "true");
+  for (const list of tree.querySelectorAll("ul")) list.setAttribute("role", "group");
+  for (const summary of tree.querySelectorAll("summary")) { summary.tabIndex = -1; summary.setAttribute("aria-hidden", "true"); }
+  let first = true;
+  for (const li of tree.querySelectorAll("li")) {
+    li.setAttribute("role", "treeitem");
+    li.setAttribute("aria-level", String(level(li)));
+    li.setAttribute("aria-label", li.querySelector(":scope > .node").innerText.replace(/\s+/g, " ").trim());
+    li.tabIndex = first ? 0 : -1;
+    first = false;
+    box(li).tabIndex = -1;
+    box(li).setAttribute("aria-hidden", "true");
+    box(li).addEventListener("change", () => mirror(li));
+    if (details(li)) details(li).addEventListener("toggle", () => mirror(li));
+    mirror(li);
+  }
+  const go = (li) => {
+    if (!li) return;
+    for (const other of tree.querySelectorAll("li[tabindex='0']")) other.tabIndex = -1;
+    li.tabIndex = 0;
+    li.focus();
+  };
+  tree.addEventListener("focusin", (event) => {
+    if (event.target.tagName === "LI") for (const other of tree.querySelectorAll("li[tabindex='0']")) if (other !== event.target) other.tabIndex = -1;
+    if (event.target.tagName === "LI") event.target.tabIndex = 0;
+  });
+  let typed = "", typedAt = 0;
+  tree.addEventListener("keydown", (event) => {
+    const li = event.target;
+    if (li.tagName !== "LI" || event.ctrlKey || event.metaKey || event.altKey) return;
+    const all = items(), at = all.indexOf(li), inside = details(li);
+    switch (event.key) {
+      case "ArrowDown": go(all[at + 1]); break;
+      case "ArrowUp": go(all[at - 1]); break;
+      case "Home": go(all[0]); break;
+      case "End": go(all[all.length - 1]); break;
+      case "ArrowRight":
+        if (inside && !inside.open) inside.open = true;
+        else if (inside) go(inside.querySelector("li"));
+        else li.querySelector(":scope > .node > button")?.click();
+        break;
+      case "ArrowLeft":
+        if (inside && inside.open) inside.open = false;
+        else go(li.parentElement.closest("li"));
+        break;
+      case " ": box(li).click(); break;
+      case "Enter": box(li).click(); break;
+      case "*": for (const other of li.parentElement.children) if (details(other)) details(other).open = true; break;
+      default: {
+        if (event.key.length !== 1 || event.key === "/") return;
+        typed = event.timeStamp - typedAt < 700 ? typed + event.key.toLowerCase() : event.key.toLowerCase();
+        typedAt = event.timeStamp;
+        const from = typed.length > 1 ? at : at + 1;
+        go([...all.slice(from), ...all.slice(0, from)].find((other) => other.querySelector("label").textContent.trim().toLowerCase().startsWith(typed)));
+      }
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  });
+}
+for (const tree of document.querySelectorAll("[data-tree]")) makeTree(tree);

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// difference is one change of a flow: a field, a segment or an attribute.
-type difference struct {
+// disparity is one change of a flow: a field, a segment or an attribute.
+type disparity struct {
 	// Of is what differs: name, description, segment or attribute.
 	Of string
 	// Key is the segment's id or the attribute's path.
@@ -18,19 +18,19 @@ type difference struct {
 }
 
 // ID names the change in a form.
-func (d difference) ID() string { return d.Of + ":" + d.Key }
+func (d disparity) ID() string { return d.Of + ":" + d.Key }
 
 // Conflict says that both changed it, and not to the same.
-func (d difference) Conflict() bool { return d.ByMe && d.ByThem && d.Mine != d.Theirs }
+func (d disparity) Conflict() bool { return d.ByMe && d.ByThem && d.Mine != d.Theirs }
 
 // Agreed says that both changed it to the same.
-func (d difference) Agreed() bool { return d.ByMe && d.ByThem && d.Mine == d.Theirs }
+func (d disparity) Agreed() bool { return d.ByMe && d.ByThem && d.Mine == d.Theirs }
 
 // differences are all changes of two editors of one flow, in the order of the page.
-func differences(before, mine, theirs editable) []difference {
-	var list []difference
+func differences(before, mine, theirs editable) []disparity {
+	var list []disparity
 	add := func(of, key, b, m, t string) {
-		if d := (difference{Of: of, Key: key, Before: b, Mine: m, Theirs: t, ByMe: b != m, ByThem: b != t}); d.ByMe || d.ByThem {
+		if d := (disparity{Of: of, Key: key, Before: b, Mine: m, Theirs: t, ByMe: b != m, ByThem: b != t}); d.ByMe || d.ByThem {
 			list = append(list, d)
 		}
 	}
@@ -76,7 +76,7 @@ func said(list []selected, key string) string {
 }
 
 // apply puts the chosen ones of my changes on theirs.
-func apply(mine, theirs editable, chosen []difference) editable {
+func apply(mine, theirs editable, chosen []disparity) editable {
 	made := theirs
 	made.Segments, made.Attributes = slices.Clone(theirs.Segments), slices.Clone(theirs.Attributes)
 	for _, d := range chosen {
