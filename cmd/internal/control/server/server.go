@@ -13,6 +13,7 @@ import (
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/flowservice"
+	"kinesis-destination/cmd/internal/control/operation"
 	"kinesis-destination/cmd/internal/control/policyservice"
 	"kinesis-destination/cmd/internal/control/sources"
 	"kinesis-destination/cmd/internal/control/web"
@@ -84,6 +85,13 @@ func New(o Options) (*Server, error) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(openAPI) // a caller that is gone cannot be told
 	})
+	existing := &operation.Flows{Log: o.Log, Store: o.Store, Config: flows.Config}
+	if o.Operation.Source == nil {
+		o.Operation.Source = existing
+	}
+	if o.Operation.Letters == nil {
+		o.Operation.Letters = existing
+	}
 	if o.Operation.Settings == nil {
 		o.Operation.Settings = settings(o)
 	}

@@ -260,10 +260,11 @@ func TestAPageWithoutADataPlaneSaysSo(t *testing.T) {
 	r := newRig(t)
 	id := r.flow("Leads", r.made("Other"))
 	at := "/s/prod/flows/" + id
-	r.get(at).is(200).has("does not read the journal back", "does not know the dead letters", "No segment is activated yet")
-	r.get(at + "/pause").has("retention.ms")
-	r.get(at + "/letters").is(200).has("does not know the dead letters")
-	r.post(at+"/settle/drop", "reason", "rejected").is(503)
+	r.get(at).is(200).has("does not read the journal back", "No segment is activated yet")
+	r.get(at + "/pause").is(200).has("Kafka does not answer now")
+	r.get(at + "/letters").is(200).has("cannot be read now")
+	r.post(at+"/settle/drop", "reason", "nonsense").is(200)
+	r.waits(at+"/letters", "no letter has it")
 	r.get("/s/prod/activity").is(200).has("does not read the journal back")
 	r.get("/s/prod/settings").is(200).has("no process tells")
 }
