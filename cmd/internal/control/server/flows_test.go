@@ -258,3 +258,14 @@ func TestAnUnansweredWriteSaysThatItMayStillHappen(t *testing.T) {
 	r.store.Fail = func(documents.Change) error { return fmt.Errorf("%w: the topic is compacted", documents.ErrReadOnly) }
 	r.call("PATCH", flowservice+"/flows/"+m.flow, add("a", ""), "If-Match", m.etag).is(503).says("read-only", "the topic is compacted")
 }
+
+// More segments than a backfill can know of are a mistake of the flow, at its selectors.
+func TestMoreSegmentsThanABackfillKnowsAreRefusedByTheirField(t *testing.T) {
+	r := newRig(t)
+	m := r.flow(leads)
+	var operations []string
+	for i := range 501 {
+		operations = append(operations, fmt.Sprintf(`{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"s%d"}}}`, i))
+	}
+	r.call("PATCH", flowservice+"/flows/"+m.flow, "["+strings.Join(operations, ",")+"]", "If-Match", m.etag).is(400).says("transformations[0].params.segmentSelectors.selectors", "at most 500")
+}
