@@ -53,17 +53,19 @@ func (plainSeal) Open(_, _ string, sealed json.RawMessage) ([]byte, error) {
 
 // rig is a control plane as a browser sees it.
 type rig struct {
-	t        testing.TB
-	server   *httptest.Server
-	store    *documentstest.Store
-	kinesis  *embeddedkinesis.Server
-	registry *embeddedregistry.Registry
-	kafka    *embeddedkafka.Cluster
-	schema   *schemas.Schema
-	schemaID int
-	options  server.Options
-	browser  *http.Client
-	lang     string
+	t          testing.TB
+	server     *httptest.Server
+	store      *documentstest.Store
+	kinesis    *embeddedkinesis.Server
+	registry   *embeddedregistry.Registry
+	kafka      *embeddedkafka.Cluster
+	schema     *schemas.Schema
+	schemaID   int
+	schemaText []byte
+	handler    http.Handler
+	options    server.Options
+	browser    *http.Client
+	lang       string
 }
 
 func newRig(t testing.TB, change ...func(*server.Options)) *rig {
@@ -81,6 +83,7 @@ func newRig(t testing.TB, change ...func(*server.Options)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.schemaText = schema
 	r.schemaID = r.registry.Register("segment-evaluations-value", string(schema))
 	if r.schema, err = schemas.Parse(schema); err != nil {
 		t.Fatal(err)
@@ -117,6 +120,7 @@ fieldLabels: {person.birthDate: [I2]}
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.handler = handler
 	r.server = httptest.NewServer(handler)
 	t.Cleanup(r.server.Close)
 	r.newBrowser()
