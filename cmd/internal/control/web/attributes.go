@@ -13,6 +13,7 @@ import (
 const (
 	mostOpenFields = 300
 	mostFound      = 200
+	mostListed     = 500
 )
 
 type listedField struct {
@@ -51,7 +52,7 @@ type attributesView struct {
 	Query, Opened     string
 	Tree              []*fieldNode
 	Found, Fields     int
-	More              bool
+	More, Cut         bool // fields that are not listed, or not in the page
 	Chosen            []string
 	Options           Form
 	Sample            *sample
@@ -95,7 +96,7 @@ func (p *page) attributesPage(status int, a *activation, refusal *Refusal) error
 			}
 		}
 	} else {
-		v.Tree = a.tree(found.Items, found.Events, v.Opened)
+		v.Tree, v.Cut = a.tree(found.Items, found.Events, v.Opened)
 	}
 	return p.show(status, "attributes", "flows", "attributes.title", v, refusal)
 }
@@ -112,15 +113,18 @@ func (a *activation) node(f listedField, name string, events int) *fieldNode {
 }
 
 // tree puts fields into their groups. Those of a large schema that are in groups which
-// are not open are left out of the page.
-func (a *activation) tree(fields []listedField, events int, opened string) []*fieldNode {
+// are not open are left out of the page; cut says that others are as well.
+func (a *activation) tree(fields []listedField, events int, opened string) (top []*fieldNode, cut bool) {
 	byPath := map[string]*fieldNode{}
-	var top []*fieldNode
 	large := len(fields) > mostOpenFields
 	for _, f := range fields {
 		at := strings.LastIndexByte(f.Path, '.')
 		parent := byPath[f.Path[:max(at, 0)]]
 		if at >= 0 && (parent == nil || parent.Shut) {
+			continue
+		}
+		if len(byPath) >= mostListed && (opened == "" || !strings.HasPrefix(f.Path, opened)) {
+			cut = true
 			continue
 		}
 		n := a.node(f, f.Path[at+1:], events)
@@ -136,7 +140,7 @@ func (a *activation) tree(fields []listedField, events int, opened string) []*fi
 		}
 		parent.Children = append(parent.Children, n)
 	}
-	return top
+	return top, cut
 }
 
 // chooseAttributes takes what was ticked and typed, and the options, and goes on.

@@ -216,10 +216,12 @@ func (p *page) apply(a *activation, values url.Values) error {
 		if err != nil {
 			return err
 		}
+		theirs := a.Theirs
 		p.keep(a)
 		if a, err = p.activation(); err != nil {
 			return err
 		}
+		a.Theirs = append(theirs, a.Theirs...)
 		return p.reviewPage(refusal.Cause.Status, a, refusal)
 	}
 	p.dropDraft(draftOf(a.Flow.ID))

@@ -3,6 +3,7 @@ package web_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,10 +15,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/control/documents/documentstest"
 	"kinesis-destination/cmd/internal/control/server"
 	"kinesis-destination/cmd/internal/control/sources"
+	"kinesis-destination/consumer/embeddedkafka"
+	"kinesis-destination/schemas"
 	"kinesis-destination/schemas/embeddedregistry"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -26,6 +32,7 @@ const (
 	flowservice = "/data/foundation/flowservice"
 
 	accessKey = "AKIAIOSFODNN7EXAMPLE"
+	person    = "ada.lovelace@example.com"
 	secretKey = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"
 )
 
@@ -46,14 +53,19 @@ func (plainSeal) Open(_, _ string, sealed json.RawMessage) ([]byte, error) {
 
 // rig is a control plane as a browser sees it.
 type rig struct {
-	t        testing.TB
-	server   *httptest.Server
-	store    *documentstest.Store
-	kinesis  *embeddedkinesis.Server
-	registry *embeddedregistry.Registry
-	options  server.Options
-	browser  *http.Client
-	lang     string
+	t          testing.TB
+	server     *httptest.Server
+	store      *documentstest.Store
+	kinesis    *embeddedkinesis.Server
+	registry   *embeddedregistry.Registry
+	kafka      *embeddedkafka.Cluster
+	schema     *schemas.Schema
+	schemaID   int
+	schemaText []byte
+	handler    http.Handler
+	options    server.Options
+	browser    *http.Client
+	lang       string
 }
 
 func newRig(t testing.TB, change ...func(*server.Options)) *rig {
@@ -71,11 +83,19 @@ func newRig(t testing.TB, change ...func(*server.Options)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.registry.Register("segment-evaluations-value", string(schema))
+	r.schemaText = schema
+	r.schemaID = r.registry.Register("segment-evaluations-value", string(schema))
+	if r.schema, err = schemas.Parse(schema); err != nil {
+		t.Fatal(err)
+	}
+	if r.kafka, err = embeddedkafka.Start(embeddedkafka.Options{Topics: map[string]int{"segment-evaluations": 3}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.kafka.Close)
 	file := filepath.Join(t.TempDir(), "source.yaml")
 	text := `
 name: profiles
-kafka: {brokers: ["127.0.0.1:1"], topic: segment-evaluations}
+kafka: {brokers: ["` + r.kafka.ListenAddrs()[0] + `"], topic: segment-evaluations}
 schemaRegistry: {url: ` + registry.URL + `}
 segments:
   - {id: propensity, name: High propensity to convert, description: "Likely to buy"}
@@ -100,10 +120,39 @@ fieldLabels: {person.birthDate: [I2]}
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.handler = handler
 	r.server = httptest.NewServer(handler)
 	t.Cleanup(r.server.Close)
 	r.newBrowser()
 	return r
+}
+
+// events writes events of profiles that qualify for segments; the person's e-mail
+// address is a secret of theirs.
+func (r *rig) events(n int, segments ...string) {
+	r.t.Helper()
+	w := kafka.Writer{Addr: kafka.TCP(r.kafka.ListenAddrs()...), Topic: "segment-evaluations", BatchTimeout: time.Millisecond}
+	defer func() { _ = w.Close() }()
+	var messages []kafka.Message
+	for i := range n {
+		segment := segments[i%len(segments)]
+		quoted, err := json.Marshal(segment)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		body, err := r.schema.EncodeJSON([]byte(fmt.Sprintf(`{"eventId":"e%d","evaluatedAt":1790000000000,"profileId":"profile-%d","mergePolicyId":"m",
+			"changed":{"profile.segmentation.v1.Changed":{"segments":[%s],"attributes":[],"identities":false}},
+			"attributes":{"person":{"profile.xdm.Person":{"name":null,"email":{"string":"%s"},"birthDate":null}},"personalEmail":null,"mobilePhone":null,"homeAddress":null,"loyalty":null},
+			"segmentMembership":{"ups":{%s:{"lastQualificationTime":1790000000000,"status":"realized","validUntil":null,"mergePolicyId":null}}},
+			"identityMap":{"email":[{"id":"%s","authenticatedState":"ambiguous","primary":true}]},"consents":null}`, i, i, quoted, person, quoted, person)))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		messages = append(messages, kafka.Message{Key: []byte(fmt.Sprintf("profile-%d", i)), Value: append(schemas.AppendFrame(nil, r.schemaID), body...)})
+	}
+	if err := w.WriteMessages(r.t.Context(), messages...); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // newBrowser forgets all cookies.
@@ -137,7 +186,7 @@ func (r *rig) do(request *http.Request) shown {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, secret := range []string{accessKey, secretKey} {
+	for _, secret := range []string{accessKey, secretKey, person} {
 		if strings.Contains(string(text), secret) {
 			r.t.Errorf("%s %s: a secret is in the page", request.Method, request.URL)
 		}
