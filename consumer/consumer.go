@@ -42,6 +42,7 @@ type Consumer struct {
 	claims      []*claim         // what is worked on
 	read        map[string]bool  // topics that it has worked on
 	active      bool             // an assignment is worked on
+	worked      bool             // one has been
 }
 
 // ErrFenced is returned by Run when another process has joined under the same
@@ -147,13 +148,14 @@ type Stats struct {
 	MemberID   string
 	Generation int
 	Assigned   bool // an assignment is being worked on
+	Worked     bool // one is, or has been
 	Partitions []PartitionStats
 }
 
 // Stats tells what is assigned and how far it is.
 func (c *Consumer) Stats() Stats {
 	c.mu.Lock()
-	s := Stats{Group: c.cfg.Group, MemberID: c.memberID, Assigned: c.active}
+	s := Stats{Group: c.cfg.Group, MemberID: c.memberID, Assigned: c.active, Worked: c.worked}
 	if c.active {
 		s.Generation = c.generation.id
 	}
@@ -267,7 +269,7 @@ func (m *membership) claimPartitions(g *generation) {
 		}()
 	}
 	m.mu.Lock()
-	m.active = true
+	m.active, m.worked = true, true
 	m.mu.Unlock()
 	if len(fresh) > 0 {
 		m.fetcher.set(m.held())

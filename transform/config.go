@@ -59,6 +59,9 @@ type Activation struct {
 	IncludeSegmentTimestamps bool      `yaml:"includeSegmentTimestamps"`
 	AllowCollections         bool      `yaml:"allowCollections"`
 	Backfill                 Backfill  `yaml:"backfill"`
+
+	// MayBeEmpty: no segment is no mistake, and nothing leaves until some are activated.
+	MayBeEmpty bool `yaml:"-"`
 }
 
 // Segment is a mapped segment.
@@ -108,7 +111,7 @@ func (c *Config) Validate(report func(path, message string)) {
 }
 
 func (a *Activation) validate(report func(path, message string)) {
-	if len(a.Segments) == 0 {
+	if len(a.Segments) == 0 && !a.MayBeEmpty {
 		report("activation.segments", "must hold at least one segment")
 	}
 	seen := map[string]int{}

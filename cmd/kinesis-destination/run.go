@@ -21,8 +21,11 @@ func runCommand() *cobra.Command {
 	var files []string
 	var format, level, profiling string
 	var ram memoryFlag
+	var following bool
+	var plane planeOptions
+	var follow followOptions
 	cmd := &cobra.Command{
-		Use:   "run -c destination.yaml [-c another.yaml …]",
+		Use:   "run (-c destination.yaml [-c another.yaml …] | --follow --brokers LIST --source FILE)",
 		Short: "Run the pipeline",
 		Long: `Runs one destination for each -c until SIGTERM or SIGINT; then it stops fetching,
 delivers what it has read, commits, leaves the group and exits with 0, within 15 s.
@@ -41,12 +44,24 @@ needed it does not start. GOMEMLIMIT counts, too, where it is less.
 
 SIGHUP, or a change of the file, has the configuration read again. Activation and
 governance change between two events; a change of any other key is refused and
-needs a restart, and a file with a mistake changes nothing.`,
+needs a restart, and a file with a mistake changes nothing.
+
+--follow runs the flows of a control plane ('serve') in place of files: those that are
+enabled in its journal, each as it is made, changed, paused and deleted, within two
+seconds. It needs the journal's --brokers, the same --source files as serve, and the keys
+that credentials are sealed with. Several processes share each flow's partitions. A flow
+that cannot run is refused by itself; while the journal is away, flows go on as they are.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			configs, err := load(files)
-			if err != nil {
-				return err
+			if following && len(files) > 0 {
+				return usageError{errors.New("-c and --follow do not go together: flows of the control plane have no files")}
+			}
+			var configs []config.Config
+			var err error
+			if !following {
+				if configs, err = load(files); err != nil {
+					return err
+				}
 			}
 			log, err := logger(cmd.ErrOrStderr(), format, level)
 			if err != nil {
@@ -56,6 +71,11 @@ needs a restart, and a file with a mistake changes nothing.`,
 				if profiling, err = destination.ProfilingAddress(profiling); err != nil {
 					return usageError{errors.New("--pprof must be host:port, such as 127.0.0.1:6060")}
 				}
+			}
+			if following {
+				slog.SetDefault(log)
+				follow.size, follow.profiling = ram.size, profiling
+				return runFollowing(cmd.Context(), &plane, &follow, log)
 			}
 			endMemory, err := ram.apply(configs)
 			if err != nil {
@@ -81,6 +101,9 @@ needs a restart, and a file with a mistake changes nothing.`,
 	}
 	cmd.Flags().StringArrayVarP(&files, "config", "c", nil, "destination's configuration file; may be repeated")
 	ram.bind(cmd)
+	cmd.Flags().BoolVar(&following, "follow", false, "run the flows of a control plane")
+	plane.bind(cmd)
+	follow.bind(cmd)
 	cmd.Flags().StringVar(&profiling, "pprof", "", "serve profiles (/debug/pprof) on this address, such as 127.0.0.1:6060; without a host on 127.0.0.1")
 	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
 	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,24 +16,22 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/net/netutil"
 
-	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/journal"
-	"kinesis-destination/cmd/internal/control/seal"
 	"kinesis-destination/cmd/internal/control/server"
-	"kinesis-destination/cmd/internal/control/sources"
 )
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	listen, store, topic string
-	brokers, sources     []string
-	sealKeys             []string
-	tokens               string
-	tlsCert, tlsKey      string
-	hosts, endpoints     []string
-	identity             string
-	defaultChain         bool
-	logFormat, logLevel  string
+	planeOptions
+	listen          string
+	tokens          string
+	tlsCert, tlsKey string
+	hosts           []string
+	identity        string
+	run             bool
+	follow          followOptions
+	logFormat       string
+	logLevel        string
 }
 
 func serveCommand() *cobra.Command {
@@ -56,6 +53,9 @@ sealed with the keys of --seal-keys, or of the environment variable
 Flows read the sources of --source and no address that a caller gives; the first
 one is what empty params of a source connection mean.
 
+With --run this process also runs the flows: each as it is made, changed, paused and
+deleted, within two seconds; see 'run' for processes that do that alone.
+
 On a loopback address nobody has to show a token. Any other needs --tls-cert,
 --tls-key and --token-file ('kinesis-destination token create' makes a token).`,
 		Args: usageArgs(cobra.NoArgs),
@@ -64,17 +64,14 @@ On a loopback address nobody has to show a token. Any other needs --tls-cert,
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8090", "address of the API")
 	f.StringVar(&o.store, "store", "", "folder of the journal, for one machine")
-	f.StringSliceVar(&o.brokers, "brokers", nil, "brokers of the journal's topic, host:port separated by commas")
-	f.StringVar(&o.topic, "topic", journal.DefaultTopic, "the journal's topic, with --brokers")
-	f.StringArrayVar(&o.sources, "source", nil, "file of a source that flows may read; may be repeated")
-	f.StringArrayVar(&o.sealKeys, "seal-keys", nil, "file of keys that credentials are sealed with; the first key seals; may be repeated")
+	o.planeOptions.bind(cmd)
 	f.StringVar(&o.tokens, "token-file", "", "file of tokens; given, every call needs one")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate of the API, with its chain")
 	f.StringVar(&o.tlsKey, "tls-key", "", "key of the certificate")
 	f.StringArrayVar(&o.hosts, "host", nil, "name under which the API is called, besides those of the certificate; may be repeated")
-	f.StringArrayVar(&o.endpoints, "kinesis-endpoint", nil, "URL of Kinesis in place of AWS' own, for local endpoints; the first is used where a connection names none; may be repeated")
 	f.StringVar(&o.identity, "aws-identity", "", "ARN that roles of connections have to trust")
-	f.BoolVar(&o.defaultChain, "default-credentials", false, "let connections use the AWS identity of this process")
+	f.BoolVar(&o.run, "run", false, "run the flows in this process, too")
+	o.follow.bind(cmd)
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -91,7 +88,7 @@ func (o *serveOptions) check() error {
 	case (o.store == "") == (len(o.brokers) == 0):
 		return usageError{errors.New("give either --store DIR or --brokers LIST: where the documents are kept")}
 	case len(o.sources) == 0:
-		return usageError{errors.New("give --source FILE: what flows may read")}
+		return usageError{errNoSource}
 	case (o.tlsCert == "") != (o.tlsKey == ""):
 		return usageError{errors.New("--tls-cert and --tls-key go together")}
 	case !loopback && (o.tlsCert == "" || o.tokens == ""):
@@ -109,23 +106,9 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	slog.SetDefault(log)
-	var list sources.List
-	var all config.Problems
-	for _, file := range o.sources {
-		source, err := sources.Load(file)
-		if problems, ok := errors.AsType[config.Problems](err); ok {
-			all = append(all, problems...)
-		} else if err != nil {
-			return err
-		}
-		list = append(list, source)
-	}
-	if len(all) > 0 {
-		return all
-	}
-	keys, err := sealRing(o.sealKeys)
+	list, keys, err := o.read()
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	options := server.Options{
 		Log: log, Sealer: server.Sealer{Ring: keys}, Sources: list, Endpoints: o.endpoints, Identity: o.identity, AllowDefaultChain: o.defaultChain,
@@ -140,7 +123,14 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	options.Hosts = o.knows(certificate)
-	store, err := o.open(cmd.Context(), list, log)
+	var room *flowRoom
+	if o.run {
+		if room, err = o.follow.room(); err != nil {
+			return err
+		}
+		defer room.end()
+	}
+	store, err := o.open(cmd.Context(), list, journal.Options{Logger: log})
 	if err != nil {
 		return err
 	}
@@ -151,39 +141,25 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	}()
 	options.Store, options.ReadOnly = server.Journal(store), func() string { return store.Status().ReadOnly }
 	options.Operation.Audit = server.Audit(store)
-	handler, err := server.New(options)
+	plane, err := server.New(options)
 	if err != nil {
 		return err
 	}
-	defer handler.Close()
-	return listen(cmd.Context(), o.listen, certificate, handler, log)
-}
-
-// sealRing is the keys of files, or else of the environment.
-func sealRing(files []string) (*seal.Ring, error) {
-	if len(files) > 0 {
-		return seal.ReadFiles(files...)
+	defer plane.Close()
+	if !o.run {
+		return listen(cmd.Context(), o.listen, certificate, plane, log)
 	}
-	value, ok := os.LookupEnv(controlKeys)
-	if !ok {
-		return nil, fmt.Errorf("give --seal-keys FILE, or %s in the environment: credentials are sealed with it. A line of the file: echo \"k1 $(head -c 32 /dev/urandom | base64)\"", controlKeys)
-	}
-	return seal.FromEnvironment(controlKeys, value)
-}
-
-// open opens the journal. A cluster that a source names is reached as that source says.
-func (o *serveOptions) open(ctx context.Context, list sources.List, log *slog.Logger) (*journal.Store, error) {
-	if o.store != "" {
-		return journal.OpenFiles(ctx, o.store, journal.Options{Logger: log})
-	}
-	k := journal.Kafka{Brokers: o.brokers, Topic: o.topic}
-	for _, source := range list {
-		if slices.ContainsFunc(o.brokers, func(b string) bool { return slices.Contains(source.Kafka.Brokers, b) }) {
-			k.TLS, k.SASL = source.Kafka.TLS, source.Kafka.SASL
-			break
-		}
-	}
-	return journal.OpenKafka(ctx, k, journal.Options{Logger: log})
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
+	running := make(chan error, 1)
+	go func() {
+		err := o.follow.run(ctx, store, plane.Flows, list, room, log)
+		cancel(err) // without the flows there is nothing to be served for
+		running <- err
+	}()
+	err = listen(ctx, o.listen, certificate, plane, log)
+	cancel(nil)
+	return errors.Join(<-running, err)
 }
 
 func (o *serveOptions) certificate() (*tls.Certificate, error) {

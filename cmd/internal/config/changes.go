@@ -21,6 +21,20 @@ func NeedRestart(old, now *Config) Problems {
 	return problems
 }
 
+// OtherThanRules names the keys that differ and are not of the rules, of configurations
+// that were made of documents, with all defaults filled in.
+func OtherThanRules(old, now *Config) []string {
+	var keys []string
+	differences(reflect.ValueOf(*old), reflect.ValueOf(*now), "", func(path string) {
+		switch block, _, _ := strings.Cut(path, "."); block {
+		case "activation", "governance", "description", "server":
+		default:
+			keys = append(keys, path)
+		}
+	})
+	return keys
+}
+
 // differences calls differs with the path of every key whose values are not the same.
 func differences(old, now reflect.Value, path string, differs func(path string)) {
 	if old.Kind() == reflect.Pointer && !old.IsNil() && !now.IsNil() {
@@ -43,7 +57,7 @@ func differences(old, now reflect.Value, path string, differs func(path string))
 		switch {
 		case strings.Contains(options, "inline"):
 			differences(old.Field(i), now.Field(i), path, differs)
-		case name != "":
+		case name != "" && name != "-":
 			differences(old.Field(i), now.Field(i), below(path, name), differs)
 		}
 	}

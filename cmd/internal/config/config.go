@@ -31,6 +31,9 @@ type Config struct {
 	// NewestKept is of how many identities a replay or a backfill knows the newest
 	// event at once; 0: as many as it likes.
 	NewestKept int `yaml:"-"`
+	// FirstSegmentsNew: the segments that are activated when the destination is seen for
+	// the first time count as added, so that their present members are exported, too.
+	FirstSegmentsNew bool `yaml:"-"`
 
 	origin origin
 }

@@ -23,6 +23,23 @@ func Together(configs []Config) error {
 	return nil
 }
 
+// Beside tells whether a destination can run beside others that run already. The error
+// is Problems, all of this one.
+func Beside(others []Config, c *Config) error {
+	var problems Problems
+	for i := range others {
+		problems = append(problems, conflicts(&others[i], c)...)
+	}
+	all := append(slices.Clone(others), *c)
+	if p, found := loop(all, len(all)-1); found {
+		problems = append(problems, p)
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
 // conflicts are what the later of two destinations may not share with the earlier.
 func conflicts(earlier, later *Config) (problems Problems) {
 	report := func(path, message string) { problems = append(problems, later.Problem(path, message)) }
@@ -65,31 +82,40 @@ func sameCluster(a, b *Config) bool {
 // wrote it: over the topics of the others, each of which reads the letters of the
 // one before.
 func loops(configs []Config) (problems Problems) {
-	reads := func(reader, writer int) bool { // as events, what the other writes as letters
-		return reader != writer && sameCluster(&configs[reader], &configs[writer]) && configs[reader].Source.Kafka.Reads(configs[writer].DeadLetter.Topic)
-	}
 	for first := range configs {
-		if way := wayBack(configs, reads, first); way != nil {
-			names := make([]string, 0, len(way)+1)
-			for _, i := range append(way, first) {
-				names = append(names, configs[i].Name)
-			}
-			last := way[len(way)-1]
-			key := "topics"
-			for _, of := range []struct {
-				key   string
-				given bool
-			}{{"topic", configs[first].Source.Kafka.Topic != ""}, {"topicPattern", configs[first].Source.Kafka.TopicPattern != ""}} {
-				if of.given {
-					key = of.key
-				}
-			}
-			problems = append(problems, configs[first].Problem("source.kafka."+key, fmt.Sprintf(
-				"takes in %s, the dead-letter topic of destination %s, so that dead letters go round without end (%s): leave it out, or give it a name that the pattern does not match",
-				configs[last].DeadLetter.Topic, configs[last].Name, strings.Join(names, " → "))))
+		if p, found := loop(configs, first); found {
+			problems = append(problems, p)
 		}
 	}
 	return problems
+}
+
+// loop is the way of the letters of one of them back to itself.
+func loop(configs []Config, first int) (Problem, bool) {
+	reads := func(reader, writer int) bool { // as events, what the other writes as letters
+		return reader != writer && sameCluster(&configs[reader], &configs[writer]) && configs[reader].Source.Kafka.Reads(configs[writer].DeadLetter.Topic)
+	}
+	way := wayBack(configs, reads, first)
+	if way == nil {
+		return Problem{}, false
+	}
+	names := make([]string, 0, len(way)+1)
+	for _, i := range append(way, first) {
+		names = append(names, configs[i].Name)
+	}
+	last := way[len(way)-1]
+	key := "topics"
+	for _, of := range []struct {
+		key   string
+		given bool
+	}{{"topic", configs[first].Source.Kafka.Topic != ""}, {"topicPattern", configs[first].Source.Kafka.TopicPattern != ""}} {
+		if of.given {
+			key = of.key
+		}
+	}
+	return configs[first].Problem("source.kafka."+key, fmt.Sprintf(
+		"takes in %s, the dead-letter topic of destination %s, so that dead letters go round without end (%s): leave it out, or give it a name that the pattern does not match",
+		configs[last].DeadLetter.Topic, configs[last].Name, strings.Join(names, " → "))), true
 }
 
 // wayBack is the shortest way of a letter of the first destination to itself,

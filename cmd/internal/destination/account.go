@@ -113,6 +113,20 @@ func (a *account) Snapshot() Account {
 	return s
 }
 
+// newPast is an account of nothing.
+func newPast() Account { return Account{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}} }
+
+// add counts what another account has.
+func (s *Account) add(o Account) {
+	s.Consumed, s.Withdrawn, s.Delivered = s.Consumed+o.Consumed, s.Withdrawn+o.Withdrawn, s.Delivered+o.Delivered
+	for reason, n := range o.Filtered {
+		s.Filtered[reason] += n
+	}
+	for reason, n := range o.DeadLettered {
+		s.DeadLettered[reason] += n
+	}
+}
+
 // Unaccounted is how many events are neither at rest nor given back.
 func (s Account) Unaccounted() int64 {
 	rest := s.Consumed - s.Withdrawn - s.Delivered

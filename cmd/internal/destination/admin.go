@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"kinesis-destination/cmd/internal/hold"
@@ -28,29 +25,25 @@ type admin struct {
 	serving sync.WaitGroup
 }
 
-// startAdmin listens on every server.listen that the destinations name; all of
-// them show all destinations.
-func startAdmin(destinations []*Destination, registry *prometheus.Registry, o Options) (*admin, error) {
-	registry.MustRegister(newLagCollector(destinations),
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+// startAdmin listens on the addresses; each of them shows all of a fleet.
+func startAdmin(addresses []string, fleet *Fleet, o Options) (*admin, error) {
 	a := new(admin)
 	listen := o.Listen
 	if listen == nil {
 		listen = net.Listen
 	}
-	var addresses []string
-	for _, d := range destinations {
-		if !slices.Contains(addresses, d.config.Server.Listen) {
-			addresses = append(addresses, d.config.Server.Listen)
-		}
+	var names []string
+	for _, address := range addresses {
+		names = append(names, hostOf(address))
 	}
+	handler := adminHandler(fleet, names, o.Version)
 	for _, address := range addresses {
 		listener, err := listen("tcp", address)
 		if err != nil {
 			a.close(context.Background())
 			return nil, fmt.Errorf("listen on server.listen %s: %w", address, err)
 		}
-		a.serve(newServer(adminHandler(destinations, registry, o.Version), o.Logger, readTime), listener, "admin endpoints", o.Logger)
+		a.serve(newServer(handler, o.Logger, readTime), listener, "admin endpoints", o.Logger)
 	}
 	if o.Profiling == "" {
 		return a, nil
@@ -64,30 +57,22 @@ func startAdmin(destinations []*Destination, registry *prometheus.Registry, o Op
 	return a, nil
 }
 
-func adminHandler(destinations []*Destination, registry *prometheus.Registry, version string) http.Handler {
+// adminHandler shows a fleet as it is when it is asked; names are those of this machine
+// under which it may be asked.
+func adminHandler(fleet *Fleet, names []string, version string) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(fleet, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		var reasons []string
-		for _, d := range destinations {
-			if ready, reason := d.Ready(); !ready {
-				reasons = append(reasons, d.config.Name+": "+reason)
-			}
-		}
-		if len(reasons) > 0 {
+		if reasons := fleet.unready(); len(reasons) > 0 {
 			http.Error(w, strings.Join(reasons, "\n"), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ready")
 	})
-	var names []string
-	for _, d := range destinations {
-		names = append(names, hostOf(d.config.Server.Listen))
-	}
 	mux.Handle("GET /status", byAddress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		overview := Overview{Version: version, Destinations: []Status{}}
-		for _, d := range destinations {
+		overview := Overview{Version: version, Destinations: []Status{}, Following: fleet.following()}
+		for _, d := range fleet.destinations() {
 			overview.Destinations = append(overview.Destinations, d.status())
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -100,8 +85,9 @@ func adminHandler(destinations []*Destination, registry *prometheus.Registry, ve
 
 // Overview is the body of /status.
 type Overview struct {
-	Version      string   `json:"version"`
-	Destinations []Status `json:"destinations"`
+	Version      string     `json:"version"`
+	Destinations []Status   `json:"destinations"`
+	Following    *Following `json:"following,omitempty"` // where flows come and go
 }
 
 // Status is one destination as /status shows it.

@@ -16,12 +16,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 func TestStatusAndProfilesAreGivenToWhoAsksByAddress(t *testing.T) {
-	admin := adminHandler(nil, prometheus.NewRegistry(), "v1")
+	admin := adminHandler(NewFleet(Options{}), nil, "v1")
 	mux := http.NewServeMux()
 	mux.Handle("/", byAddress(http.NotFoundHandler(), hostOf("leads.internal:8080")))
 	for _, c := range []struct {

@@ -23,6 +23,27 @@ import (
 
 const deployments = "../../../deployments"
 
+// followedMetrics are those of flows that come and go, as text.
+func followedMetrics(t *testing.T) string {
+	t.Helper()
+	f := NewFleet(Options{})
+	f.follows = true
+	f.flows = append(f.flows, newFlow("flow", f, Wanted{Sandbox: "prod"}))
+	families, err := f.process.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, family := range families {
+		if strings.HasPrefix(family.GetName(), "kinesis_destination_") {
+			if _, err := expfmt.MetricFamilyToText(&text, family); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return text.String()
+}
+
 // exportedMetrics are the names and labels that a process exports once it has
 // delivered, filtered, dead-lettered, retried and held.
 func exportedMetrics(t *testing.T) map[string][]string {
@@ -46,6 +67,7 @@ func exportedMetrics(t *testing.T) map[string][]string {
 		}
 		b.kinesis.SetScript(nil)
 		p.stop(t)
+		body += followedMetrics(t)
 		parser := expfmt.NewTextParser(model.UTF8Validation)
 		families, err := parser.TextToMetricFamilies(strings.NewReader(body))
 		if err != nil {

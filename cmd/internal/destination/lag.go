@@ -12,56 +12,47 @@ import (
 
 // lagCollector shows how far behind each assigned partition is, exactly: the
 // process knows what has settled and when the oldest event that has not was written.
-type lagCollector struct {
-	destinations                 []*Destination
-	lag, workable, seconds, held *prometheus.Desc
-}
+type lagCollector struct{ of *Destination }
 
-func newLagCollector(destinations []*Destination) *lagCollector {
-	return &lagCollector{
-		destinations: destinations,
-		lag: prometheus.NewDesc("kafka_consumergroup_lag",
-			"Events after the committed offset, up to the last that may be read.", []string{"consumergroup", "topic", "partition"}, nil),
-		workable: prometheus.NewDesc("kinesis_destination_workable_lag",
-			"The lag that more processes could work off: 0 while the partition is held.", []string{"destination", "topic", "partition"}, nil),
-		seconds: prometheus.NewDesc("kinesis_destination_lag_seconds",
-			"Age of the oldest event not yet settled; 0 when there is none.", []string{"destination", "topic", "partition"}, nil),
-		held: prometheus.NewDesc("kinesis_destination_held_partitions",
-			"Partitions held, by reason; a cause that holds the whole destination counts every assigned partition, and 1 before an assignment.",
-			[]string{"destination", "reason"}, nil),
-	}
-}
+var (
+	lagDesc = prometheus.NewDesc("kafka_consumergroup_lag",
+		"Events after the committed offset, up to the last that may be read.", []string{"consumergroup", "topic", "partition"}, nil)
+	workableDesc = prometheus.NewDesc("kinesis_destination_workable_lag",
+		"The lag that more processes could work off: 0 while the partition is held.", []string{"destination", "topic", "partition"}, nil)
+	secondsDesc = prometheus.NewDesc("kinesis_destination_lag_seconds",
+		"Age of the oldest event not yet settled; 0 when there is none.", []string{"destination", "topic", "partition"}, nil)
+	heldDesc = prometheus.NewDesc("kinesis_destination_held_partitions",
+		"Partitions held, by reason; a cause that holds the whole destination counts every assigned partition, and 1 before an assignment.",
+		[]string{"destination", "reason"}, nil)
+)
 
 // Describe implements prometheus.Collector.
-func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- c.lag
-	ch <- c.workable
-	ch <- c.seconds
-	ch <- c.held
+func (c lagCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{lagDesc, workableDesc, secondsDesc, heldDesc} {
+		ch <- desc
+	}
 }
 
 // Collect implements prometheus.Collector.
-func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, d := range c.destinations {
-		c.collect(ch, d.config.Name, d.Stats(), d.Holds())
-	}
+func (c lagCollector) Collect(ch chan<- prometheus.Metric) {
+	collectLag(ch, c.of.config.Name, c.of.Stats(), c.of.Holds())
 }
 
-func (c *lagCollector) collect(ch chan<- prometheus.Metric, destination string, s consumer.Stats, holds []hold.Held) {
+func collectLag(ch chan<- prometheus.Metric, destination string, s consumer.Stats, holds []hold.Held) {
 	held := heldPartitions(s, holds)
 	for _, p := range s.Partitions {
 		partition := strconv.Itoa(p.Partition)
 		if events, ok := lagOf(p); ok {
-			ch <- prometheus.MustNewConstMetric(c.lag, prometheus.GaugeValue, float64(events), s.Group, p.Topic, partition)
+			ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, float64(events), s.Group, p.Topic, partition)
 			if isHeld(held, p) {
 				events = 0
 			}
-			ch <- prometheus.MustNewConstMetric(c.workable, prometheus.GaugeValue, float64(events), destination, p.Topic, partition)
+			ch <- prometheus.MustNewConstMetric(workableDesc, prometheus.GaugeValue, float64(events), destination, p.Topic, partition)
 		}
-		ch <- prometheus.MustNewConstMetric(c.seconds, prometheus.GaugeValue, ageOf(p).Seconds(), destination, p.Topic, partition)
+		ch <- prometheus.MustNewConstMetric(secondsDesc, prometheus.GaugeValue, ageOf(p).Seconds(), destination, p.Topic, partition)
 	}
 	for reason, partitions := range held {
-		ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(max(1, len(partitions))), destination, reason)
+		ch <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(max(1, len(partitions))), destination, reason)
 	}
 }
 

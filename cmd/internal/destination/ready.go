@@ -27,8 +27,9 @@ func (d *Destination) Ready() (bool, string) {
 	if away := d.registryAway.Load(); away != nil {
 		return false, "the schema registry has not answered well yet: " + *away
 	}
-	// Between two generations the member keeps its lease, and is ready.
-	if !d.consumer.Stats().Assigned && time.Until(d.consumer.Lease()) <= 0 {
+	// Between two generations the member keeps its lease, and is ready; before the first
+	// assignment is worked on it is not, though it is a member.
+	if stats := d.consumer.Stats(); !stats.Assigned && (!stats.Worked || time.Until(d.consumer.Lease()) <= 0) {
 		return false, "no assignment yet"
 	}
 	return true, ""

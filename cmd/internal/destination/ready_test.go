@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -69,4 +71,26 @@ func TestAProcessIsReadyOnceItsRegistryHasAnsweredWell(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A member has its lease with its assignment; where the partitions go on it has to find
+// out first.
+func TestAProcessIsNotReadyBeforeItWorksOnItsFirstAssignment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 2, embeddedkinesis.Options{})
+		b.kafka.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.kafka.SleepControl(func() { pass(5 * time.Second) })
+			return nil, nil, false
+		})
+		p := b.start(8080, "")
+		pass(4 * time.Second)
+		if code, why := b.get(8080, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(why, "no assignment yet") {
+			t.Errorf("%d %q", code, why)
+		}
+		pass(3 * time.Second)
+		if code, why := b.get(8080, "/readyz"); code != http.StatusOK {
+			t.Errorf("%d %q", code, why)
+		}
+		p.stop(t)
+	})
 }

@@ -34,31 +34,41 @@ func reloadLoop(ctx context.Context, destinations []*Destination, ask <-chan str
 // reload puts the rules in force that the destination's file now holds. A file
 // with a mistake, or with a change that needs a restart, changes nothing.
 func (d *Destination) reload(ctx context.Context) {
-	next, err := d.nextRules(ctx)
+	cfg, err := config.Load(d.config.File())
+	if err == nil {
+		if fixed := config.NeedRestart(&d.config, &cfg); len(fixed) > 0 {
+			err = fixed
+		}
+	}
+	if err == nil {
+		err = d.change(ctx, cfg)
+	}
 	if err != nil {
 		d.refuse(err)
-		return
+	}
+}
+
+// change puts the rules of a configuration in force, between two events; the rest of it
+// must be that of the destination. With an error, those in force stay.
+func (d *Destination) change(ctx context.Context, cfg config.Config) error {
+	next, err := d.nextRules(ctx, cfg)
+	if err != nil {
+		return err
 	}
 	d.mu.Lock()
 	d.refused = nil
 	d.mu.Unlock()
 	if next == nil {
 		d.log.Info("configuration read again: the rules are the same")
-		return
+		return nil
 	}
 	d.pipeline.change(next)
 	d.log.Info("rules changed", "version", next.Version, "hash", next.Hash)
+	return nil
 }
 
-// nextRules are the rules of the file as it is now; nil when they are those in force.
-func (d *Destination) nextRules(ctx context.Context) (*rules.Ruleset, error) {
-	cfg, err := config.Load(d.config.File())
-	if err != nil {
-		return nil, err
-	}
-	if fixed := config.NeedRestart(&d.config, &cfg); len(fixed) > 0 {
-		return nil, fixed
-	}
+// nextRules are the rules of a configuration; nil when they are those in force.
+func (d *Destination) nextRules(ctx context.Context, cfg config.Config) (*rules.Ruleset, error) {
 	cfg.Source.Kept = d.config.Source.Kept
 	current := d.pipeline.rules.Load()
 	next, err := rules.New(&cfg, current.Version+1)

@@ -42,45 +42,50 @@ type Options struct {
 	Reload <-chan struct{}
 	// Tracing is where spans of fetches and of PutRecords calls go; nil: nowhere.
 	Tracing trace.TracerProvider
-	// Started is called once all destinations run.
+	// Started is called once all destinations of a fixed list run.
 	Started func([]*Destination)
+	// Trouble says why changes of what flows are to be cannot be followed now; empty, or
+	// nil: they can.
+	Trouble func() string
+	// Reporter hears what flows do that come and go; nil: nobody.
+	Reporter Reporter
 }
 
 // Run runs the destinations until ctx ends, then drains them: stop fetching,
 // deliver what was read, commit, leave the group, close the sink, and only then
-// the admin endpoints. It returns nil after a clean end.
+// the admin endpoints. It returns nil after a clean end. The error of one ends all:
+// they are one list, which whoever started the process wrote. Of flows that come and
+// go see [Fleet.Run].
 func Run(ctx context.Context, configs []config.Config, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if err := config.Together(configs); err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	var destinations []*Destination
+	fleet := NewFleet(o)
 	var watch *admin
 	defer func() {
 		if watch != nil {
 			watch.close(context.WithoutCancel(ctx))
 		}
 	}()
-	defer func() {
-		var closing sync.WaitGroup
-		for _, d := range destinations {
-			closing.Go(func() { d.close(context.WithoutCancel(ctx)) })
-		}
-		closing.Wait()
-	}()
+	defer func() { fleet.close(context.WithoutCancel(ctx)) }()
+	var addresses []string
 	for _, config := range configs {
-		d, err := newDestination(ctx, config, registry, o)
+		d, err := newDestination(ctx, config, o)
 		if err != nil {
 			return fmt.Errorf("destination %s: %w", config.Name, err)
 		}
-		destinations = append(destinations, d)
+		fleet.add(d)
+		if listen := config.Server.Listen; !slices.Contains(addresses, listen) {
+			addresses = append(addresses, listen)
+		}
 	}
 	var err error
-	if watch, err = startAdmin(destinations, registry, o); err != nil {
+	if watch, err = startAdmin(addresses, fleet, o); err != nil {
 		return err
 	}
+	destinations := fleet.destinations()
 	if o.Started != nil {
 		o.Started(destinations)
 	}
@@ -112,6 +117,7 @@ type Destination struct {
 	pipeline *pipeline
 	backfill *replay.Backfill
 	letters  *consumer.History // the dead-letter topic
+	registry *prometheus.Registry // its metrics
 	log      *slog.Logger
 	teardown []func(context.Context) // what was started, closed in the reverse order
 
@@ -122,9 +128,9 @@ type Destination struct {
 }
 
 // newDestination wires the stages of one destination together.
-func newDestination(ctx context.Context, cfg config.Config, registry prometheus.Registerer, o Options) (_ *Destination, err error) {
+func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Destination, err error) {
 	log := o.Logger.With("destination", cfg.Name)
-	d := &Destination{config: cfg, account: newAccount(cfg.Name), holds: hold.New(log), log: log}
+	d := &Destination{config: cfg, account: newAccount(cfg.Name), holds: hold.New(log), registry: prometheus.NewRegistry(), log: log}
 	defer func() {
 		if err != nil {
 			d.close(context.WithoutCancel(ctx))
@@ -166,7 +172,7 @@ func newDestination(ctx context.Context, cfg config.Config, registry prometheus.
 		DeadLetter: cfg.DeadLetter, Brokers: cfg.Source.Kafka.Brokers, KafkaTransport: letters,
 		SourceTopics: cfg.Source.Kafka.TopicNames(),
 		Dial:         o.Dial, Lease: d.consumer.Lease, Lanes: o.Lanes, Logger: log,
-		Registerer: registry, Tracer: o.tracer(),
+		Registerer: d.registry, Tracer: o.tracer(),
 		Hold: func(reason string, err error) {
 			d.holds.Set(hold.Key{Source: "sink", Topic: "", Partition: -1}, reason, err)
 		},
@@ -190,7 +196,8 @@ func newDestination(ctx context.Context, cfg config.Config, registry prometheus.
 	if err := d.newBesides(o); err != nil {
 		return nil, err
 	}
-	return d, registry.Register(d.account)
+	d.registry.MustRegister(d.account, lagCollector{d})
+	return d, nil
 }
 
 // newBesides prepares what runs beside the pipeline.
@@ -213,7 +220,7 @@ func (d *Destination) newBackfill(o Options) (*replay.Backfill, error) {
 	return replay.NewBackfill(replay.BackfillOptions{
 		Source: d.config.Source.Kafka, Dial: o.Dial, Decoder: p.decoder, Rules: p.rules.Load,
 		Stats: d.consumer.Stats, Claim: d.consumer.Claim, Sink: d.sink, Parking: p.parking, Logger: d.log,
-		NewestKept: d.config.NewestKept,
+		NewestKept: d.config.NewestKept, FirstAreNew: d.config.FirstSegmentsNew,
 	})
 }
 

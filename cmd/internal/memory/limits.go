@@ -29,4 +29,9 @@ func FindLimits() Limits {
 }
 
 // Usual is what a process may take that is not told.
-func (l Limits) Usual() int64 { return min(Default, l.Container/4*containerQuarters) }
+func (l Limits) Usual() int64 { return l.UsualOf(1) }
+
+// UsualOf is what a process may take that is not told and may have so many destinations.
+func (l Limits) UsualOf(destinations int) int64 {
+	return min(DefaultOf(destinations), l.Container/4*containerQuarters)
+}

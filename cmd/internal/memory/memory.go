@@ -64,6 +64,18 @@ func Needed(destinations int) int64 {
 	return outside + fixed + least + int64(destinations-1)*another
 }
 
+// DefaultOf is what a process of so many destinations may take unless it is told
+// otherwise: one as a process of its own, and room for each further one.
+func DefaultOf(destinations int) int64 { return Default + int64(destinations-1)*another }
+
+// Fit is for how many destinations a process has room; collector as for Divide.
+func Fit(process, collector int64) int {
+	if collector < math.MaxInt64-outside {
+		process = min(process, collector+outside)
+	}
+	return int((process-Needed(1))/another) + 1
+}
+
 // Divide finds what a process of so many destinations does with its memory.
 // collector, unless it is larger, is a limit that Go was given by others (GOMEMLIMIT).
 func Divide(process, collector int64, destinations int) (Shares, error) {
@@ -87,15 +99,31 @@ func Divide(process, collector int64, destinations int) (Shares, error) {
 // fetched, it fits what is fetched.
 func (s Shares) LargestRecord() int64 { return s.Fetched / 2 }
 
+// Budgets are what the destinations of a process take from together, and what each has
+// for itself.
+type Budgets struct {
+	shares  Shares
+	fetched *consumer.Budget
+	queues  *sink.Memory
+}
+
+// Budgets makes the budgets of a process.
+func (s Shares) Budgets() *Budgets {
+	return &Budgets{s, consumer.NewBudget(s.Fetched, s.LargestRecord()), sink.NewMemory(int(s.Queued), int(s.Calls))}
+}
+
+// Give has a destination take from them.
+func (b *Budgets) Give(c *config.Config) {
+	c.Source.Kafka.Budget, c.Target.Kinesis.Memory = b.fetched, b.queues
+	c.Source.Kept, c.NewestKept = int(b.shares.Schemas), b.shares.Newest
+	c.DeadLetter.Largest = int(b.shares.LargestRecord())
+}
+
 // Apply gives all destinations of a process, and what is done with their
 // configurations, the same budgets.
 func (s Shares) Apply(configs []config.Config) {
-	budget := consumer.NewBudget(s.Fetched, s.LargestRecord())
-	queues := sink.NewMemory(int(s.Queued), int(s.Calls))
+	budgets := s.Budgets()
 	for i := range configs {
-		c := &configs[i]
-		c.Source.Kafka.Budget, c.Target.Kinesis.Memory = budget, queues
-		c.Source.Kept, c.NewestKept = int(s.Schemas), s.Newest
-		c.DeadLetter.Largest = int(s.LargestRecord())
+		budgets.Give(&configs[i])
 	}
 }

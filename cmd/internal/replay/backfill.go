@@ -68,6 +68,8 @@ type BackfillOptions struct {
 	Logger  *slog.Logger
 	// NewestKept bounds of how many identities the newest event is known at once; 0: resend.IndexLimit.
 	NewestKept int
+	// FirstAreNew: the first set of segments counts as added, as config.Config.FirstSegmentsNew says.
+	FirstAreNew bool
 }
 
 // NewBackfill prepares the backfill of a destination; run it.
@@ -128,7 +130,7 @@ func (b *Backfill) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := known.missing(ctx, rules)
+	wanted, err := known.missing(ctx, rules, b.o.FirstAreNew)
 	if err != nil {
 		return err
 	}

@@ -95,11 +95,21 @@ func (b *Backfill) known(ctx context.Context) (*knownSegments, error) {
 }
 
 // missing are the activated segments that are new. For a destination that is seen
-// for the first time none is: it exports their members as their events come. A
-// segment that is no longer activated is forgotten, and new when it comes back.
-func (k *knownSegments) missing(ctx context.Context, rules *rules.Ruleset) ([]string, error) {
-	if !k.begun {
+// for the first time none is: it exports their members as their events come. Unless
+// firstAreNew: a flow of the control plane is made without segments, which are activated
+// a moment later, maybe before any process has seen it. A segment that is no longer
+// activated is forgotten, and new when it comes back.
+func (k *knownSegments) missing(ctx context.Context, rules *rules.Ruleset, firstAreNew bool) ([]string, error) {
+	switch {
+	case k.begun:
+	case !firstAreNew:
 		return nil, k.add(ctx, rules)
+	case !k.keeper:
+		return nil, errBackfillChanged // the keeper notes first that nothing is known
+	default:
+		if err := k.keep(ctx, nil); err != nil {
+			return nil, err
+		}
 	}
 	var missing []string
 	stay := map[segmentHash]bool{}

@@ -55,9 +55,6 @@ func fieldOf(path, kind string, m mapping) (field string, ok bool) {
 // fields of one kind of document; what is wrong elsewhere was judged there.
 func validateMapping(c *config.Config, m mapping, kind string, report func(field, message string)) {
 	for _, problem := range c.Complete() {
-		if problem.Path == "activation.segments" && m.segments == 0 {
-			continue // a flow without segments waits for some
-		}
 		if field, ok := fieldOf(problem.Path, kind, m); ok {
 			report(field, inAPIWords(problem.Message))
 		}

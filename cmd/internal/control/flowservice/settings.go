@@ -60,7 +60,7 @@ func (s *Service) configuration(p parts, report func(field, message string)) (co
 	a := &c.Activation
 	a.MarketingActions, a.UnmappedSegments, a.AllowCollections = t.MarketingActions, t.UnmappedSegments, t.AllowCollections
 	a.IncludeSegmentNames, a.IncludeSegmentTimestamps = t.IncludeSegmentNames, t.IncludeSegmentTimestamps
-	a.Backfill.NewSegments = true
+	a.Backfill.NewSegments, a.MayBeEmpty = true, true
 	if b := t.Backfill; b != nil {
 		a.Backfill = transform.Backfill{NewSegments: b.NewSegments, Since: duration(b.Since, "params.backfill.since", report)}
 	}
@@ -231,14 +231,12 @@ func (s *Service) Config(v documents.Reader, sandbox, flowID string) (config.Con
 	if !ok {
 		return config.Config{}, refusal(problems)
 	}
-	c, m := s.configuration(p, report)
+	c, _ := s.configuration(p, report)
 	if err := s.unseal(p.account, &c.Target.Kinesis.Credentials); err != nil {
 		return c, err
 	}
 	for _, problem := range c.Complete() {
-		if problem.Path != "activation.segments" || m.segments > 0 {
-			report(problem.Path, problem.Message)
-		}
+		report(problem.Path, problem.Message)
 	}
 	return c, refusal(problems)
 }
@@ -258,19 +256,4 @@ func (s *Service) unseal(account *Connection, into *sink.Credentials) error {
 		*to = config.Secret(string(plain), "")
 	}
 	return nil
-}
-
-// Flows lists the flows of all sandboxes, as sandbox and id, and whether each is
-// enabled.
-func Flows(v documents.Reader, sandboxes []string) map[string]bool {
-	all := map[string]bool{}
-	for _, sandbox := range sandboxes {
-		for _, e := range v.List(documents.Prefix(documents.Flows, sandbox)) {
-			var f Flow
-			if documents.Decode(e, &f) == nil {
-				all[sandbox+"/"+f.ID] = f.State == stateEnabled
-			}
-		}
-	}
-	return all
 }

@@ -102,6 +102,8 @@ type Status struct {
 	// Stopped: what follows in the log cannot be judged, so memory stays as it is
 	// for as long as the process runs.
 	Stopped bool
+	// Unread is why the log is not read now; empty: it is.
+	Unread string
 	// Partial is that of Freshness.
 	Partial bool
 	// Next is the offset up to which the log was read, Fence the last checkpoint's (-1: none).
@@ -126,6 +128,9 @@ func (s *Store) Status() Status {
 	maps.Copy(status.Records, s.counts)
 	if err := s.readOnly(); err != nil {
 		status.ReadOnly = err.Error()
+	}
+	if s.trouble != nil {
+		status.Unread = s.trouble.Error()
 	}
 	if s.state != nil {
 		status.Store, status.Next, status.Checkpoint, status.Documents = s.state.store, s.state.next, s.state.checkpoint, len(s.state.docs)

@@ -16,6 +16,32 @@ func Journal(store *journal.Store) documents.Store { return journalStore{store} 
 
 type journalStore struct{ *journal.Store }
 
+// Followed is a journal as the data plane sees it.
+type Followed struct{ Journal *journal.Store }
+
+// Watch returns the documents that are known, and a channel that is closed when there
+// is more to know.
+func (f Followed) Watch() (documents.Reader, <-chan struct{}) {
+	s, moved := f.Journal.Watch()
+	return snapshot{s}, moved
+}
+
+// Known tells whether the documents have been read to their end once: before, nothing
+// should be started by them.
+func (f Followed) Known() bool { return !f.Journal.Status().Partial }
+
+// Trouble is why a change would not be seen now; empty: it would.
+func (f Followed) Trouble() string {
+	status := f.Journal.Status()
+	switch {
+	case status.Stopped:
+		return "changes are not followed any more, until the journal is as it was or this process is started anew: " + status.ReadOnly
+	case status.Unread != "":
+		return "the journal cannot be read now: " + status.Unread
+	}
+	return ""
+}
+
 type snapshot struct{ *journal.Snapshot }
 
 func entryOf(d *journal.Document) documents.Entry {

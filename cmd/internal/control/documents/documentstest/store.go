@@ -24,6 +24,7 @@ type Store struct {
 	state   state
 	written int
 	changes []documents.Change
+	more    chan struct{} // closed and replaced with each change; nil: nobody watches
 }
 
 type state struct {
@@ -57,6 +58,19 @@ func (s *Store) View(context.Context) (documents.View, error) {
 	defer s.mu.Unlock()
 	return documents.View{Reader: state{maps.Clone(s.state.entries), maps.Clone(s.state.versions)}, Stale: s.Stale}, nil
 }
+
+// Watch returns what there is, and a channel that is closed when there is more.
+func (s *Store) Watch() (documents.Reader, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.more == nil {
+		s.more = make(chan struct{})
+	}
+	return state{maps.Clone(s.state.entries), maps.Clone(s.state.versions)}, s.more
+}
+
+// Known: everything is, at once.
+func (s *Store) Known() bool { return true }
 
 // Propose implements documents.Store.
 func (s *Store) Propose(_ context.Context, change documents.Change) (string, error) {
@@ -99,6 +113,10 @@ func (s *Store) Propose(_ context.Context, change documents.Change) (string, err
 		}
 	}
 	s.changes = append(s.changes, change)
+	if s.more != nil {
+		close(s.more)
+		s.more = nil
+	}
 	return etag, nil
 }
 

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"runtime/debug"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"kinesis-destination/cmd/internal/control/flowservice"
+	"kinesis-destination/cmd/internal/control/follow"
+	"kinesis-destination/cmd/internal/control/journal"
+	"kinesis-destination/cmd/internal/control/server"
+	"kinesis-destination/cmd/internal/control/sources"
+	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/cmd/internal/memory"
+)
+
+// followOptions are the flags of a process that runs the flows of a control plane.
+type followOptions struct {
+	admin, size, profiling string
+	most                   int
+}
+
+func (o *followOptions) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.admin, "admin", "127.0.0.1:8080", "where flows run: address of /metrics, /readyz and /status")
+	f.IntVar(&o.most, "flows", 0, fmt.Sprintf("where flows run: how many at most (default %d, or as many as --memory has room for)", follow.MostFlows))
+	if f.Lookup("memory") == nil {
+		f.StringVar(&o.size, "memory", "", fmt.Sprintf("where flows run: what the whole process may take, resident (default %s, or three quarters of the container's limit if that is less)", memory.Text(memory.DefaultOf(follow.MostFlows))))
+	}
+}
+
+// flowRoom is the memory of a process that runs flows, and for how many.
+type flowRoom struct {
+	budgets *memory.Budgets
+	most    int
+	before  int64 // Go's limit
+}
+
+func (r *flowRoom) end() { debug.SetMemoryLimit(r.before) }
+
+// room finds how many flows have room in how much memory.
+func (o *followOptions) room() (*flowRoom, error) {
+	if _, _, err := net.SplitHostPort(o.admin); err != nil {
+		return nil, usageError{errors.New("--admin must be host:port, such as 127.0.0.1:8080")}
+	}
+	if o.most < 0 {
+		return nil, usageError{errors.New("--flows must be a number of flows, such as 100")}
+	}
+	limits := memory.FindLimits()
+	process, from := limits.UsualOf(max(o.most, follow.MostFlows)), ""
+	if o.size != "" {
+		var err error
+		if process, err = memory.ParseSize(o.size); err != nil {
+			return nil, usageError{fmt.Errorf("--memory %w", err)}
+		}
+		from = "--memory: "
+	}
+	most := o.most
+	if most == 0 {
+		most = max(1, min(follow.MostFlows, memory.Fit(process, limits.Collector)))
+	}
+	shares, err := memory.Divide(process, limits.Collector, most)
+	if err != nil {
+		if limits.Collector < math.MaxInt64 {
+			from = "GOMEMLIMIT or --memory: "
+		}
+		return nil, usageError{fmt.Errorf("%s%w for %d flows", from, err, most)}
+	}
+	return &flowRoom{shares.Budgets(), most, debug.SetMemoryLimit(shares.Collector)}, nil
+}
+
+// run runs the flows that the documents want, until ctx ends.
+func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *flowservice.Service, list sources.List, room *flowRoom, log *slog.Logger) error {
+	tracing, stopTracing, err := tracer(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	v, _, _ := buildInfo()
+	followed := server.Followed{Journal: store}
+	fleet := destination.NewFleet(destination.Options{Logger: log, Version: v, Profiling: o.profiling, Tracing: tracing, Trouble: followed.Trouble})
+	follower := follow.New(follow.Options{
+		Log: log, Store: followed, Sandboxes: list.Sandboxes(), Config: flows.Config, Share: room.budgets.Give, Most: room.most,
+	})
+	log.Info("flows of the control plane are run here", "most", room.most)
+	wanted := make(chan map[string]destination.Wanted)
+	var following sync.WaitGroup
+	following.Go(func() { follower.Run(ctx, wanted) })
+	err = fleet.Run(ctx, o.admin, wanted)
+	cancel()
+	following.Wait()
+	return err
+}
+
+// runFollowing is run --follow: the flows of a control plane that other processes serve.
+func runFollowing(ctx context.Context, plane *planeOptions, o *followOptions, log *slog.Logger) error {
+	switch {
+	case len(plane.brokers) == 0:
+		return usageError{errors.New("--follow needs --brokers LIST: where the control plane's journal is. The journal of a folder is one process's: 'serve --store DIR --run' runs its flows")}
+	case len(plane.sources) == 0:
+		return usageError{errNoSource}
+	}
+	list, keys, err := plane.read()
+	if err != nil {
+		return err
+	}
+	room, err := o.room()
+	if err != nil {
+		return err
+	}
+	defer room.end()
+	store, err := plane.await(ctx, list, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // it was ended while it waited
+		}
+		return err
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			log.Warn("the journal did not close in order", "error", err)
+		}
+	}()
+	documents, err := server.New(server.Options{
+		Log: log, Store: server.Journal(store), Sealer: server.Sealer{Ring: keys}, Sources: list, Endpoints: plane.endpoints, AllowDefaultChain: plane.defaultChain,
+	})
+	if err != nil {
+		return err
+	}
+	defer documents.Close()
+	return o.run(ctx, store, documents.Flows, list, room, log)
+}
