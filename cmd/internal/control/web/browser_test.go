@@ -181,10 +181,13 @@ func (s *site) has(words ...string) {
 // poll waits until an expression of the page's script is true.
 func (s *site) poll(expression string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, stepWait)
-	defer cancel()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(stepWait/2))); err != nil {
-		s.stuck(fmt.Errorf("%s: %w", expression, err))
+	end := time.After(stepWait / 2)
+	for s.text("String("+expression+")") != "true" {
+		select {
+		case <-end:
+			s.stuck(fmt.Errorf("%s: not within %v", expression, stepWait/2))
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }
 
