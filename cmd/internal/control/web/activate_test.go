@@ -90,7 +90,7 @@ func TestADraftSurvivesAndCanBeGivenUp(t *testing.T) {
 	r.post(at+"/segments", "paste", "kept", "go", "exit")
 	r.newBrowser()
 	r.get(at+"/segments").has("kept", "1 segment is chosen")
-	r.post(at+"/drop").at(at+"/segments?done=draft.dropped").hasNot("kept")
+	r.post(at + "/drop").at(at + "/segments?done=draft.dropped").hasNot("kept")
 }
 
 func TestWhatIsWrongInAStepIsSaidThere(t *testing.T) {

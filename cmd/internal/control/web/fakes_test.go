@@ -97,7 +97,7 @@ func (a fakeAudit) Version(context.Context) string { return fmt.Sprint(len(a.Cha
 
 func (a fakeAudit) Notes(_ context.Context, each func(web.Noted) error) error {
 	for i, c := range a.Changes() {
-		n := web.Noted{Offset: int64(i + 1), At: time.UnixMilli(1_700_000_000_000).Add(time.Duration(i) * time.Second), By: c.By, Why: c.Why, Applied: c.Refused == "", Reason: c.Refused}
+		n := web.Noted{Offset: int64(i + 1), At: time.Now().Truncate(time.Minute).Add(time.Duration(i-len(a.Changes())) * time.Minute), By: c.By, Why: c.Why, Applied: c.Refused == "", Reason: c.Refused}
 		for _, w := range c.Writes {
 			d := web.NotedDoc{Key: w.Key, Base: w.Base}
 			if strings.HasPrefix(w.Key, "flows/") && n.Applied {

@@ -38,7 +38,7 @@ type conflictView struct {
 	At               int64
 	Mines            []disparity // what I changed
 	Theirs           []disparity // what only they changed: it stays
-	Undo             bool         // mine is an earlier version
+	Undo             bool        // mine is an earlier version
 	Refusal          *Refusal
 	Violations       []shownViolation
 }

@@ -53,11 +53,30 @@ type screen struct {
 func screens(r *rig, at string) []screen {
 	undo := r.get(at).find(`href="(/s/prod/flows/[^"]+/undo/[0-9]+)"`)
 	policy := r.get("/s/prod/governance").find(`href="(/s/prod/governance/policy/[^"]+)"`)
+	account := r.get("/s/prod/accounts").find(`href="/s/prod/accounts/([0-9a-f-]{36})"`)
 	return []screen{
-		{"catalog", "/s/prod/catalog", false}, {"flows", "/s/prod/flows", false}, {"flow", at, false}, {"edit", at + "/edit", false}, {"undo", undo, false},
-		{"pause", at + "/pause", false}, {"delete", at + "/delete", false}, {"letters", at + "/letters", false}, {"redrive", at + "/settle/redrive?reason=rejected", false},
-		{"governance", "/s/prod/governance?labels=C3+I1&action=custom/winback", false}, {"policy", policy, false}, {"activity", "/s/prod/activity", false},
-		{"settings", "/s/prod/settings", false}, {"error", "/s/prod/nothing", true},
+		{"connect", "/s/prod/connect", false},
+		{"account-new", "/s/prod/accounts/new?auth=role", false},
+		{"accounts", "/s/prod/accounts", false},
+		{"account", "/s/prod/accounts/" + account, false},
+		{"destination", "/s/prod/connect/" + account, false},
+		{"segments", at + "/activate/segments", false},
+		{"attributes", at + "/activate/attributes", false},
+		{"review", at + "/activate/review", false},
+		{"catalog", "/s/prod/catalog", false},
+		{"flows", "/s/prod/flows", false},
+		{"flow", at, false},
+		{"edit", at + "/edit", false},
+		{"undo", undo, false},
+		{"pause", at + "/pause", false},
+		{"delete", at + "/delete", false},
+		{"letters", at + "/letters", false},
+		{"redrive", at + "/settle/redrive?reason=rejected", false},
+		{"governance", "/s/prod/governance?labels=C3+I1&action=custom/winback", false},
+		{"policy", policy, false},
+		{"activity", "/s/prod/activity", false},
+		{"settings", "/s/prod/settings", false},
+		{"error", "/s/prod/nothing", true},
 	}
 }
 
