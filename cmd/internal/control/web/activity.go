@@ -104,11 +104,11 @@ func (v *activityView) chooses(n Noted, row activityRow) bool {
 	if v.Query == "" {
 		return true
 	}
-	text := strings.ToLower(n.By + " " + n.Why + " " + n.Reason)
+	said := []string{n.By, n.Why, n.Reason}
 	for _, a := range row.About {
-		text += " " + strings.ToLower(a.ID)
+		said = append(said, a.ID)
 	}
-	return strings.Contains(text, strings.ToLower(v.Query))
+	return strings.Contains(strings.ToLower(strings.Join(said, " ")), strings.ToLower(v.Query))
 }
 
 // activityRow is an entry as the page shows it; ok is false where it is of another

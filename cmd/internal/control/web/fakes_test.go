@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -101,7 +100,7 @@ func (a fakeAudit) Notes(_ context.Context, each func(web.Noted) error) error {
 		for _, w := range c.Writes {
 			d := web.NotedDoc{Key: w.Key, Base: w.Base}
 			if strings.HasPrefix(w.Key, "flows/") && n.Applied {
-				d.Doc = json.RawMessage(w.Doc)
+				d.Doc = w.Doc
 			}
 			n.Docs = append(n.Docs, d)
 		}
