@@ -1,10 +1,14 @@
 package web_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/server"
 	"kinesis-destination/cmd/internal/control/web"
 )
 
@@ -87,22 +91,42 @@ func TestContractEveryScreenIsForEveryone(t *testing.T) {
 	r, at := company(t)
 	s := newSite(t, r.server.URL)
 	for _, one := range screens(r, at) {
-		for _, look := range []struct {
-			name, theme   string
-			width, height int64
-		}{{"light", "light", 1280, 900}, {"dark", "dark", 1280, 900}, {"phone", "light", 390, 844}} {
-			name := one.name + "-" + look.name
-			s.theme(look.theme)
-			s.size(look.width, look.height)
+		s.looks(one.name, func() {
 			if status := s.open(one.path); (status >= 400) != one.bad {
-				t.Errorf("%s: status %d", name, status)
+				t.Errorf("%s: status %d", one.name, status)
 			}
-			s.accessible(name)
-			if wide := s.text("String(document.documentElement.scrollWidth > window.innerWidth)"); wide != "false" {
-				t.Errorf("%s is wider than the window", name)
-			}
-			s.picture(name)
+		})
+	}
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	if _, err := server.CreateToken(file, "ana", []api.Permission{api.View}, nil); err != nil {
+		t.Fatal(err)
+	}
+	guarded := newRig(t, func(o *server.Options) {
+		tokens, err := server.OpenTokens(file)
+		if err != nil {
+			t.Fatal(err)
 		}
+		o.Tokens = tokens
+	})
+	s.base = guarded.server.URL
+	s.looks("signin", func() { s.open("/") })
+}
+
+// looks judges a page in every look, and takes its pictures.
+func (s *site) looks(name string, open func()) {
+	s.t.Helper()
+	for _, look := range []struct {
+		name, theme   string
+		width, height int64
+	}{{"light", "light", 1280, 900}, {"dark", "dark", 1280, 900}, {"phone", "light", 390, 844}} {
+		s.theme(look.theme)
+		s.size(look.width, look.height)
+		open()
+		s.accessible(name + "-" + look.name)
+		if wide := s.text("String(document.documentElement.scrollWidth > window.innerWidth)"); wide != "false" {
+			s.t.Errorf("%s-%s is wider than the window", name, look.name)
+		}
+		s.picture(name + "-" + look.name)
 	}
 }
 
@@ -137,6 +161,31 @@ func TestContractEveryScreenIsInSpanish(t *testing.T) {
 		for key, text := range en {
 			if len(text) > 12 && es[key] != text && !strings.Contains(text, "{") && strings.Contains(shown, "\n"+text+"\n") {
 				t.Errorf("%s says %q", one.name, text)
+			}
+		}
+	}
+}
+
+// The documents have a picture of every screen in every look.
+func TestTheDocumentsShowEveryScreen(t *testing.T) {
+	r, at := company(t)
+	const docs = "../../../../deployments/docs/"
+	text, err := os.ReadFile(docs + "PAGES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"signin", "conflict"}
+	for _, one := range screens(r, at) {
+		names = append(names, one.name)
+	}
+	for _, name := range names {
+		for _, look := range []string{"light", "dark", "phone"} {
+			file := "pages/" + name + "-" + look + ".png"
+			if info, err := os.Stat(docs + file); err != nil || info.Size() > mostPicture {
+				t.Errorf("%s: is not there, or is too large (%v)", file, err)
+			}
+			if !strings.Contains(string(text), "("+file+")") {
+				t.Errorf("PAGES.md does not show %s", file)
 			}
 		}
 	}
