@@ -3,8 +3,12 @@ package web_test
 import (
 	"fmt"
 	"html"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/server"
 )
 
 // setUp sets a destination up by forms, and returns the address of its activation.
@@ -69,6 +73,66 @@ func TestAViolationHasWaysOutAsButtons(t *testing.T) {
 	r.post(at+"/review", "go", "finish", "etag.flow", html.UnescapeString(fixed.find(`name="etag.flow" value="([^"]*)"`))).at("/s/prod/flows/" + id + "?done=flow.activated")
 }
 
+func TestAPolicyThatIsEnabledMeanwhileIsSaidAtTheEnd(t *testing.T) {
+	r := newRig(t)
+	at, _ := r.setUp("Partners", "exportToThirdParty")
+	r.post(at+"/segments", "paste", "propensity", "go", "next").is(200)
+	review := r.post(at+"/attributes", "paste", "mobilePhone.number", "go", "next").at(at + "/review").has(">Finish<")
+	r.api("PUT", "/data/foundation/dulepolicy/enabledCorePolicies", `{"policyIds":["corepolicy_0002"]}`)
+	r.post(at+"/review", "go", "finish", "etag.flow", html.UnescapeString(review.find(`name="etag.flow" value="([^"]*)"`))).is(409).
+		has(`id="errors"`, "would violate core/C2-exportToThirdParty", "Ways out, the shortest first")
+}
+
+// The way out that takes an action from the target connection makes a violation that
+// the flow has already go.
+func TestWhatViolatesIsMendedInTheOrderThatWorks(t *testing.T) {
+	r := newRig(t)
+	r.api("PUT", "/data/foundation/dulepolicy/enabledCorePolicies", `{"policyIds":["corepolicy_0002"]}`)
+	at, id := r.setUp("Partners")
+	finish := func() shown {
+		review := r.get(at + "/review").has("No policy objects")
+		return r.post(at+"/review", "go", "finish", "etag.flow", html.UnescapeString(review.find(`name="etag.flow" value="([^"]*)"`)), "etag.target", html.UnescapeString(review.find(`name="etag.target" value="([^"]*)"`)))
+	}
+	r.post(at+"/segments", "paste", "propensity", "go", "next")
+	r.post(at+"/attributes", "paste", "mobilePhone.number", "go", "next")
+	finish().at("/s/prod/flows/" + id + "?done=flow.activated")
+	// Another use, and without the field that this use forbids: the target alone would be refused.
+	r.post(at+"/review", "go", "undo:action:exportToThirdParty").has("core/C2-exportToThirdParty objects")
+	r.post(at+"/review", "go", "drop:attribute:mobilePhone.number").has("No policy objects")
+	finish().at("/s/prod/flows/" + id + "?done=flow.activated")
+	r.get(at + "/review").has("Nothing differs")
+}
+
+func TestWhoMayOnlyLookIsToldSo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	tokens := map[string]string{}
+	for name, permissions := range map[string][]api.Permission{"viewer": {api.View}, "admin": {api.View, api.Manage, api.Activate}, "marketer": {api.View, api.Activate}} {
+		var err error
+		if tokens[name], err = server.CreateToken(file, name, permissions, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opened, err := server.OpenTokens(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, func(o *server.Options) { o.Tokens = opened })
+	r.post("/sign-in", "token", tokens["admin"]).is(200)
+	at, id := r.setUp("Leads")
+	r.newBrowser()
+	r.post("/sign-in", "token", tokens["viewer"]).is(200)
+	r.get(at + "/segments").is(200)
+	r.post("/s/prod/accounts", "auth", "keys", "name", "mine", "auth.params.region", "us-east-1").is(403).has("The permission manage is missing")
+	r.post(at+"/segments", "paste", "propensity", "go", "next").at(at + "/attributes")
+	etag := html.UnescapeString(r.get(at + "/review").find(`name="etag.flow" value="([^"]*)"`))
+	r.post(at+"/review", "go", "finish", "etag.flow", etag).is(403).has("The permission activate is missing")
+	r.newBrowser()
+	r.post("/sign-in", "token", tokens["marketer"]).is(200)
+	r.get(at + "/segments").hasNot("1 segment is chosen") // a draft is its author's
+	r.post(at+"/segments", "paste", "propensity", "go", "next").at(at + "/attributes")
+	r.post(at+"/review", "go", "finish", "etag.flow", etag).at("/s/prod/flows/" + id + "?done=flow.activated")
+}
+
 func TestTwoPeopleChangeAFlow(t *testing.T) {
 	r := newRig(t)
 	at, id := r.setUp("Leads")
@@ -90,7 +154,7 @@ func TestADraftSurvivesAndCanBeGivenUp(t *testing.T) {
 	r.post(at+"/segments", "paste", "kept", "go", "exit")
 	r.newBrowser()
 	r.get(at+"/segments").has("kept", "1 segment is chosen")
-	r.post(at+"/drop").at(at+"/segments?done=draft.dropped").hasNot("kept")
+	r.post(at + "/drop").at(at + "/segments?done=draft.dropped").hasNot("kept")
 }
 
 func TestWhatIsWrongInAStepIsSaidThere(t *testing.T) {
