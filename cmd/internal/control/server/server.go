@@ -59,11 +59,13 @@ func New(o Options) (*Server, error) {
 	flows := flowservice.New(flowservice.Options{
 		Log: o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identify, Policies: policyservice.Policies,
 		Runs: o.Runs, Schemas: lookup.Newest, Probe: examine(o.Log), Sample: sampler.Newest,
-		Streams: func(ctx context.Context, cfg sink.Config) (sink.StreamList, error) { return sink.ListStreams(ctx, cfg, o.Log) },
+		Streams: func(ctx context.Context, cfg sink.Config) (sink.StreamList, error) {
+			return sink.ListStreams(ctx, cfg, o.Log)
+		},
 		Measure: func(ctx context.Context, cfg *config.Config) (sink.Capacity, error) {
 			return sink.Measure(ctx, cfg.Target.Kinesis.Config, sink.Options{DeadLetter: cfg.DeadLetter, Brokers: cfg.Source.Kafka.Brokers, Logger: o.Log})
 		},
-		 Endpoints: o.Endpoints, Identity: o.Identity,
+		Endpoints: o.Endpoints, Identity: o.Identity,
 		AllowDefaultChain: o.AllowDefaultChain, Now: now, NewID: newID,
 	})
 	policies := policyservice.New(policyservice.Options{

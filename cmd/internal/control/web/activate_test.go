@@ -173,6 +173,7 @@ func TestWhatIsWrongInAStepIsSaidThere(t *testing.T) {
 	r.get("/s/prod/flows/nothing/activate/segments").is(404)
 	r.post(at+"/review", "go", "undo:flow:x").is(200)
 	r.post(at+"/segments", "go", "page:-1").is(200)
+	r.post(at+"/segments", "paste", strings.Repeat("x ", 1<<20)).is(413).has("larger than")
 }
 
 func TestARegistryOrKafkaThatIsAwayLeavesTheFormsWorking(t *testing.T) {

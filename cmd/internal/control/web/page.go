@@ -137,10 +137,6 @@ func (p *page) fail(err error) {
 	if p.ctx().Err() != nil { // the caller has gone
 		return
 	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		err = api.Refuse(api.CodeTooLarge, "the request's body is larger than %d bytes", tooLarge.Limit)
-	}
 	refusal, ok := errors.AsType[*api.Error](err)
 	if !ok {
 		p.h.o.Log.Error("a page failed", "method", p.r.Method, "path", p.r.URL.Path, "error", err)
