@@ -3,9 +3,11 @@ package web_test
 import (
 	"fmt"
 	"html"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/server"
@@ -146,6 +148,34 @@ func TestTwoPeopleChangeAFlow(t *testing.T) {
 	if n := len(flow["segmentSelectors"].(map[string]any)["selectors"].([]any)); n != 2 {
 		t.Errorf("%d segments: one of the two changes is lost", n)
 	}
+}
+
+// A form that is posted after its session has ended is there again after the sign-in,
+// without its secrets, and nobody else's.
+func TestASessionThatEndsAmidADraftLosesNoneOfIt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	all := []api.Permission{api.View, api.Manage, api.Activate}
+	token, err := server.CreateToken(file, "anna", all, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := server.OpenTokens(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	r := newRig(t, func(o *server.Options) { o.Tokens, o.Now = opened, func() time.Time { return now } })
+	r.post("/sign-in", "token", token).is(200)
+	at, _ := r.setUp("Leads")
+	now = now.Add(13 * time.Hour)
+	r.post(at+"/segments", "listed", "vip", "segment", "vip", "paste", "propensity", "go", "next").is(200).has("Sign in").at("/sign-in?back=" + url.QueryEscape(at+"/segments"))
+	r.post("/sign-in", "token", token, "back", at+"/segments").at(at+"/segments").has("2 segments are chosen", "Very important persons")
+	now = now.Add(13 * time.Hour)
+	r.post("/s/prod/accounts", "auth", "keys", "name", "half", "auth.params.secretKey", secretKey).at("/sign-in?back=" + url.QueryEscape("/s/prod/accounts/new?auth=keys"))
+	r.post("/sign-in", "token", token, "back", "/s/prod/accounts/new?auth=keys").has("half")
+	r.post("/sign-out")
+	r.post("/s/prod/accounts", "auth", "keys", "name", "of nobody").has("Sign in")
+	r.post("/sign-in", "token", token, "back", "/s/prod/accounts/new?auth=keys").has("half").hasNot("of nobody")
 }
 
 func TestADraftSurvivesAndCanBeGivenUp(t *testing.T) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
@@ -69,6 +70,35 @@ func (d *drafts) drop(key draftKey) {
 	defer d.mu.Unlock()
 	delete(d.all, key)
 }
+
+// keepPosted keeps the form that was posted after its session had ended, and returns the
+// address of the view that shows it again.
+func (p *page) keepPosted() string {
+	path := p.r.URL.Path
+	values, err := p.form()
+	if err != nil || p.caller() == "" {
+		return p.base() + "/catalog"
+	}
+	account, id := p.r.PathValue("account"), p.r.PathValue("id")
+	switch {
+	case account != "":
+		p.keepDraft("destination/"+account, values)
+	case strings.HasSuffix(path, "/accounts"):
+		p.keepDraft("account/"+values.Get("auth"), values)
+		return path + "/new?" + url.Values{"auth": {values.Get("auth")}}.Encode()
+	case strings.HasSuffix(path, "/activate/segments"):
+		p.keepDraft(postedOf(kindSegment, id), values)
+	case strings.HasSuffix(path, "/activate/attributes"):
+		p.keepDraft(postedOf(kindAttribute, id), values)
+	case strings.HasSuffix(path, "/activate/review"):
+	default:
+		return p.base() + "/catalog"
+	}
+	return path
+}
+
+// postedOf is what a step's form is kept by that has not become part of a draft yet.
+func postedOf(kind, id string) string { return "posted/" + kind + "/" + id }
 
 // draft is the caller's draft of a thing.
 func (p *page) draft(of string) url.Values {
