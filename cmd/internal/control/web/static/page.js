@@ -66,6 +66,8 @@ for (const element of document.querySelectorAll("[data-script]")) element.hidden
 
 document.addEventListener("htmx:afterSwap", (event) => {
   focusErrors(document);
+  const found = document.querySelector("#found[data-say]");
+  if (found) say(found.dataset.say);
   for (const element of event.target.querySelectorAll("[data-script]")) element.hidden = false;
 });
 focusErrors(document);
