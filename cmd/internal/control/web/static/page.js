@@ -91,7 +91,7 @@ function makeTree(tree) {
   for (const li of tree.querySelectorAll("li")) {
     li.setAttribute("role", "treeitem");
     li.setAttribute("aria-level", String(level(li)));
-    li.setAttribute("aria-label", li.querySelector(":scope > .node").innerText.replace(/\s+/g, " ").trim());
+    li.setAttribute("aria-label", li.querySelector(":scope > .node").textContent.replace(/\s+/g, " ").trim());
     li.tabIndex = first ? 0 : -1;
     first = false;
     box(li).tabIndex = -1;
