@@ -5,12 +5,16 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/sources"
 	"kinesis-destination/sink"
 )
+
+// streamsWait bounds the list of streams: a name can be typed in its stead.
+const streamsWait = 8 * time.Second
 
 // streams answers the streams that an account can see.
 func (s *Service) streams(c api.Caller, w http.ResponseWriter, r *http.Request) error {
@@ -34,7 +38,7 @@ func (s *Service) streams(c api.Caller, w http.ResponseWriter, r *http.Request) 
 	if err := s.unseal(&account, &cfg.Credentials); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), probeWait)
+	ctx, cancel := context.WithTimeout(r.Context(), streamsWait)
 	defer cancel()
 	list, err := s.o.Streams(ctx, cfg)
 	if err != nil {

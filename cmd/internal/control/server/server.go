@@ -42,6 +42,8 @@ type Options struct {
 	Endpoints         []string
 	Identity          string
 	AllowDefaultChain bool
+	// Now is the clock; nil: the real one.
+	Now func() time.Time
 	// ReadOnly says why no change is taken now; nil, or empty: they are taken.
 	ReadOnly func() string
 	// Operation is what pages show of flows that run, and of the control plane.
@@ -63,6 +65,9 @@ func New(o Options) (*Server, error) {
 	lookup, sampler := &sources.Schemas{}, &sources.Sampler{}
 	identify := identity{o}.identify
 	now := time.Now
+	if o.Now != nil {
+		now = o.Now
+	}
 	flows := flowservice.New(flowservice.Options{
 		Log: o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identify, Policies: policyservice.Policies,
 		Runs: o.Runs, Schemas: lookup.Newest, Probe: examine(o.Log), Sample: sampler.Newest,

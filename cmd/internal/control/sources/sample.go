@@ -21,6 +21,8 @@ const (
 	sampleBytes      = 8 << 20
 	sampleWait       = 4 * time.Second
 	sampleFor        = 30 * time.Second
+	failedFor        = 10 * time.Second // one that could not be taken is not tried again by each who asks
+	oldestSample     = 10 * time.Minute // then none is better
 )
 
 // Sample is what a source's newest events show.
@@ -68,8 +70,10 @@ type Sampler struct {
 }
 
 type sampled struct {
-	mu     sync.Mutex
+	turn   chan struct{} // held by whoever takes the sample
 	sample *Sample
+	failed error // of the last try
+	tried  time.Time
 }
 
 // Newest is a sample of a source's newest events. The error says why there is none:
@@ -81,22 +85,34 @@ func (s *Sampler) Newest(ctx context.Context, source *Source) (*Sample, error) {
 	}
 	one, ok := s.sources[source]
 	if !ok {
-		one = &sampled{}
+		one = &sampled{turn: make(chan struct{}, 1)}
 		s.sources[source] = one
 	}
 	s.mu.Unlock()
-	one.mu.Lock()
-	defer one.mu.Unlock()
+	select {
+	case one.turn <- struct{}{}:
+		defer func() { <-one.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if one.sample != nil && time.Since(one.sample.At) < sampleFor {
 		return one.sample, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, sampleWait)
-	defer cancel()
-	taken, err := take(ctx, source)
-	if err == nil {
-		one.sample = taken
+	if one.failed == nil || time.Since(one.tried) >= failedFor {
+		taking, cancel := context.WithTimeout(ctx, sampleWait)
+		defer cancel()
+		taken, err := take(taking, source)
+		if ctx.Err() != nil { // who asked has gone: that says nothing of the source
+			return nil, ctx.Err()
+		}
+		if one.failed, one.tried = err, time.Now(); err == nil {
+			one.sample = taken
+		}
 	}
-	return taken, err
+	if one.sample != nil && time.Since(one.sample.At) < oldestSample {
+		return one.sample, nil
+	}
+	return nil, one.failed
 }
 
 // errEnough ends the look at a partition.

@@ -32,10 +32,10 @@ func (s *Sample) count(event schemas.Event) bool {
 	root := c.Branch(event.Schema.Root)
 	for i := range root.Fields {
 		field := &root.Fields[i]
-		switch {
-		case field.Name == partMembership:
+		switch field.Name {
+		case partMembership:
 			s.memberships(&c, c.Branch(field.Type))
-		case field.Name == partAttributes:
+		case partAttributes:
 			visits := mostVisits
 			s.attribute(&c, field.Type, "", 0, &visits)
 		default:
@@ -159,7 +159,7 @@ func Mask(text string) string {
 		switch {
 		case unicode.IsDigit(r):
 			b.WriteByte('9')
-		case r < unicode.MaxASCII && unicode.IsPunct(r) || r == ' ':
+		case r == ' ' || r < unicode.MaxASCII && (unicode.IsPunct(r) || unicode.IsSymbol(r)):
 			b.WriteRune(r)
 		default:
 			b.WriteByte('x')

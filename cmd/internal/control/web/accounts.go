@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -35,8 +36,8 @@ type listedAccount struct {
 	Uses int
 }
 
-// Auth is how the account is reached, in an address's word.
-func (a listedAccount) AuthName() string { return authName(a.account.Auth.SpecName) }
+// AuthName is how the account is reached, in an address's word.
+func (a listedAccount) AuthName() string { return authName(a.Auth.SpecName) }
 
 type accountsView struct {
 	Query       string
@@ -55,7 +56,7 @@ func showConnect(p *page) error { return p.listAccounts(true) }
 func (p *page) listAccounts(connect bool) error {
 	given := p.r.URL.Query()
 	v := accountsView{Query: strings.TrimSpace(given.Get("q")), Connect: connect}
-	query := url.Values{"limit": {"25"}, "orderby": {"+name"}, "property": {"connectionSpec.id==" + kinesisSpec}}
+	query := url.Values{"limit": {strconv.Itoa(accountsAPage)}, "orderby": {"+name"}, "property": {"connectionSpec.id==" + kinesisSpec}}
 	if v.Query != "" {
 		query.Add("property", "name~="+v.Query)
 	}

@@ -71,6 +71,16 @@ func (p *page) activation() (*activation, error) {
 		a.Theirs = difference(base, a.is)
 		a.now = a.is.with(difference(base, mine))
 	}
+	for _, kind := range []string{kindSegment, kindAttribute} {
+		if posted := p.draft(postedOf(kind, a.Flow.ID)); posted != nil {
+			a.chosen(kind, posted)
+			if kind == kindAttribute {
+				a.options(posted)
+			}
+			p.keep(a)
+			p.dropDraft(postedOf(kind, a.Flow.ID))
+		}
+	}
 	return a, nil
 }
 
@@ -100,6 +110,12 @@ func (a *activation) chosen(kind string, values url.Values) {
 		return !slices.Contains(rest, item) && !slices.Contains(ticked, item)
 	})
 	a.now[kind] = union(union(kept, ticked), pasted(values.Get("paste")))
+}
+
+// options takes the settings that a form has.
+func (a *activation) options(values url.Values) {
+	given := without(append(slices.Clone(values[kindOption]), values.Get("riding")), []string{""})
+	a.now = a.now.with([]Change{{Kind: kindOption, Removed: a.now[kindOption], Added: given}})
 }
 
 // toggle takes out what is chosen, or puts in what is not.

@@ -3,8 +3,14 @@ package web_test
 import (
 	"fmt"
 	"html"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/server"
 )
 
 // setUp sets a destination up by forms, and returns the address of its activation.
@@ -69,6 +75,66 @@ func TestAViolationHasWaysOutAsButtons(t *testing.T) {
 	r.post(at+"/review", "go", "finish", "etag.flow", html.UnescapeString(fixed.find(`name="etag.flow" value="([^"]*)"`))).at("/s/prod/flows/" + id + "?done=flow.activated")
 }
 
+func TestAPolicyThatIsEnabledMeanwhileIsSaidAtTheEnd(t *testing.T) {
+	r := newRig(t)
+	at, _ := r.setUp("Partners", "exportToThirdParty")
+	r.post(at+"/segments", "paste", "propensity", "go", "next").is(200)
+	review := r.post(at+"/attributes", "paste", "mobilePhone.number", "go", "next").at(at + "/review").has(">Finish<")
+	r.api("PUT", "/data/foundation/dulepolicy/enabledCorePolicies", `{"policyIds":["corepolicy_0002"]}`)
+	r.post(at+"/review", "go", "finish", "etag.flow", html.UnescapeString(review.find(`name="etag.flow" value="([^"]*)"`))).is(409).
+		has(`id="errors"`, "would violate core/C2-exportToThirdParty", "Ways out, the shortest first")
+}
+
+// The way out that takes an action from the target connection makes a violation that
+// the flow has already go.
+func TestWhatViolatesIsMendedInTheOrderThatWorks(t *testing.T) {
+	r := newRig(t)
+	r.api("PUT", "/data/foundation/dulepolicy/enabledCorePolicies", `{"policyIds":["corepolicy_0002"]}`)
+	at, id := r.setUp("Partners")
+	finish := func() shown {
+		review := r.get(at + "/review").has("No policy objects")
+		return r.post(at+"/review", "go", "finish", "etag.flow", html.UnescapeString(review.find(`name="etag.flow" value="([^"]*)"`)), "etag.target", html.UnescapeString(review.find(`name="etag.target" value="([^"]*)"`)))
+	}
+	r.post(at+"/segments", "paste", "propensity", "go", "next")
+	r.post(at+"/attributes", "paste", "mobilePhone.number", "go", "next")
+	finish().at("/s/prod/flows/" + id + "?done=flow.activated")
+	// Another use, and without the field that this use forbids: the target alone would be refused.
+	r.post(at+"/review", "go", "undo:action:exportToThirdParty").has("core/C2-exportToThirdParty objects")
+	r.post(at+"/review", "go", "drop:attribute:mobilePhone.number").has("No policy objects")
+	finish().at("/s/prod/flows/" + id + "?done=flow.activated")
+	r.get(at + "/review").has("Nothing differs")
+}
+
+func TestWhoMayOnlyLookIsToldSo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	tokens := map[string]string{}
+	for name, permissions := range map[string][]api.Permission{"viewer": {api.View}, "admin": {api.View, api.Manage, api.Activate}, "marketer": {api.View, api.Activate}} {
+		var err error
+		if tokens[name], err = server.CreateToken(file, name, permissions, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opened, err := server.OpenTokens(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, func(o *server.Options) { o.Tokens = opened })
+	r.post("/sign-in", "token", tokens["admin"]).is(200)
+	at, id := r.setUp("Leads")
+	r.newBrowser()
+	r.post("/sign-in", "token", tokens["viewer"]).is(200)
+	r.get(at + "/segments").is(200)
+	r.post("/s/prod/accounts", "auth", "keys", "name", "mine", "auth.params.region", "us-east-1").is(403).has("The permission manage is missing")
+	r.post(at+"/segments", "paste", "propensity", "go", "next").at(at + "/attributes")
+	etag := html.UnescapeString(r.get(at + "/review").find(`name="etag.flow" value="([^"]*)"`))
+	r.post(at+"/review", "go", "finish", "etag.flow", etag).is(403).has("The permission activate is missing")
+	r.newBrowser()
+	r.post("/sign-in", "token", tokens["marketer"]).is(200)
+	r.get(at + "/segments").hasNot("1 segment is chosen") // a draft is its author's
+	r.post(at+"/segments", "paste", "propensity", "go", "next").at(at + "/attributes")
+	r.post(at+"/review", "go", "finish", "etag.flow", etag).at("/s/prod/flows/" + id + "?done=flow.activated")
+}
+
 func TestTwoPeopleChangeAFlow(t *testing.T) {
 	r := newRig(t)
 	at, id := r.setUp("Leads")
@@ -82,6 +148,34 @@ func TestTwoPeopleChangeAFlow(t *testing.T) {
 	if n := len(flow["segmentSelectors"].(map[string]any)["selectors"].([]any)); n != 2 {
 		t.Errorf("%d segments: one of the two changes is lost", n)
 	}
+}
+
+// A form that is posted after its session has ended is there again after the sign-in,
+// without its secrets, and nobody else's.
+func TestASessionThatEndsAmidADraftLosesNoneOfIt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	all := []api.Permission{api.View, api.Manage, api.Activate}
+	token, err := server.CreateToken(file, "anna", all, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := server.OpenTokens(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	r := newRig(t, func(o *server.Options) { o.Tokens, o.Now = opened, func() time.Time { return now } })
+	r.post("/sign-in", "token", token).is(200)
+	at, _ := r.setUp("Leads")
+	now = now.Add(13 * time.Hour)
+	r.post(at+"/segments", "listed", "vip", "segment", "vip", "paste", "propensity", "go", "next").is(200).has("Sign in").at("/sign-in?back=" + url.QueryEscape(at+"/segments"))
+	r.post("/sign-in", "token", token, "back", at+"/segments").at(at+"/segments").has("2 segments are chosen", "Very important persons")
+	now = now.Add(13 * time.Hour)
+	r.post("/s/prod/accounts", "auth", "keys", "name", "half", "auth.params.secretKey", secretKey).at("/sign-in?back=" + url.QueryEscape("/s/prod/accounts/new?auth=keys"))
+	r.post("/sign-in", "token", token, "back", "/s/prod/accounts/new?auth=keys").has("half")
+	r.post("/sign-out")
+	r.post("/s/prod/accounts", "auth", "keys", "name", "of nobody").has("Sign in")
+	r.post("/sign-in", "token", token, "back", "/s/prod/accounts/new?auth=keys").has("half").hasNot("of nobody")
 }
 
 func TestADraftSurvivesAndCanBeGivenUp(t *testing.T) {
@@ -109,6 +203,7 @@ func TestWhatIsWrongInAStepIsSaidThere(t *testing.T) {
 	r.get("/s/prod/flows/nothing/activate/segments").is(404)
 	r.post(at+"/review", "go", "undo:flow:x").is(200)
 	r.post(at+"/segments", "go", "page:-1").is(200)
+	r.post(at+"/segments", "paste", strings.Repeat("x ", 1<<20)).is(413).has("larger than")
 }
 
 func TestARegistryOrKafkaThatIsAwayLeavesTheFormsWorking(t *testing.T) {

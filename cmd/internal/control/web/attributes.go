@@ -154,8 +154,7 @@ func chooseAttributes(p *page) error {
 		return err
 	}
 	a.chosen(kindAttribute, values)
-	options := without(append(values[kindOption], values.Get("riding")), []string{""})
-	a.now = a.now.with([]Change{{Kind: kindOption, Removed: a.now[kindOption], Added: options}})
+	a.options(values)
 	verb, what, _ := strings.Cut(values.Get("go"), ":")
 	if verb == "drop" {
 		a.toggle(kindAttribute, what)
@@ -169,6 +168,8 @@ func chooseAttributes(p *page) error {
 		p.redirect(p.at(a, "attributes", query))
 	case "back":
 		p.redirect(p.at(a, "segments", nil))
+	case "look":
+		p.redirect(p.at(a, "review", nil) + "#example")
 	case "exit":
 		p.redirect(p.base() + "/flows/" + url.PathEscape(a.Flow.ID) + "?done=draft.kept")
 	default:

@@ -124,8 +124,8 @@ func selectorsPatch(list string, from, to []string, selector func(id string) any
 	for _, id := range to {
 		kept[id] = true
 	}
-	for i := len(from) - 1; i >= 0; i-- {
-		if !kept[from[i]] {
+	for i, id := range slices.Backward(from) {
+		if !kept[id] {
 			operations = append(operations, map[string]any{"op": "remove", "path": path + decimal(i)})
 		}
 	}

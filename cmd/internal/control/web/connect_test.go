@@ -62,8 +62,11 @@ func TestARoleBringsOurExternalIDAndTheTrustPolicy(t *testing.T) {
 func TestADestinationIsSetUpOnAStreamThatIsListedOrTyped(t *testing.T) {
 	r := newRig(t)
 	r.kinesis.Create(embeddedkinesis.Stream{Name: "second", Shards: 3})
+	r.kinesis.Create(embeddedkinesis.Stream{Name: "spread", OnDemand: true, Strategy: "AUTO"})
 	at := r.connected()
 	at, _, _ = strings.Cut(at, "?")
+	r.post(at, "name", "x", "params.stream", "spread").is(400).has("ignores partition keys")
+	r.get(at).has("ignores partition keys", `value="spread" disabled`)
 	r.get(at).has(">leads<", ">second<", "ACTIVE", `<td class="n">3</td>`, "exportToThirdParty", "Not in force:", "objects to C2")
 	bad := r.post(at, "name", "", "params.stream", "no such stream!", "params.marketingActions", "no such action")
 	bad.is(400).has(`href="#f-name"`, `href="#f-params-stream"`, `href="#f-params-marketingActions"`)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -105,7 +106,11 @@ func shown(values url.Values) url.Values {
 
 // form reads the posted form.
 func (p *page) form() (url.Values, error) {
-	if err := p.r.ParseForm(); err != nil {
+	err := p.r.ParseForm()
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, api.Refuse(api.CodeTooLarge, "the form is larger than %d bytes", tooLarge.Limit)
+	}
+	if err != nil {
 		return nil, api.Refuse(api.CodeInvalid, "the form could not be read")
 	}
 	for name, list := range p.r.PostForm {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"kinesis-destination/cmd/internal/control/server"
+	"kinesis-destination/cmd/internal/control/sources"
 	"kinesis-destination/cmd/internal/control/web"
 )
 
@@ -257,7 +259,11 @@ func TestAFlowIsCopiedAsCurlAndAsYAML(t *testing.T) {
 }
 
 func TestAPageWithoutADataPlaneSaysSo(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(o *server.Options) {
+		away := *o.Sources[0]
+		away.Kafka.Brokers = []string{"127.0.0.1:1"}
+		o.Sources = sources.List{&away}
+	})
 	id := r.flow("Leads", r.made("Other"))
 	at := "/s/prod/flows/" + id
 	r.get(at).is(200).has("does not read the journal back", "No segment is activated yet")
@@ -267,4 +273,11 @@ func TestAPageWithoutADataPlaneSaysSo(t *testing.T) {
 	r.waits(at+"/letters", "no letter has it")
 	r.get("/s/prod/activity").is(200).has("does not read the journal back")
 	r.get("/s/prod/settings").is(200).has("no process tells")
+}
+
+func TestWhatWaitsIsAskedOfKafka(t *testing.T) {
+	r := newRig(t)
+	id := r.flow("Leads", r.made("Other"))
+	r.events(12, "propensity")
+	r.get("/s/prod/flows/"+id+"/pause").is(200).has("Events that wait now", ">12 ", "segment-evaluations", "Kafka keeps events for").hasNot("does not answer")
 }

@@ -50,6 +50,9 @@ func (p *page) caller() string {
 	if p.session != nil {
 		return p.session.name
 	}
+	if p.h.o.SignIn {
+		return p.h.sessions.formerly(cookie(p.r, sessionCookie))
+	}
 	return "loopback"
 }
 
@@ -122,11 +125,12 @@ func (p *page) redirect(to string) {
 	p.w.WriteHeader(http.StatusSeeOther)
 }
 
-// toSignIn leads to the sign-in, and from there back to this view.
+// toSignIn leads to the sign-in, and from there back to this view. What was posted is
+// kept for whoever posted it.
 func (p *page) toSignIn() error {
-	back := p.base() + "/catalog"
-	if p.r.Method == http.MethodGet {
-		back = p.r.URL.RequestURI()
+	back := p.r.URL.RequestURI()
+	if p.r.Method != http.MethodGet {
+		back = p.keepPosted()
 	}
 	p.redirect("/sign-in?back=" + url.QueryEscape(back))
 	return nil
@@ -137,17 +141,13 @@ func (p *page) fail(err error) {
 	if p.ctx().Err() != nil { // the caller has gone
 		return
 	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		err = api.Refuse(api.CodeTooLarge, "the request's body is larger than %d bytes", tooLarge.Limit)
-	}
 	refusal, ok := errors.AsType[*api.Error](err)
 	if !ok {
 		p.h.o.Log.Error("a page failed", "method", p.r.Method, "path", p.r.URL.Path, "error", err)
 		refusal = api.Refuse(api.CodeInternal, "an internal error has occurred; the log of the control plane has the cause")
 	}
 	if p.h.o.SignIn && (refusal.Status == http.StatusUnauthorized || refusal.Code == "403010") {
-		p.h.sessions.end(cookie(p.r, sessionCookie)) // the token was revoked
+		p.h.sessions.refuse(cookie(p.r, sessionCookie)) // the token was revoked
 		_ = p.toSignIn()
 		return
 	}

@@ -209,7 +209,22 @@ func (p *plant) feed(n int) {
 		}
 		messages = append(messages, kafka.Message{Key: []byte(e.Key), Value: append(schemas.AppendFrame(nil, p.schemaID), e.Body...)})
 	}
-	w := kafka.Writer{Addr: p.kafka.Addr, Topic: p.topic, Transport: p.kafka.Transport, Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll, BatchSize: n, BatchTimeout: time.Millisecond}
+	p.write(messages)
+}
+
+// spoil writes messages that are no events of the schema.
+func (p *plant) spoil(n int) {
+	p.t.Helper()
+	var messages []kafka.Message
+	for range n {
+		messages = append(messages, kafka.Message{Key: []byte("spoilt"), Value: append(schemas.AppendFrame(nil, p.schemaID), 0xff)})
+	}
+	p.write(messages)
+}
+
+func (p *plant) write(messages []kafka.Message) {
+	p.t.Helper()
+	w := kafka.Writer{Addr: p.kafka.Addr, Topic: p.topic, Transport: p.kafka.Transport, Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll, BatchSize: len(messages), BatchTimeout: time.Millisecond}
 	if err := errors.Join(w.WriteMessages(p.t.Context(), messages...), w.Close()); err != nil {
 		p.t.Fatal(err)
 	}

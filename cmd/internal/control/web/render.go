@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +67,7 @@ func functions(lang string, files *assets, texts catalog) template.FuncMap {
 		"time":    moment,
 		"age":     age,
 		"bytes":   func(n int64) string { return size(lang, n) },
+		"rough":   func(n, least float64) string { return rough(lang, n, least) },
 		"int":     func(n float64) int { return int(n) },
 		"number":  func(n any) string { return number(lang, n) },
 		"json": func(v any) (string, error) {
@@ -115,6 +117,22 @@ func number(lang string, n any) string {
 		text = text[:at] + separator + text[at:]
 	}
 	return sign + text
+}
+
+// rough is an estimate, to the least that it is told by.
+func rough(lang string, n, least float64) string {
+	digits := 0
+	if least < 1 {
+		digits = 2
+	}
+	text := strconv.FormatFloat(max(n, least), 'f', digits, 64)
+	if lang == "es" {
+		text = strings.ReplaceAll(text, ".", ",")
+	}
+	if n < least {
+		return "< " + text
+	}
+	return text
 }
 
 // size is a number of bytes in the unit that people read it in.

@@ -21,7 +21,8 @@ const (
 	mostSessions = 10_000
 )
 
-// session is a caller who signed in. The browser has its id alone.
+// session is a caller who signed in. The browser has its id alone. One that has ended
+// has no token; whose it was is known on, for what is posted with it.
 type session struct {
 	token       string
 	name        string // of what is kept for the caller, see page.caller
@@ -60,16 +61,35 @@ func (s *sessions) find(id string, now time.Time) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one, ok := s.all[id]
-	if !ok {
+	if !ok || one.token == "" {
 		return nil
 	}
 	if now.Sub(one.began) > sessionAge || now.Sub(one.seen) > sessionIdle {
-		delete(s.all, id)
+		one.token = ""
 		return nil
 	}
 	one.seen = now
 	copied := *one
 	return &copied
+}
+
+// formerly is whose a session was that has ended by itself; empty where it is not known.
+func (s *sessions) formerly(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one, ok := s.all[id]; ok {
+		return one.name
+	}
+	return ""
+}
+
+// refuse ends a session whose token is taken no more.
+func (s *sessions) refuse(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one, ok := s.all[id]; ok {
+		one.token = ""
+	}
 }
 
 func (s *sessions) end(id string) {

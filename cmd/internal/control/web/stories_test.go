@@ -71,6 +71,21 @@ func TestContractFromAnEmptyCatalogToARecordOnTheStreamInTheBrowser(t *testing.T
 	// What cannot become a record is a dead letter, shown without anybody's data.
 	s.open(at + "/letters")
 	s.has("There is no dead letter")
+	p.spoil(3)
+	p.await("the dead letters are there", func() bool {
+		s.open(at + "/letters")
+		return strings.Contains(s.text("document.body.innerText"), "the bytes are no event of the schema")
+	})
+	s.has("decode · malformed", p.topic)
+	s.accessible("letters-real")
+	s.press("Redrive")
+	s.press("Only count what would happen")
+	s.has("only counted", "Over: 3 of 3 letters")
+	s.press("Drop")
+	s.press("Drop them")
+	s.has("Over: 3 of 3 letters", "dropped")
+	s.open(at + "/letters")
+	s.has("There is no dead letter")
 	s.open("/s/prod/activity?kind=flows")
 	s.has("op=disable", "op=enable")
 }

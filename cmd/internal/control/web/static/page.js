@@ -66,6 +66,8 @@ for (const element of document.querySelectorAll("[data-script]")) element.hidden
 
 document.addEventListener("htmx:afterSwap", (event) => {
   focusErrors(document);
+  const found = document.querySelector("#found[data-say]");
+  if (found) say(found.dataset.say);
   for (const element of event.target.querySelectorAll("[data-script]")) element.hidden = false;
 });
 focusErrors(document);
@@ -108,7 +110,7 @@ function makeTree(tree) {
   for (const li of tree.querySelectorAll("li")) {
     li.setAttribute("role", "treeitem");
     li.setAttribute("aria-level", String(level(li)));
-    li.setAttribute("aria-label", li.querySelector(":scope > .node").innerText.replace(/\s+/g, " ").trim());
+    li.setAttribute("aria-label", li.querySelector(":scope > .node").textContent.replace(/\s+/g, " ").trim());
     li.tabIndex = first ? 0 : -1;
     first = false;
     box(li).tabIndex = -1;
