@@ -111,7 +111,7 @@ type NotedDoc struct {
 	Doc             json.RawMessage // nil: it was deleted
 }
 
-// Audit is the journal, in order.
+// Audit is the journal, in order: as much of its newest part as is kept for pages.
 type Audit interface {
 	// Version is another one where the journal has grown; empty: not known.
 	Version(ctx context.Context) string

@@ -11,12 +11,8 @@ import (
 	"kinesis-destination/cmd/internal/control/api"
 )
 
-// The bounds of what is shown and kept of the journal. A log is read as a whole when it
-// has changed: some 100 ms for 10,000 entries.
-const (
-	mostHistory = 50
-	mostNotes   = 10_000
-)
+// mostHistory is how many changes the page of a flow shows.
+const mostHistory = 50
 
 // notes are the newest entries of the journal, read again when there are others.
 type notes struct {
@@ -35,17 +31,11 @@ func (n *notes) read(ctx context.Context, audit Audit) ([]Noted, error) {
 	}
 	var list []Noted
 	err := audit.Notes(ctx, func(one Noted) error {
-		if len(list) >= 2*mostNotes {
-			list = append([]Noted(nil), list[mostNotes:]...)
-		}
 		list = append(list, one)
 		return nil
 	})
 	if err != nil {
 		return nil, err
-	}
-	if len(list) > mostNotes {
-		list = list[len(list)-mostNotes:]
 	}
 	n.version, n.list = version, list
 	return list, nil
