@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -190,7 +191,7 @@ func (o *serveOptions) knows(certificate *tls.Certificate) func(host string) boo
 const mostConnections = 1000
 
 // listen serves until the context ends; requests under way are answered.
-func listen(ctx context.Context, address string, certificate *tls.Certificate, handler http.Handler, log *slog.Logger) error {
+func listen(ctx context.Context, address string, certificate *tls.Certificate, plane *server.Server, log *slog.Logger) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -203,7 +204,7 @@ func listen(ctx context.Context, address string, certificate *tls.Certificate, h
 		scheme = "https"
 	}
 	s := &http.Server{
-		Handler: handler, ReadHeaderTimeout: server.HeaderTimeout, ReadTimeout: server.ReadTimeout, WriteTimeout: server.WriteTimeout,
+		Handler: plane, ReadHeaderTimeout: server.HeaderTimeout, ReadTimeout: server.ReadTimeout, WriteTimeout: server.WriteTimeout,
 		IdleTimeout: server.IdleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	log.Info("the control plane answers", "address", scheme+"://"+l.Addr().String())
@@ -216,7 +217,10 @@ func listen(ctx context.Context, address string, certificate *tls.Certificate, h
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
+	var closing sync.WaitGroup
+	closing.Go(plane.Close) // live pages would be waited for
 	err = s.Shutdown(end)
+	closing.Wait()
 	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
 		log.Warn("the control plane ended by itself", "error", ended)
 	}

@@ -57,7 +57,8 @@ type Server struct {
 	handler http.Handler
 }
 
-// Close ends what pages have begun and still runs. It is called once.
+// Close ends what pages have begun and still runs, live pages included: a server that
+// shuts down would wait for these.
 func (s *Server) Close() { s.pages.Close() }
 
 // New makes a server. An error is a mistake in the pages that are embedded.

@@ -20,7 +20,7 @@ import (
 
 // browserWait bounds what one test does in a browser, and stepWait one step of it.
 const (
-	browserWait = 5 * time.Minute
+	browserWait = 10 * time.Minute
 	stepWait    = 30 * time.Second
 )
 

@@ -9,5 +9,6 @@
 // a form are not shown again.
 //
 // A handler runs in its request's goroutine; sessions and drafts are guarded by a mutex
-// each, are kept in memory and bounded.
+// each, are kept in memory and bounded. So are redrives and drops, which outlive their
+// requests; [Handler.Close] ends them, and live pages, and waits.
 package web

@@ -251,6 +251,16 @@ func TestAFlowsPageIsLive(t *testing.T) {
 	f.set(func() { f.status = &web.FlowStatus{State: "running"} })
 	wait("event: live")
 	wait("state-running")
+	closed, ok := r.handler.(interface{ Close() })
+	if !ok {
+		t.Fatal("the control plane cannot be closed")
+	}
+	closed.Close() // a process that ends does not wait for who looks
+	for lines.Scan() {
+	}
+	if err := lines.Err(); err != nil {
+		t.Errorf("the page was cut off: %v", err)
+	}
 }
 
 func TestAFlowIsCopiedAsCurlAndAsYAML(t *testing.T) {

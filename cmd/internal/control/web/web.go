@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"kinesis-destination/cmd/internal/control/api"
@@ -39,6 +40,7 @@ type Handler struct {
 	notes     *notes
 	streams   *streams
 	closing   chan struct{}
+	closed    sync.Once
 }
 
 // New makes the pages. An error is a mistake in what is embedded.
@@ -101,10 +103,9 @@ func (h *Handler) connect() {
 	h.view("POST", "/flows/{id}/activate/drop", dropDraftOf)
 }
 
-// Close ends what pages have begun and still runs, live pages included. It is called
-// once.
+// Close ends what pages have begun and still runs, live pages included.
 func (h *Handler) Close() {
-	close(h.closing)
+	h.closed.Do(func() { close(h.closing) })
 	h.jobs.close()
 }
 
