@@ -44,11 +44,12 @@ function say(text) {
   if (live) live.textContent = text;
 }
 
-// data-copy="ID" copies what stands in an element, and says so by data-copied.
+// data-copy="ID" copies what stands in an element, or in the one before the button where
+// no id is given, and says so by data-copied.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  const from = document.getElementById(button.dataset.copy);
+  const from = button.dataset.copy ? document.getElementById(button.dataset.copy) : button.previousElementSibling;
   if (!from) return;
   try {
     await navigator.clipboard.writeText(from.textContent);
