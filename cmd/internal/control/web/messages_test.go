@@ -8,6 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kinesis-destination/cmd/internal/rules"
+	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
+	"kinesis-destination/transform"
 )
 
 func catalogOf(t *testing.T, lang string) map[string]string {
@@ -110,5 +115,27 @@ func TestEveryTextThatIsNamedIsThere(t *testing.T) {
 			continue
 		}
 		t.Errorf("nothing names %q", key)
+	}
+}
+
+// A reason that a flow or a dead letter may have is said in a sentence, in every
+// language.
+func TestEveryReasonIsSaidInASentence(t *testing.T) {
+	en := catalogOf(t, "en")
+	holds := []string{
+		sink.HoldUnreachable, sink.HoldUnavailable, sink.HoldCredentials, sink.HoldStreamMissing, sink.HoldStreamNotActive, sink.HoldKeysIgnored,
+		sink.HoldDeadLetterTopic, sink.HoldParkingFull, sink.HoldExhausted, sink.HoldConfiguration, sink.HoldUnknown, sink.HoldClockSkew, rules.HoldRegistry, rules.HoldViolation,
+		consumer.ReasonUnreachable, consumer.ReasonTLS, consumer.ReasonAuthentication, consumer.ReasonAccessDenied, consumer.ReasonTopicMissing, consumer.ReasonOutOfRange,
+		consumer.ReasonGroupProtocol, consumer.ReasonCorrupt, consumer.ReasonTooLarge, consumer.ReasonKafka, rules.ReasonTombstone,
+	}
+	for _, reason := range []transform.Reason{
+		transform.ReasonConsentExit, transform.ReasonUnmappedSegment, transform.ReasonUnmappedAttribute, transform.ReasonNotInMappedSegment, transform.ReasonNothingChanged, transform.ReasonConsent,
+	} {
+		holds = append(holds, string(reason))
+	}
+	for _, reason := range slices.Concat(holds, rules.LetterReasons) {
+		if en["reason."+reason] == "" {
+			t.Errorf("no text says %q", reason)
+		}
 	}
 }
