@@ -17,13 +17,18 @@ import (
 	"kinesis-destination/cmd/internal/destination"
 )
 
+// runOptions are the flags of run.
+type runOptions struct {
+	files                    []string
+	format, level, profiling string
+	ram                      memoryFlag
+	following                bool
+	plane                    planeOptions
+	follow                   followOptions
+}
+
 func runCommand() *cobra.Command {
-	var files []string
-	var format, level, profiling string
-	var ram memoryFlag
-	var following bool
-	var plane planeOptions
-	var follow followOptions
+	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "run (-c destination.yaml [-c another.yaml …] | --follow --brokers LIST --source FILE)",
 		Short: "Run the pipeline",
@@ -52,62 +57,64 @@ seconds. It needs the journal's --brokers, the same --source files as serve, and
 that credentials are sealed with. Several processes share each flow's partitions. A flow
 that cannot run is refused by itself; while the journal is away, flows go on as they are.`,
 		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if following && len(files) > 0 {
-				return usageError{errors.New("-c and --follow do not go together: flows of the control plane have no files")}
-			}
-			var configs []config.Config
-			var err error
-			if !following {
-				if configs, err = load(files); err != nil {
-					return err
-				}
-			}
-			log, err := logger(cmd.ErrOrStderr(), format, level)
-			if err != nil {
-				return err
-			}
-			if profiling != "" {
-				if profiling, err = destination.ProfilingAddress(profiling); err != nil {
-					return usageError{errors.New("--pprof must be host:port, such as 127.0.0.1:6060")}
-				}
-			}
-			if following {
-				slog.SetDefault(log)
-				follow.size, follow.profiling = ram.size, profiling
-				return runFollowing(cmd.Context(), &plane, &follow, log)
-			}
-			endMemory, err := ram.apply(configs)
-			if err != nil {
-				return err
-			}
-			defer endMemory()
-			slog.SetDefault(log) // and with it what libraries write by package log
-			tracing, stopTracing, err := tracer(cmd.Context(), log)
-			if err != nil {
-				return err
-			}
-			defer stopTracing()
-			ctx, cancel := context.WithCancel(cmd.Context())
-			defer cancel()
-			hangup := make(chan os.Signal, 1)
-			signal.Notify(hangup, syscall.SIGHUP)
-			defer signal.Stop(hangup)
-			reload, stopped := config.Watch(ctx, configs, hangup, log)
-			defer func() { cancel(); <-stopped }()
-			v, _, _ := buildInfo()
-			return destination.Run(ctx, configs, destination.Options{Logger: log, Version: v, Profiling: profiling, Reload: reload, Tracing: tracing})
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, o) },
 	}
-	cmd.Flags().StringArrayVarP(&files, "config", "c", nil, "destination's configuration file; may be repeated")
-	ram.bind(cmd)
-	cmd.Flags().BoolVar(&following, "follow", false, "run the flows of a control plane")
-	plane.bind(cmd)
-	follow.bind(cmd)
-	cmd.Flags().StringVar(&profiling, "pprof", "", "serve profiles (/debug/pprof) on this address, such as 127.0.0.1:6060; without a host on 127.0.0.1")
-	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
-	cmd.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	cmd.Flags().StringArrayVarP(&o.files, "config", "c", nil, "destination's configuration file; may be repeated")
+	o.ram.bind(cmd)
+	cmd.Flags().BoolVar(&o.following, "follow", false, "run the flows of a control plane")
+	o.plane.bind(cmd)
+	o.follow.bind(cmd)
+	cmd.Flags().StringVar(&o.profiling, "pprof", "", "serve profiles (/debug/pprof) on this address, such as 127.0.0.1:6060; without a host on 127.0.0.1")
+	cmd.Flags().StringVar(&o.format, "log-format", "text", "text or json")
+	cmd.Flags().StringVar(&o.level, "log-level", "info", "debug, info, warn or error")
 	return cmd
+}
+
+func run(cmd *cobra.Command, o runOptions) error {
+	if o.following && len(o.files) > 0 {
+		return usageError{errors.New("-c and --follow do not go together: flows of the control plane have no files")}
+	}
+	var configs []config.Config
+	var err error
+	if !o.following {
+		if configs, err = load(o.files); err != nil {
+			return err
+		}
+	}
+	log, err := logger(cmd.ErrOrStderr(), o.format, o.level)
+	if err != nil {
+		return err
+	}
+	if o.profiling != "" {
+		if o.profiling, err = destination.ProfilingAddress(o.profiling); err != nil {
+			return usageError{errors.New("--pprof must be host:port, such as 127.0.0.1:6060")}
+		}
+	}
+	if o.following {
+		slog.SetDefault(log)
+		o.follow.size, o.follow.profiling = o.ram.size, o.profiling
+		return runFollowing(cmd.Context(), &o.plane, &o.follow, log)
+	}
+	endMemory, err := o.ram.apply(configs)
+	if err != nil {
+		return err
+	}
+	defer endMemory()
+	slog.SetDefault(log) // and with it what libraries write by package log
+	tracing, stopTracing, err := tracer(cmd.Context(), log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	reload, stopped := config.Watch(ctx, configs, hangup, log)
+	defer func() { cancel(); <-stopped }()
+	v, _, _ := buildInfo()
+	return destination.Run(ctx, configs, destination.Options{Logger: log, Version: v, Profiling: o.profiling, Reload: reload, Tracing: tracing})
 }
 
 // flushTimeout bounds the wait for the last spans. It comes after the drain, so

@@ -65,7 +65,7 @@ On a loopback address nobody has to show a token. Any other needs --tls-cert,
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8090", "address of the API")
 	f.StringVar(&o.store, "store", "", "folder of the journal, for one machine")
-	o.planeOptions.bind(cmd)
+	o.bind(cmd)
 	f.StringVar(&o.tokens, "token-file", "", "file of tokens; given, every call needs one")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate of the API, with its chain")
 	f.StringVar(&o.tlsKey, "tls-key", "", "key of the certificate")

@@ -114,7 +114,9 @@ func (a *account) Snapshot() Account {
 }
 
 // newPast is an account of nothing.
-func newPast() Account { return Account{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}} }
+func newPast() Account {
+	return Account{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}}
+}
 
 // add counts what another account has.
 func (s *Account) add(o Account) {

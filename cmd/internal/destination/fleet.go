@@ -49,7 +49,9 @@ type Reporter interface {
 // Wanted is what a flow is to be. Its id is the name of its configuration.
 type Wanted struct {
 	Sandbox string
-	Config  config.Config
+	// Config is what it runs by; of one that does not run what is known of source and
+	// dead letters, by which its offsets are found.
+	Config config.Config
 	// Version tells one state of what is wanted from another.
 	Version string
 	// Disabled: it does not run, and its offsets are kept alive.

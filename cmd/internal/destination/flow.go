@@ -54,6 +54,7 @@ type flow struct {
 	id      string
 	fleet   *Fleet
 	changed chan struct{} // holds one when wanted is not done yet
+	keep    time.Time     // when its offsets are to be kept alive next, while it does not run; its goroutine's own
 
 	mu     sync.Mutex
 	wanted Wanted // guarded by mu, as all below
@@ -65,7 +66,7 @@ type flow struct {
 
 func newFlow(id string, fleet *Fleet, wanted Wanted) *flow {
 	return &flow{
-		id: id, fleet: fleet, wanted: wanted, changed: make(chan struct{}, 1), past: newPast(),
+		id: id, fleet: fleet, wanted: wanted, changed: make(chan struct{}, 1), past: newPast(), keep: time.Now().Add(keepFirst),
 		now: Flow{ID: id, Sandbox: wanted.Sandbox, State: Starting, Since: time.Now()},
 	}
 }
@@ -128,14 +129,10 @@ func (f *flow) live(ctx context.Context) {
 			}
 		case wanted.Disabled:
 			f.set(Stopped, ReasonDisabled, "")
-			if wanted.Refused != nil { // what would be kept alive is not known
-				f.await(ctx, nil)
-			} else {
-				f.rest(ctx, wanted.Config)
-			}
+			f.rest(ctx, wanted.Config, nil)
 		case wanted.Refused != nil:
 			f.set(Refused, cmp.Or(wanted.Reason, ReasonConfiguration), wanted.Refused.Error())
-			f.await(ctx, nil)
+			f.rest(ctx, wanted.Config, nil)
 		default:
 			began := time.Now()
 			reason, err := f.work(ctx, wanted)
@@ -147,22 +144,12 @@ func (f *flow) live(ctx context.Context) {
 			}
 			f.set(Refused, reason, err.Error())
 			f.o().Logger.Error("a flow cannot run; it is tried again, and others go on", "destination", f.id, "reason", reason, "error", deadletter.Brief(err.Error()))
-			f.await(ctx, time.After(again.NextBackOff()))
+			f.rest(ctx, wanted.Config, time.After(again.NextBackOff()))
 		}
 	}
 }
 
 func (f *flow) o() *Options { return &f.fleet.o }
-
-// await waits for a change, or until it is time to try again. A change stays to be looked at.
-func (f *flow) await(ctx context.Context, again <-chan time.Time) {
-	select {
-	case <-ctx.Done():
-	case <-again:
-	case <-f.changed:
-		f.signal()
-	}
-}
 
 // work runs the flow until it is to be something else, or ctx ends: then it is drained,
 // and there is no error. What changes activation and governance alone is put in force
@@ -184,6 +171,7 @@ func (f *flow) work(ctx context.Context, wanted Wanted) (reason string, err erro
 		stop()
 		d.close(context.WithoutCancel(ctx))
 		f.ended(d)
+		f.keep = time.Now().Add(keepFirst)
 	}()
 	for {
 		select {
@@ -203,8 +191,10 @@ func (f *flow) work(ctx context.Context, wanted Wanted) (reason string, err erro
 			continue
 		}
 		stop()
-		<-ended // whatever became of it, it is over
-		if errors.Is(err, errOther) {
+		if failed := <-ended; failed != nil {
+			d.log.Warn("the flow has not ended in order", "error", failed)
+		}
+		if errors.Is(err, errOther) || ctx.Err() != nil {
 			return "", nil
 		}
 		return reason, err
@@ -224,12 +214,8 @@ func (d *Destination) follow(ctx context.Context, was config.Config, next Wanted
 		d.log.Info("the flow is drained and started anew, alone", "changed", keys)
 		return "", errOther
 	}
-	err = d.change(ctx, next.Config)
-	if errors.Is(err, rules.ErrViolation) {
+	if err = d.change(ctx, next.Config); err != nil { // as a process that starts now could not run it
 		return reasonOf(err), err
-	}
-	if err != nil {
-		d.refuse(err)
 	}
 	return "", nil
 }
@@ -314,14 +300,11 @@ func (f *flow) status() Flow {
 	}
 	held := f.d.Holds()
 	ready, why := f.d.Ready()
-	_, refused := f.d.Rules()
 	switch {
 	case len(held) > 0:
 		f.note(Held, held[0].Reason, held[0].Cause, held[0].Since)
 	case !ready:
 		f.note(Starting, "", why, time.Now())
-	case refused != nil:
-		f.note(Running, "", "its newest change is refused: "+refused.Problems[0], time.Now())
 	default:
 		f.note(Running, "", "", time.Now())
 	}

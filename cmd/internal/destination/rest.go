@@ -9,35 +9,71 @@ import (
 	"kinesis-destination/consumer"
 )
 
-// rest keeps alive what Kafka has of a flow that does not run, until that changes or ctx
-// ends: offsets of a group without members are forgotten after a week, and with them
-// where the flow goes on, which segments are known and which letters are settled. Each
-// process does it; they write the same. While another one still runs the flow, Kafka
-// refuses it, and there is the next look.
-func (f *flow) rest(ctx context.Context, cfg config.Config) {
-	look := time.NewTicker(deadletters.KeepLook)
-	defer look.Stop()
-	var told time.Time
+// keepFirst is when offsets are kept alive for the first time: other processes are still
+// draining the flow before, and the offsets that are read now may be behind their last
+// commit when they are committed anew.
+const keepFirst = time.Minute
+
+// keepAgain is when it is tried again to keep offsets: a small part of the week after
+// which Kafka forgets them.
+const keepAgain = time.Hour
+
+// rest waits until the flow is to be something else, until it is time to try it again, or
+// ctx ends. Meanwhile it keeps alive what Kafka has of the flow: offsets of a group without
+// members are forgotten after a week, and with them where the flow goes on, which
+// segments are known and which letters are settled. Each process does it; they write the
+// same. Where another one still runs the flow, Kafka refuses it, and nothing has to be kept.
+func (f *flow) rest(ctx context.Context, cfg config.Config, again <-chan time.Time) {
 	for {
-		if time.Since(told) >= deadletters.KeepFor {
-			if err := f.fleet.keepOffsets(ctx, &cfg); err == nil {
-				told = time.Now()
-			} else if ctx.Err() == nil {
-				f.o().Logger.Debug("the offsets of a stopped flow are not kept yet", "destination", f.id, "error", err)
-			}
+		var due <-chan time.Time // never, where it is not known what is to be kept
+		if len(cfg.Source.Kafka.Brokers) > 0 {
+			due = time.After(time.Until(f.keep))
 		}
 		select {
-		case <-ctx.Done():
-			return
+		case <-due:
+			if f.keepUntil(ctx, &cfg, again) {
+				continue
+			}
+		case <-again:
 		case <-f.changed:
 			f.signal()
-			return
-		case <-look.C:
+		case <-ctx.Done():
 		}
+		return
 	}
 }
 
-// restingAtOnce is how many stopped flows have connections to keep their offsets: a
+// keepUntil keeps the offsets alive; false: the rest is over, and it was cut off.
+func (f *flow) keepUntil(ctx context.Context, cfg *config.Config, again <-chan time.Time) bool {
+	keeping, stop := context.WithCancel(ctx)
+	defer stop()
+	kept := make(chan error, 1)
+	go func() { kept <- f.fleet.keepOffsets(keeping, cfg) }()
+	var err error
+	rests := true
+	select {
+	case err = <-kept:
+	case <-again:
+		rests = false
+	case <-f.changed:
+		f.signal()
+		rests = false
+	}
+	if !rests {
+		stop()
+		err = <-kept
+	}
+	f.keep = time.Now().Add(deadletters.KeepFor)
+	if err != nil {
+		f.keep = time.Now().Add(keepAgain)
+	}
+	if err != nil && rests && ctx.Err() == nil {
+		f.o().Logger.Debug("the offsets of a flow that does not run are not kept yet", "destination", f.id, "error", err)
+	}
+	return rests
+}
+
+// restingAtOnce is how many flows at rest have connections to keep their offsets: a
 // process may begin with thousands of them.
 const restingAtOnce = 4
 

@@ -116,7 +116,7 @@ type Destination struct {
 	probe    *lagProbe
 	pipeline *pipeline
 	backfill *replay.Backfill
-	letters  *consumer.History // the dead-letter topic
+	letters  *consumer.History    // the dead-letter topic
 	registry *prometheus.Registry // its metrics
 	log      *slog.Logger
 	teardown []func(context.Context) // what was started, closed in the reverse order

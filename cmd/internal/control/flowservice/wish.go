@@ -1,7 +1,6 @@
 package flowservice
 
 import (
-	"slices"
 	"strings"
 
 	"kinesis-destination/cmd/internal/control/documents"
@@ -38,12 +37,16 @@ func WishOf(v documents.Reader, e documents.Entry) (Wish, error) {
 	return w, nil
 }
 
-// Version is that of all that the flow's configuration is made of.
+// Version is that of all that the flow's configuration is made of. What is not enabled
+// nobody judges by policies.
 func (w Wish) Version(v documents.Reader) string {
 	var versions []string
 	for _, key := range w.keys {
 		e, _ := v.Get(key)
 		versions = append(versions, e.Etag)
 	}
-	return strings.Join(slices.Concat(versions, []string{v.Version(documents.AllGovernance)}), " ")
+	if w.Enabled {
+		versions = append(versions, v.Version(documents.AllGovernance))
+	}
+	return strings.Join(versions, " ")
 }

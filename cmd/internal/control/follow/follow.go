@@ -127,7 +127,7 @@ func (f *Follower) look(v documents.Reader, e documents.Entry) {
 	wish, err := flowservice.WishOf(v, e)
 	next := &known{wish: wish, version: wish.Version(v), runs: k != nil && k.runs && wish.Enabled}
 	next.wanted = destination.Wanted{Sandbox: wish.Sandbox, Version: next.version, Disabled: !wish.Enabled, Refused: err}
-	if err == nil && (next.runs || !wish.Enabled) {
+	if err == nil {
 		f.configure(v, next)
 	}
 	f.known[e.Key] = next
@@ -138,11 +138,8 @@ func (f *Follower) look(v documents.Reader, e documents.Entry) {
 func (f *Follower) configure(v documents.Reader, k *known) {
 	c, err := f.o.Config(v, k.wish.Sandbox, k.wish.ID)
 	k.wanted.Refused, k.wanted.Reason = err, ""
-	if err != nil {
-		k.wanted.Config = config.Config{}
-		return
-	}
-	if !k.wish.Enabled {
+	if err != nil || !k.runs {
+		c.Default()
 		k.wanted.Config = config.Config{Name: c.Name, Source: c.Source, DeadLetter: c.DeadLetter}
 		return
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -74,21 +73,29 @@ type rig struct {
 	api       *server.Server
 	log       *logBuffer
 	leads     *leads.Generator
-	written   int // events that leave
+	written   int                // events that leave
+	expected  map[string][]int64 // and their serials by identity, in order
 	most      int
 	trouble   func() string
 	reporter  destination.Reporter
 	source    string // more of the source's kafka block
+	narrow    bool   // the topic has one partition
+
+	registryWait func() // how long an answer of the registry takes
 }
 
 func newRig(t *testing.T, more ...func(*rig)) *rig {
 	t.Helper()
-	r := &rig{t: t, network: new(kfake.VirtualNetwork), registry: embeddedregistry.New(), kinesis: embeddedkinesis.New(embeddedkinesis.Options{}), store: &documentstest.Store{}, log: &logBuffer{}}
+	r := &rig{t: t, network: new(kfake.VirtualNetwork), registry: embeddedregistry.New(), kinesis: embeddedkinesis.New(embeddedkinesis.Options{}), store: &documentstest.Store{}, expected: map[string][]int64{}, log: &logBuffer{}}
 	for _, f := range more {
 		f(r)
 	}
 	var err error
-	if r.kafka, err = embeddedkafka.Start(embeddedkafka.Options{Listen: r.network.Listen, Ports: []int{9092}, Topics: map[string]int{topic: partitions}}); err != nil {
+	n := partitions
+	if r.narrow {
+		n = 1
+	}
+	if r.kafka, err = embeddedkafka.Start(embeddedkafka.Options{Listen: r.network.Listen, Ports: []int{9092}, Topics: map[string]int{topic: n}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.kafka.Close)
@@ -96,7 +103,12 @@ func newRig(t *testing.T, more ...func(*rig)) *rig {
 	for _, name := range []string{"leads", "more"} {
 		r.kinesis.Create(embeddedkinesis.Stream{Name: name, Shards: 2})
 	}
-	r.serve(8081, r.registry)
+	r.serve(8081, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if r.registryWait != nil {
+			r.registryWait()
+		}
+		r.registry.ServeHTTP(w, request)
+	}))
 	r.serve(4567, r.kinesis)
 	r.transport = &kafka.Transport{Dial: r.network.DialContext, MetadataTTL: time.Hour}
 	t.Cleanup(r.transport.CloseIdleConnections)
@@ -135,7 +147,9 @@ func (r *rig) serve(port int, handler http.Handler) {
 	go func() { done <- s.Serve(listener) }()
 	r.t.Cleanup(func() {
 		_ = s.Close()
-		<-done // it was closed
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			r.t.Errorf("serve: %v", err)
+		}
 	})
 }
 
@@ -279,6 +293,7 @@ func (r *rig) feed(n int) {
 		}
 		if e.Filtered == "" {
 			r.written++
+			r.expected[e.Key] = append(r.expected[e.Key], e.Serial)
 		}
 		messages = append(messages, kafka.Message{Key: []byte(e.Key), Value: append(schemas.AppendFrame(nil, r.schemaID), e.Body...)})
 	}
@@ -302,39 +317,6 @@ func (r *rig) arrived(stream string, n int, limit time.Duration) []embeddedkines
 		r.t.Fatalf("stream %s has %d records and not %d", stream, len(all), n)
 	}
 	return all
-}
-
-// get asks an admin endpoint.
-func (r *rig) get(path string) (int, string) {
-	r.t.Helper()
-	transport := &http.Transport{DialContext: r.network.DialContext}
-	defer transport.CloseIdleConnections()
-	res, err := (&http.Client{Transport: transport}).Get("http://" + adminAt + path)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return res.StatusCode, string(body)
-}
-
-// status is one destination as /status shows it.
-func (r *rig) status(id string) destination.Status {
-	r.t.Helper()
-	_, body := r.get("/status")
-	var all destination.Overview
-	if err := json.Unmarshal([]byte(body), &all); err != nil {
-		r.t.Fatal(err)
-	}
-	for _, s := range all.Destinations {
-		if s.Name == id {
-			return s
-		}
-	}
-	return destination.Status{}
 }
 
 // logBuffer is a log that several goroutines write.

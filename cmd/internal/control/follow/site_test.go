@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,7 +24,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/segmentio/kafka-go"
 
-	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
@@ -306,59 +304,4 @@ func (s *site) activate(m *made) {
 		}
 	}
 	m.etag = s.call("PATCH", "/flows/"+m.flow, "["+strings.Join(ops, ",")+"]", 202, "If-Match", m.etag)["etag"].(string)
-}
-
-// overview is /status of a process.
-func (s *site) overview(admin string) destination.Overview {
-	s.t.Helper()
-	var all destination.Overview
-	res, err := http.Get("http://" + admin + "/status") //nolint:noctx // the test's own time bounds it
-	if err != nil {
-		return all // it does not listen yet
-	}
-	defer func() { _ = res.Body.Close() }()
-	_ = json.NewDecoder(res.Body).Decode(&all) // what is not there is looked for again
-	return all
-}
-
-// state is what a flow does in a process.
-func (s *site) state(admin, id string) destination.Flow {
-	if f := s.overview(admin).Following; f != nil {
-		for _, one := range f.Flows {
-			if one.ID == id {
-				return one
-			}
-		}
-	}
-	return destination.Flow{}
-}
-
-// status is a flow as a destination that runs.
-func (s *site) status(admin, id string) destination.Status {
-	for _, d := range s.overview(admin).Destinations {
-		if d.Name == id {
-			return d
-		}
-	}
-	return destination.Status{}
-}
-
-// feed writes n events.
-func (s *site) feed(n int) {
-	s.t.Helper()
-	var messages []kafka.Message
-	for range n {
-		e, err := s.leads.Next()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if e.Filtered == "" {
-			s.written++
-		}
-		messages = append(messages, kafka.Message{Key: []byte(e.Key), Value: append(schemas.AppendFrame(nil, s.schemaID), e.Body...)})
-	}
-	w := kafka.Writer{Addr: s.kafka.Addr, Topic: s.topic, Transport: s.kafka.Transport, Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll, BatchSize: n, BatchTimeout: time.Millisecond}
-	if err := errors.Join(w.WriteMessages(s.t.Context(), messages...), w.Close()); err != nil {
-		s.t.Fatal(err)
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/documents/documentstest"
@@ -17,6 +19,7 @@ import (
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/schemas"
+	"kinesis-destination/sink/embeddedkinesis"
 )
 
 // The API weighs labels that it can look up; a flow is weighed once more where it runs.
@@ -47,6 +50,29 @@ func TestAChangeThatAPolicyForbidsStopsTheFlow(t *testing.T) {
 		pass(time.Minute)
 		if n := len(r.kinesis.History("leads")); n == 0 {
 			t.Error("what waited was not exported")
+		}
+		p.stop()
+	})
+}
+
+// A mapped path that is no single value cannot be exported, whatever ran before.
+func TestAChangeThatCannotRunStopsTheFlowAsItWouldWhereItStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		const email = `{"name": "email",`
+		r.schemaID = r.registry.Register(topic+"-value", strings.Replace(string(schemas.SegmentEvaluation), email, `{"name": "tags", "type": {"type": "array", "items": "string"}}, `+email, 1))
+		p := r.run(adminAt)
+		m := r.connect("leads", "")
+		r.activate(&m, leads.HighPropensity, "person.email")
+		r.becomes(p, m.flow, destination.Running, soon)
+		r.activate(&m, "person.tags") // the API of the rig does not reach the registry
+		r.becomes(p, m.flow, destination.Refused, soon)
+		refused := p.flow(m.flow)
+		p.stop()
+		p = r.run(adminAt)
+		r.becomes(p, m.flow, destination.Refused, soon)
+		if f := p.flow(m.flow); f.Detail != refused.Detail || f.Reason != destination.ReasonConfiguration || !strings.Contains(f.Detail, "person.tags") {
+			t.Errorf("%+v, then %+v", refused, f)
 		}
 		p.stop()
 	})
@@ -152,6 +178,65 @@ func TestWhatFlowsDoIsReportedAndCountedOverRestarts(t *testing.T) {
 	})
 }
 
+// What one process keeps alive must not be behind what another one commits last.
+func TestOffsetsAreKeptAliveOnlyOnceAllHaveDrainedTheFlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(r *rig) { r.narrow = true })
+		one, other := r.run(adminAt), r.run("127.0.0.1:8180")
+		m := r.connect("leads", `,"backfill":{"newSegments":false}`)
+		r.activate(&m, leads.HighPropensity, leads.Newsletter, "person.email", "loyalty.points")
+		r.becomes(one, m.flow, destination.Running, 20*time.Second)
+		r.becomes(other, m.flow, destination.Running, 20*time.Second)
+		r.feed(20)
+		r.arrived("leads", r.written, time.Minute)
+		pass(10 * time.Second) // they are committed
+		slow := false          // the first one was on its way for long
+		r.kafka.ControlKey(int16(kmsg.OffsetCommit), func(request kmsg.Request) (kmsg.Response, error, bool) {
+			r.kafka.KeepControl()
+			if commit := request.(*kmsg.OffsetCommitRequest); commit.Group == m.flow && commit.Generation == -1 && !slow { // of no member
+				slow = true
+				r.kafka.SleepControl(func() { pass(7 * time.Second) })
+			}
+			return nil, nil, false
+		})
+		r.kinesis.SetScript(func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "PutRecords" {
+				return embeddedkinesis.Action{Delay: 3 * time.Second}
+			}
+			return embeddedkinesis.Action{}
+		})
+		r.feed(20)
+		pass(time.Second)
+		r.action(&m, "disable") // one of the two has nothing to drain
+		pass(10 * time.Minute)
+		r.action(&m, "enable")
+		r.arrived("leads", r.written, time.Minute)
+		one.stop()
+		other.stop()
+	})
+}
+
+// A flow that cannot run for longer than Kafka keeps the offsets of a group without
+// members goes on where it was, too.
+func TestARefusedFlowGoesOnWhereItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		p := r.run(adminAt)
+		m := r.connect("leads", "")
+		r.becomes(p, m.flow, destination.Running, soon)
+		pass(backfilled)
+		etag := r.call("GET", flowservice+"/connections/"+m.account, "", 200)["items"].([]any)[0].(map[string]any)["etag"].(string)
+		r.call("PATCH", flowservice+"/connections/"+m.account+"?validate=false", `[{"op":"replace","path":"/auth/params","value":{"accessKeyId":"LOST","secretKey":"LOST","region":"us-east-1"}}]`, 202, "If-Match", etag)
+		r.becomes(p, m.flow, destination.Refused, soon)
+		commits := r.commits()
+		pass(10 * 24 * time.Hour)
+		if n := commits(m.flow); n < 9 {
+			t.Errorf("its offsets were kept alive %d times in ten days", n)
+		}
+		p.stop()
+	})
+}
+
 // Ten thousand documents are looked at with each change of one of them.
 func TestAChangeAmongTenThousandDocumentsIsSeenAtOnce(t *testing.T) {
 	const flows = 2500 // with a source, a target and an account each
@@ -201,7 +286,7 @@ func TestAChangeAmongTenThousandDocumentsIsSeenAtOnce(t *testing.T) {
 			running++
 		}
 	}
-	if len(wanted) != flows || running != follow.MostFlows || made != follow.MostFlows {
+	if len(wanted) != flows || running != follow.MostFlows || made != flows+follow.MostFlows {
 		t.Fatalf("%d flows wanted, %d of them to run, %d configurations made", len(wanted), running, made)
 	}
 	add(&second, 7, "disabled")
@@ -211,10 +296,37 @@ func TestAChangeAmongTenThousandDocumentsIsSeenAtOnce(t *testing.T) {
 	wanted = f.Look(v)
 	took := time.Since(began)
 	t.Logf("a look at one change took %v", took)
-	if made != follow.MostFlows+2 || !wanted["flow-00007"].Disabled || wanted["flow-00100"].Refused != nil {
+	if made != flows+follow.MostFlows+2 || !wanted["flow-00007"].Disabled || wanted["flow-00100"].Refused != nil {
 		t.Errorf("%d configurations made; %+v", made, wanted["flow-00100"])
 	}
 	if took > time.Second {
 		t.Errorf("a look at one change among %d documents took %v", 4*flows, took)
 	}
+}
+
+// A flow's start takes as long as its registry, up to five seconds.
+func TestAChangeWhileAFlowStartsIsDoneOnceItHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(r *rig) {
+			r.registryWait = func() { pass(3 * time.Second) }
+		})
+		p := r.run(adminAt)
+		m := r.connect("leads", "")
+		pass(time.Second)
+		r.activate(&m, leads.HighPropensity, leads.Newsletter, "person.email", "loyalty.points")
+		r.becomes(p, m.flow, destination.Running, 20*time.Second)
+		pass(20 * time.Second)
+		r.feed(50)
+		r.arrived("leads", r.written, time.Minute)
+		third := r.connect("more", "")
+		pass(time.Second)
+		r.action(&third, "disable")
+		r.becomes(p, third.flow, destination.Stopped, 10*time.Second)
+		r.call("DELETE", flowservice+"/flows/"+third.flow, "", 202)
+		pass(10 * time.Second)
+		if len(p.Flows()) != 1 {
+			t.Errorf("a flow that was deleted is there: %+v", p.Flows())
+		}
+		p.stop()
+	})
 }

@@ -69,7 +69,7 @@ func (s *Store) Watch() (documents.Reader, <-chan struct{}) {
 	return state{maps.Clone(s.state.entries), maps.Clone(s.state.versions)}, s.more
 }
 
-// Known: everything is, at once.
+// Known tells that everything is known, at once.
 func (s *Store) Known() bool { return true }
 
 // Propose implements documents.Store.
