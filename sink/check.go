@@ -85,6 +85,28 @@ func (c Capacity) Seconds(records, bytes int64) float64 {
 	return max(float64(records)/shardRecords, float64(bytes)/shardBytes) / float64(c.Shards)
 }
 
+// The list prices of Kinesis Data Streams in us-east-1, in November 2025: other
+// regions cost up to twice as much (aws.amazon.com/kinesis/data-streams/pricing).
+const (
+	PutUnitBytes  = 25 << 10 // a provisioned stream charges for units of so many
+	USDPerPutUnit = 0.014 / 1e6
+	USDPerGBIn    = 0.08 // on-demand standard, each record rounded up to 1 KiB
+	ListPrices    = "list prices of us-east-1, standard modes; what is charged by the hour not included"
+)
+
+// USD is what Kinesis charges for putting records of so many bytes in all, keys
+// included, each as large as the next.
+func (c Capacity) USD(records, bytes int64) float64 {
+	if records == 0 {
+		return 0
+	}
+	each := (bytes + records - 1) / records
+	if c.OnDemand {
+		return float64(records*((each+1<<10-1)>>10)) / (1 << 20) * USDPerGBIn
+	}
+	return float64(records*((each+PutUnitBytes-1)/PutUnitBytes)) * USDPerPutUnit
+}
+
 // Measure asks the stream for its capacity.
 func Measure(ctx context.Context, cfg Config, opts Options) (Capacity, error) {
 	if err := validate(&cfg, &opts.DeadLetter); err != nil {

@@ -137,8 +137,12 @@ func runFollowing(ctx context.Context, plane *planeOptions, o *followOptions, lo
 		}
 	}()
 	begin(board, store)
-	documents := server.New(server.Options{
+	documents, err := server.New(server.Options{
 		Log: log, Store: server.Journal(store), Sealer: server.Sealer{Ring: keys}, Sources: list, Endpoints: plane.endpoints, AllowDefaultChain: plane.defaultChain,
 	})
+	if err != nil {
+		return err
+	}
+	defer documents.Close()
 	return o.run(ctx, store, documents.Flows, board, list, room, log)
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,10 +39,11 @@ func serveCommand() *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve --listen ADDR (--store DIR | --brokers LIST) --source FILE",
-		Short: "Serve the control-plane API",
+		Short: "Serve the control-plane API and its pages",
 		Long: `Serves the API by which destinations are connected, set up, activated and paused:
 the flow service under /data/foundation/flowservice, the policy service under
-/data/foundation/dulepolicy, and their description at /openapi.yaml.
+/data/foundation/dulepolicy, and their description at /openapi.yaml. Everything else
+is pages for a browser, which do the same.
 
 Documents are kept in a journal: a topic of Kafka (--brokers), which several
 processes share, or a folder (--store), which one process has. Brokers that a source
@@ -144,8 +146,13 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		}
 	}()
 	begin(board, store)
-	options.Store, options.Activity = server.Journal(store), board
-	plane := server.New(options)
+	options.Store, options.Activity, options.ReadOnly = server.Journal(store), board, func() string { return store.Status().ReadOnly }
+	options.Operation.Audit = server.Audit(store)
+	plane, err := server.New(options)
+	if err != nil {
+		return err
+	}
+	defer plane.Close()
 	if err := plane.Flows.Prepare(cmd.Context(), list.Sandboxes()); err != nil {
 		log.Warn("the first list may take a second: the documents could not be read before", "error", err)
 	}
@@ -206,7 +213,7 @@ func (o *serveOptions) knows(certificate *tls.Certificate) func(host string) boo
 const mostConnections = 1000
 
 // listen serves until the context ends; requests under way are answered.
-func listen(ctx context.Context, address string, certificate *tls.Certificate, handler http.Handler, log *slog.Logger) error {
+func listen(ctx context.Context, address string, certificate *tls.Certificate, plane *server.Server, log *slog.Logger) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -219,7 +226,7 @@ func listen(ctx context.Context, address string, certificate *tls.Certificate, h
 		scheme = "https"
 	}
 	s := &http.Server{
-		Handler: handler, ReadHeaderTimeout: server.HeaderTimeout, ReadTimeout: server.ReadTimeout, WriteTimeout: server.WriteTimeout,
+		Handler: plane, ReadHeaderTimeout: server.HeaderTimeout, ReadTimeout: server.ReadTimeout, WriteTimeout: server.WriteTimeout,
 		IdleTimeout: server.IdleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	log.Info("the control plane answers", "address", scheme+"://"+l.Addr().String())
@@ -232,7 +239,10 @@ func listen(ctx context.Context, address string, certificate *tls.Certificate, h
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
+	var closing sync.WaitGroup
+	closing.Go(plane.Close) // live pages would be waited for
 	err = s.Shutdown(end)
+	closing.Wait()
 	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
 		log.Warn("the control plane ended by itself", "error", ended)
 	}

@@ -23,20 +23,11 @@ type Estimate struct {
 	kib   int64 // an on-demand stream charges for each record's, rounded up
 }
 
-// The list prices of Kinesis Data Streams in us-east-1, in November 2025: other
-// regions cost up to twice as much (aws.amazon.com/kinesis/data-streams/pricing).
-const (
-	putUnitBytes  = 25 << 10
-	usdPerPutUnit = 0.014 / 1e6
-	usdPerGBIn    = 0.08 // on-demand standard
-	listPrices    = "list prices of us-east-1, standard modes; what is charged by the hour not included"
-)
-
 func (e *Estimate) add(key string, document []byte, listed []transform.Membership) {
 	size := int64(len(document) + len(key))
 	e.Records++
 	e.Bytes += size
-	e.units += (size + putUnitBytes - 1) / putUnitBytes
+	e.units += (size + sink.PutUnitBytes - 1) / sink.PutUnitBytes
 	e.kib += (size + 1<<10 - 1) >> 10
 	counted := map[string]bool{}
 	for _, l := range listed {
@@ -53,13 +44,13 @@ func (e *Estimate) finish(ctx context.Context, config *config.Config, o Options)
 	if err != nil {
 		o.Logger.Warn("the stream's capacity is not known: no time is estimated", "error", err)
 	}
-	e.Shards, e.OnDemand, e.Prices = capacity.Shards, capacity.OnDemand, listPrices
+	e.Shards, e.OnDemand, e.Prices = capacity.Shards, capacity.OnDemand, sink.ListPrices
 	e.Seconds = capacity.Seconds(e.Records, e.Bytes)
 	if o.Rate > 0 {
 		e.Seconds = max(e.Seconds, float64(e.Records)/o.Rate)
 	}
-	e.USD = float64(e.units) * usdPerPutUnit
+	e.USD = float64(e.units) * sink.USDPerPutUnit
 	if e.OnDemand {
-		e.USD = float64(e.kib) / (1 << 20) * usdPerGBIn
+		e.USD = float64(e.kib) / (1 << 20) * sink.USDPerGBIn
 	}
 }

@@ -53,7 +53,7 @@ type condition struct {
 }
 
 // operators from the longest on: >= is not > of something with =.
-var operators = []string{"==", ">=", "<=", "!=", ">", "<"}
+var operators = []string{"==", ">=", "<=", "!=", "~=", ">", "<"}
 
 // ParseQuery reads the parameters of a list. Further names parameters that the caller
 // reads.
@@ -130,7 +130,7 @@ func (q *Query) NewestFirst() {
 }
 
 func parseCondition(text string) (condition, error) {
-	at := strings.IndexAny(text, "=<>!")
+	at := strings.IndexAny(text, "=<>!~")
 	operator := ""
 	if at > 0 {
 		for _, o := range operators {
@@ -141,9 +141,12 @@ func parseCondition(text string) (condition, error) {
 		}
 	}
 	if operator == "" {
-		return condition{}, InvalidAs(CodeParameterValue, []FieldError{{"property", "must be field==value; also != > < >= <=, and a comma between alternatives"}})
+		return condition{}, InvalidAs(CodeParameterValue, []FieldError{{"property", "must be field==value; also != > < >= <=, ~= for a part of a text, and a comma between alternatives"}})
 	}
 	c := condition{operator: operator, values: strings.Split(text[at+len(operator):], ",")}
+	if operator == "~=" { // a part may hold commas
+		c.values = []string{text[at+len(operator):]}
+	}
 	c.path = strings.Split(strings.ReplaceAll(strings.TrimSpace(text[:at]), "[]", ".[]"), ".")
 	switch {
 	case len(c.path) > maxDepth || slices.Contains(c.path, ""):
@@ -291,6 +294,9 @@ func (c condition) holds(at any, path []string) bool {
 func (c condition) compares(at any, value string) bool {
 	if list, ok := at.([]any); ok {
 		return slices.ContainsFunc(list, func(item any) bool { return c.compares(item, value) })
+	}
+	if c.operator == "~=" {
+		return strings.Contains(strings.ToLower(plain(at)), strings.ToLower(value))
 	}
 	order := cmp.Compare(plain(at), value)
 	if n, isNumber := number(at); isNumber {

@@ -28,6 +28,8 @@ func fieldOf(path, kind string, m mapping) (field string, ok bool) {
 	const selectors = "transformations[0].params."
 	rest, isSegment := strings.CutPrefix(key, "activation.segments")
 	switch {
+	case path == "activation.backfill.newSegments" && m.segments > 0: // there are too many for it
+		return selectors + "segmentSelectors.selectors", kind == documents.Flows
 	case isSegment && path == "activation.segments":
 		return selectors + "segmentSelectors.selectors", kind == documents.Flows
 	case isSegment:

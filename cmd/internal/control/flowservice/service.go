@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/sources"
@@ -36,6 +37,12 @@ type Options struct {
 	Activity Activity // nil: no process tells what it does
 	// Schemas are the newest schemas of a source's topics, whose labels policies weigh.
 	Schemas func(ctx context.Context, source *sources.Source) ([]*schemas.Schema, error)
+	// Sample is of a source's newest events.
+	Sample func(ctx context.Context, source *sources.Source) (*sources.Sample, error)
+	// Streams lists those of an account.
+	Streams func(ctx context.Context, cfg sink.Config) (sink.StreamList, error)
+	// Measure tells the capacity of a stream.
+	Measure func(ctx context.Context, cfg *config.Config) (sink.Capacity, error)
 	// Probe tests an account, and a stream where the configuration names one.
 	Probe func(ctx context.Context, cfg sink.Config) sink.Report
 	// Endpoints are those of Kinesis that connections may name besides AWS' own; the
@@ -87,6 +94,11 @@ func (s *Service) Register(mux *http.ServeMux) {
 	handle("GET /flows/{id}/export", api.View, s.export)
 	handle("POST /flows/import", api.Manage, s.importFlow)
 	handle("GET /connections/{id}/test", api.Manage, s.test)
+	handle("GET /connections/{id}/streams", api.Manage, s.streams)
+	handle("GET /sources", api.View, s.listSources)
+	handle("GET /sources/{name}/segments", api.View, s.sourceSegments)
+	handle("GET /sources/{name}/fields", api.View, s.sourceFields)
+	handle("POST /flows/{id}/preview", api.View, s.preview)
 	handle("GET /runs", api.View, s.runs)
 }
 

@@ -135,7 +135,10 @@ schemaRegistry: {url: "http://127.0.0.1:8081"}
 		o.Activity = r.board("replica")
 		r.reporter = follow.Teller{To: r.board("worker")}
 	}
-	r.api = server.New(o)
+	r.api, err = server.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 

@@ -44,36 +44,83 @@ func audited(o outcome) Audited {
 	return a
 }
 
-// replay folds a log from its first record to its end as it is now, and calls each
-// with what became of each record, and the state behind it. The state must not be kept.
+// Trail is an audit that goes on where it ended, so that following the log costs what
+// is new of it. It is one goroutine's.
+type Trail struct {
+	store *Store
+	r     *reading
+}
+
+// Trail begins an audit; nothing is read before Next.
+func (s *Store) Trail() *Trail { return &Trail{store: s} }
+
+// Next calls f with every entry that is new since the last call, in order. Where the
+// log is no longer the one that was read, anew is called first and all of it is new.
+func (t *Trail) Next(ctx context.Context, anew func(), f func(Audited) error) error {
+	first, end, err := t.store.log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	if t.r == nil || first > t.r.next || end < t.r.next {
+		t.r = begin(first)
+		anew()
+	}
+	if err := t.r.upTo(ctx, t.store.log, end, func(_ *state, o outcome) error { return f(audited(o)) }); err != nil {
+		t.r = nil // what was told of it may be half a batch
+		return err
+	}
+	return nil
+}
+
+// reading is a log as far as it was folded.
+type reading struct {
+	s    *state
+	b    *beginning
+	next int64
+}
+
+func begin(first int64) *reading {
+	if first > 0 {
+		return &reading{b: newBeginning(first), next: first}
+	}
+	return &reading{s: newState()}
+}
+
+// upTo folds what stands before an offset, and calls each with what became of each
+// record, and the state behind it. The state must not be kept.
+func (r *reading) upTo(ctx context.Context, log appendLog, end int64, each func(*state, outcome) error) error {
+	for r.next < end {
+		records, err := log.Read(ctx, r.next)
+		if err != nil {
+			return err
+		}
+		for _, one := range records {
+			if one.Offset >= end {
+				break
+			}
+			r.next = one.Offset + 1
+			if r.s, err = fold(r.s, r.b, one, each); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replay folds a log from its first record to its end as it is now.
 func replay(ctx context.Context, log appendLog, each func(*state, outcome) error) (*state, error) {
 	first, end, err := log.Bounds(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, b := newState(), (*beginning)(nil)
-	if first > 0 {
-		s, b = nil, newBeginning(first)
+	r := begin(first)
+	if err := r.upTo(ctx, log, end, each); err != nil {
+		return r.s, err
 	}
-	for next := first; next < end; {
-		records, err := log.Read(ctx, next)
-		if err != nil {
-			return s, err
-		}
-		for _, r := range records {
-			if r.Offset >= end {
-				break
-			}
-			next = r.Offset + 1
-			if s, err = fold(s, b, r, each); err != nil {
-				return s, err
-			}
-		}
-	}
-	if s == nil {
+	if r.s == nil {
 		return nil, &stop{offset: first, why: noCheckpoint(first)}
 	}
-	return s, nil
+	return r.s, nil
 }
 
 // fold takes one record to a state, or to the beginning of one.

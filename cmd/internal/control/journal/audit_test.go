@@ -40,6 +40,37 @@ func TestTheAuditHasEveryEntryAlsoWhatWasRefused(t *testing.T) {
 	}
 }
 
+func TestATrailGoesOnWhereItEnded(t *testing.T) {
+	s := openDir(t, t.TempDir())
+	defer closed(t, s)
+	var got []string
+	trail := s.Trail()
+	next := func(want string) {
+		t.Helper()
+		got = nil
+		err := trail.Next(t.Context(), func() { got = append(got, "anew") }, func(a Audited) error {
+			got = append(got, fmt.Sprintf("%d %s", a.Offset, a.Verdict))
+			return nil
+		})
+		if said := strings.Join(got, ", "); err != nil || said != want {
+			t.Errorf("%v: %s, wanted %s", err, said, want)
+		}
+	}
+	first := s.put(t, doc("flows/a", "", `{}`))
+	next("anew, 0 marked, 1 applied")
+	next("")
+	s.put(t, doc("flows/a", first, `{"n":1}`))
+	next("2 applied")
+	trail.r.next = 99 // the log was made anew, and is shorter
+	next("anew, 0 marked, 1 applied, 2 applied")
+	failure := errors.New("no more")
+	s.put(t, doc("flows/b", "", `{}`))
+	if err := trail.Next(t.Context(), func() {}, func(Audited) error { return failure }); !errors.Is(err, failure) {
+		t.Error(err)
+	}
+	next("anew, 0 marked, 1 applied, 2 applied, 3 applied")
+}
+
 func TestAnExportBecomesTheSameDocumentsInAnotherStore(t *testing.T) {
 	from, to := openDir(t, t.TempDir()), openDir(t, t.TempDir())
 	defer closed(t, from)

@@ -258,3 +258,39 @@ func TestAnUnansweredWriteSaysThatItMayStillHappen(t *testing.T) {
 	r.store.Fail = func(documents.Change) error { return fmt.Errorf("%w: the topic is compacted", documents.ErrReadOnly) }
 	r.call("PATCH", flowservice+"/flows/"+m.flow, add("a", ""), "If-Match", m.etag).is(503).says("read-only", "the topic is compacted")
 }
+
+// More segments than a backfill can know of are a mistake of the flow, at its selectors.
+func TestMoreSegmentsThanABackfillKnowsAreRefusedByTheirField(t *testing.T) {
+	r := newRig(t)
+	m := r.flow(leads)
+	var operations []string
+	for i := range 501 {
+		operations = append(operations, fmt.Sprintf(`{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"s%d"}}}`, i))
+	}
+	r.call("PATCH", flowservice+"/flows/"+m.flow, "["+strings.Join(operations, ",")+"]", "If-Match", m.etag).is(400).says("transformations[0].params.segmentSelectors.selectors", "at most 500")
+}
+
+// What the pages show of sources, streams and changes that are not made yet, a script
+// can ask for as well; Kafka is away here.
+func TestSourcesStreamsAndPreviewsAreAnswered(t *testing.T) {
+	r := newRig(t)
+	m := r.flow(leads)
+	r.call("GET", flowservice+"/sources", "").is(200).says(`"profiles"`, `"segment-evaluations"`)
+	r.call("GET", flowservice+"/sources/profiles/segments", "").is(200).says(`"vip"`, "Very important persons", "no sample could be taken")
+	r.call("GET", flowservice+"/sources/profiles/fields", "").is(200).says(`"person.name.firstName"`, `"I2"`, `"group":true`)
+	r.call("GET", flowservice+"/sources/nothing/fields", "").is(404)
+	r.call("GET", flowservice+"/connections/"+m.base+"/streams", "").is(200).says(`"leads"`, `"ACTIVE"`, `"shards":2`)
+	r.call("GET", flowservice+"/connections/"+m.sourceBase+"/streams", "").is(400)
+	before := r.call("GET", flowservice+"/flows/"+m.flow, "").is(200).text
+	preview := flowservice + "/flows/" + m.flow + "/preview"
+	r.call("POST", preview, `{"flow":`+add("vip", "person.name")+`,"target":[{"op":"add","path":"/params/includeSegmentNames","value":true}]}`).is(200).says(`"valid":true`, `"backfill"`)
+	r.call("POST", preview, `{"flow":`+add("vip", "a..b")+`}`).is(200).says(`"valid":false`, "profileSelectors.selectors[0].value.path")
+	r.call("POST", preview, `{"target":[{"op":"add","path":"/params/stream","value":""}]}`).is(200).says(`"valid":false`, "params.stream")
+	r.call("POST", preview, `{"flow":{}}`).is(200).says(`"valid":false`, "1455-400")
+	r.call("POST", preview, `{"flows":[]}`).is(400).says("there is no such field")
+	r.call("PUT", policyservice+"/enabledCorePolicies", `{"policyIds":["corepolicy_0001"]}`).is(200)
+	r.call("POST", preview, `{"flow":`+add("vip", "")+`,"target":[{"op":"add","path":"/params/marketingActions","value":["exportToThirdParty"]}]}`).is(200).says(`"valid":false`, "core/C1-exportToThirdParty", "waysOut")
+	if after := r.call("GET", flowservice+"/flows/"+m.flow, "").is(200).text; after != before {
+		t.Errorf("a preview has changed the flow: %s", after)
+	}
+}

@@ -35,8 +35,13 @@ const (
 	IdleTimeout   = 2 * time.Minute
 )
 
-// guard is what every request is held to before a service sees it.
-func guard(o Options, mux *http.ServeMux) http.Handler {
+// isCall says whether a path is one of the API's; all others are pages.
+func isCall(path string) bool {
+	return strings.HasPrefix(path, "/data/") || path == "/openapi.yaml"
+}
+
+// guard is what every request is held to before a service or a page sees it.
+func guard(o Options, mux *http.ServeMux, pages http.Handler) http.Handler {
 	limits := &limiters{}
 	crossOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -58,6 +63,10 @@ func guard(o Options, mux *http.ServeMux) http.Handler {
 		if !limits.allow(who(r), time.Now()) {
 			w.Header().Set("Retry-After", "1")
 			api.Fail(o.Log, w, r, api.Refuse(api.CodeTooMany, "more than %d requests a second; try again in a second", callerRate))
+			return
+		}
+		if !isCall(r.URL.Path) {
+			pages.ServeHTTP(w, r)
 			return
 		}
 		handler, pattern := mux.Handler(r)

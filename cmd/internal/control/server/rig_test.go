@@ -129,7 +129,9 @@ fieldLabels: {person.birthDate: [I2]}
 	for _, f := range change {
 		f(&r.options)
 	}
-	r.server = server.New(r.options)
+	if r.server, err = server.New(r.options); err != nil {
+		t.Fatal(err)
+	}
 	r.http = httptest.NewServer(checked(t, r.server))
 	t.Cleanup(r.http.Close)
 	r.header.Set("Authorization", "Bearer {ACCESS_TOKEN}")

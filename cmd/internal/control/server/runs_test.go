@@ -3,6 +3,9 @@ package server_test
 import (
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +28,43 @@ func (a *activity) Flow(id string) status.Told {
 	return status.Told{State: status.None}
 }
 func (a *activity) Runs(flow string) []status.Run { return a.runs[flow] }
-func (a *activity) Trouble() error                { return a.trouble }
+func (a *activity) Processes() []status.Process {
+	return []status.Process{{ID: "worker-1", Version: "v1", Silent: true, Flows: 1}}
+}
+func (a *activity) Trouble() error { return a.trouble }
+
+// TestPagesShowWhatProcessesTell: the same that the API answers.
+func TestPagesShowWhatProcessesTell(t *testing.T) {
+	hour := time.Now().Add(-time.Hour).Truncate(time.Hour)
+	a := &activity{told: map[string]status.Told{}, runs: map[string][]status.Run{}}
+	r := newRig(t, func(o *server.Options) { o.Activity = a })
+	m := r.flow(leads)
+	page := func(path string) string {
+		answer := httptest.NewRecorder()
+		r.server.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "http://localhost"+path, nil))
+		if answer.Code != http.StatusOK {
+			t.Fatalf("%s: %d", path, answer.Code)
+		}
+		return answer.Body.String()
+	}
+	at := "/prod/flows/" + m.flow
+	a.told[m.flow] = status.Told{State: status.Held, Reason: "access-denied", Since: hour, Lag: 4711}
+	a.runs[m.flow] = []status.Run{{Hour: hour, Counts: status.Counts{Received: 1234, Activated: 1234}}}
+	if body := page(at); !strings.Contains(body, "It waits until the cause is gone") || !strings.Contains(body, "4,711") || !strings.Contains(body, "1,234") {
+		t.Errorf("%s", body)
+	}
+	a.told[m.flow] = status.Told{State: status.Silent}
+	if body := page(at); !strings.Contains(body, "has not been heard of") {
+		t.Errorf("%s", body)
+	}
+	delete(a.told, m.flow)
+	if body := page(at); !strings.Contains(body, "No process has told") {
+		t.Errorf("%s", body)
+	}
+	if body := page("/prod/settings"); !strings.Contains(body, "worker-1") {
+		t.Errorf("%s", body)
+	}
+}
 
 func number(t *testing.T, v any) float64 {
 	t.Helper()

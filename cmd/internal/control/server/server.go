@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	_ "embed"
 	"encoding/hex"
@@ -8,11 +9,15 @@ import (
 	"net/http"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/flowservice"
+	"kinesis-destination/cmd/internal/control/operation"
 	"kinesis-destination/cmd/internal/control/policyservice"
 	"kinesis-destination/cmd/internal/control/sources"
+	"kinesis-destination/cmd/internal/control/web"
+	"kinesis-destination/sink"
 )
 
 //go:embed openapi.yaml
@@ -35,27 +40,48 @@ type Options struct {
 	// loopback.
 	Hosts func(host string) bool
 	// Activity tells what flows do; nil: no process does.
-	Activity flowservice.Activity
+	Activity Activity
 	// Endpoints, Identity and AllowDefaultChain are those of the flow service.
 	Endpoints         []string
 	Identity          string
 	AllowDefaultChain bool
+	// Now is the clock; nil: the real one.
+	Now func() time.Time
+	// ReadOnly says why no change is taken now; nil, or empty: they are taken.
+	ReadOnly func() string
+	// Operation is what pages show of flows that run, and of the control plane.
+	Operation web.Operation
 }
 
 // Server is the control plane's handler.
 type Server struct {
 	Flows   *flowservice.Service
+	pages   *web.Handler
 	handler http.Handler
 }
 
-// New makes a server.
-func New(o Options) *Server {
-	lookup := &sources.Schemas{}
+// Close ends what pages have begun and still runs, live pages included: a server that
+// shuts down would wait for these.
+func (s *Server) Close() { s.pages.Close() }
+
+// New makes a server. An error is a mistake in the pages that are embedded.
+func New(o Options) (*Server, error) {
+	lookup, sampler := &sources.Schemas{}, &sources.Sampler{}
 	identify := identity{o}.identify
 	now := time.Now
+	if o.Now != nil {
+		now = o.Now
+	}
 	flows := flowservice.New(flowservice.Options{
 		Log: o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identify, Policies: policyservice.Policies,
-		Activity: o.Activity, Schemas: lookup.Newest, Probe: examine(o.Log), Endpoints: o.Endpoints, Identity: o.Identity,
+		Activity: o.Activity, Schemas: lookup.Newest, Probe: examine(o.Log), Sample: sampler.Newest,
+		Streams: func(ctx context.Context, cfg sink.Config) (sink.StreamList, error) {
+			return sink.ListStreams(ctx, cfg, o.Log)
+		},
+		Measure: func(ctx context.Context, cfg *config.Config) (sink.Capacity, error) {
+			return sink.Measure(ctx, cfg.Target.Kinesis.Config, sink.Options{DeadLetter: cfg.DeadLetter, Brokers: cfg.Source.Kafka.Brokers, Logger: o.Log})
+		},
+		Endpoints: o.Endpoints, Identity: o.Identity,
 		AllowDefaultChain: o.AllowDefaultChain, Now: now, NewID: newID,
 	})
 	policies := policyservice.New(policyservice.Options{
@@ -70,7 +96,27 @@ func New(o Options) *Server {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(openAPI) // a caller that is gone cannot be told
 	})
-	return &Server{flows, guard(o, mux)}
+	existing := &operation.Flows{Log: o.Log, Store: o.Store, Config: flows.Config}
+	if o.Operation.Runs == nil && o.Activity != nil {
+		o.Operation.Runs = pageRuns{o.Activity}
+	}
+	if o.Operation.Source == nil {
+		o.Operation.Source = existing
+	}
+	if o.Operation.Letters == nil {
+		o.Operation.Letters = existing
+	}
+	if o.Operation.Settings == nil {
+		o.Operation.Settings = settings(o)
+	}
+	pages, err := web.New(web.Options{
+		Log: o.Log, API: mux, Identify: identify, SignIn: o.Tokens != nil || o.OIDC != nil, Sandboxes: o.Sources.Sandboxes(), ReadOnly: o.ReadOnly, Now: now,
+		Operation: o.Operation,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Server{flows, pages, guard(o, mux, pages)}, nil
 }
 
 // ServeHTTP implements http.Handler.

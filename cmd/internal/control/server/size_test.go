@@ -37,7 +37,10 @@ func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
 	}
 	// The process is started anew.
 	began := spent(t)
-	anew := server.New(r.options)
+	anew, err := server.New(r.options)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := anew.Flows.Prepare(t.Context(), []string{"prod"}); err != nil {
 		t.Fatal(err)
 	}

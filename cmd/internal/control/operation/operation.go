@@ -1,0 +1,160 @@
+package operation
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/control/documents"
+	"kinesis-destination/cmd/internal/control/web"
+	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/consumer"
+)
+
+// maxRedrives is the default of the command redrive: a letter that failed again as
+// often is left.
+const maxRedrives = 3
+
+// The bounds of samples: of how many causes one is shown, and among how many of the
+// newest letters it is looked for.
+const (
+	mostSamples = 5
+	mostNewest  = 200
+)
+
+// Flows are those of a store.
+type Flows struct {
+	Log   *slog.Logger
+	Store documents.Store
+	// Config is what a flow of a state runs by.
+	Config func(v documents.Reader, sandbox, flowID string) (config.Config, error)
+}
+
+func (f *Flows) config(ctx context.Context, sandbox, flowID string) (*config.Config, error) {
+	view, err := f.Store.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.Config(view, sandbox, flowID)
+	return &c, err
+}
+
+// Waiting implements web.Source.
+func (f *Flows) Waiting(ctx context.Context, sandbox, flowID string) (web.Waiting, error) {
+	c, err := f.config(ctx, sandbox, flowID)
+	if err != nil {
+		return web.Waiting{}, err
+	}
+	history, err := consumer.NewHistory(c.Source.Kafka, nil)
+	if err != nil {
+		return web.Waiting{}, err
+	}
+	defer history.Close()
+	w := web.Waiting{Topic: strings.Join(c.Source.Kafka.TopicNames(), ", ")}
+	progress, err := history.Progress(ctx, c.Source.Kafka.Group)
+	if err != nil {
+		return w, err
+	}
+	for _, p := range progress {
+		if p.Unknown != nil {
+			w.Events = -1
+			break
+		}
+		w.Events += p.Lag()
+		if !p.Oldest.IsZero() && (w.Oldest.IsZero() || p.Oldest.Before(w.Oldest)) {
+			w.Oldest = p.Oldest
+		}
+	}
+	w.Kept, err = history.Retention(ctx)
+	return w, err
+}
+
+// Causes implements web.Letters.
+func (f *Flows) Causes(ctx context.Context, sandbox, flowID string) ([]web.LetterCause, error) {
+	c, err := f.config(ctx, sandbox, flowID)
+	if err != nil {
+		return nil, err
+	}
+	list, err := deadletters.ListAll(ctx, c, "", deadletters.Filter{}, mostNewest)
+	if err != nil {
+		return nil, err
+	}
+	var causes []web.LetterCause
+	for i, cause := range list.Causes {
+		one := web.LetterCause{Stage: cause.Stage, Reason: cause.Reason, Count: cause.Count, First: cause.First, Last: cause.Last}
+		if i < mostSamples {
+			one.Sample = f.sample(ctx, c, list, cause)
+		}
+		causes = append(causes, one)
+	}
+	return causes, nil
+}
+
+// sample is the newest letter of a cause, with its values masked.
+func (f *Flows) sample(ctx context.Context, c *config.Config, list *deadletters.List, cause deadletters.Cause) *web.LetterSample {
+	for i := len(list.Letters) - 1; i >= 0; i-- {
+		l := &list.Letters[i]
+		if l.Stage != cause.Stage || l.Reason != cause.Reason {
+			continue
+		}
+		s := &web.LetterSample{Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset, At: l.FailedAt, Detail: l.Message}
+		shown, err := deadletters.Show(ctx, c, l.Partition, l.Offset, false)
+		if err != nil { // what is known of it is shown nevertheless
+			f.Log.Warn("a dead letter could not be shown", "destination", c.Name, "error", err)
+			return s
+		}
+		s.Event = shown.Event
+		return s
+	}
+	return nil
+}
+
+// Redrive implements web.Letters.
+func (f *Flows) Redrive(ctx context.Context, sandbox, flowID, reason string, dry bool, progress func(finished, selected int64)) (web.Done, error) {
+	c, err := f.config(ctx, sandbox, flowID)
+	if err != nil {
+		return web.Done{}, err
+	}
+	filter := deadletters.Filter{Reasons: []string{reason}}
+	if err := filter.Check(); err != nil {
+		return web.Done{}, err
+	}
+	account, err := deadletters.Redrive(ctx, c, deadletters.RedriveOptions{
+		Filter: filter, DryRun: dry, MaxRedrives: maxRedrives, Logger: f.Log, Progress: progress,
+	})
+	if account == nil {
+		return web.Done{}, err
+	}
+	done := web.Done{Selected: account.Selected, Finished: account.Done(), By: map[string]int64{}}
+	count := func(name string, n int64) {
+		if n > 0 {
+			done.By[name] += n
+		}
+	}
+	count("delivered", account.Delivered)
+	count("superseded", account.Superseded)
+	for _, counts := range []map[string]int64{account.Filtered, account.DeadLettered, account.Left} {
+		for reason, n := range counts {
+			count(reason, n)
+		}
+	}
+	return done, err
+}
+
+// Drop implements web.Letters.
+func (f *Flows) Drop(ctx context.Context, sandbox, flowID, reason string, dry bool) (web.Done, error) {
+	c, err := f.config(ctx, sandbox, flowID)
+	if err != nil {
+		return web.Done{}, err
+	}
+	filter := deadletters.Filter{Reasons: []string{reason}}
+	if err := filter.Check(); err != nil {
+		return web.Done{}, err
+	}
+	account, err := deadletters.Drop(ctx, c, deadletters.DropOptions{Filter: filter, DryRun: dry})
+	if account == nil {
+		return web.Done{}, err
+	}
+	return web.Done{Selected: account.Dropped, Finished: account.Dropped, By: map[string]int64{"dropped": account.Dropped, "erased": account.Erased}}, err
+}
