@@ -2,7 +2,6 @@ package sink
 
 import (
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,9 +88,6 @@ func (l *lane) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		// Whoever has records for it goes first: on a busy machine calls are fuller so, and
-		// a call costs as much as a dozen records. On another one nobody is waiting.
-		runtime.Gosched()
 		batch, at, end := l.next(time.Now())
 		if end {
 			return
