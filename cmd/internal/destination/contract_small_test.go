@@ -43,23 +43,28 @@ type smallLoad struct {
 	hostile    func(h *hostile)
 }
 
+// smallBombs are such that no window of zstd is larger than a process of 96 MiB keeps, 7.5 MiB: those are held.
+var smallBombs = hostileSizes{48 << 20, 200_000, 100_000, 10_000, 0}
+
 var smallLoads = []smallLoad{
 	{name: "slow identity", events: 20_000, slow: true},
 	{name: "hot key", identities: 1, events: 2_000},
 	{name: "1,000 partitions", events: 20_000, partitions: manyPartitions},
 	{name: "events of 1 MB", padding: 900_000, events: 120},
 	{name: "tombstones", events: 2_000, hostile: func(h *hostile) {
-		for range 4 {
+		for range 10 {
 			h.produce(compress.Zstd, many(h.bombs.tombstones, func(int) protocol.Record { return protocol.Record{} })...)
 		}
 	}},
 	{name: "millions of headers", events: 2_000, hostile: func(h *hostile) {
-		h.produce(compress.Zstd, h.record(nil, make([]protocol.Header, h.bombs.headers)...))
+		for range 10 {
+			h.produce(compress.Zstd, h.record(nil, make([]protocol.Header, h.bombs.headers)...))
+		}
 		for range 20 {
 			h.produce(compress.Zstd, h.record([]byte("many"), h.manyHeaders(9_999)...))
 		}
 	}},
-	{name: "bombs", events: 2_000, hostile: func(h *hostile) { // but for zstd's of a window of 8 MiB, which is held at this size
+	{name: "bombs", events: 2_000, hostile: func(h *hostile) {
 		size := h.bombs
 		h.produce(compress.Gzip, h.record(make([]byte, size.bomb*3/4)))
 		h.produce(compress.Lz4, h.record(make([]byte, size.bomb*3/4)))
@@ -121,7 +126,9 @@ func (load *smallLoad) run(t *testing.T, program string) {
 		s.feed(g, o, min(left, 100))
 	}
 	if load.hostile != nil {
-		load.hostile(newHostile(s, registry))
+		h := newHostile(s, registry)
+		h.bombs = smallBombs
+		load.hostile(h)
 	}
 	command := s.run(program, file, "--memory", smallMemory)
 	curve := watchResident(t, command.Process.Pid)
