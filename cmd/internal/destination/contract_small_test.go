@@ -109,7 +109,7 @@ func (load *smallLoad) run(t *testing.T, program string) {
 	}
 	if load.slow { // its records wait, and all that comes behind them goes on
 		until := time.Now().Add(5 * time.Second)
-		s.embedded.SetScript(func(c embeddedkinesis.Call) embeddedkinesis.Action {
+		s.embedded.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action {
 			return embeddedkinesis.Action{Entry: func(_ int, key, _ string) string {
 				if key == "lead-00000" && time.Now().Before(until) {
 					return "ProvisionedThroughputExceededException"
