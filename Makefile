@@ -25,7 +25,7 @@ TOP      ?= 10
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo sim mutations chaos contract deployments bench bench-pipeline curves fuzz image image-binary release reproducible docs lines ci clean
+.PHONY: help build test lint format demo sim mutations chaos contract deployments bench bench-pipeline memory-loads plots curves fuzz image image-binary release reproducible docs lines ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +73,12 @@ bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
 
 bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, COMMANDS=regexp, EVENTS=, TURNS=, MEMORY=MiB, PROFILE=1, TOP=lines, KEEP=folder, BEFORE=binary)
 	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -commands '$(COMMANDS)' -keep '$(KEEP)' -before '$(BEFORE)' -events $(EVENTS) -turns $(TURNS) -memory $(MEMORY) $(if $(PROFILE),-profile $(TOP))
+
+memory-loads: ## resident memory over time of a process of 96 MiB under each load, on real Kafka (RSS_OVER_TIME=file)
+	RSS_OVER_TIME='$(abspath $(or $(RSS_OVER_TIME),.cache/rss-over-time.txt))' .ci/contract go test -count=1 -run TestContractASmallProcess -v ./cmd/internal/destination
+
+plots: ## what events cost over partitions and identities, from .ci/bench/results/after.txt
+	go run ./.ci/bench/plot .ci/bench/results/after.txt
 
 curves: ## records a second over time while the stream throttles, in virtual time
 	go test -count=1 -run TestTheRateFollowsWhatIsRefused -v ./sink -curves

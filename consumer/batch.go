@@ -35,9 +35,9 @@ type decoder struct {
 	above   int64       // the last record's offset
 }
 
-func newDecoder(tp topicPartition, set *recordSet, a *account, codecs *decompressor) *decoder {
+func newDecoder(tp topicPartition, set *recordSet, a *account) *decoder {
 	return &decoder{
-		tp: tp, account: a, codecs: codecs, position: set.from, next: set.from, rest: set.batches, topic: set.topic,
+		tp: tp, account: a, codecs: a.budget.codecs, position: set.from, next: set.from, rest: set.batches, topic: set.topic,
 		aborted: map[int64]bool{}, pending: slices.Clone(set.aborted), left: -1,
 	}
 }

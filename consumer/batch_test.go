@@ -49,7 +49,7 @@ func decodeSet(tp topicPartition, position int64, p *fetchedPartition, limit int
 	b := newBudget(limit)
 	p.budget = b
 	set, broken := newRecordSet(tp, position, p)
-	d := newDecoder(tp, set, &account{budget: b}, newDecompressor())
+	d := newDecoder(tp, set, &account{budget: b})
 	defer d.close()
 	got := decoded{next: set.from}
 	for {
@@ -211,7 +211,7 @@ func TestWhoAddsToAMessagesHeadersChangesNoOtherMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDecoder(topicPartition{"events", 0}, s, &account{budget: budget}, newDecompressor())
+	d := newDecoder(topicPartition{"events", 0}, s, &account{budget: budget})
 	defer d.close()
 	p, err := d.part(t.Context())
 	if err != nil || len(p.messages) != 3 {

@@ -26,13 +26,13 @@ func liveHeap() int64 {
 func heldBomb(t *testing.T, raw []byte, limit int64) (counted, live int64, messages int) {
 	t.Helper()
 	before := liveHeap()
-	b, codecs := newBudget(limit), newDecompressor()
+	b := newBudget(limit)
 	set, err := newRecordSet(topicPartition{"t", 0}, 0, &fetchedPartition{records: raw, budget: b})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := &account{budget: b}
-	d := newDecoder(topicPartition{"t", 0}, set, a, codecs)
+	d := newDecoder(topicPartition{"t", 0}, set, a)
 	defer d.close()
 	var held []*part
 	ctx, cancel := context.WithCancel(t.Context())

@@ -148,7 +148,7 @@ func TestDecodingEndsWithTheClaim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDecoder(tp, set, &account{budget: b}, newDecompressor())
+	d := newDecoder(tp, set, &account{budget: b})
 	ctx, cancel := context.WithCancel(t.Context())
 	d.payload = payload{}
 	cancel()

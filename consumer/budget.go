@@ -10,12 +10,14 @@ import (
 // Budget bounds what is kept of what was fetched, over all consumers of a
 // process: from the bytes of an answer until the last message of each part is at
 // rest. It counts what is retained: whole buffers, and what messages, headers
-// and windows take besides.
+// and windows take besides. Whoever has it decompresses in turns, as what that takes for
+// a moment is not counted.
 type Budget struct {
 	limit   int64
 	largest int64   // of a record that is handed out whole, and of a decompression's window
 	batch   int64   // the largest one as it is fetched
 	whole   *Budget // counts what this one does, too; nil: nobody
+	codecs  *decompressor
 
 	mu      sync.Mutex
 	used    int64
@@ -32,7 +34,11 @@ const decodeShare = 4
 // NewBudget makes a budget of so many bytes. Records beyond largest are never
 // whole in memory: they are handed out without their value, see [Message].
 func NewBudget(limit, largest int64) *Budget {
-	return &Budget{limit: limit, largest: min(largest, maxRecord), batch: limit, wake: make(chan struct{})}
+	return budgetOf(limit, largest, newDecompressor())
+}
+
+func budgetOf(limit, largest int64, codecs *decompressor) *Budget {
+	return &Budget{limit: limit, largest: min(largest, maxRecord), batch: limit, codecs: codecs, wake: make(chan struct{})}
 }
 
 // newBudget makes one of a process that is not told what it may take.
@@ -49,7 +55,7 @@ func (b *Budget) part(limit int64) *Budget {
 	if b == nil {
 		return newBudget(limit)
 	}
-	p := NewBudget(min(limit, b.limit), b.largest)
+	p := budgetOf(min(limit, b.limit), b.largest, b.codecs)
 	p.whole, p.batch = b, b.batch
 	return p
 }

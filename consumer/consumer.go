@@ -23,7 +23,6 @@ type Consumer struct {
 	group  *kafka.Client // join, sync, heartbeat, commit, leave: on connections of its own
 
 	budget *Budget // of the process, over memberships
-	codecs *decompressor
 
 	groupTransport *kafka.Transport
 	missing        []string // topics that were not there at the last join; of the one who joins
@@ -64,7 +63,7 @@ func New(cfg Config, opts Options) (*Consumer, error) {
 		cfg: cfg, opts: opts, addr: cfg.Addr(), fetch: fetch, groupTransport: group, read: map[string]bool{},
 		client: &kafka.Client{Transport: fetch},
 		group:  &kafka.Client{Transport: group},
-		budget: cmp.Or(cfg.Budget, newBudget(opts.Budget)), codecs: newDecompressor(),
+		budget: cmp.Or(cfg.Budget, newBudget(opts.Budget)),
 	}, nil
 }
 
@@ -255,7 +254,7 @@ func (m *membership) claimPartitions(g *generation) {
 	for _, tp := range fresh {
 		cl := newClaim(context.WithoutCancel(m.running), tp, starts[tp])
 		cl.report = m.opts.Hold
-		cl.budget, cl.account.budget, cl.codecs = m.budget, m.budget, m.codecs
+		cl.budget, cl.account.budget = m.budget, m.budget
 		cl.tracing.tracer, cl.tracing.group = m.opts.Tracer, m.cfg.Group
 		m.mu.Lock()
 		m.claims = append(m.claims, cl)

@@ -58,13 +58,13 @@ func BenchmarkDecodeBatch(b *testing.B) {
 
 func benchDecode(b testing.TB, set []byte) (n int) {
 	if benchBudget == nil {
-		benchBudget, benchCodecs = newBudget(defaultBudget), newDecompressor()
+		benchBudget = newBudget(defaultBudget)
 	}
 	s, err := newRecordSet(topicPartition{"events", 0}, 0, &fetchedPartition{records: set, budget: benchBudget})
 	if err != nil {
 		b.Fatal(err)
 	}
-	d := newDecoder(topicPartition{"events", 0}, s, &account{budget: benchBudget}, benchCodecs)
+	d := newDecoder(topicPartition{"events", 0}, s, &account{budget: benchBudget})
 	defer d.close()
 	for {
 		p, err := d.part(b.Context())
@@ -79,11 +79,8 @@ func benchDecode(b testing.TB, set []byte) (n int) {
 	}
 }
 
-// What a consumer has for its life.
-var (
-	benchBudget *Budget
-	benchCodecs *decompressor
-)
+// benchBudget is what a consumer has for its life.
+var benchBudget *Budget
 
 // TestAMessageAllocatesNothingOfItsOwn: what a batch takes is taken for all of its messages at once.
 func TestAMessageAllocatesNothingOfItsOwn(t *testing.T) {

@@ -73,7 +73,7 @@ func FuzzRecordBatch(f *testing.F) {
 		f.Add(codecBatch(f, codec, many(5, empty)...), uint8(codec)|appendTimeBit, int64(2))
 	}
 	f.Add(codecBatch(f, 0, protocol.Record{Key: protocol.NewBytes([]byte{0, 0, 0, 1})}), uint8(controlBit|transactionalBit), int64(0))
-	codecs := newDecompressor()
+	shared := newDecompressor()
 	f.Fuzz(func(t *testing.T, raw []byte, attributes uint8, position int64) {
 		if len(raw) < batchHeaderEnd || len(raw) > 1<<16 || position < 0 {
 			return
@@ -87,13 +87,13 @@ func FuzzRecordBatch(f *testing.F) {
 		if err != nil || b.count > 1<<16 || b.count < 0 || !harmless(b.codec(), raw[batchHeaderEnd:]) { // kafka-go sets aside what it is told
 			return
 		}
-		budget := newBudget(defaultBudget)
+		budget := budgetOf(defaultBudget, maxRecord, shared)
 		tp := topicPartition{"e", 0}
 		set, err := newRecordSet(tp, position, &fetchedPartition{records: raw, budget: budget})
 		if err != nil {
 			return
 		}
-		d := newDecoder(tp, set, &account{budget: budget}, codecs)
+		d := newDecoder(tp, set, &account{budget: budget})
 		var got []Message
 		for {
 			p, broken := d.part(t.Context())

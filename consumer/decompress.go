@@ -27,9 +27,9 @@ const (
 	streamState = 256 << 10
 	// lz4Block is the largest block of an LZ4 frame.
 	lz4Block = 4 << 20
-	// wholeAtOnce is how many batches are decompressed at once, on however many
-	// cores: each takes scratch and, of LZ4, two blocks that no budget counts. Two
-	// bring a gigabyte a second of LZ4 and zstd, and 200 MB of gzip.
+	// wholeAtOnce is how many batches a process decompresses at once, on however many
+	// cores: each takes scratch and, of unusual LZ4, two blocks that no budget counts.
+	// Two bring a gigabyte a second of LZ4 and zstd, and 200 MB of gzip.
 	wholeAtOnce = 2
 )
 
@@ -84,6 +84,11 @@ func (d *decompressor) whole(codec compress.Compression, src []byte, room func(n
 }
 
 func readWhole(codec compress.Compression, src, to []byte) ([]byte, error) {
+	if codec == compress.Lz4 {
+		if plain, ok := readLZ4(src, to); ok {
+			return plain, nil
+		}
+	}
 	r, err := openCodec(codec, src)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"bytes"
 	"runtime"
 	"testing"
 	"time"
@@ -14,19 +13,12 @@ import (
 func TestWhatDecompressionsTakeDoesNotGrowWithTheCores(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(64))
 	d := newDecompressor()
-	var packed bytes.Buffer
-	w := compress.Lz4.Codec().NewWriter(&packed)
-	if _, err := w.Write(make([]byte, 1000)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	packed := lz4Of(t, make([]byte, 1000))
 	const batches = 64
 	inside, release, done := make(chan struct{}, batches), make(chan struct{}), make(chan error, batches)
 	for range batches {
 		go func() {
-			_, _, err := d.whole(compress.Lz4, packed.Bytes(), func(int64) bool {
+			_, _, err := d.whole(compress.Lz4, packed, func(int64) bool {
 				inside <- struct{}{}
 				<-release
 				return true
@@ -49,6 +41,16 @@ func TestWhatDecompressionsTakeDoesNotGrowWithTheCores(t *testing.T) {
 	for range batches {
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// One process has one bound, whatever consumers, replays and reads within reads it has.
+func TestAllWhoShareABudgetDecompressInTurns(t *testing.T) {
+	b := NewBudget(1<<20, 1<<20)
+	for name, other := range map[string]*Budget{"a reader beside the group": b.part(1 << 10), "one within it": b.part(1 << 10).part(1 << 9)} {
+		if other.codecs != b.codecs {
+			t.Errorf("%s decompresses beside the others", name)
 		}
 	}
 }

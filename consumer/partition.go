@@ -30,7 +30,6 @@ type life struct {
 	sets    chan *recordSet    // from the fetch loop to the worker
 	budget  *Budget
 	account account // of the budget
-	codecs  *decompressor
 	report  func(topic string, partition int, reason string, err error)
 }
 

@@ -26,7 +26,7 @@ func Peek(ctx context.Context, cfg Config, dial func(ctx context.Context, networ
 	}
 	defer transport.CloseIdleConnections()
 	transport.MetadataTopics = []string{topic}
-	p := peek{transport, cfg.Addr(), newBudget(defaultBudget), newDecompressor(), topicPartition{topic, partition}}
+	p := peek{transport, cfg.Addr(), newBudget(defaultBudget), topicPartition{topic, partition}}
 	if err := p.lookUp(ctx); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (p *peek) message(ctx context.Context, offset int64, isolation int8) (*fetc
 		return at, nil, err
 	}
 	defer set.close()
-	d := newDecoder(p.topicPartition, set, &account{budget: p.budget}, p.codecs)
+	d := newDecoder(p.topicPartition, set, &account{budget: p.budget})
 	defer d.close()
 	found, broken := d.part(ctx)
 	if broken != nil {
@@ -73,7 +73,6 @@ type peek struct {
 	transport *kafka.Transport
 	addr      net.Addr
 	budget    *Budget
-	codecs    *decompressor
 	topicPartition
 }
 

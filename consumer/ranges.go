@@ -30,7 +30,6 @@ type History struct {
 	ids       map[string]topicID // as of the last call of Remade
 	transport *kafka.Transport
 	client    *kafka.Client
-	codecs    *decompressor
 }
 
 // NewHistory prepares a reader; Close gives its connections back.
@@ -41,7 +40,6 @@ func NewHistory(cfg Config, dial func(ctx context.Context, network, address stri
 	}
 	return &History{
 		cfg: cfg, transport: transport, client: &kafka.Client{Addr: cfg.Addr(), Transport: transport},
-		codecs: newDecompressor(),
 	}, nil
 }
 
@@ -257,7 +255,7 @@ func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) 
 
 // read reads a set, and tells whether that is past the range.
 func (h *History) read(ctx context.Context, r Range, s *recordSet, a *account, each func(*Message) error) (past bool, err error) {
-	d := newDecoder(r.topicPartition(), s, a, h.codecs)
+	d := newDecoder(r.topicPartition(), s, a)
 	defer d.close()
 	for {
 		p, err := d.part(ctx)
@@ -282,7 +280,7 @@ func (h *History) read(ctx context.Context, r Range, s *recordSet, a *account, e
 
 // fetch reads a range set by set.
 func (h *History) fetch(ctx context.Context, r Range, own *Budget, sets chan<- *recordSet) error {
-	p := peek{h.transport, h.cfg.Addr(), own, h.codecs, r.topicPartition()}
+	p := peek{h.transport, h.cfg.Addr(), own, r.topicPartition()}
 	wait := newBackoff()
 	told := false
 	for at := r.From; at < r.To; {

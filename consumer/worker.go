@@ -34,7 +34,7 @@ func (c *claim) handOut(s *recordSet, handler Handler) error {
 	if s.from != c.expected {
 		return nil // fetched before it was known that what precedes it cannot be read
 	}
-	d := newDecoder(c.topicPartition, s, &c.account, c.codecs)
+	d := newDecoder(c.topicPartition, s, &c.account)
 	defer d.close()
 	defer c.tracing.end(s)
 	for {

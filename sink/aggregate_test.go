@@ -123,7 +123,7 @@ func TestAggregateIsOfTheSizeThatWasPromisedAndUnpacks(t *testing.T) {
 func TestKeysOfOneShardShareAggregatesOfThePromisedSize(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 100 {
-		q := newQueue(func(key string) int { return len(key) % 3 })
+		q := newQueue(func(r *Record) int { return len(r.PartitionKey) % 3 })
 		total := 0
 		for i := range 400 {
 			key := strings.Repeat("k", 1+random.IntN(40)) + fmt.Sprint(i%90)

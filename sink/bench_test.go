@@ -124,7 +124,7 @@ func BenchmarkQueue(b *testing.B) {
 		records[i] = &Record{PartitionKey: fmt.Sprint("key-", i%3000), Data: make([]byte, 600)}
 	}
 	lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
-	q := newQueue(func(string) int { return 0 })
+	q := newQueue(func(*Record) int { return 0 })
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
@@ -145,7 +145,7 @@ func TestTheQueueAllocatesNothingForARecordOfItsOwnIdentity(t *testing.T) {
 	}
 	lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
 	shard := 0
-	q := newQueue(func(string) int { shard++; return shard % 512 })
+	q := newQueue(func(*Record) int { shard++; return shard % 512 })
 	got := testing.AllocsPerRun(200, func() {
 		for _, r := range records {
 			q.Push(entry{rec: r})

@@ -249,7 +249,6 @@ func (l *lane) notify(settled []settlement) {
 		bytes += n.rec.held()
 	}
 	l.room.release(len(settled), bytes)
-	l.sink.metrics.inFlight.Sub(float64(len(settled)))
 	for _, n := range settled {
 		n.notify()
 	}

@@ -47,7 +47,7 @@ func newLane(s *Sink, random *rand.Rand) *lane {
 		signal: make(chan struct{}, 1),
 		room:   s.memory.room(laneRecords, true),
 		done:   make(chan struct{}),
-		queue:  newQueue(func(string) int { return 0 }),
+		queue:  newQueue(func(*Record) int { return 0 }),
 	}
 }
 

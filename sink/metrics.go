@@ -17,7 +17,6 @@ const (
 )
 
 type metrics struct {
-	inFlight   prometheus.Gauge
 	putRecords *prometheus.CounterVec
 	retries    *prometheus.CounterVec
 }
@@ -25,10 +24,6 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, destination string) (*metrics, error) {
 	labels := prometheus.Labels{"destination": destination}
 	m := &metrics{
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "kinesis_destination_in_flight", ConstLabels: labels,
-			Help: "Records that the sink has taken and that are not yet at rest.",
-		}),
 		putRecords: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kinesis_destination_put_records_total", ConstLabels: labels,
 			Help: "PutRecords calls by result: ok, partial, refused or no-answer.",
@@ -38,7 +33,7 @@ func newMetrics(reg prometheus.Registerer, destination string) (*metrics, error)
 			Help: "Records that are sent again, by the reason for it.",
 		}, []string{"reason"}),
 	}
-	for _, c := range []prometheus.Collector{m.inFlight, m.putRecords, m.retries} {
+	for _, c := range []prometheus.Collector{m.putRecords, m.retries} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register the sink's metrics: %w", err)
 		}
@@ -47,6 +42,19 @@ func newMetrics(reg prometheus.Registerer, destination string) (*metrics, error)
 		m.putRecords.WithLabelValues(result)
 	}
 	return m, nil
+}
+
+// queueMetrics shows what is in the sink. It is counted when it is asked for: a gauge
+// that every record moves twice is what all lanes and partitions would wait for.
+func queueMetrics(reg prometheus.Registerer, destination string, s *Sink) error {
+	err := reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kinesis_destination_in_flight", ConstLabels: prometheus.Labels{"destination": destination},
+		Help: "Records that the sink has taken and that are not yet at rest.",
+	}, func() float64 { records, _ := s.queued(); return float64(records) }))
+	if err != nil {
+		return fmt.Errorf("register the sink's metrics: %w", err)
+	}
+	return nil
 }
 
 // parkMetrics shows how many identities are parked.

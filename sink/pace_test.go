@@ -145,7 +145,7 @@ func TestOneHotShardDoesNotSlowTheOthers(t *testing.T) {
 			byShard := make([][]string, 5)
 			for i := range 5000 {
 				k := fmt.Sprint("key-", i)
-				byShard[m.locate(k)] = append(byShard[m.locate(k)], k)
+				byShard[m.at(hashOf(k))] = append(byShard[m.at(hashOf(k))], k)
 			}
 			var others, burning stopwatch
 			var feeding sync.WaitGroup
@@ -247,7 +247,7 @@ func TestShardMapAgreesWithASearchThroughAllRanges(t *testing.T) {
 			h := hashOf(key)
 			at := new(big.Int).SetBytes(h[:])
 			want := new(big.Int).Div(new(big.Int).Mul(at, big.NewInt(n)), space)
-			got := m.ids[m.locate(key)]
+			got := m.ids[m.at(h)]
 			if got != "s"+want.String() { // equal ranges, up to rounding at a border
 				t.Fatalf("%d shards: %s lies in %s, not s%s", n, key, got, want)
 			}
@@ -271,7 +271,7 @@ func BenchmarkPacedQueue(b *testing.B) {
 			for i := range buckets {
 				buckets[i] = newBucket()
 			}
-			q := newQueue(func(key string) int { return shard[key] })
+			q := newQueue(func(r *Record) int { return shard[r.PartitionKey] })
 			lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
 			records := make([]*Record, len(keys))
 			for i := range records {

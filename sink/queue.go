@@ -16,13 +16,13 @@ import (
 type queue struct {
 	chains   map[string]*chain
 	groups   map[int]*group
-	active   []*group   // groups with ready chains, served in turn
-	resting  groupHeap  // groups with ready chains that must wait for their shard
-	waiting  chainHeap  // chains that wait for their retry
-	rejected []*chain   // chains whose head goes to the dead-letter topic
-	spare    []*chain   // at rest, for the next keys
-	inFlight []inFlight // of the last batch; the next one is written over it
-	locate   func(key string) int
+	active   []*group          // groups with ready chains, served in turn
+	resting  groupHeap         // groups with ready chains that must wait for their shard
+	waiting  chainHeap         // chains that wait for their retry
+	rejected []*chain          // chains whose head goes to the dead-letter topic
+	spare    []*chain          // at rest, for the next keys
+	inFlight []inFlight        // of the last batch; the next one is written over it
+	locate   func(*Record) int // the shard that it goes to
 }
 
 // keepSpare is how many chains are kept for the next keys: a full request's.
@@ -108,7 +108,7 @@ type limits struct {
 // not, from when: that is the asker's turn, which it names when it asks again.
 type allow func(shard int, now, turn time.Time, records, bytes int) (ok bool, until time.Time)
 
-func newQueue(locate func(key string) int) queue {
+func newQueue(locate func(*Record) int) queue {
 	return queue{chains: make(map[string]*chain), groups: make(map[int]*group), locate: locate}
 }
 
@@ -118,7 +118,7 @@ func (q *queue) Push(e entry) {
 	c := q.chains[key]
 	if c == nil {
 		c = q.chain()
-		c.key, c.group = key, q.group(q.locate(key))
+		c.key, c.group = key, q.group(q.locate(e.rec))
 		c.entries = c.only[:0]
 		q.chains[key] = c
 	}

@@ -50,7 +50,7 @@ func name(e entry) string { return fmt.Sprintf("%s%d", e.rec.PartitionKey, e.rec
 //	advance seconds
 func TestQueueTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/queue", func(t *testing.T, path string) {
-		q := newQueue(func(key string) int { return int(key[0]-'a') / 2 })
+		q := newQueue(func(r *Record) int { return int(r.PartitionKey[0]-'a') / 2 })
 		now, numbers := epoch, make(map[string]int)
 		out := make(map[string]*chain)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -174,7 +174,7 @@ func TestQueueNeverBatchesAKeyTwiceAndAgreesWithThePlainOne(t *testing.T) {
 }
 
 func compareQueues(t *testing.T, random *rand.Rand) {
-	q := newQueue(func(key string) int { return int(key[0]-'a') / 4 })
+	q := newQueue(func(r *Record) int { return int(r.PartitionKey[0]-'a') / 4 })
 	p := &plainQueue{}
 	now, numbers := epoch, make(map[string]int)
 	var flying []inFlight

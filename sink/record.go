@@ -30,6 +30,8 @@ type Record struct {
 	Owner Owner
 	// Links are the spans that the record comes from; nil when nothing is traced.
 	Links []trace.Link
+
+	hash hashKey // of the key; the sink finds it once
 }
 
 // Owner hears of a record exactly once, by one of the two methods. They are

@@ -31,12 +31,14 @@ type shardMap struct {
 // unmapped stands for a stream whose shards are not known: one without limits.
 var unmapped = &shardMap{}
 
-// locate returns the index of a key's shard.
-func (m *shardMap) locate(key string) int {
+// locate returns the index of a record's shard.
+func (m *shardMap) locate(r *Record) int { return m.at(r.hash) }
+
+// at returns the index of the shard that holds a place.
+func (m *shardMap) at(h hashKey) int {
 	if len(m.ends) == 0 {
 		return 0
 	}
-	h := hashOf(key)
 	return sort.Search(len(m.ends)-1, func(i int) bool { return bytes.Compare(m.ends[i][:], h[:]) >= 0 })
 }
 

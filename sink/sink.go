@@ -91,6 +91,10 @@ func New(cfg Config, opts Options) (*Sink, error) {
 	for i := range opts.Lanes {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
 	}
+	if err := queueMetrics(opts.Registerer, opts.Destination, s); err != nil {
+		cancel()
+		return nil, err
+	}
 	if cfg.Aggregation == AggregationKPL {
 		s.aggregate = min(kpl.MaxBytes, s.memory.batchBytes())
 	}
@@ -140,17 +144,16 @@ func (s *Sink) Reject(ctx context.Context, r *Record, f deadletter.Failure) erro
 	if err := room.acquire(ctx, bytes, r.Revoked, s.closing); err != nil {
 		return err
 	}
-	s.metrics.inFlight.Inc()
 	s.deadLetter(r, f, func(outcome Outcome) {
 		room.release(1, bytes)
-		s.metrics.inFlight.Dec()
 		settlement{r, outcome, f.Reason}.notify()
 	})
 	return nil
 }
 
 func (s *Sink) enqueue(ctx context.Context, e entry) error {
-	l := s.lane(e.rec.PartitionKey)
+	e.rec.hash = hashOf(e.rec.PartitionKey)
+	l := s.lane(e.rec.hash)
 	bytes := e.rec.held()
 	if err := l.room.acquire(ctx, bytes, e.rec.Revoked, s.closing); err != nil {
 		return err
@@ -159,7 +162,6 @@ func (s *Sink) enqueue(ctx context.Context, e entry) error {
 		l.room.release(1, bytes)
 		return err
 	}
-	s.metrics.inFlight.Inc()
 	l.wake()
 	return nil
 }
@@ -168,11 +170,10 @@ func (s *Sink) enqueue(ctx context.Context, e entry) error {
 // The composition notes the letters of earlier processes there.
 func (s *Sink) Parking() *deadletter.Parking { return s.parking }
 
-// lane returns the one lane of a key: the one that holds its range of the hash
-// space, so that a lane meets few shards and a shard few lanes.
-func (s *Sink) lane(key string) *lane {
-	sum := hashOf(key)
-	return s.lanes[uint64(binary.BigEndian.Uint32(sum[:]))*uint64(len(s.lanes))>>32]
+// lane returns the one lane of a key, by its hash: the one that holds its range of the
+// hash space, so that a lane meets few shards and a shard few lanes.
+func (s *Sink) lane(h hashKey) *lane {
+	return s.lanes[uint64(binary.BigEndian.Uint32(h[:]))*uint64(len(s.lanes))>>32]
 }
 
 // Withdraw gives back every record that is unsent and whose claim has ended.

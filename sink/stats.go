@@ -50,20 +50,27 @@ func (s *Sink) Stats() Stats {
 	for _, l := range s.lanes {
 		records, bytes := l.room.used()
 		lane := LaneStats{Queued: records, QueuedBytes: bytes, InFlight: int(l.inFlight.Load())}
-		st.Queued += lane.Queued
-		st.QueuedBytes += lane.QueuedBytes
 		st.InFlight += lane.InFlight
 		st.Lanes = append(st.Lanes, lane)
 	}
-	records, bytes := s.direct.used()
-	st.Queued += records
-	st.QueuedBytes += bytes
+	st.Queued, st.QueuedBytes = s.queued()
 	if s.parking != nil {
 		st.Parked, st.Parking = s.parking.Count(), s.parking.List(parkingShown)
 	}
 	st.Hold, st.HeldSince = s.holds.Current()
 	st.Retries, st.LastErrors = s.errorStats.list()
 	return st
+}
+
+// queued is how many records the sink has that are not at rest, and about their memory.
+func (s *Sink) queued() (records, bytes int) {
+	records, bytes = s.direct.used()
+	for _, l := range s.lanes {
+		n, size := l.room.used()
+		records += n
+		bytes += size
+	}
+	return records, bytes
 }
 
 // parkingShown is how many parked identities /status lists.

@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"encoding/base64"
 	"strings"
 	"unicode/utf8"
 )
@@ -54,7 +53,7 @@ func appendRecordJSON(dst, data []byte, key string) []byte {
 		dst = append(dst, ',')
 	}
 	dst = append(dst, dataJSON...)
-	dst = base64.StdEncoding.AppendEncode(dst, data)
+	dst = appendBase64(dst, data)
 	dst = append(dst, keyJSON...)
 	return append(appendString(dst, key), '}')
 }

@@ -39,12 +39,12 @@ func (q *queue) Withdraw(gone func(*Record) bool, clearExhausted func(*chain)) [
 }
 
 // Regroup puts every chain in the group of its shard, after the shards changed.
-func (q *queue) Regroup(locate func(key string) int) {
+func (q *queue) Regroup(locate func(*Record) int) {
 	q.locate = locate
 	before := q.groups
 	q.groups = make(map[int]*group)
 	for _, c := range q.chains {
-		c.group = q.group(locate(c.key))
+		c.group = q.group(locate(c.entries[0].rec))
 	}
 	q.rebuild(before)
 }

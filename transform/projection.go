@@ -91,10 +91,15 @@ func (b *branch) find(c *schemas.Cursor, t *schemas.Type, slots []found) {
 		}
 	case schemas.Record:
 		for i := range b.fields {
-			if step := &b.fields[i]; step.child != nil {
-				step.child.find(c, step.t, slots)
-			} else {
+			step := &b.fields[i]
+			switch {
+			case step.child == nil:
 				c.Skip(step.t)
+			case step.child.slot != noSlot: // what most mapped paths are: no call of its own
+				slots[step.child.slot] = found{c.Pos(), step.t}
+				c.Skip(step.t)
+			default:
+				step.child.find(c, step.t, slots)
 			}
 		}
 	}

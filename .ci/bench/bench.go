@@ -61,6 +61,9 @@ func (b *bench) run(ctx context.Context, chosen []row) error {
 
 func (b *bench) row(ctx context.Context, r row) error {
 	topic, events := r.topic(b.prefix), b.events/r.share
+	if r.rate > 0 {
+		return b.paced(ctx, r)
+	}
 	if !slices.Contains(b.topics, topic) {
 		if err := b.fill(ctx, r, topic, events); err != nil {
 			return err

@@ -51,8 +51,12 @@ func (b *bench) race(ctx context.Context, r row, command, topic string, events i
 		if p.gone() {
 			return false, p.failure("ended early")
 		}
-		n, err := b.committed(ctx, p.group, topic, r.partitions)
-		return n == int64(events), err
+		for _, group := range append([]string{p.group}, p.further...) {
+			if n, err := b.committed(ctx, group, topic, r.partitions); err != nil || n != int64(events) {
+				return false, err
+			}
+		}
+		return true, nil
 	})
 	if err != nil {
 		return result{}, err
@@ -133,13 +137,14 @@ func (b *bench) watch(r row, command string, got result) {
 // process is a program that runs.
 type process struct {
 	*exec.Cmd
-	group  string
-	listen string // where its metrics are
-	pprof  string // where the product's profiles are
-	began  time.Time
-	peak   int64
-	said   bytes.Buffer
-	exited chan struct{}
+	group   string
+	further []string // groups of further destinations
+	listen  string   // where its metrics are
+	pprof   string   // where the product's profiles are
+	began   time.Time
+	peak    int64
+	said    bytes.Buffer
+	exited  chan struct{}
 }
 
 func (b *bench) start(ctx context.Context, r row, command, topic, registry string) (*process, error) {
@@ -161,10 +166,13 @@ func (b *bench) start(ctx context.Context, r row, command, topic, registry strin
 			"-endpoint", endpoint, "-stream", streamName, "-listen", p.listen)
 	default:
 		file := filepath.Join(b.folder, p.group+".yaml")
-		if err := os.WriteFile(file, []byte(b.config(r, p, topic, registry)), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(b.config(r, p.group, p.listen, topic, registry)), 0o600); err != nil {
 			return nil, fmt.Errorf("write the configuration: %w", err)
 		}
 		p.Cmd = exec.Command(b.program(command), "run", "-c", file)
+		if err := b.more(r, p, topic, registry); err != nil {
+			return nil, err
+		}
 		if command == product { // one of before may not know it
 			p.Args = append(p.Args, "--memory", fmt.Sprintf("%dMiB", b.memory))
 		}
@@ -184,9 +192,24 @@ func (b *bench) start(ctx context.Context, r row, command, topic, registry strin
 	return p, nil
 }
 
+// more has the process run further destinations of the topic, which export nothing.
+func (b *bench) more(r row, p *process, topic, registry string) error {
+	r.nobody = true
+	for i := range r.further {
+		group := fmt.Sprintf("%s-%d", p.group, i+1)
+		file := filepath.Join(b.folder, group+".yaml")
+		if err := os.WriteFile(file, []byte(b.config(r, group, p.listen, topic, registry)), 0o600); err != nil {
+			return fmt.Errorf("write the configuration: %w", err)
+		}
+		p.Args = append(p.Args, "-c", file)
+		p.further = append(p.further, group)
+	}
+	return nil
+}
+
 const streamName = "bench"
 
-func (b *bench) config(r row, p *process, topic, registry string) string {
+func (b *bench) config(r row, group, listen, topic, registry string) string {
 	segments := []string{event.Mapped, event.AlsoMapped}
 	if r.nobody {
 		segments = []string{event.Nobodys}
@@ -210,8 +233,8 @@ activation:
   segments: [{id: %s}]
   attributes: [%s]
 server: {listen: "%s"}
-`, p.group, strings.Join(b.brokers, `", "`), topic, registry, streamName, b.address, r.aggregation, protocol,
-		strings.Join(segments, "}, {id: "), strings.Join(event.Attributes, ", "), p.listen)
+`, group, strings.Join(b.brokers, `", "`), topic, registry, streamName, b.address, r.aggregation, protocol,
+		strings.Join(segments, "}, {id: "), strings.Join(event.Attributes, ", "), listen)
 }
 
 // look notes the peak of resident memory. It counts from the exec on, which

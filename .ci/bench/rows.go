@@ -17,6 +17,8 @@ type row struct {
 	share       int  // of the events: one part in so many; a slow row takes fewer
 	nobody      bool // the mapped segment is one that never changes
 	waits       wait // what the program waits for, where only memory is measured
+	rate        int  // events a second, where only how long they take is measured; 0: all are there already
+	further     int  // destinations of the same topic in the same process, of which nothing is exported
 	commands    []string
 }
 
@@ -45,6 +47,7 @@ var rows = []row{
 	{name: "cbor", title: "protocol: cbor", protocol: "cbor"},
 	{name: "20ms", title: "20 ms a call", latency: 20 * time.Millisecond},
 	{name: "nothing", title: "nothing exported", nobody: true},
+	{name: "further", title: "and 9 more that export nothing", further: 9},
 	{name: "stalled", title: "stream stands still for 30 s", waits: forStream},
 	{name: "registry", title: "registry away for 30 s", waits: forRegistry},
 	{name: "4shards", title: "4 shards, paced at their limit", shards: 4, share: 10},
@@ -54,6 +57,8 @@ var rows = []row{
 	{name: "100ids", title: "100 identities", identities: 100},
 	{name: "kpl", title: "100 identities, aggregation: kpl", identities: 100, aggregation: "kpl"},
 	{name: "2k", title: "2,000 identities", identities: 2000},
+	{name: "2000/s", title: "2,000 events/s, 2 ms a call", rate: 2000, latency: 2 * time.Millisecond},
+	{name: "20000/s", title: "20,000 events/s, 2 ms a call", rate: 20_000, latency: 2 * time.Millisecond},
 	{name: "300k", title: "300,000 identities", identities: 300_000},
 }
 

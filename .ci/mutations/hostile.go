@@ -66,6 +66,14 @@ var hostile = []mutation{
 	},
 	// Costs without a bound.
 	{
+		"a process decompresses in turns", "consumer/budget.go",
+		"b.largest, b.codecs)", "b.largest, newDecompressor())", consumerPkg, "TestAllWhoShareABudgetDecompressInTurns",
+	},
+	{
+		"LZ4 of a form that is not understood is left to its reader", "consumer/lz4.go",
+		"ok = len(src) == f.trailer && ", "ok = len(src) >= f.trailer && ", consumerPkg, "TestLZ4OfOtherForms",
+	},
+	{
 		"decoding stays within the budget", "consumer/budget.go",
 		"if !within && !alone {", "if !within && !alone && false {", consumerPkg, "TestWhatABatchBecomes|TestTwelvePartitionsOfTombstones",
 	},

@@ -9,6 +9,7 @@ type Task struct {
 	Latency time.Duration `json:"latency"`
 	Raw     bool          `json:"raw"`     // records are Kafka's messages, not documents
 	Stalled bool          `json:"stalled"` // PutRecords is not answered
+	Timed   bool          `json:"timed"`   // serials are when events were written, in microseconds since 1970
 }
 
 // Account is what arrived since the task was set.
@@ -23,4 +24,13 @@ type Account struct {
 	// content, in whatever order, have the same.
 	Digest  uint64 `json:"digest"`
 	Problem string `json:"problem"` // the first one; empty: none
+	// Waits are of a timed task: of each checked record when it was written, in
+	// microseconds since 1970, and how long it took until its answer.
+	Waits []Wait `json:"waits,omitempty"`
+}
+
+// Wait is how long one record took, from its producer's call to the stream's answer.
+type Wait struct {
+	Written int64         `json:"written"`
+	Took    time.Duration `json:"took"`
 }

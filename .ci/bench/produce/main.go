@@ -25,8 +25,15 @@ func main() {
 	topic := flag.String("topic", "", "the topic")
 	events := flag.Int("events", 0, "how many")
 	identities := flag.Int("identities", 0, "of how many identities")
+	rate := flag.Int("rate", 0, "how many a second, each with the time as its serial; 0: as fast as it goes")
 	flag.Parse()
-	if err := produce(strings.Split(*brokers, ","), *topic, *events, *identities); err != nil {
+	fill := produce
+	if *rate > 0 {
+		fill = func(brokers []string, topic string, events, identities int) error {
+			return pace(brokers, topic, events, identities, *rate)
+		}
+	}
+	if err := fill(strings.Split(*brokers, ","), *topic, *events, *identities); err != nil {
 		fmt.Fprintln(os.Stderr, "produce:", err)
 		os.Exit(1)
 	}

@@ -22,14 +22,16 @@ import (
 // counter counts records and looks into those of every fiftieth identity: that
 // each is a whole document, and that an identity's come in their order.
 type counter struct {
-	raw bool
+	task account.Task
 
 	mu      sync.Mutex
 	sum     account.Account
 	serials map[string]int64
 }
 
-func newCounter(raw bool) counter { return counter{raw: raw, serials: map[string]int64{}} }
+func newCounter(task account.Task) counter {
+	return counter{task: task, serials: map[string]int64{}}
+}
 
 func (c *counter) account() account.Account {
 	c.mu.Lock()
@@ -190,7 +192,7 @@ func fields(message []byte, f func(number protowire.Number, value []byte, varint
 
 // record looks into one record.
 func (c *counter) record(key, data []byte) error {
-	if c.raw {
+	if c.task.Raw {
 		if len(data) < 5 || data[0] != 0 || binary.BigEndian.Uint32(data[1:]) != event.SchemaID {
 			return errors.New("a raw record is not a message of the topic")
 		}
@@ -228,6 +230,9 @@ func (c *counter) record(key, data []byte) error {
 	defer c.mu.Unlock()
 	c.sum.Checked++
 	c.sum.Digest += digest.Sum64()
+	if c.task.Timed { // the answer comes after the time that a call takes
+		c.sum.Waits = append(c.sum.Waits, account.Wait{Written: serial, Took: time.Since(time.UnixMicro(serial)) + c.task.Latency})
+	}
 	if before := c.serials[string(key)]; serial <= before {
 		return fmt.Errorf("%s: event %d came after %d", key, serial, before)
 	}

@@ -65,7 +65,7 @@ type run struct {
 }
 
 func (s *server) set(task account.Task) {
-	before := s.now.Swap(&run{task: task, ended: make(chan struct{}), counter: newCounter(task.Raw)})
+	before := s.now.Swap(&run{task: task, ended: make(chan struct{}), counter: newCounter(task)})
 	if before != nil {
 		close(before.ended)
 	}

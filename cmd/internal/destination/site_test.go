@@ -290,11 +290,13 @@ func (s *site) await(limit time.Duration, what string, done func() bool) {
 }
 
 // committed tells whether the group has committed the end of every partition.
-func (s *site) committed() bool {
+func (s *site) committed() bool { return s.committedAll(sitePartitions) }
+
+func (s *site) committedAll(number int) bool {
 	ctx := context.Background()
 	ends := map[string][]kafka.OffsetRequest{}
 	partitions := map[string][]int{}
-	for p := range sitePartitions {
+	for p := range number {
 		ends[s.topic] = append(ends[s.topic], kafka.LastOffsetOf(p))
 		partitions[s.topic] = append(partitions[s.topic], p)
 	}
@@ -315,7 +317,7 @@ func (s *site) committed() bool {
 			return false
 		}
 	}
-	return len(end) == sitePartitions
+	return len(end) == number
 }
 
 // final is the whole stream once nothing is written to it any more, read back
