@@ -101,7 +101,7 @@ func refuseUnknownTopics(root *cobra.Command) {
 	if err != nil || help == root {
 		return
 	}
-	help.Args = func(cmd *cobra.Command, args []string) error {
+	help.Args = func(_ *cobra.Command, args []string) error {
 		if found, left, err := root.Find(args); err != nil || found == nil || len(left) > 0 {
 			return wrongUse(root, fmt.Errorf("there is no command %q", strings.Join(args, " ")))
 		}
