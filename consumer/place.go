@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -104,6 +105,23 @@ func At(t time.Time) Place { return Place{at: t} }
 func (p Place) names(partition int) bool {
 	_, named := p.offsets[partition]
 	return p.offsets == nil || named
+}
+
+// ErrNoPartition is wrapped by what says that a place names a partition that no topic has.
+var ErrNoPartition = errors.New("there is no such partition")
+
+// check looks whether the partitions that the place names are there.
+func (p Place) check(there []Range) error {
+	highest := -1
+	for _, r := range there {
+		highest = max(highest, r.Partition)
+	}
+	for partition := range p.offsets {
+		if partition > highest {
+			return fmt.Errorf("%s: %w: they are 0 to %d", p, ErrNoPartition, highest)
+		}
+	}
+	return nil
 }
 
 // Beginning is the earliest message that is still there.

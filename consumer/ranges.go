@@ -52,6 +52,9 @@ func (h *History) Ranges(ctx context.Context, from, to Place) ([]Range, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := errors.Join(from.check(all), to.check(all)); err != nil {
+		return nil, err
+	}
 	if err := h.places(ctx, all, from, to); err != nil {
 		return nil, err
 	}
@@ -86,6 +89,9 @@ func (h *History) Within(ctx context.Context, topic string, partition int, from,
 func (h *History) AllWithin(ctx context.Context, from, to Place) ([]Range, error) {
 	all, err := h.Partitions(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(from.check(all), to.check(all)); err != nil {
 		return nil, err
 	}
 	return all, h.within(ctx, all, from, to)

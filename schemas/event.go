@@ -36,11 +36,20 @@ func (s *Schema) Size() int { return s.size }
 //go:embed segment-evaluation.avsc
 var SegmentEvaluation []byte
 
-// ReadFile parses the schema in an .avsc file.
-func ReadFile(path string) (*Schema, error) {
+// ReadText reads the text of a schema from an .avsc file, of at most 4 MiB.
+func ReadText(path string) ([]byte, error) {
 	text, err := credentials.ReadFile(path, maxSchemaText)
 	if err != nil {
 		return nil, fmt.Errorf("read schema file: %w", err)
+	}
+	return text, nil
+}
+
+// ReadFile parses the schema in an .avsc file.
+func ReadFile(path string) (*Schema, error) {
+	text, err := ReadText(path)
+	if err != nil {
+		return nil, err
 	}
 	s, err := Parse(text)
 	if err != nil {

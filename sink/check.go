@@ -12,24 +12,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// Check looks at what a configuration needs outside of it, without changing
-// anything: that the credentials work, that the stream is there, takes records
-// and honours partition keys, and that the dead-letter topic is there or may be
-// created. Of the Options it uses those that say how to connect. It returns
-// everything that it found wrong.
-func Check(ctx context.Context, cfg Config, opts Options) []error {
-	if err := validate(&cfg, &opts.DeadLetter); err != nil {
-		return []error{err}
-	}
-	opts = opts.withDefaults()
-	var found []error
-	if err := checkStream(ctx, cfg, opts); err != nil {
-		found = append(found, fmt.Errorf("target.kinesis: %w", err))
-	}
+// CheckLetters looks whether the dead-letter topic is there or may be created, and changes nothing.
+func CheckLetters(ctx context.Context, opts Options) error {
 	if err := deadletter.Check(ctx, opts.LetterOptions()); err != nil {
-		found = append(found, fmt.Errorf("deadLetter: %w", err))
+		return fmt.Errorf("deadLetter: %w", err)
 	}
-	return found
+	return nil
+}
+
+// CheckStream looks, without changing anything, whether the credentials work, and the stream is there, takes records
+// and honours partition keys. Of the Options it uses those that say how to connect.
+func CheckStream(ctx context.Context, cfg Config, opts Options) error {
+	if err := checkStream(ctx, cfg, opts.withDefaults()); err != nil {
+		return fmt.Errorf("target.kinesis: %w", err)
+	}
+	return nil
 }
 
 func checkStream(ctx context.Context, cfg Config, opts Options) error {

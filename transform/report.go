@@ -51,11 +51,19 @@ func (e Evaluation) Write(to io.Writer) error {
 	}
 	fmt.Fprintf(w, "marketing actions:\t%s\n", orNone(e.MarketingActions))
 	fmt.Fprintf(w, "field labels from:\t%s\n\n", schema)
-	fmt.Fprintf(w, "LABEL\tCARRIED BY\tDECLARED\n")
+	if len(e.Labels) == 0 {
+		fmt.Fprintf(w, "no label is carried by what is exported\n")
+	} else {
+		fmt.Fprintf(w, "LABEL\tCARRIED BY\tDECLARED\n")
+	}
 	for _, c := range e.Labels {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Label, c.what(), c.where())
 	}
-	fmt.Fprintf(w, "\nPOLICY\tMARKETING ACTIONS\tVERDICT\n")
+	if len(e.Policies) == 0 {
+		fmt.Fprintf(w, "\nno policy is about these marketing actions\n")
+	} else {
+		fmt.Fprintf(w, "\nPOLICY\tMARKETING ACTIONS\tVERDICT\n")
+	}
 	for _, j := range e.Policies {
 		verdict := "allowed"
 		if !j.Allowed {

@@ -31,7 +31,9 @@ const (
 	demoPartitions = 6
 	demoStream     = "high-propensity-leads"
 	demoDeadLetter = demoTopic + "." + demoStream + ".dlt"
-	demoLimit      = 20 * time.Second
+	demoLimit      = 20 * time.Second // without an event that comes to rest
+	demoLeast      = 100              // events
+	demoMost       = 100_000
 	demoThrottle   = 0.05 // of the entries
 )
 
@@ -49,8 +51,8 @@ of every event; exit 1 if one is unaccounted for or out of order.
 --memory bounds the pipeline; what the embedded servers keep comes on top.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if d.events < 100 || d.events > 100_000 {
-				return usageError{errors.New("--events must be between 100 and 100000")}
+			if d.events < demoLeast || d.events > demoMost {
+				return usageError{fmt.Errorf("--events must be between %d and %d", demoLeast, demoMost)}
 			}
 			var err error
 			if d.memory, err = d.ram.shares(1, memory.FindLimits()); err != nil {
@@ -64,7 +66,7 @@ of every event; exit 1 if one is unaccounted for or out of order.
 			return d.run(cmd.Context())
 		},
 	}
-	cmd.Flags().IntVar(&d.events, "events", 4000, "how many events to make up")
+	cmd.Flags().IntVar(&d.events, "events", 4000, fmt.Sprintf("how many events to make up: %d to %d", demoLeast, demoMost))
 	d.ram.bind(cmd)
 	cmd.Flags().Uint64Var(&d.seed, "seed", 1, "seed of the events and of the faults")
 	cmd.Flags().BoolVar(&d.keep, "keep", false, "leave it running afterwards, with the endpoints printed, until SIGINT")

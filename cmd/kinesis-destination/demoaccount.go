@@ -124,8 +124,6 @@ func (d *demo) write(ctx context.Context, messages []kafka.Message) error {
 
 // watch shows how it goes until every event that was produced is at rest.
 func (d *demo) watch(ctx context.Context, running *destination.Destination, produced <-chan error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, demoLimit, errors.New("not every event came to rest in time"))
-	defer cancel()
 	every := time.Second
 	terminal := isTerminal(d.out)
 	if terminal {
@@ -137,6 +135,8 @@ func (d *demo) watch(ctx context.Context, running *destination.Destination, prod
 	defer check.Stop()
 	v := view{out: d.out, terminal: terminal, began: time.Now()}
 	allProduced := false
+	var atRest int64
+	since := time.Now() // when one last came to rest
 	for {
 		select {
 		case <-ctx.Done():
@@ -153,6 +153,12 @@ func (d *demo) watch(ctx context.Context, running *destination.Destination, prod
 			if allProduced && account.Consumed >= d.expected.produced && account.Unaccounted() == 0 {
 				v.show(running)
 				return nil
+			}
+			switch now := account.Consumed - account.Unaccounted(); {
+			case now != atRest:
+				atRest, since = now, time.Now()
+			case time.Since(since) > demoLimit:
+				return fmt.Errorf("no event came to rest for %s, and %d are under way", demoLimit, account.Unaccounted())
 			}
 		}
 	}

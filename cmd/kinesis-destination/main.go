@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	stdout, stderr = terminal.NewWriter(stdout), terminal.NewWriter(stderr)
 	root := rootCommand()
 	refuseExtraArgs(root)
+	refuseUnknownTopics(root)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -89,6 +91,22 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), deadLettersCommand(), produceSampleCommand(), controlCommand(), serveCommand(), tokenCommand(), versionCommand(), docsCommand())
 	completeFlags(root)
 	return root
+}
+
+// refuseUnknownTopics makes help on a command that there is not a wrong use: Cobra
+// answers with the help and exit 0.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil || help == root {
+		return
+	}
+	help.Args = func(_ *cobra.Command, args []string) error {
+		if found, left, err := root.Find(args); err != nil || found == nil || len(left) > 0 {
+			return wrongUse(root, fmt.Errorf("there is no command %q", strings.Join(args, " ")))
+		}
+		return nil
+	}
 }
 
 // refuseExtraArgs makes a shell that there is not, or too much said, a wrong use

@@ -96,8 +96,11 @@ func (f *replayFlags) check(cmd *cobra.Command) ([]config.Config, error) {
 	if f.From, f.To, err = parseRange(f.from, f.to, time.Now()); err != nil {
 		return nil, err
 	}
-	if !redriveID.MatchString(f.ID) || !(f.Rate >= 0) || math.IsInf(f.Rate, 1) { // also NaN, which is neither
-		return nil, wrongUse(cmd, errors.New("--id must be letters, digits, '.', '_' or '-', and --rate not negative"))
+	switch {
+	case !redriveID.MatchString(f.ID):
+		return nil, wrongUse(cmd, errors.New("--id must be letters, digits, '.', '_' or '-'"))
+	case !(f.Rate >= 0) || math.IsInf(f.Rate, 1): // also NaN, which is neither
+		return nil, wrongUse(cmd, fmt.Errorf("--rate %v: must be a number of records a second; 0: as many as the stream takes", f.Rate))
 	}
 	if f.file == "" {
 		return nil, errNoConfig
@@ -123,6 +126,9 @@ func parseRange(from, to string, now time.Time) (begin, end consumer.Place, err 
 }
 
 func (f *replayFlags) replay(cmd *cobra.Command, config *config.Config) error {
+	if err := replay.CheckSegment(config, f.Segment); err != nil {
+		return err
+	}
 	if f.ID == "" && !f.DryRun {
 		f.ID = replay.NewReplayID(time.Now())
 		fmt.Fprintf(cmd.ErrOrStderr(), "replay %s: should it be interrupted, give --id %s to go on\n", f.ID, f.ID)
@@ -134,7 +140,7 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *config.Config) error {
 	f.Progress = bar.set
 	account, err := replay.Run(cmd.Context(), config, f.Options)
 	bar.end()
-	if errors.Is(err, replay.ErrOtherReplay) {
+	if errors.Is(err, replay.ErrOtherReplay) || errors.Is(err, consumer.ErrNoPartition) {
 		return usageError{err}
 	}
 	if account == nil {

@@ -64,9 +64,11 @@ func TestReplayEndsWithACountOfEveryEvent(t *testing.T) {
 		{[]string{"--segment", "nobody"}, `has no segment "nobody", which --segment names; it has 59bd2fkd`},
 		{[]string{"--stream", "no stream!"}, "target.kinesis.stream: "},
 		{[]string{"--id", "a b"}, "--id must be letters"},
-		{[]string{"--rate", "-1"}, "--rate not negative"},
-		{[]string{"--rate", "NaN"}, "--rate not negative"},
-		{[]string{"--rate", "Inf"}, "--rate not negative"},
+		{[]string{"--rate", "-1"}, "--rate -1: must be a number of records a second"},
+		{[]string{"--rate", "NaN"}, "--rate NaN: must be a number of records a second"},
+		{[]string{"--rate", "Inf"}, "--rate +Inf: must be a number of records a second"},
+		{[]string{"--from", "0=0,9=1"}, "0=0,9=1: there is no such partition: they are 0 to 1"},
+		{[]string{"--to", "7=1", "--dry-run"}, "7=1: there is no such partition: they are 0 to 1"},
 		{[]string{"--from", "tomorrow"}, `--from: "tomorrow" is none of`},
 		{[]string{"--to", "1=x"}, `--to: "1=x" is none of`},
 		{[]string{"-o", "yaml"}, "-o must be text or json"},
@@ -74,6 +76,14 @@ func TestReplayEndsWithACountOfEveryEvent(t *testing.T) {
 		if out, _ := s.replay(c.args...); out.code != exitUsage || !strings.Contains(out.stderr, c.want) {
 			t.Errorf("%v: %+v", c.args, out)
 		}
+	}
+	// What is refused says nothing of a replay that goes on.
+	if out, _ := s.replay("--segment", "nobody"); strings.Contains(out.stderr, "note:") || strings.Contains(out.stderr, "--id") {
+		t.Errorf("%+v", out)
+	}
+	// A name that was typed is looked up before anything is read.
+	if out, _ := s.replay("--stream", "nowhere"); out.code != exitFailed || !strings.Contains(out.stderr, "--stream nowhere: target.kinesis: describe the stream: ResourceNotFoundException") {
+		t.Errorf("%+v", out)
 	}
 }
 

@@ -147,7 +147,7 @@ func TestValidateLiveChecksWhatTheConfigurationLeadsTo(t *testing.T) {
 		begin, end       func()
 	}{
 		{"topic", s.changed("topic: "+demoTopic, "topic: nowhere"), "FAILED  brokers and topics: ", exitFailed, nil, nil},
-		{"stream", s.changed("stream: "+demoStream, "stream: nowhere"), "FAILED  stream nowhere (credentials, state, partition keys honoured) and dead-letter topic: target.kinesis: ", exitFailed, nil, nil},
+		{"stream", s.changed("stream: "+demoStream, "stream: nowhere"), "FAILED  stream nowhere (credentials, state, partition keys honoured): target.kinesis: ", exitFailed, nil, nil},
 		{"brokers", s.changed(s.kafka.ListenAddrs()[0], "127.0.0.1:1"), "FAILED  brokers and topics: ", exitFailed, nil, nil},
 		{"registry", s.config, "FAILED  schema registry: ", exitFailed, func() { s.registry.SetStatus(http.StatusUnauthorized) }, func() { s.registry.SetStatus(0) }},
 	} {

@@ -20,6 +20,7 @@ import (
 	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
+	"kinesis-destination/sink"
 	"kinesis-destination/transform"
 )
 
@@ -68,6 +69,14 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Stream != "" && !o.DryRun { // a name that was typed may be wrong, which would hold the replay for ever
+		limited, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
+		defer cancel()
+		if err := sink.CheckStream(limited, own.Target.Kinesis.Config, sink.Options{DeadLetter: own.DeadLetter}); err != nil {
+			r.History.Close()
+			return nil, fmt.Errorf("--stream %s: %w", o.Stream, err)
+		}
+	}
 	defer r.History.Close()
 	err = r.Run(ctx)
 	result := r.Account()
@@ -91,8 +100,8 @@ type Job struct {
 
 // New finds the range of a replay, or where an earlier run of its id ended.
 func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
-	if o.Segment != "" && !slices.ContainsFunc(config.Activation.Segments, func(s transform.Segment) bool { return s.ID == o.Segment }) {
-		return nil, unknownSegment(config, o.Segment)
+	if err := CheckSegment(config, o.Segment); err != nil {
+		return nil, err
 	}
 	j, err := rules.NewEvaluator(config)
 	if err != nil {
@@ -127,8 +136,12 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 	return r, nil
 }
 
-// unknownSegment says which segments there are.
-func unknownSegment(c *config.Config, id string) error {
+// CheckSegment returns Problems, with the segments that there are, where an id is none of an activated one; an empty id
+// is all segments.
+func CheckSegment(c *config.Config, id string) error {
+	if id == "" || slices.ContainsFunc(c.Activation.Segments, func(s transform.Segment) bool { return s.ID == id }) {
+		return nil
+	}
 	var known []string
 	for _, s := range c.Activation.Segments {
 		known = append(known, s.ID)
@@ -281,5 +294,5 @@ func (r *Job) report() {
 	r.o.Progress(done, total)
 }
 
-// NewReplayID is an id for a replay that was given none.
-func NewReplayID(now time.Time) string { return now.UTC().Format("20060102T150405Z") }
+// NewReplayID is an id for a replay that was given none: of two that begin within the same second, each has its own.
+func NewReplayID(now time.Time) string { return now.UTC().Format("20060102T150405.000000Z") }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -108,7 +107,7 @@ func (p *producer) schema(ctx context.Context) (*schemas.Schema, error) {
 	case p.options.Register != "" && decoder.Registry() == nil:
 		return nil, errors.New("--register goes with source.schemaRegistry: messages of source.schemaFile name no schema")
 	case p.options.Register != "":
-		text, err := os.ReadFile(p.options.Register)
+		text, err := schemas.ReadText(p.options.Register)
 		if err != nil {
 			return nil, fmt.Errorf("--register: %w", err)
 		}

@@ -89,15 +89,17 @@ func Live(ctx context.Context, config *config.Config) ([]Check, []transform.Eval
 		Destination: config.Name, DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers,
 		KafkaTransport: letters, SourceTopics: config.Source.Kafka.TopicNames(),
 	}
-	failures := sink.Check(ctx, config.Target.Kinesis.Config, options)
-	what := "stream " + config.Target.Kinesis.Stream + " (credentials, state, partition keys honoured) and dead-letter topic"
-	if len(failures) == 0 {
-		checks = append(checks, Check{What: what, OK: true})
-	}
-	for _, err := range failures {
-		checks = append(checks, Check{What: what, Note: err.Error()})
-	}
+	checks = append(checks,
+		checked("stream "+config.Target.Kinesis.Stream+" (credentials, state, partition keys honoured)", sink.CheckStream(ctx, config.Target.Kinesis.Config, options)),
+		checked("dead-letter topic "+config.DeadLetter.Topic, sink.CheckLetters(ctx, options)))
 	return append(checks, checkLetterLimits(ctx, options)...), evaluations, nil
+}
+
+func checked(what string, err error) Check {
+	if err != nil {
+		return Check{What: what, Note: err.Error()}
+	}
+	return Check{What: what, OK: true}
 }
 
 // checkLetterLimits compares what the dead-letter topic takes with what the source
