@@ -11,11 +11,17 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// granted is all that the process may be allowed, and on what.
-var granted = map[string]string{
-	"kinesis:PutRecords": "aws_kinesis_stream.this.arn", "kinesis:DescribeStreamSummary": "aws_kinesis_stream.this.arn",
-	"kinesis:ListShards": "aws_kinesis_stream.this.arn", "kms:GenerateDataKey": "aws_kms_key.stream.arn",
+// granted is all that the process may be allowed, by policy documents, and on what.
+var granted = map[string]map[string]string{
+	"put": {
+		"kinesis:PutRecords": "aws_kinesis_stream.this.arn", "kinesis:DescribeStreamSummary": "aws_kinesis_stream.this.arn",
+		"kinesis:ListShards": "aws_kinesis_stream.this.arn", "kms:GenerateDataKey": "aws_kms_key.stream.arn",
+	},
+	"list": {"kinesis:ListStreams": everything}, // on which AWS knows no narrower resource
 }
+
+// everything is what a policy calls *.
+const everything = "*"
 
 // checkTerraform reads a module without its provider: every reference leads
 // somewhere, and the policy grants what is needed and nothing else.
@@ -47,20 +53,23 @@ func checkTerraform(args []string) (string, []error) {
 			return nil
 		})
 		problems = append(problems, diagnostics.Errs()...)
-		if block.Type == "data" && slices.Equal(block.Labels, []string{"aws_iam_policy_document", "put"}) {
-			problems = append(problems, checkPolicy(block)...)
-			delete(defined, "policy")
+		if block.Type == "data" && block.Labels[0] == "aws_iam_policy_document" && granted[block.Labels[1]] != nil {
+			problems = append(problems, checkPolicy(block, granted[block.Labels[1]])...)
 		}
 	}
-	if defined["policy"] {
-		problems = append(problems, fmt.Errorf("there is no data.aws_iam_policy_document.put"))
+	actions := 0
+	for name, policy := range granted {
+		actions += len(policy)
+		if !defined["data.aws_iam_policy_document."+name] {
+			problems = append(problems, fmt.Errorf("there is no data.aws_iam_policy_document.%s", name))
+		}
 	}
-	return fmt.Sprintf("%d blocks, %d references lead somewhere, the policy grants %d actions", len(blocks), seen, len(granted)), problems
+	return fmt.Sprintf("%d blocks, %d references lead somewhere, the policies grant %d actions", len(blocks), seen, actions), problems
 }
 
-// definitions are the addresses that may be referred to; policy stands for the one to be found.
+// definitions are the addresses that may be referred to.
 func definitions(blocks []*hclsyntax.Block) map[string]bool {
-	defined := map[string]bool{"policy": true}
+	defined := map[string]bool{}
 	for _, b := range blocks {
 		switch b.Type {
 		case "resource":
@@ -93,7 +102,7 @@ func address(t hcl.Traversal) string {
 }
 
 // checkPolicy compares what a policy document grants with what is needed.
-func checkPolicy(document *hclsyntax.Block) []error {
+func checkPolicy(document *hclsyntax.Block, granted map[string]string) []error {
 	var problems []error
 	found := map[string]string{}
 	for _, statement := range document.Body.Blocks {
@@ -109,6 +118,11 @@ func checkPolicy(document *hclsyntax.Block) []error {
 		var on []string
 		for _, reference := range statement.Body.Attributes["resources"].Expr.Variables() {
 			on = append(on, hclName(reference))
+		}
+		if list, bad := statement.Body.Attributes["resources"].Expr.Value(nil); !bad.HasErrors() { // it refers to nothing
+			for _, resource := range list.AsValueSlice() {
+				on = append(on, resource.AsString())
+			}
 		}
 		for _, action := range actions.AsValueSlice() {
 			found[action.AsString()] = strings.Join(on, ",")

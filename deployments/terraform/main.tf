@@ -41,6 +41,24 @@ resource "aws_iam_policy" "put" {
   tags        = var.tags
 }
 
+# The control plane lists the account's streams where a connection is made, to choose one
+# from; AWS has no narrower resource for it. The test passes without, and says what is missing.
+data "aws_iam_policy_document" "list" {
+  statement {
+    sid       = "ListStreams"
+    actions   = ["kinesis:ListStreams"]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_policy" "list" {
+  count       = var.list_streams ? 1 : 0
+  name        = "kinesis-destination-${var.stream_name}-list"
+  description = "List streams, for the control plane's test of a connection"
+  policy      = data.aws_iam_policy_document.list.json
+  tags        = var.tags
+}
+
 locals {
   # Of arn:aws:iam::123456789012:oidc-provider/HOST/PATH, what follows the first slash.
   oidc_issuer = var.oidc_provider_arn == "" ? "" : join("/", slice(split("/", var.oidc_provider_arn), 1, length(split("/", var.oidc_provider_arn))))
@@ -89,4 +107,10 @@ resource "aws_iam_role_policy_attachment" "put" {
   count      = var.oidc_provider_arn == "" ? 0 : 1
   role       = aws_iam_role.this[0].name
   policy_arn = aws_iam_policy.put.arn
+}
+
+resource "aws_iam_role_policy_attachment" "list" {
+  count      = var.oidc_provider_arn != "" && var.list_streams ? 1 : 0
+  role       = aws_iam_role.this[0].name
+  policy_arn = aws_iam_policy.list[0].arn
 }

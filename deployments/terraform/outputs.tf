@@ -13,6 +13,11 @@ output "policy_arn" {
   value       = aws_iam_policy.put.arn
 }
 
+output "list_policy_arn" {
+  description = "The policy that the control plane's test of a connection needs besides; null without list_streams."
+  value       = one(aws_iam_policy.list[*].arn)
+}
+
 output "role_arn" {
   description = "For the chart's serviceAccount.annotations, as eks.amazonaws.com/role-arn; null without an OIDC provider."
   value       = one(aws_iam_role.this[*].arn)

@@ -47,6 +47,12 @@ variable "service_accounts" {
   }
 }
 
+variable "list_streams" {
+  description = "Whether the process may list the account's streams, which the control plane's test of a connection asks for (kinesis:ListStreams, on all streams); run alone needs it not."
+  type        = bool
+  default     = false
+}
+
 variable "tags" {
   description = "Tags of everything that is made."
   type        = map(string)

@@ -335,3 +335,17 @@ func TestRecordsOfAnotherStoreAreNoticedAndNotShown(t *testing.T) {
 		closed(t, b)
 	})
 }
+
+func TestWhatIsDueWhenAProcessEndsIsWrittenAtItsEnd(t *testing.T) {
+	l := newLog()
+	b := &Board{shared: &reader{log: l}, o: options(t, "a"), table: newTable(), flows: map[string]*told{}, ledgers: map[string]*ledger{}, loaded: make(chan struct{}), cancel: func() {}}
+	b.Begin("s1")
+	b.Count("f", Counts{Activated: 1})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.send(ended, &schedule{hours: map[string]time.Time{}})
+	closed(t, b)
+	if n := len(l.records); n != 2 || !strings.HasPrefix(string(l.records[0].Key), runPrefix) {
+		t.Errorf("%d records: the hour is missing", n)
+	}
+}

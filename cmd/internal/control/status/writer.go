@@ -106,6 +106,10 @@ func (b *Board) send(ctx context.Context, s *schedule) {
 		}
 		records = records[n:]
 	}
+	if len(records) > 0 { // the process ends, and tells it then
+		b.unwritten(records)
+		return
+	}
 	s.wait = 0
 	done()
 }
