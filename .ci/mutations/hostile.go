@@ -46,7 +46,7 @@ var hostile = []mutation{
 	},
 	{
 		"destinations whose letters go round are refused", "cmd/internal/config/together.go",
-		"way := wayBack(configs, reads, first); way != nil {", "way := wayBack(configs, reads, first); way != nil && false {", destinationPkg, "TestDestinationsWhoseLettersGoRoundAreRefused",
+		"if way == nil {", "if way != nil || way == nil {", destinationPkg, "TestDestinationsWhoseLettersGoRoundAreRefused",
 	},
 	{
 		"two destinations share no group", "cmd/internal/config/together.go",
