@@ -167,7 +167,7 @@ func (a *account) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (a *account) Collect(ch chan<- prometheus.Metric) {
-	for _, e := range a.entries() {
+	for _, e := range withKnown(a.entries()) {
 		ch <- prometheus.MustNewConstMetric(a.events, prometheus.CounterValue, float64(e.count), e.outcome, e.reason)
 	}
 	ch <- prometheus.MustNewConstMetric(a.total, prometheus.CounterValue, float64(a.consumed.Load()))

@@ -106,6 +106,7 @@ type Status struct {
 	Partitions []PartitionStatus      `json:"partitions"`
 	Sink       sink.Stats             `json:"sink"`
 	Account    Account                `json:"account"`
+	Rejections []Rejection            `json:"rejections"` // since the start, by reason
 	Backfill   *replay.BackfillStatus `json:"backfill,omitempty"`
 }
 
@@ -128,7 +129,7 @@ func (d *Destination) status() Status {
 	s := Status{
 		Name: d.config.Name, Group: stats.Group, Member: stats.MemberID, Generation: stats.Generation,
 		Stream: d.config.Target.Kinesis.Stream, Holds: d.holds.List(), Partitions: []PartitionStatus{},
-		Sink: d.sink.Stats(), Account: d.Account(), Backfill: d.backfill.Status(),
+		Sink: d.sink.Stats(), Account: d.Account(), Rejections: d.pipeline.rejections.List(), Backfill: d.backfill.Status(),
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()

@@ -32,6 +32,7 @@ type pipeline struct {
 	traced  bool                 // records carry the spans that they come from
 
 	deliveries deliveries
+	rejections rejections
 }
 
 // Handle is the consumer's handler. It blocks while the sink is full, while the
@@ -243,6 +244,7 @@ func (d *delivery) Done(outcome sink.Outcome, reason string) {
 	case sink.AtRest:
 		p.settle(d.message, rules.Filtered, reason)
 	default:
+		p.rejections.Add(reason, d.message)
 		p.settle(d.message, rules.DeadLettered, reason)
 	}
 }

@@ -185,7 +185,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 			log.Warn("the sink did not close in time", "error", err)
 		}
 	})
-	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds, traced: o.Tracing != nil}
+	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds, traced: o.Tracing != nil, rejections: rejections{log: log}}
 	d.pipeline.rules.Store(inForce)
 	if spots := d.sink.Parking(); spots != nil {
 		if d.pipeline.parking, err = deadletters.NewParking(&cfg, spots, d.holds, o.Dial); err != nil {

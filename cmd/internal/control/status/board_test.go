@@ -28,14 +28,13 @@ type log struct {
 
 func newLog() *log { return &log{grown: make(chan struct{})} }
 
-// reader is one Board's way to it.
-type reader struct {
+type reader struct { // is one Board's way to it
 	*log
 	next  int
 	begun bool
 }
 
-func (r *reader) Check(context.Context) error { return nil }
+func (*reader) Check(context.Context) error { return nil }
 
 func (r *reader) Read(ctx context.Context) (arrived, error) {
 	r.mu.Lock()
