@@ -89,6 +89,7 @@ func TestContractFlowsGoOnWhenTheJournalIsMadeAnew(t *testing.T) {
 	if _, err := s.kafka.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{s.journal}}); err != nil {
 		t.Fatal(err)
 	}
+	s.told += "-anew"     // of what others have told it would know that there was a journal, and make none
 	served, _ = s.serve() // makes another one, with another id
 	s.await(time.Minute, "it says that it follows no more", func() bool {
 		f := s.overview(admin).Following

@@ -38,6 +38,7 @@ type site struct {
 	brokers          []string
 	registry, stream string
 	topic, journal   string
+	told             string // the status topic
 	source, keys     string // files
 	program          string
 	api              string // host:port of serve
@@ -54,7 +55,7 @@ type site struct {
 func newSite(t *testing.T, embeddedStream bool) *site {
 	t.Helper()
 	name := fmt.Sprintf("follow-%d", time.Now().UnixNano())
-	s := &site{t: t, topic: "events-" + name, journal: "control-" + name, registry: os.Getenv("SCHEMA_REGISTRY_URL"), stream: os.Getenv("KINESIS_ENDPOINT")}
+	s := &site{t: t, topic: "events-" + name, journal: "control-" + name, told: "status-" + name, registry: os.Getenv("SCHEMA_REGISTRY_URL"), stream: os.Getenv("KINESIS_ENDPOINT")}
 	if brokers := os.Getenv("KAFKA_BROKERS"); brokers != "" {
 		s.brokers = strings.Split(brokers, ",")
 	} else {
@@ -140,7 +141,7 @@ func (s *site) free() string {
 func (s *site) start(args ...string) (command *exec.Cmd, admin string) {
 	s.t.Helper()
 	admin = s.free()
-	args = append(args, "--brokers", strings.Join(s.brokers, ","), "--topic", s.journal, "--source", s.source, "--seal-keys", s.keys,
+	args = append(args, "--brokers", strings.Join(s.brokers, ","), "--topic", s.journal, "--status-topic", s.told, "--source", s.source, "--seal-keys", s.keys,
 		"--kinesis-endpoint", s.stream, "--admin", admin, "--log-level", "warn")
 	command = exec.Command(s.program, args...)
 	command.Stderr = io.MultiWriter(s.t.Output(), &s.log)
