@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,14 +20,22 @@ type Problem struct {
 // ID is the field's place in the page.
 func (p Problem) ID() string { return fieldID(p.Field) }
 
-// fieldID is where a field stands in the page: a form has one of each name.
+// fieldID is where a field stands in the page: a form has one of each name. The dots of
+// a path are dashes there, and what is no letter, digit or dash is its number.
 func fieldID(name string) string {
-	return "f-" + strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
+	var id strings.Builder
+	id.WriteString("f-")
+	for _, r := range name {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-':
+			id.WriteRune(r)
+		case r == '.':
+			id.WriteByte('-')
+		default:
+			fmt.Fprintf(&id, "_%x_", r)
 		}
-		return '-'
-	}, name)
+	}
+	return id.String()
 }
 
 // Refusal is why a form was not taken: fields, or the whole.

@@ -191,6 +191,13 @@ func (r *rig) do(request *http.Request) shown {
 			r.t.Errorf("%s %s: a secret is in the page", request.Method, request.URL)
 		}
 	}
+	seen := map[string]bool{}
+	for _, id := range regexp.MustCompile(`\sid="([^"]*)"`).FindAllStringSubmatch(string(text), -1) {
+		if seen[id[1]] {
+			r.t.Errorf("%s %s: two elements are called %s", request.Method, request.URL, id[1])
+		}
+		seen[id[1]] = true
+	}
 	return shown{r.t, response.StatusCode, response.Header, response.Request.URL.RequestURI(), string(text)}
 }
 
