@@ -72,7 +72,7 @@ func hostsDialled(t *testing.T, stream, account, endpoint string) map[string][]s
 	return hosts
 }
 
-// What firewalls and VPC endpoints have to open: README, "What has to be reachable", says the same.
+// What firewalls and VPC endpoints have to open: deployments/docs/OPERATING.md, "What has to be reachable", says the same.
 func TestCallsGoToTheHostsThatTheReadmeNames(t *testing.T) {
 	const (
 		arn     = "arn:aws:kinesis:us-east-1:123456789012:stream/leads"

@@ -22,6 +22,23 @@ func block(t *testing.T, page, mark string) string {
 	return string(found[1])
 }
 
+// TestTheReadmesLeastConfigurationIsOne: what is copied from there loads as it stands.
+func TestTheReadmesLeastConfigurationIsOne(t *testing.T) {
+	text := block(t, "../../README.md", "least")
+	if n := strings.Count(text, "\n"); n > 15 {
+		t.Errorf("it has %d lines", n)
+	}
+	file := filepath.Join(t.TempDir(), "leads.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KINESIS_ACCESS_KEY_ID", "key")
+	t.Setenv("KINESIS_SECRET_ACCESS_KEY", "secret")
+	if got := command(t, "", "validate", "-c", file); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestTheEventOfTheDocumentsLeavesAsTheySay(t *testing.T) {
 	const page = "../../deployments/docs/EVENTS.md"
 	file := filepath.Join(t.TempDir(), "destination.yaml")

@@ -102,7 +102,7 @@ func TestAlertsDashboardAndScalingUseOnlyMetricsThatAreExported(t *testing.T) {
 	anyLabel := slices.Concat(slices.Collect(maps.Values(exported))...)
 	for _, file := range []string{
 		"prometheus/alerts.yaml", "prometheus/alerts_test.yaml", "grafana/kinesis-destination.json",
-		"helm/kinesis-destination/templates/scaledobject.yaml", "RUNBOOK.md", "../README.md",
+		"helm/kinesis-destination/templates/scaledobject.yaml", "RUNBOOK.md", "docs/OPERATING.md",
 	} {
 		text, err := os.ReadFile(filepath.Join(deployments, file))
 		if err != nil {
