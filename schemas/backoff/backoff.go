@@ -64,15 +64,17 @@ func (b *Backoff) Now() time.Time { return b.now }
 func (b *Backoff) Next(now time.Time) (delay time.Duration, exhausted bool) {
 	b.now = now
 	interval := b.intervals.NextBackOff()
-	if interval == backoff.Stop {
-		if left := b.intervals.MaxElapsedTime - b.intervals.GetElapsedTime(); left > 0 {
-			return left, false
-		}
-		exhausted = true
-		b.intervals.MaxElapsedTime = 0
-		interval = b.intervals.MaxInterval
+	left := b.intervals.MaxElapsedTime - b.intervals.GetElapsedTime()
+	switch {
+	case interval != backoff.Stop && b.intervals.MaxElapsedTime > 0:
+		return min(left, b.spread(interval)), false // what is spread is up to half as much again
+	case interval != backoff.Stop:
+		return b.spread(interval), false
+	case left > 0:
+		return left, false
 	}
-	return b.spread(interval), exhausted
+	b.intervals.MaxElapsedTime = 0
+	return b.spread(b.intervals.MaxInterval), true
 }
 
 // NextBackOff is Next by the clock, of what is never exhausted.

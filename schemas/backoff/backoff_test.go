@@ -48,17 +48,17 @@ func TestChanceIsTheCallersWhereGiven(t *testing.T) {
 // What may be tried for a minute is tried at its end for the last time.
 func TestTheLastAttemptIsAtTheEnd(t *testing.T) {
 	began := time.Unix(0, 0)
-	b := New(Config{Initial: time.Second, Max: 8 * time.Second, Elapsed: time.Minute}, began)
-	for now := began; ; {
-		delay, exhausted := b.Next(now)
-		if exhausted {
-			if now.Sub(began) != time.Minute {
-				t.Errorf("exhausted after %s", now.Sub(began))
+	for seed := range uint64(1000) {
+		b := New(Config{Initial: time.Second, Max: 8 * time.Second, Elapsed: time.Minute, Random: rand.New(rand.NewPCG(seed, 1))}, began)
+		for now := began; ; {
+			delay, exhausted := b.Next(now)
+			if exhausted {
+				if now.Sub(began) != time.Minute {
+					t.Fatalf("seed %d: exhausted after %s", seed, now.Sub(began))
+				}
+				break
 			}
-			return
-		}
-		if now = now.Add(delay); now.Sub(began) > time.Minute+4*time.Second {
-			t.Fatalf("tried after %s", now.Sub(began))
+			now = now.Add(delay)
 		}
 	}
 }
