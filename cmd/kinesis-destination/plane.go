@@ -15,7 +15,6 @@ import (
 	"kinesis-destination/cmd/internal/control/journal"
 	"kinesis-destination/cmd/internal/control/seal"
 	"kinesis-destination/cmd/internal/control/sources"
-	"kinesis-destination/cmd/internal/control/status"
 	"kinesis-destination/schemas/backoff"
 )
 
@@ -35,7 +34,7 @@ func (o *planeOptions) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringSliceVar(&o.brokers, "brokers", nil, "brokers of the journal's topic, host:port separated by commas")
 	f.StringVar(&o.topic, "topic", journal.DefaultTopic, "the journal's topic, with --brokers")
-	f.StringVar(&o.statusTopic, "status-topic", status.DefaultTopic, "the topic where processes tell what their flows do, with --brokers")
+	f.StringVar(&o.statusTopic, "status-topic", "", "the topic where processes tell what their flows do, with --brokers (default: --topic, ending in .status)")
 	f.StringArrayVar(&o.sources, "source", nil, "file of a source that flows may read; may be repeated")
 	f.StringArrayVar(&o.sealKeys, "seal-keys", nil, "file of keys that credentials are sealed with; the first key seals; may be repeated")
 	f.StringArrayVar(&o.endpoints, "kinesis-endpoint", nil, "URL of Kinesis in place of AWS' own, for local endpoints; the first is used where a connection names none; may be repeated")

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"kinesis-destination/cmd/internal/control/journal"
@@ -28,7 +30,7 @@ func (o *planeOptions) board(ctx context.Context, list sources.List, log *slog.L
 	var b *status.Board
 	if o.store == "" {
 		k := o.kafka(list)
-		k.Topic = o.statusTopic
+		k.Topic = cmp.Or(o.statusTopic, statusTopicOf(o.topic))
 		b = status.OpenKafka(ctx, k, options)
 	} else if b, err = status.OpenFiles(ctx, o.store, options); err != nil {
 		return nil, err
@@ -39,6 +41,12 @@ func (o *planeOptions) board(ctx context.Context, list sources.List, log *slog.L
 		log.Warn("it is not known yet what flows do", "error", err)
 	}
 	return b, nil
+}
+
+// statusTopicOf is where processes tell of the flows of a journal, if nobody names
+// another: two control planes on one cluster must not take one another for their own.
+func statusTopicOf(journalTopic string) string {
+	return strings.TrimSuffix(journalTopic, ".control") + ".status"
 }
 
 // begin has a process tell what it does, as one of the journal's store. Where the journal
