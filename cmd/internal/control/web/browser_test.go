@@ -3,7 +3,6 @@ package web_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -22,8 +21,7 @@ import (
 // browserWait bounds what one test does in a browser, and stepWait one step of it.
 const (
 	browserWait = 10 * time.Minute
-	stepWait    = 90 * time.Second
-	clickWait   = 30 * time.Second
+	stepWait    = 30 * time.Second
 )
 
 // site is a control plane in headless Chromium. What a page says on its console as an
@@ -145,29 +143,10 @@ func (s *site) follow(action chromedp.Action[chromedp.Void]) int64 {
 	return answer.Status
 }
 
-// act clicks. On a machine that is busy the page may move under the mouse between the look
-// for the element and the click; then the key that does the same is pressed.
-func act[S chromedp.Selectable](s *site, selector S) int64 {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, clickWait)
-	defer cancel()
-	answer, err := chromedp.RunResponse(ctx, chromedp.Click(selector, chromedp.NodeVisible))
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		s.do(chromedp.Focus(selector, chromedp.NodeVisible))
-		return s.follow(chromedp.KeyEvent(kb.Enter))
-	case err != nil:
-		s.stuck(err)
-	case answer == nil:
-		return 0
-	}
-	return answer.Status
-}
-
 // click follows a link or sends a form.
 func (s *site) click(selector string) int64 {
 	s.t.Helper()
-	return act(s, chromedp.CSS(selector))
+	return s.follow(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
 // named is a selector of XPath for a link or button by its words.
@@ -178,7 +157,7 @@ func named(words string) string {
 // press clicks a link or button by its words.
 func (s *site) press(words string) int64 {
 	s.t.Helper()
-	return act(s, named(words))
+	return s.follow(chromedp.Click(named(words), chromedp.NodeVisible))
 }
 
 // fill puts a text into a field in place of what stands there.
