@@ -1,7 +1,6 @@
 package destination
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,12 +51,7 @@ func TestContractValidateComparesWhatTheDeadLetterTopicTakes(t *testing.T) {
 	if check, said := s.limitCheck(); said {
 		t.Errorf("before there is a topic: %+v", check)
 	}
-	res, err := s.kafka.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: s.letterTopic(), NumPartitions: 1, ReplicationFactor: -1,
-	}}})
-	if err != nil || res.Errors[s.letterTopic()] != nil {
-		t.Fatal(res, err)
-	}
+	s.makeTopic(s.letterTopic(), 1)
 	s.takes(s.topic, 2_000_000)
 	for _, c := range []struct {
 		letters int

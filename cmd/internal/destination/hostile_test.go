@@ -225,22 +225,7 @@ func (h *hostile) garbage() []protocol.Record {
 func (h *hostile) sendForeign() int {
 	s := h.site
 	topic := s.letterTopic()
-	res, err := s.kafka.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: topic, NumPartitions: sitePartitions, ReplicationFactor: -1,
-	}}})
-	if err != nil || res.Errors[topic] != nil {
-		s.t.Fatal("create the dead-letter topic:", err, res)
-	}
-	s.await(30*time.Second, "the dead-letter topic is known", func() bool {
-		m, err := s.kafka.Metadata(context.Background(), &kafka.MetadataRequest{Topics: []string{topic}})
-		return err == nil && m.Topics[0].Error == nil && len(m.Topics[0].Partitions) == sitePartitions
-	})
-	for partition := range sitePartitions { // brokers lead some moments later
-		s.await(30*time.Second, "the dead-letter topic is led", func() bool {
-			at, err := s.kafka.ListOffsets(context.Background(), &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: {kafka.LastOffsetOf(partition)}}})
-			return err == nil && at.Topics[topic][0].Error == nil
-		})
-	}
+	s.makeTopic(topic, sitePartitions)
 	records := slices.Concat(h.forgeries(), []protocol.Record{
 		h.record(nil), h.record([]byte("foreign")), h.record(bytes.Repeat([]byte{0xff}, 400<<10)),
 		h.record([]byte("foreign"), protocol.Header{Key: deadletter.HeaderDestination, Value: bytes.Repeat([]byte("d"), 300<<10)}),

@@ -28,12 +28,7 @@ import (
 func (s *site) loseToLetters(choose func(*consumer.Message) bool) int {
 	s.t.Helper()
 	ctx := s.t.Context()
-	res, err := s.kafka.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: s.letterTopic(), NumPartitions: sitePartitions, ReplicationFactor: 1,
-	}}})
-	if err != nil || res.Errors[s.letterTopic()] != nil {
-		s.t.Fatal("create the dead-letter topic:", err, res)
-	}
+	s.makeTopic(s.letterTopic(), sitePartitions)
 	history, err := consumer.NewHistory(consumer.Config{Brokers: s.brokers, Topic: s.topic}, nil)
 	if err != nil {
 		s.t.Fatal(err)

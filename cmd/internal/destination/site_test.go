@@ -120,18 +120,28 @@ func (s *site) serve(handler http.Handler) string {
 	return "http://" + listener.Addr().String()
 }
 
-func (s *site) createTopic() {
+func (s *site) createTopic() { s.makeTopic(s.topic, sitePartitions) }
+
+// makeTopic is done when the topic can be written to: a broker says that it is made before it
+// knows it, and leads it some moments later.
+func (s *site) makeTopic(name string, partitions int) {
 	s.t.Helper()
 	res, err := s.kafka.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: s.topic, NumPartitions: sitePartitions, ReplicationFactor: -1, // the broker's default
+		Topic: name, NumPartitions: partitions, ReplicationFactor: -1, // the broker's default
 	}}})
-	if err != nil || res.Errors[s.topic] != nil {
-		s.t.Fatal("create the topic:", err, res)
+	if err != nil || res.Errors[name] != nil {
+		s.t.Fatalf("create topic %s: %v %v", name, err, res)
 	}
-	s.await(30*time.Second, "the topic is known", func() bool { // a broker says so before it knows it
-		m, err := s.kafka.Metadata(context.Background(), &kafka.MetadataRequest{Topics: []string{s.topic}})
-		return err == nil && m.Topics[0].Error == nil && len(m.Topics[0].Partitions) == sitePartitions
+	s.await(30*time.Second, "topic "+name+" is known", func() bool {
+		m, err := s.kafka.Metadata(context.Background(), &kafka.MetadataRequest{Topics: []string{name}})
+		return err == nil && m.Topics[0].Error == nil && len(m.Topics[0].Partitions) == partitions
 	})
+	for partition := range partitions {
+		s.await(30*time.Second, "topic "+name+" is led", func() bool {
+			at, err := s.kafka.ListOffsets(context.Background(), &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{name: {kafka.LastOffsetOf(partition)}}})
+			return err == nil && len(at.Topics[name]) == 1 && at.Topics[name][0].Error == nil
+		})
+	}
 }
 
 func (s *site) register(subject, schema string) int {

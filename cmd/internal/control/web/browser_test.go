@@ -21,7 +21,7 @@ import (
 // browserWait bounds what one test does in a browser, and stepWait one step of it.
 const (
 	browserWait = 10 * time.Minute
-	stepWait    = 30 * time.Second
+	stepWait    = 60 * time.Second
 )
 
 // site is a control plane in headless Chromium. What a page says on its console as an

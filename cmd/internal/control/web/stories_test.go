@@ -113,16 +113,16 @@ func TestContractAViolationIsShownAndRepairedInTheBrowser(t *testing.T) {
 	}
 	// Without the segment that carries the label, both go together.
 	s.open(at + "/edit")
-	s.fill("#f-transformations-0--params-segmentSelectors-selectors", leads.HighPropensity)
+	s.fill("#f-transformations_5b_0_5d_-params-segmentSelectors-selectors", leads.HighPropensity)
 	s.press("Save")
 	s.has("Changed.")
 	p.must("PATCH", "/targetConnections/"+target, `[{"op":"add","path":"/params/marketingActions","value":["analytics"]}]`)
 	s.open(at + "/edit")
-	s.fill("#f-transformations-0--params-segmentSelectors-selectors", leads.HighPropensity+"\n"+leads.Newsletter)
+	s.fill("#f-transformations_5b_0_5d_-params-segmentSelectors-selectors", leads.HighPropensity+"\n"+leads.Newsletter)
 	s.press("Save")
 	s.has("would violate", "No measurement", "Carried by:", leads.Newsletter, "Ways out:")
 	s.focused("errors")
-	s.fill("#f-transformations-0--params-segmentSelectors-selectors", leads.HighPropensity)
+	s.fill("#f-transformations_5b_0_5d_-params-segmentSelectors-selectors", leads.HighPropensity)
 	s.press("Save")
 	s.has(leads.HighPropensity)
 }
