@@ -74,27 +74,20 @@ func TestTheFieldsOfAHostileSchemaEnd(t *testing.T) {
 	}
 	inner := `{"type":"record","name":"R0","fields":[]}`
 	for i := 1; i < 20; i++ {
-		inner = fmt.Sprintf(`{"type":"record","name":"R%d","fields":[{"name":"x","type":%s},{"name":"y","type":"R%d"}]}`, i, inner, i-1)
+		inner = fmt.Sprintf(`{"type":"record","name":"R%d","fields":[{"name":"x","type":%s},{"name":"y","type":"R%d"},{"name":"z","type":"R%[3]d"}]}`, i, inner, i-1)
 	}
 	hollow := parse(t, inner)
 	if list, _ := (&Source{}).Fields([]*schemas.Schema{hollow}); len(list) > mostFields {
 		t.Errorf("%d fields", len(list))
 	}
-	body, err := hollow.EncodeJSON([]byte(`{"id":"1","attributes":` + hollowValue(19) + `,"segmentMembership":{}}`))
-	if err != nil {
-		t.Skip(err) // the encoder has a bound of its own
-	}
+	body := []byte("\x021\x00") // the id, no byte of the attributes, no segments
 	s := &Sample{Segments: map[string]SeenSegment{}, Fields: map[string]SeenField{}}
-	if s.count(schemas.Event{Schema: hollow, Body: body}); len(s.Fields) > mostVisits {
+	if !s.count(schemas.Event{Schema: hollow, Body: body}) {
+		t.Error("the event was not counted")
+	}
+	if len(s.Fields) == 0 || len(s.Fields) > mostVisits {
 		t.Errorf("%d fields of one event", len(s.Fields))
 	}
-}
-
-func hollowValue(depth int) string {
-	if depth == 0 || depth < 8 {
-		return `{}`
-	}
-	return `{"x":` + hollowValue(depth-1) + `,"y":` + hollowValue(depth-1) + `}`
 }
 
 func TestTheNewestEventsOfPartitionsThatAreSpreadAreLookedAt(t *testing.T) {
