@@ -82,6 +82,16 @@ func failed(report sink.Report, field, what string) error {
 	return refused.Titled(what + " does not work; ?validate=false takes it untested")
 }
 
+// findAccount is an account as it is kept, its secrets sealed.
+func (s *Service) findAccount(v documents.Reader, sandbox, id string) (*Connection, error) {
+	e, err := find(v, s.connectionKind(), sandbox, id)
+	if err != nil {
+		return nil, err
+	}
+	account := &Connection{key: e.Key}
+	return account, documents.Decode(e, account)
+}
+
 // test answers what works with an account, and with the streams of its target
 // connections.
 func (s *Service) test(c api.Caller, w http.ResponseWriter, r *http.Request) error {
@@ -90,20 +100,15 @@ func (s *Service) test(c api.Caller, w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	id := r.PathValue("id")
-	e, err := find(v, s.connectionKind(), c.Sandbox, id)
+	account, err := s.findAccount(v, c.Sandbox, id)
 	if err != nil {
 		return err
 	}
-	var account Connection
-	if err := documents.Decode(e, &account); err != nil {
-		return err
-	}
-	account.key = e.Key
 	result := true
 	said := []string{}
 	reports := []object{}
 	add := func(name string, t TargetParams) error {
-		report, err := s.probe(r.Context(), &account, t, nil)
+		report, err := s.probe(r.Context(), account, t, nil)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"kinesis-destination/cmd/internal/control/api"
-	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/sources"
 	"kinesis-destination/sink"
 )
@@ -22,20 +21,15 @@ func (s *Service) streams(c api.Caller, w http.ResponseWriter, r *http.Request) 
 	if err != nil {
 		return err
 	}
-	e, err := find(v, s.connectionKind(), c.Sandbox, r.PathValue("id"))
+	account, err := s.findAccount(v, c.Sandbox, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	var account Connection
-	if err := documents.Decode(e, &account); err != nil {
-		return err
-	}
-	account.key = e.Key
 	if account.ConnectionSpec.ID != KinesisSpec || account.State == stateInitializing {
 		return api.Refuse(api.CodeInvalid, "the connection is none of Kinesis, or its role is not known yet")
 	}
-	cfg := s.sinkConfig(&account, TargetParams{Region: r.URL.Query().Get("region")})
-	if err := s.unseal(&account, &cfg.Credentials); err != nil {
+	cfg := s.sinkConfig(account, TargetParams{Region: r.URL.Query().Get("region")})
+	if err := s.unseal(account, &cfg.Credentials); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), streamsWait)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 // maxOddities is how many foreign and corrupt records are remembered.
@@ -36,7 +38,7 @@ func (s *Store) tail(ctx context.Context) {
 			wait = retryWait
 			continue
 		}
-		if !pause(ctx, wait) {
+		if backoff.Sleep(ctx, wait) != nil {
 			return
 		}
 		wait = min(2*wait, maxRetryWait)
@@ -117,7 +119,7 @@ func (s *Store) outside(ctx context.Context, from int64) error {
 		case n == beyondChecks:
 			return &stop{offset: from, why: fmt.Sprintf("the log ends at offset %d, and was read to %d before: it was deleted and made anew, or lost entries", end, from)}
 		}
-		if !pause(ctx, beyondWait) {
+		if backoff.Sleep(ctx, beyondWait) != nil {
 			return ctx.Err()
 		}
 	}

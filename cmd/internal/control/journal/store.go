@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 // Limits of waiting. Each is for the caller: the control plane's users wait for it.
@@ -141,7 +143,7 @@ func (s *Store) prepare(ctx context.Context) error {
 			}
 			before = err
 		}
-		if !pause(ctx, wait) {
+		if backoff.Sleep(ctx, wait) != nil {
 			return cmp.Or(before, err)
 		}
 	}
@@ -180,7 +182,7 @@ func (s *Store) load(ctx context.Context) error {
 		case err != nil && ctx.Err() == nil:
 			before = err
 		}
-		if err != nil && !pause(ctx, retryWait) {
+		if err != nil && backoff.Sleep(ctx, retryWait) != nil {
 			return cmp.Or(trouble, before, err) // why, rather than that it took too long
 		}
 	}
@@ -219,16 +221,6 @@ func (s *Store) Close() error {
 	return s.log.Close()
 }
 
-// pause waits; false: ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
 // keepChecking looks at the log from time to time.
 func (s *Store) keepChecking(ctx context.Context) {
 	for {
@@ -238,7 +230,7 @@ func (s *Store) keepChecking(ctx context.Context) {
 			wait = recheckEvery
 		}
 		s.mu.Unlock()
-		if !pause(ctx, wait) {
+		if backoff.Sleep(ctx, wait) != nil {
 			return
 		}
 		s.recheck(ctx)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 // onLog opens a store of a log in virtual time, and closes it behind the story.
@@ -311,7 +313,7 @@ func TestARefusalSaysNothingOfAnAttemptBeforeIt(t *testing.T) {
 type slowLog struct{ *fakeLog }
 
 func (l slowLog) Read(ctx context.Context, from int64) ([]Record, error) {
-	if !pause(ctx, freshWait/2) {
+	if backoff.Sleep(ctx, freshWait/2) != nil {
 		return nil, ctx.Err()
 	}
 	return l.fakeLog.Read(ctx, from)

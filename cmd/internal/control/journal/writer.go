@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"kinesis-destination/schemas/backoff"
 )
 
 // proposal is a change under way.
@@ -199,7 +201,7 @@ func (s *Store) append(ctx context.Context, batch []*proposal) {
 		if first {
 			s.logger.Warn("changes cannot be written for now", "changes", len(keys), "error", err)
 		}
-		if !pause(ctx, wait) {
+		if backoff.Sleep(ctx, wait) != nil {
 			return
 		}
 	}

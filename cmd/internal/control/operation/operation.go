@@ -110,14 +110,20 @@ func (f *Flows) sample(ctx context.Context, c *config.Config, list *deadletters.
 	return nil
 }
 
-// Redrive implements web.Letters.
-func (f *Flows) Redrive(ctx context.Context, sandbox, flowID, reason string, dry bool, progress func(finished, selected int64)) (web.Done, error) {
+// selected are a flow's configuration and the letters of a reason.
+func (f *Flows) selected(ctx context.Context, sandbox, flowID, reason string) (*config.Config, deadletters.Filter, error) {
+	filter := deadletters.Filter{Reasons: []string{reason}}
 	c, err := f.config(ctx, sandbox, flowID)
 	if err != nil {
-		return web.Done{}, err
+		return nil, filter, err
 	}
-	filter := deadletters.Filter{Reasons: []string{reason}}
-	if err := filter.Check(); err != nil {
+	return c, filter, filter.Check()
+}
+
+// Redrive implements web.Letters.
+func (f *Flows) Redrive(ctx context.Context, sandbox, flowID, reason string, dry bool, progress func(finished, selected int64)) (web.Done, error) {
+	c, filter, err := f.selected(ctx, sandbox, flowID, reason)
+	if err != nil {
 		return web.Done{}, err
 	}
 	account, err := deadletters.Redrive(ctx, c, deadletters.RedriveOptions{
@@ -144,12 +150,8 @@ func (f *Flows) Redrive(ctx context.Context, sandbox, flowID, reason string, dry
 
 // Drop implements web.Letters.
 func (f *Flows) Drop(ctx context.Context, sandbox, flowID, reason string, dry bool) (web.Done, error) {
-	c, err := f.config(ctx, sandbox, flowID)
+	c, filter, err := f.selected(ctx, sandbox, flowID, reason)
 	if err != nil {
-		return web.Done{}, err
-	}
-	filter := deadletters.Filter{Reasons: []string{reason}}
-	if err := filter.Check(); err != nil {
 		return web.Done{}, err
 	}
 	account, err := deadletters.Drop(ctx, c, deadletters.DropOptions{Filter: filter, DryRun: dry})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kinesis-destination/cmd/internal/control/topic"
+	"kinesis-destination/schemas/backoff"
 )
 
 // shared is where the records of all processes are; the last one of a key counts.
@@ -220,7 +221,7 @@ func (b *Board) read(ctx context.Context) {
 	for ctx.Err() == nil {
 		a, err := b.shared.Read(ctx)
 		if b.noteRead(ctx, err); err != nil {
-			if !pause(ctx, wait) {
+			if backoff.Sleep(ctx, wait) != nil {
 				return
 			}
 			wait = min(2*wait, maxRetryWait)
@@ -257,15 +258,5 @@ func (b *Board) noteRead(ctx context.Context, err error) {
 		b.o.Logger.Warn("what processes tell cannot be read for now", "error", err)
 	case before != nil && err == nil:
 		b.o.Logger.Info("what processes tell is read again")
-	}
-}
-
-// pause waits; false: ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
 	}
 }
