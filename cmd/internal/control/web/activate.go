@@ -74,9 +74,6 @@ func (p *page) activation() (*activation, error) {
 	for _, kind := range []string{kindSegment, kindAttribute} {
 		if posted := p.draft(postedOf(kind, a.Flow.ID)); posted != nil {
 			a.chosen(kind, posted)
-			if kind == kindAttribute {
-				a.options(posted)
-			}
 			p.keep(a)
 			p.dropDraft(postedOf(kind, a.Flow.ID))
 		}
@@ -97,8 +94,50 @@ func (p *page) keep(a *activation) {
 	p.keepDraft(draftOf(a.Flow.ID), values)
 }
 
-// chosen takes what a form ticked of what it listed, and what was pasted. What it did
-// not list stays as it was.
+// stepForm is a step of the way as it was sent: what was ticked and pasted, and what the
+// button asks for.
+type stepForm struct {
+	*activation
+	values     url.Values
+	verb, what string
+}
+
+// stepForm keeps what was chosen of a kind.
+func (p *page) stepForm(kind string) (*stepForm, error) {
+	values, err := p.form()
+	if err != nil {
+		return nil, err
+	}
+	a, err := p.activation()
+	if err != nil {
+		return nil, err
+	}
+	a.chosen(kind, values)
+	f := &stepForm{activation: a, values: values}
+	f.verb, f.what, _ = strings.Cut(values.Get("go"), ":")
+	if f.verb == "drop" {
+		a.toggle(kind, f.what)
+	}
+	p.keep(a)
+	return f, nil
+}
+
+// judged is what the API would refuse of a kind; nil: nothing.
+func (p *page) judged(a *activation, kind string) (*Refusal, error) {
+	v, err := p.judge(a, true)
+	if err != nil {
+		return nil, err
+	}
+	return a.wrong(v, kind), nil
+}
+
+// leave goes to the flow's page; the draft stays.
+func (p *page) leave(a *activation) {
+	p.redirect(p.base() + "/flows/" + url.PathEscape(a.Flow.ID) + "?done=draft.kept")
+}
+
+// chosen takes what a form ticked of what it listed, and what was pasted, and the settings
+// that stand beside attributes. What it did not list stays as it was.
 func (a *activation) chosen(kind string, values url.Values) {
 	if a.now != nil {
 		a.now = maps.Clone(a.now)
@@ -110,6 +149,9 @@ func (a *activation) chosen(kind string, values url.Values) {
 		return !slices.Contains(rest, item) && !slices.Contains(ticked, item)
 	})
 	a.now[kind] = union(union(kept, ticked), pasted(values.Get("paste")))
+	if kind == kindAttribute {
+		a.options(values)
+	}
 }
 
 // options takes the settings that a form has.

@@ -145,25 +145,15 @@ func (a *activation) tree(fields []listedField, events int, opened string) (top 
 
 // chooseAttributes takes what was ticked and typed, and the options, and goes on.
 func chooseAttributes(p *page) error {
-	values, err := p.form()
+	f, err := p.stepForm(kindAttribute)
 	if err != nil {
 		return err
 	}
-	a, err := p.activation()
-	if err != nil {
-		return err
-	}
-	a.chosen(kindAttribute, values)
-	a.options(values)
-	verb, what, _ := strings.Cut(values.Get("go"), ":")
-	if verb == "drop" {
-		a.toggle(kindAttribute, what)
-	}
-	p.keep(a)
-	query := url.Values{"q": {values.Get("q")}, "open": {values.Get("open")}}
-	switch verb {
+	a := f.activation
+	query := url.Values{"q": {f.values.Get("q")}, "open": {f.values.Get("open")}}
+	switch f.verb {
 	case "open":
-		p.redirect(p.at(a, "attributes", url.Values{"open": {what}}) + "#" + fieldID("attribute-"+what))
+		p.redirect(p.at(a, "attributes", url.Values{"open": {f.what}}) + "#" + fieldID("attribute-"+f.what))
 	case "search", "drop", "add":
 		p.redirect(p.at(a, "attributes", query))
 	case "back":
@@ -171,13 +161,13 @@ func chooseAttributes(p *page) error {
 	case "look":
 		p.redirect(p.at(a, "review", nil) + "#example")
 	case "exit":
-		p.redirect(p.base() + "/flows/" + url.PathEscape(a.Flow.ID) + "?done=draft.kept")
+		p.leave(a)
 	default:
-		v, err := p.judge(a, true)
+		refusal, err := p.judged(a, kindAttribute)
 		if err != nil {
 			return err
 		}
-		if refusal := a.wrong(v, kindAttribute); refusal != nil {
+		if refusal != nil {
 			return p.attributesPage(http.StatusBadRequest, a, refusal)
 		}
 		p.redirect(p.at(a, "review", nil))

@@ -172,7 +172,7 @@ func finish(p *page) error {
 		p.redirect(p.at(a, "attributes", nil))
 		return nil
 	case "exit":
-		p.redirect(p.base() + "/flows/" + url.PathEscape(a.Flow.ID) + "?done=draft.kept")
+		p.leave(a)
 		return nil
 	default:
 		return p.apply(a, values)

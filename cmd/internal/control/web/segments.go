@@ -114,35 +114,26 @@ func (v segmentsView) matches(s listedSegment) bool {
 
 // chooseSegments takes what was ticked and pasted, and goes on.
 func chooseSegments(p *page) error {
-	values, err := p.form()
+	f, err := p.stepForm(kindSegment)
 	if err != nil {
 		return err
 	}
-	a, err := p.activation()
-	if err != nil {
-		return err
-	}
-	a.chosen(kindSegment, values)
-	verb, what, _ := strings.Cut(values.Get("go"), ":")
-	if verb == "drop" {
-		a.toggle(kindSegment, what)
-	}
-	p.keep(a)
-	query := url.Values{"q": {values.Get("q")}, "show": {values.Get("show")}}
-	switch verb {
+	a := f.activation
+	query := url.Values{"q": {f.values.Get("q")}, "show": {f.values.Get("show")}}
+	switch f.verb {
 	case "page":
-		query.Set("page", what)
+		query.Set("page", f.what)
 		p.redirect(p.at(a, "segments", query))
 	case "search", "drop", "add":
 		p.redirect(p.at(a, "segments", query))
 	case "exit":
-		p.redirect(p.base() + "/flows/" + url.PathEscape(a.Flow.ID) + "?done=draft.kept")
+		p.leave(a)
 	default:
-		v, err := p.judge(a, true)
+		refusal, err := p.judged(a, kindSegment)
 		if err != nil {
 			return err
 		}
-		if refusal := a.wrong(v, kindSegment); refusal != nil {
+		if refusal != nil {
 			return p.segmentsPage(http.StatusBadRequest, a, refusal, "")
 		}
 		p.redirect(p.at(a, "attributes", nil))
