@@ -11,6 +11,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/testutil"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -257,7 +258,7 @@ func TestAnInterruptedRedriveGoesOnWhereItEnded(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var stdout, stderr buffer
+	var stdout, stderr testutil.Buffer
 	done := make(chan int, 1)
 	go func() {
 		done <- execute(ctx, []string{"dead-letters", "redrive", "-c", s.configFile, "-o", "json"}, strings.NewReader(""), &stdout, &stderr)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/testutil"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink/deadletter"
 )
@@ -105,7 +106,7 @@ func TestALetterWithoutItsValueIsRedrivenFromTheSource(t *testing.T) {
 
 func TestLogLinesAreCutToTheLimitOfExplanations(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
-		var out buffer
+		var out testutil.Buffer
 		log, err := logger(&out, format, "info")
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"kinesis-destination/cmd/internal/testutil"
+
 	"github.com/segmentio/kafka-go"
 )
 
@@ -60,7 +62,7 @@ func TestLagWatchGoesOnUntilItIsInterrupted(t *testing.T) {
 	s := startServers(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var stdout, stderr buffer
+	var stdout, stderr testutil.Buffer
 	done := make(chan int, 1)
 	go func() {
 		done <- execute(ctx, []string{"lag", "-c", s.configFile, "--watch", "--interval", "20ms"}, strings.NewReader(""), &stdout, &stderr)

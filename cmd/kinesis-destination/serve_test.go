@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kinesis-destination/cmd/internal/testutil"
 )
 
 // serveFiles are a source and a key in a folder.
@@ -82,7 +84,7 @@ func TestServeAnswersUntilItIsStopped(t *testing.T) {
 	source, keys, dir := serveFiles(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var stdout, stderr buffer
+	var stdout, stderr testutil.Buffer
 	ended := make(chan int, 1)
 	go func() {
 		ended <- execute(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--store", filepath.Join(dir, "store"), "--source", source, "--seal-keys", keys}, strings.NewReader(""), &stdout, &stderr)

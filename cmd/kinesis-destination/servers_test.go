@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"kinesis-destination/cmd/internal/testutil"
 	"kinesis-destination/consumer"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
@@ -33,27 +33,9 @@ func command(t *testing.T, stdin string, args ...string) output {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var stdout, stderr buffer
+	var stdout, stderr testutil.Buffer
 	code := execute(ctx, args, strings.NewReader(stdin), &stdout, &stderr)
 	return output{code, stdout.String(), stderr.String()}
-}
-
-// buffer may be read while it is written.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // eventually waits for what happens in another goroutine.
@@ -177,7 +159,7 @@ func (s *servers) framed(event []byte) []byte {
 
 // running is a run command under way.
 type running struct {
-	stderr *buffer
+	stderr *testutil.Buffer
 	stop   func() output
 }
 
@@ -185,8 +167,8 @@ type running struct {
 func (s *servers) run(args ...string) running {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	var stdout buffer
-	r := running{stderr: new(buffer)}
+	var stdout testutil.Buffer
+	r := running{stderr: new(testutil.Buffer)}
 	done := make(chan int, 1)
 	go func() {
 		done <- execute(ctx, append([]string{"run", "-c", s.configFile}, args...), strings.NewReader(""), &stdout, r.stderr)

@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"kinesis-destination/cmd/internal/testutil"
 	"kinesis-destination/transform"
 )
 
@@ -100,9 +100,9 @@ func TestABombIsRefusedAtSmallCost(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			began := spent(t)
+			began := testutil.CPUTime(t)
 			_, err := Parse("destination.yaml", []byte(text))
-			took := spent(t) - began
+			took := testutil.CPUTime(t) - began
 			runtime.ReadMemStats(&after)
 			var problems Problems
 			if !errors.As(err, &problems) || len(problems) > maxProblems {
@@ -126,14 +126,4 @@ func TestAFileBeyondItsLimitIsNotRead(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-}
-
-// spent is the CPU time of this process: how busy the machine is beside it does not count.
-func spent(t *testing.T) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -1,7 +1,6 @@
 package destination
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/testutil"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
 	"kinesis-destination/schemas/embeddedregistry"
@@ -39,14 +39,14 @@ type bubble struct {
 	kinesis   *embeddedkinesis.Server
 	transport *kafka.Transport
 	schemaID  int
-	log       *logBuffer
+	log       *testutil.Buffer
 }
 
 func newBubble(t *testing.T, partitions int, options embeddedkinesis.Options) *bubble {
 	t.Helper()
 	b := &bubble{
 		t: t, network: new(kfake.VirtualNetwork), registry: embeddedregistry.New(),
-		kinesis: embeddedkinesis.New(options), log: new(logBuffer),
+		kinesis: embeddedkinesis.New(options), log: new(testutil.Buffer),
 	}
 	var err error
 	b.kafka, err = embeddedkafka.Start(embeddedkafka.Options{
@@ -256,27 +256,3 @@ func (b *bubble) settled(n int64, limit time.Duration, processes ...*process) {
 
 // pass lets virtual time go by.
 func pass(d time.Duration) { <-time.After(d) }
-
-// logBuffer keeps the log of a bubble's processes.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBuffer) count(s string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Count(l.text.Bytes(), []byte(s))
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}

@@ -80,7 +80,7 @@ func (c *cluster) leadersMove(t *testing.T) {
 	moving.Wait()
 	t.Log(moves, "times each leader moved")
 	s.await(60*time.Second, "all events at rest", func() bool { return atRest(first, second) == o.total })
-	if n := s.log.count("held: "); n > 0 {
+	if n := s.log.Count("held: "); n > 0 {
 		t.Errorf("a move of leaders was a hold, %d times", n)
 	}
 	if n := first.Stats().Generation; n != generation {

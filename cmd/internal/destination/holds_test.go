@@ -72,7 +72,7 @@ func TestWhatIsNobodysFaultIsHeldForAsLongAsItTakes(t *testing.T) {
 					if code, _ := b.get(8080, "/healthz"); code != http.StatusOK {
 						t.Errorf("healthz says %d", code)
 					}
-					if n := b.log.count("held: retrying"); n > 2 {
+					if n := b.log.Count("held: retrying"); n > 2 {
 						t.Errorf("the cause was logged %d times in an hour:\n%s", n, b.log)
 					}
 					if trouble.reason == "stream-missing" {
@@ -128,7 +128,7 @@ func TestKafkaAwayAtStartIsAwaited(t *testing.T) {
 		if code, body := b.get(8080, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "kafka-unreachable") {
 			t.Errorf("readyz says %d %q", code, body)
 		}
-		if n := b.log.count("held: retrying"); n != 1 {
+		if n := b.log.Count("held: retrying"); n != 1 {
 			t.Errorf("logged %d times:\n%s", n, b.log)
 		}
 		p.stop(t)
@@ -209,7 +209,7 @@ func TestOneOfSeveralTopicsThatIsMissingIsNamed(t *testing.T) {
 				t.Errorf("no %s in %s", want, body)
 			}
 		}
-		if n := b.log.count("held: retrying"); n != 1 {
+		if n := b.log.Count("held: retrying"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
 		if err := b.kafka.CreateTopic("later", 2, nil); err != nil {

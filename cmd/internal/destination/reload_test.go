@@ -135,7 +135,7 @@ func TestALabelThatAppearsAtRunTimeHoldsThePartitionUntilTheRulesChange(t *testi
 		if _, metrics := r.get(8080, "/metrics"); !strings.Contains(metrics, `kinesis_destination_held_partitions{destination="leads",reason="policy-violation"} 3`) {
 			t.Error("the metrics do not show the held partitions")
 		}
-		if n := r.log.count("held: retrying"); n != 1 || r.log.count("error=\"schema id 2: policy violation: core/C2-exportToThirdParty") != 1 {
+		if n := r.log.Count("held: retrying"); n != 1 || r.log.Count("error=\"schema id 2: policy violation: core/C2-exportToThirdParty") != 1 {
 			t.Errorf("logged %d times, or without the policy:\n%s", n, r.log)
 		}
 		if r.emails() != before {
@@ -188,7 +188,7 @@ func TestALabelThatAppearsAtRunTimeDropsTheField(t *testing.T) {
 		if _, metrics := r.get(8080, "/metrics"); !strings.Contains(metrics, `kinesis_destination_violating_schemas_total{destination="leads"} 1`) {
 			t.Error("the violating schema is not counted")
 		}
-		if n := r.log.count("a writer schema violates a data governance policy"); n != 1 {
+		if n := r.log.Count("a writer schema violates a data governance policy"); n != 1 {
 			t.Errorf("the violation was logged %d times", n)
 		}
 		r.stop(t)
@@ -262,7 +262,7 @@ func TestARefusedReloadChangesNothingAndIsToldOnce(t *testing.T) {
 				}
 			}
 		}
-		if n := r.log.count("new configuration refused"); n != 7 {
+		if n := r.log.Count("new configuration refused"); n != 7 {
 			t.Errorf("7 refusals were logged %d times", n)
 		}
 		g, o := newLeads(t, 14, 10), newOracle()

@@ -153,7 +153,7 @@ func (s *simulation) run() {
 	}
 	pass(slowestJoin) // for what was left under way
 	// A process that ends tries for 2 s to commit; refused and slow, that may not do.
-	s.repeats = s.repeats || s.faults["commit-refused"] > 0 && s.log.count("last offsets of the assignment could not be committed") > 0
+	s.repeats = s.repeats || s.faults["commit-refused"] > 0 && s.log.Count("last offsets of the assignment could not be committed") > 0
 	for _, r := range s.kinesis.History(testStream) {
 		s.verifier.Stored(r.PartitionKey, r.Data)
 	}

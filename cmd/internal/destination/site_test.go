@@ -23,6 +23,7 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/testutil"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
 	"kinesis-destination/schemas/embeddedregistry"
@@ -49,7 +50,7 @@ type site struct {
 	extra            string                 // further blocks of the file
 	letterHeader     *kafka.Header          // one more of each letter that is written
 	ballast          int                    // bytes of a header that each event carries besides
-	log              logBuffer              // of processes that start began
+	log              testutil.Buffer        // of processes that start began
 	dial             dialer                 // of a process that start begins; nil: TCP
 	write            func(...kafka.Message) // where set, writes what produce is given
 }

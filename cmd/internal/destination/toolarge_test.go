@@ -25,7 +25,7 @@ func TestAMessageThatIsTooLargeToBeKeptHoldsNothing(t *testing.T) {
 		if a := p.Account(); a.DeadLettered[rules.ReasonTooLarge] != 1 || a.Delivered != 1 {
 			t.Errorf("account %+v", a)
 		}
-		if n := b.log.count("held: "); n != 0 {
+		if n := b.log.Count("held: "); n != 0 {
 			t.Errorf("%d holds", n)
 		}
 		p.stop(t)

@@ -1,7 +1,6 @@
 package follow_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +25,7 @@ import (
 	"kinesis-destination/cmd/internal/control/sources"
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/testutil"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
 	"kinesis-destination/schemas/embeddedregistry"
@@ -71,7 +71,7 @@ type rig struct {
 	schemaID  int
 	store     *documentstest.Store
 	api       *server.Server
-	log       *logBuffer
+	log       *testutil.Buffer
 	leads     *leads.Generator
 	written   int                // events that leave
 	expected  map[string][]int64 // and their serials by identity, in order
@@ -87,7 +87,7 @@ type rig struct {
 
 func newRig(t *testing.T, more ...func(*rig)) *rig {
 	t.Helper()
-	r := &rig{t: t, network: new(kfake.VirtualNetwork), registry: embeddedregistry.New(), kinesis: embeddedkinesis.New(embeddedkinesis.Options{}), store: &documentstest.Store{}, expected: map[string][]int64{}, log: &logBuffer{}}
+	r := &rig{t: t, network: new(kfake.VirtualNetwork), registry: embeddedregistry.New(), kinesis: embeddedkinesis.New(embeddedkinesis.Options{}), store: &documentstest.Store{}, expected: map[string][]int64{}, log: &testutil.Buffer{}}
 	for _, f := range more {
 		f(r)
 	}
@@ -323,22 +323,4 @@ func (r *rig) arrived(stream string, n int, limit time.Duration) []embeddedkines
 		r.t.Fatalf("stream %s has %d records and not %d", stream, len(all), n)
 	}
 	return all
-}
-
-// logBuffer is a log that several goroutines write.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

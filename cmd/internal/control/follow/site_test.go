@@ -25,6 +25,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/testutil"
 	"kinesis-destination/consumer/embeddedkafka"
 	"kinesis-destination/schemas"
 	"kinesis-destination/schemas/embeddedregistry"
@@ -47,7 +48,7 @@ type site struct {
 	schemaID         int
 	leads            *leads.Generator
 	written          int
-	log              logBuffer
+	log              testutil.Buffer
 }
 
 // newSite prepares them; on the embedded stream in any case where a story needs one

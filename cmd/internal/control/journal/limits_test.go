@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"kinesis-destination/cmd/internal/testutil"
 )
 
 func TestAChangeHasBoundsAndItsMistakesAreNamed(t *testing.T) {
@@ -112,10 +113,10 @@ func TestTenThousandDocumentsAreOpenedAndListedInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed(t, s)
-	before := spent(t)
+	before := testutil.CPUTime(t)
 	s = openDir(t, dir)
 	defer closed(t, s)
-	opened := spent(t) - before
+	opened := testutil.CPUTime(t) - before
 	began := time.Now()
 	snapshot, fresh := s.Read(t.Context())
 	found := snapshot.List("flows/0010")
@@ -126,14 +127,4 @@ func TestTenThousandDocumentsAreOpenedAndListedInTime(t *testing.T) {
 	if opened > openBound || listing > listBound || len(found) != 100 || !fresh.Fresh {
 		t.Errorf("opened in %v, listed in %v: %d, %+v", opened, listing, len(found), fresh)
 	}
-}
-
-// spent is the CPU time of this process: how busy the machine is beside it does not count.
-func spent(t *testing.T) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -11,12 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"kinesis-destination/cmd/internal/control/documents/documentstest"
 	"kinesis-destination/cmd/internal/control/server"
 	"kinesis-destination/cmd/internal/control/sources"
+	"kinesis-destination/cmd/internal/testutil"
 	"kinesis-destination/schemas/embeddedregistry"
 	"kinesis-destination/sink/embeddedkinesis"
 )
@@ -67,32 +66,14 @@ type rig struct {
 	store    *documentstest.Store
 	kinesis  *embeddedkinesis.Server
 	registry *embeddedregistry.Registry
-	log      *syncBuffer
+	log      *testutil.Buffer
 	header   http.Header
 	options  server.Options
 }
 
-// syncBuffer is a log that several goroutines write.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 func newRig(t testing.TB, change ...func(*server.Options)) *rig {
 	t.Helper()
-	r := &rig{t: t, store: &documentstest.Store{}, kinesis: embeddedkinesis.New(embeddedkinesis.Options{AccessKeyID: accessKey}), registry: embeddedregistry.New(), log: &syncBuffer{}, header: http.Header{}}
+	r := &rig{t: t, store: &documentstest.Store{}, kinesis: embeddedkinesis.New(embeddedkinesis.Options{AccessKeyID: accessKey}), registry: embeddedregistry.New(), log: &testutil.Buffer{}, header: http.Header{}}
 	r.kinesis.Create(embeddedkinesis.Stream{Name: "leads", Shards: 2})
 	stream := httptest.NewServer(r.kinesis)
 	t.Cleanup(stream.Close)

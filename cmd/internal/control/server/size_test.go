@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/server"
+	"kinesis-destination/cmd/internal/testutil"
 )
 
 // The stated limit of a control plane is 10,000 documents. A page of them takes less than
@@ -36,7 +36,7 @@ func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The process is started anew.
-	began := spent(t)
+	began := testutil.CPUTime(t)
 	anew, err := server.New(r.options)
 	if err != nil {
 		t.Fatal(err)
@@ -44,14 +44,14 @@ func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
 	if err := anew.Flows.Prepare(t.Context(), []string{"prod"}); err != nil {
 		t.Fatal(err)
 	}
-	prepared := spent(t) - began
+	prepared := testutil.CPUTime(t) - began
 	t.Logf("prepared in %v", prepared)
 	for _, query := range []string{"?limit=100", "?limit=100", "?limit=20&orderby=-name", "?count=true&property=state==enabled", "?limit=20&property=inheritedAttributes.targetConnections[].id==" + m.target} {
 		request := httptest.NewRequest(http.MethodGet, "http://localhost"+flowservice+"/flows"+query, nil)
 		answer := httptest.NewRecorder()
-		began := spent(t)
+		began := testutil.CPUTime(t)
 		anew.ServeHTTP(answer, request)
-		took := spent(t) - began
+		took := testutil.CPUTime(t) - began
 		t.Logf("%s: %v", query, took)
 		if answer.Code != http.StatusOK || took > max(bound/10, prepared/2) {
 			t.Errorf("%s took %v: %d", query, took, answer.Code)
@@ -60,9 +60,9 @@ func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
 	if prepared > bound {
 		t.Errorf("prepared in %v", prepared)
 	}
-	began = spent(t)
+	began = testutil.CPUTime(t)
 	r.call("PATCH", flowservice+"/flows/"+m.flow, add("a", "person.name"), "If-Match", m.etag).is(202)
-	t.Logf("an activation: %v", spent(t)-began)
+	t.Logf("an activation: %v", testutil.CPUTime(t)-began)
 }
 
 // A policy judges every enabled flow when it is enabled: a hundred of 250 segments and
@@ -90,21 +90,11 @@ func TestAPolicyIsJudgedOverAHundredFlowsAtOnce(t *testing.T) {
 	if _, err := r.store.Propose(t.Context(), change); err != nil {
 		t.Fatal(err)
 	}
-	began := spent(t)
+	began := testutil.CPUTime(t)
 	r.call("PUT", policyservice+"/enabledCorePolicies", `{"policyIds":["corepolicy_0002"]}`).is(200)
-	took := spent(t) - began
+	took := testutil.CPUTime(t) - began
 	t.Logf("a policy over %d flows: %v", flows, took)
 	if took > bound {
 		t.Errorf("took %v", took)
 	}
-}
-
-// spent is the CPU time of this process: how busy the machine is beside it does not count.
-func spent(t *testing.T) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"kinesis-destination/cmd/internal/control/documents"
+	"kinesis-destination/cmd/internal/testutil"
 )
 
 // The stated costs of a view on this machine with 10,000 documents, in time of the CPU:
@@ -19,16 +19,6 @@ const (
 	firstViewTime = 100 * time.Millisecond
 	stepTime      = 50 * time.Millisecond
 )
-
-// spent is the CPU time of this process: how busy the machine is beside it does not count.
-func spent(t *testing.T) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
 
 // tenThousand fills the store: flows, and a target connection of each third.
 func (r *rig) tenThousand(flow, target string) {
@@ -85,7 +75,7 @@ func TestViewsAreQuickWithTenThousandDocumentsAndALargeSchema(t *testing.T) {
 		at + "/segments": stepTime, at + "/attributes": stepTime, at + "/attributes?q=field": stepTime, at + "/review": stepTime,
 	} {
 		const times = 5
-		began := spent(t)
+		began := testutil.CPUTime(t)
 		for range times {
 			request := httptest.NewRequest(http.MethodGet, "http://localhost"+path, nil)
 			request.Header.Set("Accept-Encoding", "gzip")
@@ -95,7 +85,7 @@ func TestViewsAreQuickWithTenThousandDocumentsAndALargeSchema(t *testing.T) {
 				t.Fatalf("%s: %d", path, recorder.Code)
 			}
 		}
-		took := (spent(t) - began) / times
+		took := (testutil.CPUTime(t) - began) / times
 		t.Logf("%s: %v", path, took)
 		if took > bound*slack {
 			t.Errorf("%s took %v, and may take %v", path, took, bound*slack)
