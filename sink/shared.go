@@ -12,6 +12,9 @@ const (
 	sharedFew = 50
 	// sharedEnough is how many records are worth a call in any case.
 	sharedEnough = 100
+	// sharedUnder is how many shared calls are under way before a request waits behind
+	// which no records wait: at four, it waits a quarter of a call's time at most.
+	sharedUnder = 4
 	// sharedWait is how long a request waits for others at most: a call that takes
 	// longer is a slow one, which is no reason to wait.
 	sharedWait = 100 * time.Millisecond
@@ -21,7 +24,8 @@ const (
 type request struct {
 	lane           *lane
 	batch          []inFlight
-	records, bytes int // only where it is few
+	records, bytes int  // only where it is few
+	patient        bool // more of its lane's records wait behind those that it has
 	// turn hears which requests go in the call that this request's lane makes; none:
 	// another lane has made it, and settled this request.
 	turn chan []*request
@@ -31,16 +35,18 @@ type request struct {
 // in flight, so of few keys each lane has few records a call however many wait behind
 // them: a hundred keys in sixteen lanes would make calls of six records.
 //
-// A lane shares only while more records wait behind those that it has, so that nobody
-// waits for company while the stream keeps up. Then it waits while another shared call
-// is under way, as TCP does with small segments (RFC 896), and until that call's lanes
-// have come again with their next records; unless enough for a call are there.
+// A request behind which more records wait is sent no sooner for a call of its own: it
+// waits while another shared call is under way, as TCP has small segments wait (RFC
+// 896), and until that call's lanes have come again with their next records; unless
+// enough for a call are there. Any other goes at once, with whatever waits, while only
+// a few shared calls are under way.
 type sharedCalls struct {
 	mu        sync.Mutex
 	under     int        // calls under way; guarded by mu, as all below
 	returning int        // lanes whose call has ended, and that have not come again yet
 	waiting   []*request // in the order in which they came
 	records   int        // of those
+	hasty     int        // of the requests that wait, those that are not patient
 }
 
 // few says whether the lane shares the call of a batch, and finds its size.
@@ -60,7 +66,8 @@ func (l *lane) few(batch []inFlight) bool {
 		}
 	}
 	queued, _ := l.room.used()
-	return r.records < sharedFew && queued >= 2*r.records && r.bytes <= l.sink.memory.batchBytes()/8
+	r.patient = queued >= 2*r.records
+	return r.records < sharedFew && r.bytes <= l.sink.memory.batchBytes()/8
 }
 
 // share sends a request in a call with others, in this lane's or in another's.
@@ -90,6 +97,9 @@ func (s *sharedCalls) join(r *request, limit int) {
 	s.came(r.lane)
 	s.waiting = append(s.waiting, r)
 	s.records += r.records
+	if !r.patient {
+		s.hasty++
+	}
 	s.depart(limit)
 }
 
@@ -137,7 +147,7 @@ func (s *sharedCalls) hurry(r *request, limit int) {
 
 // depart sends what waits, once there is no reason to wait any more.
 func (s *sharedCalls) depart(limit int) {
-	for len(s.waiting) > 0 && (s.records >= sharedEnough || s.under+s.returning == 0) {
+	for len(s.waiting) > 0 && (s.records >= sharedEnough || s.under+s.returning == 0 || s.hasty > 0 && s.under < sharedUnder) {
 		s.send(limit)
 	}
 }
@@ -153,6 +163,9 @@ func (s *sharedCalls) send(limit int) {
 		}
 		records += r.records
 		bytes += r.bytes
+		if !r.patient {
+			s.hasty--
+		}
 		n++
 	}
 	group := slices.Clone(s.waiting[:n])
