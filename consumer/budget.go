@@ -18,6 +18,7 @@ type Budget struct {
 	batch   int64   // the largest one as it is fetched
 	whole   *Budget // counts what this one does, too; nil: nobody
 	codecs  *decompressor
+	peeks   chan struct{} // fetches for one message each that are under way
 
 	mu      sync.Mutex
 	used    int64
@@ -38,7 +39,7 @@ func NewBudget(limit, largest int64) *Budget {
 }
 
 func budgetOf(limit, largest int64, codecs *decompressor) *Budget {
-	return &Budget{limit: limit, largest: min(largest, maxRecord), batch: limit, codecs: codecs, wake: make(chan struct{})}
+	return &Budget{limit: limit, largest: min(largest, maxRecord), batch: limit, codecs: codecs, peeks: make(chan struct{}, peekParallel), wake: make(chan struct{})}
 }
 
 // newBudget makes one of a process that is not told what it may take.
@@ -58,6 +59,15 @@ func (b *Budget) part(limit int64) *Budget {
 	p := budgetOf(min(limit, b.limit), b.largest, b.codecs)
 	p.whole, p.batch = b, b.batch
 	return p
+}
+
+// peeksOrOwn is what bounds the fetches for one message each: of all that share the
+// budget, or of one reader that has none.
+func (b *Budget) peeksOrOwn() chan struct{} {
+	if b == nil {
+		return make(chan struct{}, peekParallel)
+	}
+	return b.peeks
 }
 
 // Used is what is kept now.
