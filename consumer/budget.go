@@ -24,6 +24,7 @@ type Budget struct {
 	used    int64
 	over    *account      // the one that has been let beyond the limit
 	fetched bool          // a batch has been, too, before it was decoded
+	asking  int           // fetches under way
 	waiting int           // who wait for room to decode
 	wake    chan struct{} // closed and replaced on every change
 }
@@ -138,6 +139,25 @@ func (b *Budget) state() (room int64, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.fetchLimit() - b.used, b.wake
+}
+
+// asks counts a fetch that is under way, until done.
+func (b *Budget) asks() (done func()) {
+	add := func(n int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.asking += n
+	}
+	add(1)
+	return func() { add(-1) }
+}
+
+// share is what one of the fetches under way may bring: what all of them ask for finds
+// room, or it would be passed over and fetched again.
+func (b *Budget) share() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return (b.fetchLimit() - b.used) / int64(max(1, b.asking))
 }
 
 // fits tells whether n bytes more are within the limit.
