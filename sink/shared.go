@@ -13,11 +13,12 @@ const (
 	// sharedEnough is how many records are worth a call in any case.
 	sharedEnough = 100
 	// sharedUnder is how many shared calls are under way before a request waits behind
-	// which no records wait: at four, it waits a quarter of a call's time at most.
+	// which no records wait, and hastyWait is how long it does at most.
 	sharedUnder = 4
-	// sharedWait is how long a request waits for others at most: a call that takes
-	// longer is a slow one, which is no reason to wait.
-	sharedWait = 100 * time.Millisecond
+	hastyWait   = time.Millisecond
+	// patientWait is how long any other waits at most: a call that takes longer is a
+	// slow one, which is no reason to wait.
+	patientWait = 100 * time.Millisecond
 )
 
 // request is what a lane wants to send in one call: the heads of its own keys.
@@ -39,7 +40,7 @@ type request struct {
 // waits while another shared call is under way, as TCP has small segments wait (RFC
 // 896), and until that call's lanes have come again with their next records; unless
 // enough for a call are there. Any other goes at once, with whatever waits, while only
-// a few shared calls are under way.
+// a few shared calls are under way, and a moment later in any case.
 type sharedCalls struct {
 	mu        sync.Mutex
 	under     int        // calls under way; guarded by mu, as all below
@@ -73,7 +74,11 @@ func (l *lane) few(batch []inFlight) bool {
 // share sends a request in a call with others, in this lane's or in another's.
 func (l *lane) share(r *request) {
 	s := &l.sink.shared
-	timer := time.NewTimer(sharedWait)
+	wait := hastyWait
+	if r.patient {
+		wait = patientWait
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	s.join(r, l.sink.memory.batchBytes())
 	for {
