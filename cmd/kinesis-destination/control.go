@@ -234,7 +234,7 @@ func writeReport(w io.Writer, r *journal.Report, output string) error {
 	} else {
 		var b strings.Builder
 		fmt.Fprintf(&b, "store %s: offsets %d to %d, %d documents\n", terminal.Text(r.Store), r.First, r.Next-1, r.Documents)
-		for _, v := range []journal.Verdict{journal.Applied, journal.Conflict, journal.Refused, journal.Repeated, journal.Stale, journal.Marked, journal.Foreign, journal.Corrupt} {
+		for _, v := range journal.Verdicts {
 			if n := r.Records[v]; n > 0 {
 				fmt.Fprintf(&b, "%-10s %9d\n", v, n)
 			}

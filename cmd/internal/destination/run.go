@@ -48,6 +48,8 @@ type Options struct {
 	// Trouble says why changes of what flows are to be cannot be followed now; empty, or
 	// nil: they can.
 	Trouble func() string
+	// Collectors are what else the process measures.
+	Collectors []prometheus.Collector
 	// Reporter hears what flows do that come and go; nil: nobody.
 	Reporter Reporter
 }

@@ -1,0 +1,71 @@
+package server_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"kinesis-destination/cmd/internal/control/journal"
+	"kinesis-destination/cmd/internal/control/server"
+	"kinesis-destination/cmd/internal/control/status"
+)
+
+// told is what processes tell.
+type told struct {
+	flows     map[string]status.Told
+	processes []status.Process
+	trouble   error
+}
+
+func (t told) Flows() map[string]status.Told { return t.flows }
+func (t told) Processes() []status.Process   { return t.processes }
+func (t told) Trouble() error                { return t.trouble }
+
+func TestTheControlPlanesMetricsSayWhyItIsReadOnlyWhatItSkippedAndWhoIsSilent(t *testing.T) {
+	j := journal.Status{
+		ReadOnly: "topic control would not keep what is written to it", Cause: journal.CauseSettings, Unwritten: "away", Documents: 12,
+		Records: map[journal.Verdict]int64{journal.Applied: 40, journal.Foreign: 2},
+	}
+	board := told{
+		map[string]status.Told{"a": {State: status.Silent}, "b": {State: status.Running}},
+		[]status.Process{{ID: "p", Silent: true}, {ID: "q"}}, errors.New("it is compacted"),
+	}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(server.Metrics{Journal: func() journal.Status { return j }, Board: board})
+	shown := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, line := range []string{
+		`kinesis_destination_control_read_only{reason="log"} 0`,
+		`kinesis_destination_control_read_only{reason="missing"} 0`,
+		`kinesis_destination_control_read_only{reason="settings"} 1`,
+		`kinesis_destination_control_journal_trouble{act="read"} 0`,
+		`kinesis_destination_control_journal_trouble{act="write"} 1`,
+		`kinesis_destination_control_entries_total{verdict="applied"} 40`,
+		`kinesis_destination_control_entries_total{verdict="conflict"} 0`,
+		`kinesis_destination_control_entries_total{verdict="corrupt"} 0`,
+		`kinesis_destination_control_entries_total{verdict="foreign"} 2`,
+		`kinesis_destination_control_entries_total{verdict="marked"} 0`,
+		`kinesis_destination_control_entries_total{verdict="refused"} 0`,
+		`kinesis_destination_control_entries_total{verdict="repeated"} 0`,
+		`kinesis_destination_control_entries_total{verdict="stale"} 0`,
+		`kinesis_destination_control_status_trouble 1`,
+		`kinesis_destination_control_processes{state="heard"} 1`,
+		`kinesis_destination_control_processes{state="silent"} 1`,
+		`kinesis_destination_control_flows{state="held"} 0`,
+		`kinesis_destination_control_flows{state="refused"} 0`,
+		`kinesis_destination_control_flows{state="running"} 1`,
+		`kinesis_destination_control_flows{state="silent"} 1`,
+		`kinesis_destination_control_flows{state="starting"} 0`,
+		`kinesis_destination_control_flows{state="stopped"} 0`,
+		`kinesis_destination_control_documents 12`,
+	} {
+		if !strings.Contains(shown.Body.String(), line+"\n") {
+			t.Errorf("no %s", line)
+		}
+	}
+}
