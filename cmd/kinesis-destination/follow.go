@@ -90,7 +90,7 @@ func (o *followOptions) room() (*flowRoom, error) {
 }
 
 // run runs the flows that the documents want, until ctx ends.
-func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *flowservice.Service, board *status.Board, list sources.List, room *flowRoom, log *slog.Logger) error {
+func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *flowservice.Service, board *status.Board, list sources.List, room *flowRoom, log *slog.Logger, more ...prometheus.Collector) error {
 	tracing, stopTracing, err := tracer(ctx, log)
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *fl
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	followed := server.Followed{Journal: store}
-	options := o.admitted(store, board, log)
+	options := o.admitted(store, board, log, more...)
 	options.Tracing, options.Trouble, options.Reporter = tracing, followed.Trouble, follow.Teller{To: board}
 	fleet := destination.NewFleet(options)
 	follower := follow.New(follow.Options{
@@ -116,17 +116,17 @@ func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *fl
 }
 
 // admitted are the options of the admin endpoints of a process that has the journal.
-func (o *followOptions) admitted(store *journal.Store, board *status.Board, log *slog.Logger) destination.Options {
+func (o *followOptions) admitted(store *journal.Store, board *status.Board, log *slog.Logger, more ...prometheus.Collector) destination.Options {
 	v, _, _ := buildInfo()
 	return destination.Options{
 		Logger: log, Version: v, Profiling: o.profiling,
-		Collectors: []prometheus.Collector{server.Metrics{Journal: store.Status, Board: board}},
+		Collectors: append(more, server.Metrics{Journal: store.Status, Board: board}),
 	}
 }
 
 // watched shows the admin endpoints of a process that runs no flows, until ctx ends.
-func (o *followOptions) watched(ctx context.Context, store *journal.Store, board *status.Board, log *slog.Logger) error {
-	return destination.NewFleet(o.admitted(store, board, log)).Serve(ctx, o.admin)
+func (o *followOptions) watched(ctx context.Context, store *journal.Store, board *status.Board, log *slog.Logger, more ...prometheus.Collector) error {
+	return destination.NewFleet(o.admitted(store, board, log, more...)).Serve(ctx, o.admin)
 }
 
 // runFollowing is run --follow: the flows of a control plane that other processes serve.

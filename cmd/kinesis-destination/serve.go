@@ -169,9 +169,9 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	}
 	return beside(cmd.Context(), func(ctx context.Context) error {
 		if o.run {
-			return o.follow.run(ctx, store, plane.Flows, board, list, room, log)
+			return o.follow.run(ctx, store, plane.Flows, board, list, room, log, plane)
 		}
-		return o.follow.watched(ctx, store, board, log)
+		return o.follow.watched(ctx, store, board, log, plane)
 	}, func(ctx context.Context) error { return listen(ctx, o.listen, certificate, plane, log) })
 }
 

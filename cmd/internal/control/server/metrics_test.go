@@ -32,8 +32,9 @@ func TestTheControlPlanesMetricsSayWhyItIsReadOnlyWhatItSkippedAndWhoIsSilent(t 
 		Records: map[journal.Verdict]int64{journal.Applied: 40, journal.Foreign: 2},
 	}
 	board := told{
-		map[string]status.Told{"a": {State: status.Silent}, "b": {State: status.Running}},
-		[]status.Process{{ID: "p", Silent: true}, {ID: "q"}}, errors.New("it is compacted"),
+		flows:     map[string]status.Told{"a": {State: status.Silent}, "b": {State: status.Running}},
+		processes: []status.Process{{ID: "p", Silent: true}, {ID: "q"}},
+		trouble:   errors.New("it is compacted"),
 	}
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(server.Metrics{Journal: func() journal.Status { return j }, Board: board})
