@@ -4,6 +4,10 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +71,54 @@ func TestTheControlPlanesMetricsSayWhyItIsReadOnlyWhatItSkippedAndWhoIsSilent(t 
 	} {
 		if !strings.Contains(shown.Body.String(), line+"\n") {
 			t.Errorf("no %s", line)
+		}
+	}
+}
+
+var (
+	planeMetric  = regexp.MustCompile(`kinesis_destination_control_[a-z_]+[a-z](?:\{([^}]*)\})?`)
+	planeMatcher = regexp.MustCompile(`([a-z_]+)(?:=~|!~|!=|=)`)
+	planeGrouped = regexp.MustCompile(`\bby \(([a-z_, ]+)\)[^\n]*(kinesis_destination_control_[a-z_]+[a-z])`)
+)
+
+// TestAlertsAndRunbookUseOnlyMetricsThatTheControlPlaneExports: see the one of the same
+// words in package destination.
+func TestAlertsAndRunbookUseOnlyMetricsThatTheControlPlaneExports(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(newRig(t).server, server.Metrics{Journal: func() journal.Status { return journal.Status{} }, Board: told{}})
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported := map[string][]string{}
+	for _, f := range families {
+		exported[f.GetName()] = []string{"pod"}
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			exported[f.GetName()] = append(exported[f.GetName()], l.GetName())
+		}
+	}
+	for _, file := range []string{"prometheus/alerts.yaml", "prometheus/alerts_test.yaml", "grafana/kinesis-destination.json", "RUNBOOK.md", "docs/OPERATING.md"} {
+		text, err := os.ReadFile(filepath.Join("../../../../deployments", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range planeMetric.FindAllStringSubmatch(string(text), -1) {
+			name, _, _ := strings.Cut(m[0], "{")
+			if exported[name] == nil {
+				t.Errorf("%s: %s is not exported", file, name)
+			}
+			for _, matcher := range planeMatcher.FindAllStringSubmatch(m[1], -1) {
+				if !slices.Contains(exported[name], matcher[1]) {
+					t.Errorf("%s: %s has no label %s", file, name, matcher[1])
+				}
+			}
+		}
+		for _, by := range planeGrouped.FindAllStringSubmatch(string(text), -1) {
+			for label := range strings.SplitSeq(by[1], ", ") {
+				if !slices.Contains(exported[by[2]], label) {
+					t.Errorf("%s: %s has no label %s", file, by[2], label)
+				}
+			}
 		}
 	}
 }
