@@ -39,7 +39,7 @@ var builtIn = []string{"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1"}
 
 // checkChart reads rendered manifests (args[0]) strictly, writes the built-in
 // kinds to args[1] for a check by schema, and the ConfigMap's files to the folder
-// args[2]. Further arguments are the kinds that must be there.
+// args[2], the containers' command lines to args[1].commands. Further arguments are the kinds that must be there.
 func checkChart(args []string) (string, []error) {
 	if len(args) < 3 {
 		return "", []error{errors.New("chart RENDERED BUILT-IN FOLDER KIND…")}
@@ -50,6 +50,7 @@ func checkChart(args []string) (string, []error) {
 	}
 	var problems []error
 	var seen []string
+	var commands [][]string
 	var native bytes.Buffer
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
 	for {
@@ -71,6 +72,12 @@ func checkChart(args []string) (string, []error) {
 		if slices.Contains(builtIn, head.APIVersion) {
 			fmt.Fprintf(&native, "---\n%s", document)
 		}
+		if head.Kind == "Deployment" {
+			var d apps.Deployment
+			if err := yaml.Unmarshal(document, &d); err == nil && len(d.Spec.Template.Spec.Containers) > 0 { // else checkManifest says what is wrong
+				commands = append(commands, d.Spec.Template.Spec.Containers[0].Args)
+			}
+		}
 		if err := checkManifest(head.APIVersion+"/"+head.Kind, document, args[2]); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", head.Kind, err))
 		}
@@ -79,6 +86,9 @@ func checkChart(args []string) (string, []error) {
 		if !slices.Contains(seen, kind) {
 			problems = append(problems, fmt.Errorf("no %s was rendered", kind))
 		}
+	}
+	if err := writeCommands(args[1]+".commands", commands); err != nil {
+		problems = append(problems, err)
 	}
 	if err := os.WriteFile(args[1], native.Bytes(), 0o644); err != nil {
 		problems = append(problems, err)

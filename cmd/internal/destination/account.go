@@ -92,6 +92,7 @@ type Account struct {
 	Delivered    int64            `json:"delivered"`
 	Filtered     map[string]int64 `json:"filtered"`
 	DeadLettered map[string]int64 `json:"deadLettered"`
+	Segments     map[string]int64 `json:"segments,omitempty"` // delivered, by activated segment: a record may have several
 }
 
 // Snapshot reads the account. While events are under way it need not add up.
@@ -115,7 +116,7 @@ func (a *account) Snapshot() Account {
 
 // newPast is an account of nothing.
 func newPast() Account {
-	return Account{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}}
+	return Account{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Segments: map[string]int64{}}
 }
 
 // add counts what another account has.
@@ -126,6 +127,9 @@ func (s *Account) add(o Account) {
 	}
 	for reason, n := range o.DeadLettered {
 		s.DeadLettered[reason] += n
+	}
+	for id, n := range o.Segments {
+		s.Segments[id] += n
 	}
 }
 

@@ -101,6 +101,7 @@ type Status struct {
 	Stream     string                 `json:"stream"`
 	Rules      rules.Revision         `json:"rules"`
 	Schemas    []rules.SchemaStatus   `json:"schemas"`
+	Segments   []SegmentStatus        `json:"segments"`
 	Refused    *RefusedReload         `json:"refusedReload,omitempty"`
 	Holds      []hold.Held            `json:"holds"`
 	Partitions []PartitionStatus      `json:"partitions"`
@@ -133,7 +134,7 @@ func (d *Destination) status() Status {
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()
-	s.Schemas = d.pipeline.rules.Load().Schemas()
+	s.Schemas, s.Segments = d.pipeline.rules.Load().Schemas(), d.segments.list()
 	for _, p := range stats.Partitions {
 		s.Partitions = append(s.Partitions, partitionStatus(p, s.Holds))
 	}

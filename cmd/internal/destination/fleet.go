@@ -65,6 +65,7 @@ type Wanted struct {
 func NewFleet(o Options) *Fleet {
 	f := &Fleet{o: o, process: prometheus.NewRegistry(), resting: make(chan struct{}, restingAtOnce)}
 	f.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), flowCollector{f})
+	f.process.MustRegister(o.Collectors...)
 	return f
 }
 
@@ -117,6 +118,18 @@ func (f *Fleet) Run(ctx context.Context, listen string, wanted <-chan map[string
 			}
 		}
 	}
+}
+
+// Serve shows the admin endpoints at listen of a process that runs no destination, until
+// ctx ends.
+func (f *Fleet) Serve(ctx context.Context, listen string) error {
+	watch, err := startAdmin([]string{listen}, f, f.o)
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	watch.close(context.WithoutCancel(ctx))
+	return nil
 }
 
 // want tells each flow what it is to be; begin has a new one live.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -47,6 +48,8 @@ type Options struct {
 	// Trouble says why changes of what flows are to be cannot be followed now; empty, or
 	// nil: they can.
 	Trouble func() string
+	// Collectors are what else the process measures.
+	Collectors []prometheus.Collector
 	// Reporter hears what flows do that come and go; nil: nobody.
 	Reporter Reporter
 }
@@ -116,6 +119,7 @@ type Destination struct {
 	probe    *lagProbe
 	pipeline *pipeline
 	backfill *replay.Backfill
+	segments *segments
 	letters  *consumer.History    // the dead-letter topic
 	registry *prometheus.Registry // its metrics
 	log      *slog.Logger
@@ -130,7 +134,7 @@ type Destination struct {
 // newDestination wires the stages of one destination together.
 func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Destination, err error) {
 	log := o.Logger.With("destination", cfg.Name)
-	d := &Destination{config: cfg, account: newAccount(cfg.Name), holds: hold.New(log), registry: prometheus.NewRegistry(), log: log}
+	d := &Destination{config: cfg, account: newAccount(cfg.Name), holds: hold.New(log), registry: prometheus.NewRegistry(), log: log, segments: &segments{log: log}}
 	defer func() {
 		if err != nil {
 			d.close(context.WithoutCancel(ctx))
@@ -140,7 +144,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err != nil {
 		return nil, err
 	}
-	inForce.Violated = d.violated
+	inForce.Violated, inForce.Tallies = d.violated, d.segments.tallied(inForce)
 	config.Warn(log, cfg.Warnings())
 	if cfg.Source.Registry != nil {
 		d.registryAway.Store(&notAskedYet)
@@ -187,6 +191,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	})
 	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds, traced: o.Tracing != nil, rejections: rejections{log: log}}
 	d.pipeline.rules.Store(inForce)
+	d.segments.begin(inForce, 0, time.Now())
 	if spots := d.sink.Parking(); spots != nil {
 		if d.pipeline.parking, err = deadletters.NewParking(&cfg, spots, d.holds, o.Dial); err != nil {
 			return nil, err
@@ -196,7 +201,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err := d.newBesides(o); err != nil {
 		return nil, err
 	}
-	d.registry.MustRegister(d.account, lagCollector{d})
+	d.registry.MustRegister(d.account, lagCollector{d}, newSegmentCollector(cfg.Name, d.segments))
 	return d, nil
 }
 
@@ -247,6 +252,7 @@ func (d *Destination) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { d.probe.run(background, d.consumer.Stats) })
 	others.Go(func() { d.backfill.Run(background) })
+	others.Go(func() { d.segments.watch(background, d.account.consumed.Load) })
 	others.Go(func() {
 		deadletters.KeepSettled(background, d.letters, config.SettledGroup(&d.config, ""), d.consumer.Stats)
 	})
@@ -260,7 +266,11 @@ func (d *Destination) run(ctx context.Context) error {
 }
 
 // Account is what became of the destination's events so far.
-func (d *Destination) Account() Account { return d.account.Snapshot() }
+func (d *Destination) Account() Account {
+	a := d.account.Snapshot()
+	a.Segments = d.segments.exported()
+	return a
+}
 
 // Stats is how far the destination's partitions are.
 func (d *Destination) Stats() consumer.Stats { return d.probe.complete(d.consumer.Stats()) }

@@ -54,3 +54,20 @@ app.kubernetes.io/version: {{ default .Chart.AppVersion .Values.image.tag | trun
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
+
+{{/* The names of the pods that run its flows alone. */}}
+{{- define "followersName" -}}
+{{ include "fullname" . | trunc 57 | trimSuffix "-" }}-flows
+{{- end -}}
+
+{{- define "followersSelector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 57 | trimSuffix "-" }}-flows
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "followersLabels" -}}
+{{ include "followersSelector" . }}
+app.kubernetes.io/version: {{ default .Chart.AppVersion .Values.image.tag | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
