@@ -141,6 +141,8 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 		return nil, err
 	}
 	inForce.Violated = d.violated
+	told := &rejections{log: log}
+	d.atClose(func(context.Context) { told.Close() }) // after the sink, which may still reject
 	config.Warn(log, cfg.Warnings())
 	if cfg.Source.Registry != nil {
 		d.registryAway.Store(&notAskedYet)
@@ -185,7 +187,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 			log.Warn("the sink did not close in time", "error", err)
 		}
 	})
-	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds, traced: o.Tracing != nil, rejections: rejections{log: log}}
+	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds, traced: o.Tracing != nil, rejections: told}
 	d.pipeline.rules.Store(inForce)
 	if spots := d.sink.Parking(); spots != nil {
 		if d.pipeline.parking, err = deadletters.NewParking(&cfg, spots, d.holds, o.Dial); err != nil {
