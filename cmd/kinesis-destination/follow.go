@@ -86,9 +86,9 @@ func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *fl
 	defer stopTracing()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	v, _, _ := buildInfo()
+	v, commit, _ := buildInfo()
 	followed := server.Followed{Journal: store}
-	fleet := destination.NewFleet(destination.Options{Logger: log, Version: v, Profiling: o.profiling, Tracing: tracing, Trouble: followed.Trouble, Reporter: follow.Teller{To: board}})
+	fleet := destination.NewFleet(destination.Options{Logger: log, Version: v, Commit: commit, Profiling: o.profiling, Tracing: tracing, Trouble: followed.Trouble, Reporter: follow.Teller{To: board}})
 	follower := follow.New(follow.Options{
 		Log: log, Store: followed, Sandboxes: list.Sandboxes(), Config: flows.Config, Share: room.budgets.Give, Most: room.most,
 	})

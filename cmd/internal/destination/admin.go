@@ -108,6 +108,7 @@ type Status struct {
 	Account    Account                `json:"account"`
 	Rejections []Rejection            `json:"rejections"` // since the start, by reason
 	Backfill   *replay.BackfillStatus `json:"backfill,omitempty"`
+	NoBackfill *replay.NoBackfill     `json:"noBackfill,omitempty"` // what is not backfilled, and why
 }
 
 // PartitionStatus is one assigned partition as /status shows it.
@@ -129,7 +130,7 @@ func (d *Destination) status() Status {
 	s := Status{
 		Name: d.config.Name, Group: stats.Group, Member: stats.MemberID, Generation: stats.Generation,
 		Stream: d.config.Target.Kinesis.Stream, Holds: d.holds.List(), Partitions: []PartitionStatus{},
-		Sink: d.sink.Stats(), Account: d.Account(), Rejections: d.pipeline.rejections.List(), Backfill: d.backfill.Status(),
+		Sink: d.sink.Stats(), Account: d.Account(), Rejections: d.pipeline.rejections.List(), Backfill: d.backfill.Status(), NoBackfill: d.backfill.None(),
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()

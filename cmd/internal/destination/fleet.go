@@ -2,6 +2,7 @@ package destination
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -64,8 +65,19 @@ type Wanted struct {
 // NewFleet makes a fleet of nothing.
 func NewFleet(o Options) *Fleet {
 	f := &Fleet{o: o, process: prometheus.NewRegistry(), resting: make(chan struct{}, restingAtOnce)}
-	f.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), flowCollector{f})
+	f.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), flowCollector{f}, buildInfo(&f.o))
 	return f
+}
+
+// buildInfo says which version runs: of processes that differ, as amid an update, each
+// says its own.
+func buildInfo(o *Options) prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "kinesis_destination_build_info", Help: "1, with the version and commit of the program and the Go that it was built with.",
+		ConstLabels: prometheus.Labels{"version": o.Version, "commit": o.Commit, "goversion": runtime.Version()},
+	})
+	g.Set(1)
+	return g
 }
 
 // add takes a destination of a fixed list.

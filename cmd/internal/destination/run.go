@@ -29,8 +29,8 @@ import (
 // Options are what running needs beside the configurations.
 type Options struct {
 	Logger *slog.Logger // must not be nil
-	// Version is this program's, for /status.
-	Version string
+	// Version and Commit are this program's, for /status and the metrics.
+	Version, Commit string
 	// Dial opens every outgoing connection and Listen the admin endpoint; nil: TCP.
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	Listen func(network, address string) (net.Listener, error)

@@ -37,7 +37,12 @@ type Options struct {
 	DryRun     bool    // only count
 	Stream     string  // instead of the configuration's; empty: that one
 	ID         string  // under which Kafka keeps how far it has come
-	Logger     *slog.Logger
+	// BesideLive: all events may be sent though processes run, and leave old states after newer ones.
+	BesideLive bool
+	// Letters is what becomes of events that cannot be exported, where letters of the
+	// destination have been dropped or redriven: one of the constants below.
+	Letters string
+	Logger  *slog.Logger
 	// Progress is called every now and then, with the offsets that were read of all
 	// that have to be, each twice with LatestOnly; nil: nobody is told.
 	Progress func(done, total int64)
@@ -96,6 +101,7 @@ type Job struct {
 	Ranges   []*resend.PartitionRange
 	estimate *Estimate  // nil: it is no dry run
 	fits     rules.Fits // used by a dry run
+	dealt    bool       // letters of the destination have been dropped or redriven
 }
 
 // New finds the range of a replay, or where an earlier run of its id ended.
@@ -120,6 +126,7 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 		Evaluator: j, LatestOnly: o.LatestOnly, History: history, Log: o.Logger, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: cmp.Or(config.NewestKept, resend.IndexLimit),
 	}}
 	r.Chooser = r
+	r.Rejecting = r.letter
 	if o.Rate > 0 {
 		r.Rate = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate/10)))
 	}
@@ -129,9 +136,11 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 	if o.DryRun {
 		r.estimate = &Estimate{Segments: map[string]int64{}}
 	}
-	if err := r.findRange(ctx); err != nil {
-		history.Close()
-		return nil, err
+	for _, prepare := range []func(context.Context) error{r.besideNobody, r.findLetters, r.findRange} {
+		if err := prepare(ctx); err != nil {
+			history.Close()
+			return nil, err
+		}
 	}
 	return r, nil
 }

@@ -46,6 +46,9 @@ type Job struct {
 	Log         *slog.Logger
 	Progress    func() // called every now and then; nil: nobody
 	IndexLimit  int
+	// Rejecting decides what becomes of an event that cannot be exported; nil: it is a dead
+	// letter. Its error ends the job.
+	Rejecting func(m *consumer.Message, j rules.Evaluation) (rules.Evaluation, error)
 
 	Rounds
 	At *PartitionRange // that is being read
