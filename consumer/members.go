@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/segmentio/kafka-go"
@@ -45,4 +46,23 @@ func (h *History) Members(ctx context.Context, group string) ([]Member, error) {
 		}
 	}
 	return members, nil
+}
+
+// Groups are the groups whose names begin so, of those that this user may describe.
+func (h *History) Groups(ctx context.Context, prefix string) ([]string, error) {
+	answer, err := h.client.ListGroups(ctx, &kafka.ListGroupsRequest{Addr: h.cfg.Addr()})
+	if err == nil {
+		err = answer.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the groups: %w", err)
+	}
+	var names []string
+	for _, g := range answer.Groups {
+		if strings.HasPrefix(g.GroupID, prefix) {
+			names = append(names, g.GroupID)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }

@@ -167,16 +167,11 @@ func (o *Options) terms(stream string) string {
 // ErrOtherReplay says that an id is that of a replay with other terms.
 var ErrOtherReplay = errors.New("this --id was begun with another --from, --to, --segment, --latest-only or --stream: give those, or another --id")
 
-// Group is the group in which a replay keeps how far it has come.
-func Group(config *config.Config, id string) string {
-	return config.Source.Kafka.Group + ".replay." + id
-}
-
 // findRange finds where an earlier run of the same id ended or, for a new id, the
 // range: what is the latest now stays so.
 func (r *Job) findRange(ctx context.Context) error {
 	if !r.o.DryRun {
-		checkpoints, err := r.History.Checkpoints(ctx, Group(r.Config, r.o.ID))
+		checkpoints, err := r.History.Checkpoints(ctx, config.ReplayGroup(r.Config, r.o.ID))
 		if err != nil {
 			return err
 		}
@@ -208,6 +203,7 @@ func (r *Job) findRange(ctx context.Context) error {
 			continue
 		}
 		s := resend.NewPartitionRange(within, r.Terms)
+		s.All = !r.o.LatestOnly && r.o.Stream == ""
 		r.Ranges = append(r.Ranges, s)
 		c, err := s.Checkpoint()
 		if err != nil {
