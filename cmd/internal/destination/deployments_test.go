@@ -134,6 +134,20 @@ func TestAlertsDashboardAndScalingUseOnlyMetricsThatAreExported(t *testing.T) {
 	}
 }
 
+// Helm warns of symbolic links in a chart, so it has copies.
+func TestTheChartHasAlertsAndDashboardAsTheyAre(t *testing.T) {
+	for _, file := range []string{"prometheus/alerts.yaml", "grafana/kinesis-destination.json"} {
+		want, err := os.ReadFile(filepath.Join(deployments, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := filepath.Join("helm/kinesis-destination/files", filepath.Base(file))
+		if got, err := os.ReadFile(filepath.Join(deployments, copied)); err != nil || string(got) != string(want) {
+			t.Errorf("cp deployments/%s deployments/%s: %v", file, copied, err)
+		}
+	}
+}
+
 func TestEveryAlertLeadsToItsPlaceInTheRunbook(t *testing.T) {
 	alerts, err := os.ReadFile(filepath.Join(deployments, "prometheus/alerts.yaml"))
 	if err != nil {

@@ -54,3 +54,25 @@ app.kubernetes.io/version: {{ default .Chart.AppVersion .Values.image.tag | trun
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
+
+{{/* What the pipeline and its check have alike: environment and files. */}}
+{{- define "pipelineEnv" -}}
+{{- if or .Values.secretEnv .Values.env -}}
+env:
+  {{- range .Values.secretEnv }}
+  - name: {{ .name }}
+    valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key | quote }}}}
+  {{- end }}
+  {{- with .Values.env }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "pipelineMounts" -}}
+volumeMounts:
+  - {name: configuration, mountPath: /etc/kinesis-destination, readOnly: true}
+  {{- range .Values.secretMounts }}
+  - {name: secret-{{ . }}, mountPath: /secrets/{{ . }}, readOnly: true}
+  {{- end }}
+{{- end -}}
