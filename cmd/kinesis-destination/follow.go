@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/flowservice"
 	"kinesis-destination/cmd/internal/control/follow"
 	"kinesis-destination/cmd/internal/control/journal"
@@ -25,12 +26,17 @@ import (
 // followOptions are the flags of a process that runs the flows of a control plane.
 type followOptions struct {
 	admin, size, profiling string
+	access                 config.Server
+	tokenFile              string
 	most                   int
 }
 
 func (o *followOptions) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.admin, "admin", "127.0.0.1:8080", "where flows run: address of /metrics, /readyz and /status")
+	f.StringVar(&o.access.TLS.CertFile, "admin-tls-cert", "", "where flows run: certificate of the admin endpoints, PEM; with --admin-tls-key")
+	f.StringVar(&o.access.TLS.KeyFile, "admin-tls-key", "", "where flows run: its key")
+	f.StringVar(&o.tokenFile, "admin-token-file", "", "where flows run: file with the bearer token for /status and /metrics, or sha256: and its hash")
 	f.IntVar(&o.most, "flows", 0, fmt.Sprintf("where flows run: how many at most (default %d, or as many as --memory has room for)", follow.MostFlows))
 	if f.Lookup("memory") == nil {
 		f.StringVar(&o.size, "memory", "", fmt.Sprintf("where flows run: what the whole process may take, resident (default %s, or three quarters of the container's limit if that is less)", memory.Text(memory.DefaultOf(follow.MostFlows))))
@@ -50,6 +56,13 @@ func (r *flowRoom) end() { debug.SetMemoryLimit(r.before) }
 func (o *followOptions) room() (*flowRoom, error) {
 	if _, _, err := net.SplitHostPort(o.admin); err != nil {
 		return nil, usageError{errors.New("--admin must be host:port, such as 127.0.0.1:8080")}
+	}
+	if o.tokenFile != "" {
+		o.access.Token = config.Secret("", o.tokenFile)
+	}
+	o.access.Listen = o.admin
+	if err := o.access.Check("--admin: "); err != nil {
+		return nil, usageError{err}
 	}
 	if o.most < 0 {
 		return nil, usageError{errors.New("--flows must be a number of flows, such as 100")}
@@ -88,7 +101,7 @@ func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *fl
 	defer cancel()
 	v, commit, _ := buildInfo()
 	followed := server.Followed{Journal: store}
-	fleet := destination.NewFleet(destination.Options{Logger: log, Version: v, Commit: commit, Profiling: o.profiling, Tracing: tracing, Trouble: followed.Trouble, Reporter: follow.Teller{To: board}})
+	fleet := destination.NewFleet(destination.Options{Logger: log, Version: v, Commit: commit, Profiling: o.profiling, Admin: o.access, Tracing: tracing, Trouble: followed.Trouble, Reporter: follow.Teller{To: board}})
 	follower := follow.New(follow.Options{
 		Log: log, Store: followed, Sandboxes: list.Sandboxes(), Config: flows.Config, Share: room.budgets.Give, Most: room.most,
 	})

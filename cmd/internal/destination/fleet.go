@@ -103,7 +103,9 @@ func (f *Fleet) Run(ctx context.Context, listen string, wanted <-chan map[string
 	f.mu.Lock()
 	f.follows = true
 	f.mu.Unlock()
-	watch, err := startAdmin([]string{listen}, f, f.o)
+	endpoint := f.o.Admin
+	endpoint.Listen = listen
+	watch, err := startAdmin([]config.Server{endpoint}, f, f.o)
 	if err != nil {
 		return err
 	}

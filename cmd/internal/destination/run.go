@@ -44,6 +44,9 @@ type Options struct {
 	Tracing trace.TracerProvider
 	// Started is called once all destinations of a fixed list run.
 	Started func([]*Destination)
+	// Admin is how the endpoints of flows that come and go are served; those of a fixed
+	// list have it in their configurations. Its address is not used.
+	Admin config.Server
 	// Trouble says why changes of what flows are to be cannot be followed now; empty, or
 	// nil: they can.
 	Trouble func() string
@@ -70,19 +73,19 @@ func Run(ctx context.Context, configs []config.Config, o Options) error {
 		}
 	}()
 	defer func() { fleet.close(context.WithoutCancel(ctx)) }()
-	var addresses []string
-	for _, config := range configs {
-		d, err := newDestination(ctx, config, o)
+	var endpoints []config.Server
+	for _, cfg := range configs {
+		d, err := newDestination(ctx, cfg, o)
 		if err != nil {
-			return fmt.Errorf("destination %s: %w", config.Name, err)
+			return fmt.Errorf("destination %s: %w", cfg.Name, err)
 		}
 		fleet.add(d)
-		if listen := config.Server.Listen; !slices.Contains(addresses, listen) {
-			addresses = append(addresses, listen)
+		if own := cfg.Server; !slices.ContainsFunc(endpoints, func(e config.Server) bool { return e.Listen == own.Listen }) {
+			endpoints = append(endpoints, own)
 		}
 	}
 	var err error
-	if watch, err = startAdmin(addresses, fleet, o); err != nil {
+	if watch, err = startAdmin(endpoints, fleet, o); err != nil {
 		return err
 	}
 	destinations := fleet.destinations()

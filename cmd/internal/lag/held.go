@@ -1,8 +1,11 @@
 package lag
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +15,7 @@ import (
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/consumer"
+	"kinesis-destination/schemas/credentials"
 )
 
 // statusTimeout keeps a process that does not answer from delaying what Kafka says.
@@ -80,11 +84,23 @@ func (g *group) tell(r *Row) {
 
 // status asks a process; nil: none answers that runs the destination.
 func status(ctx context.Context, c *config.Config, address string) *destination.Status {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/status", http.NoBody)
+	client, scheme, err := adminClient(c)
 	if err != nil {
 		return nil
 	}
-	response, err := http.DefaultClient.Do(request)
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+address+"/status", http.NoBody)
+	if err != nil {
+		return nil
+	}
+	if c.Server.Token != nil {
+		token, err := c.Server.Token()
+		if err != nil {
+			return nil
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return nil
 	}
@@ -99,6 +115,29 @@ func status(ctx context.Context, c *config.Config, address string) *destination.
 		}
 	}
 	return nil
+}
+
+// adminClient asks processes of the same configuration: over TLS it believes the
+// certificate that the configuration names, and no other, whatever name that has.
+func adminClient(c *config.Config) (client *http.Client, scheme string, err error) {
+	own := http.DefaultTransport.(*http.Transport).Clone()
+	if c.Server.TLS == (config.ServerTLS{}) {
+		return &http.Client{Transport: own}, "http://", nil
+	}
+	certificates, _, err := credentials.Files{CertFile: c.Server.TLS.CertFile, KeyFile: c.Server.TLS.KeyFile}.Certificates()
+	if err != nil {
+		return nil, "", err
+	}
+	own.TLSClientConfig = &tls.Config{
+		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // in place of it the certificate itself is compared
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if !bytes.Equal(s.PeerCertificates[0].Raw, certificates[0].Certificate[0]) {
+				return errors.New("another certificate than server.tls.certFile")
+			}
+			return nil
+		},
+	}
+	return &http.Client{Transport: own}, "https://", nil
 }
 
 // reachable is an address to dial for one that is listened on.

@@ -2,13 +2,18 @@ package lag
 
 import (
 	"encoding/json"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"testing"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/consumer"
+	"kinesis-destination/consumer/embeddedkafka"
 )
 
 // process is one of a group, with a partition.
@@ -51,6 +56,41 @@ func TestTheGroupsOtherProcessesAreAskedWhatTheyHold(t *testing.T) {
 			if g.tell(&row); heldText(&row) != want[partition] {
 				t.Errorf("%s, partition %d: %s, expected %s", listen, partition, heldText(&row), want[partition])
 			}
+		}
+	}
+}
+
+// What the configuration says of its server holds for who asks there, too.
+func TestStatusIsAskedWithTheTokenAndTheCertificateOfTheConfiguration(t *testing.T) {
+	folders := [2]string{t.TempDir(), t.TempDir()}
+	for _, folder := range folders {
+		if err := embeddedkafka.WriteCertificates(folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoken, err := embeddedkafka.ServerTLS(folders[0], false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := ""
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown = r.Header.Get("Authorization")
+		_ = json.NewEncoder(w).Encode(destination.Overview{Destinations: []destination.Status{{Name: "leads", Group: "leads"}}})
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = spoken
+	server.StartTLS()
+	defer server.Close()
+	c := config.Config{Name: "leads"}
+	c.Source.Kafka.Group = "leads"
+	c.Server.Token = config.Secret("secret", "")
+	for i, folder := range folders {
+		shown = ""
+		file := filepath.Join(folder, embeddedkafka.ServerFile)
+		c.Server.TLS = config.ServerTLS{CertFile: file, KeyFile: file}
+		answer := status(t.Context(), &c, server.Listener.Addr().String())
+		if ours := i == 0; (answer != nil) != ours || (shown == "Bearer secret") != ours {
+			t.Errorf("certificate %d: %v, %q", i, answer, shown)
 		}
 	}
 }
