@@ -73,6 +73,7 @@ The counts are of the whole replay under its id, seconds of this run.`,
 	flags.StringVar(&f.Segment, "segment", "", "only events that list this activated segment, by its id")
 	flags.BoolVar(&f.LatestOnly, "latest-only", false, "only each identity's newest event")
 	f.ram.bind(cmd)
+	bindBy(cmd, &f.By)
 	flags.Float64Var(&f.Rate, "rate", 0, "records a second; 0: as many as the stream takes")
 	flags.BoolVar(&f.DryRun, "dry-run", false, "only count and estimate")
 	flags.BoolVar(&f.BesideLive, "beside-live", false, "send all events though processes of the destination run")
@@ -112,6 +113,9 @@ func (f *replayFlags) check(cmd *cobra.Command) ([]config.Config, error) {
 	}
 	if f.file == "" {
 		return nil, errNoConfig
+	}
+	if f.By, err = byWhom(cmd, f.By); err != nil {
+		return nil, err
 	}
 	if f.Logger, err = logger(cmd.ErrOrStderr(), f.format, f.level); err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/cmd/internal/replay"
+	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
@@ -109,6 +110,7 @@ type Status struct {
 	Account    Account                `json:"account"`
 	Rejections []Rejection            `json:"rejections"` // since the start, by reason
 	Backfill   *replay.BackfillStatus `json:"backfill,omitempty"`
+	Operations []resend.Operation     `json:"operations,omitempty"` // the last ones, of the process with the first partition
 	NoBackfill *replay.NoBackfill     `json:"noBackfill,omitempty"` // what is not backfilled, and why
 }
 
@@ -131,7 +133,7 @@ func (d *Destination) status() Status {
 	s := Status{
 		Name: d.config.Name, Group: stats.Group, Member: stats.MemberID, Generation: stats.Generation,
 		Stream: d.config.Target.Kinesis.Stream, Holds: d.holds.List(), Partitions: []PartitionStatus{},
-		Sink: d.sink.Stats(), Account: d.Account(), Rejections: d.pipeline.rejections.List(), Backfill: d.backfill.Status(), NoBackfill: d.backfill.None(),
+		Sink: d.sink.Stats(), Account: d.Account(), Rejections: d.pipeline.rejections.List(), Backfill: d.backfill.Status(), NoBackfill: d.backfill.None(), Operations: d.operations.list(),
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()

@@ -111,18 +111,19 @@ func Run(ctx context.Context, configs []config.Config, o Options) error {
 
 // Destination is one running destination.
 type Destination struct {
-	config   config.Config
-	account  *account
-	holds    *hold.Holds
-	sink     *sink.Sink
-	consumer *consumer.Consumer
-	probe    *lagProbe
-	pipeline *pipeline
-	backfill *replay.Backfill
-	letters  *consumer.History    // the dead-letter topic
-	registry *prometheus.Registry // its metrics
-	log      *slog.Logger
-	teardown []func(context.Context) // what was started, closed in the reverse order
+	config     config.Config
+	account    *account
+	holds      *hold.Holds
+	sink       *sink.Sink
+	consumer   *consumer.Consumer
+	probe      *lagProbe
+	pipeline   *pipeline
+	backfill   *replay.Backfill
+	letters    *consumer.History    // the dead-letter topic
+	registry   *prometheus.Registry // its metrics
+	operations operations
+	log        *slog.Logger
+	teardown   []func(context.Context) // what was started, closed in the reverse order
 
 	registryAway atomic.Pointer[string] // why the registry has not answered well yet; nil: it has, or there is none
 
@@ -217,6 +218,10 @@ func (d *Destination) newBesides(o Options) (err error) {
 		return err
 	}
 	d.atClose(func(context.Context) { d.letters.Close() })
+	if d.operations.history, err = consumer.NewHistory(d.config.Source.Kafka, o.Dial); err != nil {
+		return err
+	}
+	d.atClose(func(context.Context) { d.operations.history.Close() })
 	return nil
 }
 
@@ -256,6 +261,7 @@ func (d *Destination) run(ctx context.Context) error {
 		deadletters.KeepSettled(background, d.letters, config.SettledGroup(&d.config, ""), d.consumer.Stats)
 	})
 	others.Go(func() { d.askRegistry(background) })
+	others.Go(func() { d.watchOperations(background) })
 	if d.pipeline.parking != nil {
 		others.Go(func() { d.pipeline.parking.Run(background) })
 	}

@@ -42,6 +42,7 @@ type Options struct {
 	// Letters is what becomes of events that cannot be exported, where letters of the
 	// destination have been dropped or redriven: one of the constants below.
 	Letters string
+	By      string // who has it done, which is kept; empty: nobody is named
 	Logger  *slog.Logger
 	// Progress is called every now and then, with the offsets that were read of all
 	// that have to be, each twice with LatestOnly; nil: nobody is told.
@@ -83,6 +84,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 		}
 	}
 	defer r.History.Close()
+	if !o.DryRun {
+		resend.NoteOperation(ctx, own.Source.Kafka, resend.Operation{What: "replay", By: o.By, ID: o.ID}, o.Logger)
+	}
 	err = r.Run(ctx)
 	result := r.Account()
 	result.Seconds = time.Since(began).Seconds()
