@@ -23,8 +23,8 @@ type RedriveOptions struct {
 	Filter        Filter
 	ID            string // under which it is remembered what is settled; empty: the usual one
 	DryRun        bool
-	MaxRedrives   int  // a letter that failed again as often is left
-	PastRetention bool // also letters whose later events the source topic may have let go of
+	MaxRedrives   int    // a letter that failed again as often is left
+	PastRetention bool   // also letters whose later events the source topic may have let go of
 	By            string // who has it done, which is kept; empty: nobody is named
 	Logger        *slog.Logger
 	Progress      func(done, selected int64) // called every now and then; nil: nobody

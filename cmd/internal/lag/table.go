@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -81,16 +82,16 @@ func (t *tally) add(r *Row) {
 
 // String is the tally as the line of totals has it.
 func (t tally) String() string {
-	text := fmt.Sprintf("%d held", t.held)
+	parts := []string{fmt.Sprintf("%d held", t.held)}
 	for _, part := range []struct {
 		n    int
 		what string
 	}{{t.elsewhere, "of other members"}, {t.nobody, "read by nobody"}, {t.unknown, "unknown"}} {
 		if part.n > 0 {
-			text += fmt.Sprintf(", %d %s", part.n, part.what)
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
 		}
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 func offset(n int64) string {
