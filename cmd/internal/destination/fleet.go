@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"slices"
@@ -74,7 +75,7 @@ func NewFleet(o Options) *Fleet {
 func buildInfo(o *Options) prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "kinesis_destination_build_info", Help: "1, with the version and commit of the program and the Go that it was built with.",
-		ConstLabels: prometheus.Labels{"version": o.Version, "commit": o.Commit, "goversion": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": cmp.Or(o.Version, "unknown"), "commit": cmp.Or(o.Commit, "unknown"), "goversion": runtime.Version()},
 	})
 	g.Set(1)
 	return g
