@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/flowservice"
 	"kinesis-destination/cmd/internal/control/follow"
 	"kinesis-destination/cmd/internal/control/journal"
@@ -26,6 +27,8 @@ import (
 // followOptions are the flags of a process that runs the flows of a control plane.
 type followOptions struct {
 	admin, size, profiling string
+	access                 config.Server
+	tokenFile              string
 	most                   int
 }
 
@@ -36,6 +39,9 @@ const adminAlone = "127.0.0.1:8081"
 func (o *followOptions) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.admin, "admin", "127.0.0.1:8080", "address of /metrics, /healthz, /readyz and /status; of serve without --run: "+adminAlone+" unless it is given")
+	f.StringVar(&o.access.TLS.CertFile, "admin-tls-cert", "", "certificate of the admin endpoints, PEM; with --admin-tls-key")
+	f.StringVar(&o.access.TLS.KeyFile, "admin-tls-key", "", "its key")
+	f.StringVar(&o.tokenFile, "admin-token-file", "", "file with the bearer token for /status and /metrics, or sha256: and its hash")
 	f.IntVar(&o.most, "flows", 0, fmt.Sprintf("where flows run: how many at most (default %d, or as many as --memory has room for)", follow.MostFlows))
 	if f.Lookup("memory") == nil {
 		f.StringVar(&o.size, "memory", "", fmt.Sprintf("where flows run: what the whole process may take, resident (default %s, or three quarters of the container's limit if that is less)", memory.Text(memory.DefaultOf(follow.MostFlows))))
@@ -51,9 +57,17 @@ type flowRoom struct {
 
 func (r *flowRoom) end() { debug.SetMemoryLimit(r.before) }
 
+// check judges the admin endpoints.
 func (o *followOptions) check() error {
 	if _, _, err := net.SplitHostPort(o.admin); err != nil {
 		return usageError{errors.New("--admin must be host:port, such as 127.0.0.1:8080")}
+	}
+	if o.tokenFile != "" {
+		o.access.Token = config.Secret("", o.tokenFile)
+	}
+	o.access.Listen = o.admin
+	if err := o.access.Check("--admin: "); err != nil {
+		return usageError{err}
 	}
 	return nil
 }
@@ -117,9 +131,9 @@ func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *fl
 
 // admitted are the options of the admin endpoints of a process that has the journal.
 func (o *followOptions) admitted(store *journal.Store, board *status.Board, log *slog.Logger, more ...prometheus.Collector) destination.Options {
-	v, _, _ := buildInfo()
+	v, commit, _ := buildInfo()
 	return destination.Options{
-		Logger: log, Version: v, Profiling: o.profiling,
+		Logger: log, Version: v, Commit: commit, Profiling: o.profiling, Admin: o.access,
 		Collectors: append(more, server.Metrics{Journal: store.Status, Board: board}),
 	}
 }

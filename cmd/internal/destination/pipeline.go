@@ -32,7 +32,7 @@ type pipeline struct {
 	traced  bool                 // records carry the spans that they come from
 
 	deliveries deliveries
-	rejections rejections
+	rejections *rejections
 }
 
 // Handle is the consumer's handler. It blocks while the sink is full, while the
