@@ -46,6 +46,17 @@ func (r *Rules) CheckPaths(s *schemas.Schema) []Problem {
 	return problems
 }
 
+// LackedPaths are the mapped attributes that a schema has not. It costs little, unlike the names that CheckPaths gives.
+func (r *Rules) LackedPaths(s *schemas.Schema) []string {
+	var lacked []string
+	for _, path := range r.cfg.Activation.Attributes {
+		if kindsAt(s.Root, path, false) == nil {
+			lacked = append(lacked, path)
+		}
+	}
+	return lacked
+}
+
 // CheckParts tells what a schema lacks without which none of its events can be exported (rule 20); nil: nothing. Of a
 // union of records it is enough that one has it all.
 func (r *Rules) CheckParts(s *schemas.Schema) error {

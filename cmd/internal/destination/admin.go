@@ -92,22 +92,24 @@ type Overview struct {
 
 // Status is one destination as /status shows it.
 type Status struct {
-	Name       string                 `json:"name"`
-	Ready      bool                   `json:"ready"`
-	Reason     string                 `json:"reason,omitempty"`
-	Group      string                 `json:"group"`
-	Member     string                 `json:"member"`
-	Generation int                    `json:"generation"`
-	Stream     string                 `json:"stream"`
-	Rules      rules.Revision         `json:"rules"`
-	Schemas    []rules.SchemaStatus   `json:"schemas"`
-	Refused    *RefusedReload         `json:"refusedReload,omitempty"`
-	Holds      []hold.Held            `json:"holds"`
-	Partitions []PartitionStatus      `json:"partitions"`
-	Sink       sink.Stats             `json:"sink"`
-	Account    Account                `json:"account"`
-	Rejections []Rejection            `json:"rejections"` // since the start, by reason
-	Backfill   *replay.BackfillStatus `json:"backfill,omitempty"`
+	Name       string               `json:"name"`
+	Ready      bool                 `json:"ready"`
+	Reason     string               `json:"reason,omitempty"`
+	Group      string               `json:"group"`
+	Member     string               `json:"member"`
+	Generation int                  `json:"generation"`
+	Stream     string               `json:"stream"`
+	Rules      rules.Revision       `json:"rules"`
+	Schemas    []rules.SchemaStatus `json:"schemas"`
+	// MissingPaths are the mapped attributes that none of the schemas so far has.
+	MissingPaths []string               `json:"missingPaths"`
+	Refused      *RefusedReload         `json:"refusedReload,omitempty"`
+	Holds        []hold.Held            `json:"holds"`
+	Partitions   []PartitionStatus      `json:"partitions"`
+	Sink         sink.Stats             `json:"sink"`
+	Account      Account                `json:"account"`
+	Rejections   []Rejection            `json:"rejections"` // since the start, by reason
+	Backfill     *replay.BackfillStatus `json:"backfill,omitempty"`
 }
 
 // PartitionStatus is one assigned partition as /status shows it.
@@ -133,7 +135,8 @@ func (d *Destination) status() Status {
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()
-	s.Schemas = d.pipeline.rules.Load().Schemas()
+	inForce := d.pipeline.rules.Load()
+	s.Schemas, s.MissingPaths = inForce.Schemas(), inForce.MissingPaths()
 	for _, p := range stats.Partitions {
 		s.Partitions = append(s.Partitions, partitionStatus(p, s.Holds))
 	}

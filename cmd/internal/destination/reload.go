@@ -77,7 +77,7 @@ func (d *Destination) nextRules(ctx context.Context, cfg config.Config) (*rules.
 	}
 	next.Violated = d.violated
 	config.Warn(d.log, cfg.RuleWarnings())
-	return next, rules.CheckBeforeStart(ctx, &cfg, next.Rules, d.pipeline.decoder, d.log)
+	return next, rules.CheckBeforeStart(ctx, &cfg, next, d.pipeline.decoder, d.log)
 }
 
 // refuse keeps the rules in force and says why, once for the same reasons.

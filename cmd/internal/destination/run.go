@@ -149,7 +149,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err != nil {
 		return nil, err
 	}
-	if err := rules.CheckBeforeStart(ctx, &cfg, inForce.Rules, decoder, log); err != nil {
+	if err := rules.CheckBeforeStart(ctx, &cfg, inForce, decoder, log); err != nil {
 		return nil, err
 	}
 	letters, err := cfg.DeadLetterTransport(o.Dial)
@@ -196,7 +196,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err := d.newBesides(o); err != nil {
 		return nil, err
 	}
-	d.registry.MustRegister(d.account, lagCollector{d})
+	d.registry.MustRegister(d.account, lagCollector{d}, d.missingPaths())
 	return d, nil
 }
 
@@ -233,6 +233,15 @@ func (d *Destination) close(ctx context.Context) {
 	for _, end := range slices.Backward(d.teardown) {
 		end(ctx)
 	}
+}
+
+// missingPaths counts the mapped attributes that records leave without.
+func (d *Destination) missingPaths() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "kinesis_destination_missing_paths",
+		Help:        "Mapped attributes that no schema so far has: records leave without them; /status names them.",
+		ConstLabels: prometheus.Labels{"destination": d.config.Name},
+	}, func() float64 { return float64(len(d.pipeline.rules.Load().MissingPaths())) })
 }
 
 // violated tells of a writer schema, met at run time, that a policy objects to.
