@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"kinesis-destination/schemas"
+	"kinesis-destination/schemas/suggest"
 )
 
 // Problem is a configured path that a schema does not support.
@@ -23,7 +24,7 @@ func (r *Rules) CheckPaths(s *schemas.Schema) []Problem {
 	var problems []Problem
 	known := sync.OnceValue(func() []string { return pathsOf(s.Root) })
 	missing := func(path, key string, label bool) {
-		message := fmt.Sprintf("%s has no path %s%s", s.Origin, path, didYouMean(path, known()))
+		message := fmt.Sprintf("%s has no path %s%s", s.Origin, path, suggest.DidYouMean(path, known()))
 		problems = append(problems, Problem{Path: path, Key: key, Message: message, Missing: true, Label: label})
 	}
 	for i, path := range r.cfg.Activation.Attributes {

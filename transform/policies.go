@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"kinesis-destination/schemas/smallfile"
+	"kinesis-destination/schemas/suggest"
 )
 
 // The statuses of a policy. Only an enabled one counts.
@@ -182,7 +183,7 @@ func (p Policy) check(actions []string, report func(format string, args ...any))
 	}
 	for _, action := range p.MarketingActions {
 		if !slices.Contains(actions, action) {
-			report("marketingActions: unknown action %q%s", action, didYouMean(action, actions))
+			report("marketingActions: unknown action %q%s", action, suggest.DidYouMean(action, actions))
 		}
 	}
 	if problem := p.Deny.problem(); problem != "" {
@@ -206,13 +207,13 @@ func (c *Config) validateActions(report func(path, message string)) {
 	for i, action := range c.Activation.MarketingActions {
 		if !slices.Contains(actions, action) && err == nil {
 			report(fmt.Sprintf("activation.marketingActions[%d]", i),
-				fmt.Sprintf("unknown marketing action %q%s", action, didYouMean(action, actions)))
+				fmt.Sprintf("unknown marketing action %q%s", action, suggest.DidYouMean(action, actions)))
 		}
 	}
 	for i, name := range c.Governance.EnabledPolicies {
 		if !slices.Contains(core, name) {
 			report(fmt.Sprintf("governance.enabledPolicies[%d]", i),
-				fmt.Sprintf("%q is no core policy%s; a custom one has its status in the policies file", name, didYouMean(name, core)))
+				fmt.Sprintf("%q is no core policy%s; a custom one has its status in the policies file", name, suggest.DidYouMean(name, core)))
 		}
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
+	"kinesis-destination/schemas/suggest"
 )
 
 // Filter chooses dead letters; its zero value chooses all.
@@ -37,7 +37,7 @@ func (f *Filter) Check() error {
 				continue
 			}
 			meant := ""
-			if near := config.Nearest(word, words.closed); near != "" {
+			if near := suggest.Close(word, words.closed); near != "" {
 				meant = "; did you mean " + near + "?"
 			}
 			return fmt.Errorf("%s %q: no letter has it%s (%s; a message with another word is no letter of ours: --reason %s)",
