@@ -23,6 +23,7 @@ import (
 	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/cmd/internal/terminal"
+	"kinesis-destination/sink/deadletter"
 )
 
 // Set by the linker; see the Makefile.
@@ -67,7 +68,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	fmt.Fprintln(stderr, "kinesis-destination:", err)
+	fmt.Fprintln(stderr, "kinesis-destination:", deadletter.Plain(err.Error()))
 	return exitFailed
 }
 

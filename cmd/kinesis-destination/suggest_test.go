@@ -36,3 +36,18 @@ activation: {segments: [{id: one}], attributes: [person.email], unmappedSegments
 		}
 	}
 }
+
+// TestNoMessageNamesAFunction: users read "kafka.(*Client).Metadata: …".
+func TestNoMessageNamesAFunction(t *testing.T) {
+	s := startServers(t)
+	s.write(s.changed(s.kafka.ListenAddrs()[0], "127.0.0.1:1"))
+	for _, args := range []string{
+		"validate --live", "lag", "verify", "replay --from earliest --to latest", "dead-letters list", "dead-letters redrive",
+		"explain --topic t --partition 0 --offset 0", "produce-sample",
+	} {
+		got := command(t, "", append(strings.Fields(args), "-c", s.configFile)...)
+		if said := got.stdout + got.stderr; got.code != exitFailed || strings.Contains(said, "(*") || !strings.Contains(said, "127.0.0.1:1: ") {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+}

@@ -30,6 +30,13 @@ func Explain(ctx context.Context, cfg *config.Config, schemaFile, name string, t
 		return Explanation{}, err
 	}
 	body, err := schema.EncodeJSON(text)
+	if mistakes, ok := errors.AsType[schemas.Mistakes](err); ok {
+		problems := make(config.Problems, len(mistakes))
+		for i, m := range mistakes {
+			problems[i] = config.Problem{File: name, Message: m.Error()}
+		}
+		return Explanation{}, problems
+	}
 	if err != nil {
 		return Explanation{}, config.Problems{{File: name, Line: syntaxLine(text), Message: err.Error()}}
 	}

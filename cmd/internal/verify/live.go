@@ -97,7 +97,7 @@ func Live(ctx context.Context, config *config.Config) ([]Check, []transform.Eval
 
 func checked(what string, err error) Check {
 	if err != nil {
-		return Check{What: what, Note: err.Error()}
+		return Check{What: what, Note: deadletter.Plain(err.Error())}
 	}
 	return Check{What: what, OK: true}
 }
@@ -120,14 +120,14 @@ func checkLetterLimits(ctx context.Context, options sink.Options) []Check {
 func checkKafka(ctx context.Context, config *config.Config) []Check {
 	c, err := consumer.New(config.Source.Kafka, consumer.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return []Check{{What: "Kafka connection", Note: err.Error()}}
+		return []Check{{What: "Kafka connection", Note: deadletter.Plain(err.Error())}}
 	}
 	defer c.Close()
 	limited, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
 	defer cancel()
 	counts, err := c.Check(limited)
 	if err != nil {
-		checks := []Check{{What: "brokers and topics", Note: err.Error()}}
+		checks := []Check{{What: "brokers and topics", Note: deadletter.Plain(err.Error())}}
 		if errors.Is(err, kafka.TopicAuthorizationFailed) { // then other rights may lack, too
 			checks = append(checks, checkRights(ctx, config))
 		}
@@ -148,7 +148,7 @@ func checkRights(ctx context.Context, config *config.Config) Check {
 	missing, err := consumer.MissingRights(ctx, config.Source.Kafka, nil, config.DeadLetter.Topic)
 	switch {
 	case err != nil:
-		check.Note = err.Error()
+		check.Note = deadletter.Plain(err.Error())
 	case len(missing) > 0:
 		check.Note = "the user lacks " + strings.Join(missing, "; ")
 	default:
@@ -170,7 +170,7 @@ func checkSchemas(ctx context.Context, config *config.Config, inForce *transform
 	}
 	var checks []Check
 	if err != nil {
-		checks = append(checks, Check{What: "schema registry", Note: err.Error()})
+		checks = append(checks, Check{What: "schema registry", Note: deadletter.Plain(err.Error())})
 	}
 	var evaluations []transform.Evaluation
 	for _, schema := range found {
