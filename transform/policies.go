@@ -66,8 +66,8 @@ func CoreCatalog() (Catalog, error) {
 	return Catalog{slices.Clone(core.MarketingActions), slices.Clone(core.Policies)}, nil
 }
 
-// catalog is the core policies, with those enabled that the configuration names, and what the policies file adds.
-func (g *Governance) catalog() (Catalog, error) {
+// Catalog is the core policies, with those enabled that the configuration names, and what the policies file adds.
+func (g *Governance) Catalog() (Catalog, error) {
 	core, err := CoreCatalog()
 	if err != nil {
 		return core, err
@@ -193,7 +193,7 @@ func (p Policy) check(actions []string, report func(format string, args ...any))
 
 // validateActions checks what names actions and policies against those that there are.
 func (c *Config) validateActions(report func(path, message string)) {
-	catalog, err := c.Governance.catalog()
+	catalog, err := c.Governance.Catalog()
 	if err != nil {
 		path, message, _ := strings.Cut(err.Error(), ": ")
 		report(path, message)

@@ -5,14 +5,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
+// ours are the services that run our image, of whatever version was built.
+var ours = []string{"pipeline", "producer"}
+
 // checkCompose loads a compose file as docker compose does, and looks that what
-// it mounts is there and that the pipeline has no rights that it does not need.
+// it mounts is there and that what is of ours has no rights that it does not need.
 func checkCompose(args []string) (string, []error) {
 	project, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
 		WorkingDir: filepath.Dir(args[0]), ConfigFiles: []types.ConfigFile{{Filename: args[0]}},
@@ -23,7 +27,7 @@ func checkCompose(args []string) (string, []error) {
 	var problems []error
 	report := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for name, service := range project.Services {
-		if _, tag, found := strings.Cut(service.Image, ":"); !found || tag == "latest" && name != "pipeline" {
+		if _, tag, found := strings.Cut(service.Image, ":"); !found || tag == "latest" && !slices.Contains(ours, name) {
 			report("%s: the image %s has no version", name, service.Image)
 		}
 		for _, volume := range service.Volumes {
@@ -40,14 +44,16 @@ func checkCompose(args []string) (string, []error) {
 			}
 		}
 	}
-	for _, name := range []string{"kafka", "registry", "kinesis", "pipeline", "prometheus", "grafana"} {
+	for _, name := range append([]string{"kafka", "registry", "kinesis", "prometheus", "grafana"}, ours...) {
 		if _, ok := project.Services[name]; !ok {
 			report("there is no service %s", name)
 		}
 	}
-	pipeline := project.Services["pipeline"]
-	if !pipeline.ReadOnly || pipeline.User != "65532:65532" || len(pipeline.CapDrop) != 1 || pipeline.CapDrop[0] != "ALL" {
-		report("pipeline must run as 65532:65532, with a read-only root and no capability")
+	for _, name := range ours {
+		s := project.Services[name]
+		if !s.ReadOnly || s.User != "65532:65532" || len(s.CapDrop) != 1 || s.CapDrop[0] != "ALL" {
+			report("%s must run as 65532:65532, with a read-only root and no capability", name)
+		}
 	}
 	return fmt.Sprintf("%d services load", len(project.Services)), problems
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"kinesis-destination/transform"
 )
 
 // block is a code block of a page of the documents, by the mark before it.
@@ -52,6 +55,32 @@ func TestTheEventOfTheDocumentsLeavesAsTheySay(t *testing.T) {
 	}
 	got := command(t, block(t, page, "event"), "explain", "-c", file, "-")
 	if got.code != 0 || got.stdout != block(t, page, "record") || !strings.Contains(got.stderr, "rule: 1: ") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestEveryRuleThatExplainNamesHasAnAddress: with a heading of its own, and its number before its text.
+func TestEveryRuleThatExplainNamesHasAnAddress(t *testing.T) {
+	rules, err := os.ReadFile("../../transform/RULES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for rule := 1; rule <= 31; rule++ {
+		_, anchor, _ := strings.Cut(ruleAddress(rule), "#")
+		if place := fmt.Sprintf("<a id=%q></a>\n**%d.** ", anchor, rule); strings.Count(string(rules), place) != 1 {
+			t.Errorf("%s is not there once", ruleAddress(rule))
+		}
+		if transform.RuleText(rule) != "" {
+			named++
+		}
+	}
+	if named < 10 {
+		t.Errorf("%d rules have a text", named)
+	}
+	s := startServers(t)
+	got := command(t, "", "explain", "-c", s.configFile, exampleEvent)
+	if !strings.Contains(got.stderr, "rule: 2: the profile left a mapped segment: one record, with status exited\nsee: transform/RULES.md#rule-2\n") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -89,7 +89,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	}
 	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(wrongUse)
-	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), deadLettersCommand(), produceSampleCommand(), controlCommand(), serveCommand(), tokenCommand(), versionCommand(), docsCommand())
+	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), policiesCommand(), deadLettersCommand(), produceSampleCommand(), controlCommand(), serveCommand(), tokenCommand(), versionCommand(), docsCommand())
 	completeFlags(root)
 	return root
 }

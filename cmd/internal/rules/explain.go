@@ -135,7 +135,7 @@ func (r *Ruleset) weigh(ctx context.Context, e *Explanation) {
 // Undecoded explains what is decided before an event's schema is known.
 func Undecoded(d transform.Decision, why string) Explanation {
 	return Explanation{Explanation: transform.Explanation{
-		Outcome: d.Outcome.String(), Stage: d.Stage, Rule: d.Rule, Reason: d.Reason, Message: why, Decision: d,
+		Outcome: d.Outcome.String(), Stage: d.Stage, Rule: d.Rule, Text: transform.RuleText(d.Rule), Reason: d.Reason, Message: why, Decision: d,
 	}}
 }
 
