@@ -22,6 +22,11 @@ type Filter struct {
 	One             bool
 }
 
+// FilterReasons are the reasons that a filter may name.
+func FilterReasons() []string {
+	return append(slices.Clone(rules.LetterReasons), letter.ReasonForeign, letter.ReasonOtherDestination)
+}
+
 // Check tells whether the filter can choose anything: a letter has a stage and a
 // reason of ours, or it is listed as foreign.
 func (f *Filter) Check() error {
@@ -30,7 +35,7 @@ func (f *Filter) Check() error {
 		given, closed []string
 	}{
 		{"--stage", f.Stages, rules.LetterStages},
-		{"--reason", f.Reasons, append(slices.Clone(rules.LetterReasons), letter.ReasonForeign, letter.ReasonOtherDestination)},
+		{"--reason", f.Reasons, FilterReasons()},
 	} {
 		for _, word := range words.given {
 			if slices.Contains(words.closed, word) {
