@@ -41,6 +41,23 @@ type usageError struct{ err error }
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
+// stoppedError is what a command had done when it was interrupted, which is no error of
+// anything; it was not done, though, so that the process does not exit with 0.
+type stoppedError string
+
+func (e stoppedError) Error() string { return "stopped: " + string(e) }
+
+// stopped makes an error that is only the interruption say so.
+func stopped(ctx context.Context, err error) error {
+	if _, said := errors.AsType[stoppedError](err); err == nil || said || !errors.Is(context.Cause(ctx), context.Canceled) {
+		return err
+	}
+	if text := err.Error(); !errors.Is(err, context.Canceled) && !strings.Contains(text, "operation was canceled") {
+		return err
+	}
+	return stoppedError("it was interrupted before it was done")
+}
+
 func main() {
 	// The first signal drains; a second ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -58,7 +75,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := stopped(ctx, root.ExecuteContext(ctx))
 	var problems config.Problems
 	var usage usageError
 	switch {
@@ -67,6 +84,10 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	case errors.As(err, &problems), errors.As(err, &usage), errors.Is(err, rules.ErrViolation):
 		fmt.Fprintln(stderr, err)
 		return exitUsage
+	}
+	if ended, ok := errors.AsType[stoppedError](err); ok {
+		fmt.Fprintln(stderr, "stopped: "+string(ended))
+		return exitFailed
 	}
 	fmt.Fprintln(stderr, "kinesis-destination:", deadletter.Plain(err.Error()))
 	return exitFailed

@@ -265,7 +265,11 @@ func (d *Destination) run(ctx context.Context) error {
 	}
 	defer others.Wait()
 	defer stop()
-	return d.consumer.Run(ctx, d.pipeline.Handle)
+	err := d.consumer.Run(ctx, d.pipeline.Handle)
+	if err == nil {
+		d.log.Info("stopped: " + d.Account().String()) //nolint:sloglint // the last line is for people: the counts are its message
+	}
+	return err
 }
 
 // Account is what became of the destination's events so far.
