@@ -112,8 +112,11 @@ func (s *stranger) createStream() {
 // names are what the documents say, and what it is here.
 func (s *stranger) names() [][2]string {
 	return [][2]string{
-		{"localhost:9092", s.brokers}, {"http://localhost:8081", s.registry}, {"http://localhost:4567", s.stream},
-		{"localhost:8080", s.admin}, {"lead-scores", s.topic},
+		{"localhost:9092", s.brokers},
+		{"http://localhost:8081", s.registry},
+		{"http://localhost:4567", s.stream},
+		{"localhost:8080", s.admin},
+		{"lead-scores", s.topic},
 	}
 }
 

@@ -146,7 +146,7 @@ func TestValidateLiveChecksWhatTheConfigurationLeadsTo(t *testing.T) {
 		code             int
 		begin, end       func()
 	}{
-		{"topic", s.changed("topic: "+demoTopic, "topic: nowhere"), "FAILED  brokers and topics at " + s.kafka.ListenAddrs()[0] + ": ", exitFailed, nil, nil},
+		{"topic", s.changed("topic: "+demoTopic, "topic: nowhere"), "FAILED  topics: there is no topic nowhere: ", exitFailed, nil, nil},
 		{"stream", s.changed("stream: "+demoStream, "stream: nowhere"), "FAILED  stream nowhere (credentials, state, partition keys honoured) at http://127.0.0.1:", exitFailed, nil, nil},
 		{"brokers", s.changed(s.kafka.ListenAddrs()[0], "127.0.0.1:1"), "FAILED  brokers and topics at 127.0.0.1:1: ", exitFailed, nil, nil},
 		{"registry", s.config, "FAILED  schema registry at http://127.0.0.1:", exitFailed, func() { s.registry.SetStatus(http.StatusUnauthorized) }, func() { s.registry.SetStatus(0) }},

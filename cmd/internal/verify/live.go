@@ -145,6 +145,11 @@ func checkKafka(ctx context.Context, config *config.Config) []Check {
 	defer cancel()
 	counts, err := c.Check(limited)
 	if err != nil {
+		if errors.Is(err, kafka.UnknownTopicOrPartition) {
+			topics := checked("topics", "", err)
+			topics.Note += "; make it, or let produce-sample make it, with made-up events"
+			return []Check{checked("brokers", brokersOf(config), nil), checkRights(ctx, config), topics}
+		}
 		checks := []Check{checked("brokers and topics", brokersOf(config), err)}
 		if errors.Is(err, kafka.TopicAuthorizationFailed) { // then other rights may lack, too
 			checks = append(checks, checkRights(ctx, config))
