@@ -82,7 +82,11 @@ func (m *membership) finish(ctx context.Context, why error, drained bool) {
 	m.mu.Unlock()
 	m.fetcher.drop(gone)
 	g, _ := m.current()
-	m.opts.Logger.Info("all partitions given back", "group", m.cfg.Group, "generation", g.id, "partitions", len(gone), "error", why)
+	said := []any{"group", m.cfg.Group, "generation", g.id, "partitions", len(gone)}
+	if !errors.Is(why, context.Canceled) { // that is no error: the process was told to stop
+		said = append(said, "error", why)
+	}
+	m.opts.Logger.Info("all partitions given back", said...)
 }
 
 func (m *membership) warnUncommitted(err error) {

@@ -20,6 +20,9 @@ func metadata(ctx context.Context, client *kafka.Client, addr net.Addr, topics [
 		return nil, fmt.Errorf("look up topics: %w", err)
 	}
 	for _, t := range res.Topics {
+		if errors.Is(t.Error, kafka.UnknownTopicOrPartition) {
+			return nil, absent(t.Name)
+		}
 		if t.Error != nil {
 			return nil, fmt.Errorf("look up topic %s: %w", t.Name, missingRight(t.Error, describeTopic, t.Name))
 		}

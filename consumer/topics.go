@@ -70,7 +70,7 @@ func (c *Config) present(ctx context.Context, client *kafka.Client, addr net.Add
 
 // absent is that topics are not there.
 func absent(topics ...string) error {
-	return fmt.Errorf("look up topic %s: %w", strings.Join(topics, ", "), kafka.UnknownTopicOrPartition)
+	return fmt.Errorf("there is no topic %s: %w", strings.Join(topics, ", "), kafka.UnknownTopicOrPartition)
 }
 
 // matching finds the topics that the pattern means; none is an error.

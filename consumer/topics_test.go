@@ -158,7 +158,7 @@ func TestOneOfSeveralTopicsThatIsMissingIsAHoldOfItsOwn(t *testing.T) {
 					t.Errorf("while one is missing: %q", got)
 				}
 			}
-			if _, err := a.Check(context.Background()); err == nil || !strings.Contains(err.Error(), "look up topic later: ") {
+			if _, err := a.Check(context.Background()); err == nil || !strings.Contains(err.Error(), "there is no topic later: ") {
 				t.Errorf("the check says %v", err)
 			}
 			w.create("later") // of two partitions

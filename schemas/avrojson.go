@@ -3,7 +3,6 @@ package schemas
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -14,7 +13,8 @@ import (
 // EncodeJSON writes an event in Avro JSON as the Avro bytes of the schema. Map entries keep the order of the text,
 // fields that are left out have their default. A branch of a union is named by the Avro specification ("string",
 // "profile.xdm.Person"), without its namespace, or as goavro does it ("long.timestamp-millis"); a value without its branch's name, as tools
-// that print plain JSON leave it, is of the first branch that it fits. Errors name the place, never a value.
+// that print plain JSON leave it, is of the first branch that it fits. The error is [Mistakes] where the text does not fit
+// the schema; they name the place, never a value.
 func (s *Schema) EncodeJSON(text []byte) ([]byte, error) {
 	root, err := parseJSON(bytes.TrimPrefix(text, byteOrderMark))
 	if err != nil {
@@ -22,7 +22,7 @@ func (s *Schema) EncodeJSON(text []byte) ([]byte, error) {
 	}
 	body, err := encode(nil, s.Root, root, &place{name: "$"})
 	if err != nil {
-		return nil, fmt.Errorf("encode by the schema: %w", err)
+		return nil, Mistakes(nil).with(err)
 	}
 	return body, nil
 }
@@ -63,7 +63,7 @@ func encode(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
 
 func (t *Type) describe() string {
 	if t.Kind == Enum {
-		return fmt.Sprintf("one of the symbols of %s", shown(t.Name))
+		return "one of " + shown(strings.Join(t.Symbols, ", "))
 	}
 	if t.Name != "" {
 		return fmt.Sprintf("%s %s", t.Kind, shown(t.Name))
@@ -126,16 +126,24 @@ func encodeCollection(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, e
 	if len(v.items) > 0 {
 		dst = appendLong(dst, int64(len(v.items)))
 	}
+	var wrong Mistakes
 	for i, item := range v.items {
 		at := path.item("", i)
 		if t.Kind == Map {
 			dst = append(appendLong(dst, int64(len(v.keys[i]))), v.keys[i]...)
 			at = path.entry(v.keys[i])
 		}
-		var err error
-		if dst, err = encode(dst, t.Items, item, at); err != nil {
-			return nil, err
+		encoded, err := encode(dst, t.Items, item, at)
+		if err != nil {
+			if wrong = wrong.with(err); len(wrong) == maxMistakes {
+				return nil, wrong
+			}
+			continue
 		}
+		dst = encoded
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
 	}
 	return appendLong(dst, 0), nil
 }
@@ -144,28 +152,40 @@ func encodeRecord(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error
 	if v.kind != jsonObject {
 		return nil, fmt.Errorf("%s: must be %s", path, t.describe())
 	}
+	var wrong Mistakes
 	for i, key := range v.keys {
 		if !slices.ContainsFunc(t.Fields, func(f Field) bool { return f.Name == key }) {
-			return nil, fmt.Errorf("%s: %s has no field %q", path, shown(t.Name), shown(key))
+			wrong = wrong.with(fmt.Errorf("%s: %s has no field %q%s", path, shown(t.Name), shown(key), t.meant(key)))
 		}
 		if slices.Contains(v.keys[:i], key) {
-			return nil, fmt.Errorf("%s: field %q is there twice", path, shown(key))
+			wrong = wrong.with(fmt.Errorf("%s: field %q is there twice", path, shown(key)))
+		}
+		if len(wrong) == maxMistakes {
+			return nil, wrong
 		}
 	}
 	for _, field := range t.Fields {
 		at := path.field(field.Name)
+		var encoded []byte
 		var err error
 		switch i := slices.Index(v.keys, field.Name); {
 		case i >= 0:
-			dst, err = encode(dst, field.Type, v.items[i], at)
+			encoded, err = encode(dst, field.Type, v.items[i], at)
 		case field.preset != nil:
-			dst, err = encodePreset(dst, field, at)
+			encoded, err = encodePreset(dst, field, at)
 		default:
 			err = fmt.Errorf("%s: missing, and has no default", at)
 		}
 		if err != nil {
-			return nil, err
+			if wrong = wrong.with(err); len(wrong) == maxMistakes {
+				return nil, wrong
+			}
+			continue
 		}
+		dst = encoded
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
 	}
 	return dst, nil
 }
@@ -189,14 +209,14 @@ func encodeUnion(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error)
 			return encode(appendLong(dst, int64(i)), t.Union[i], v.items[0], path)
 		}
 	}
-	var tried error
+	var tried Mistakes
 	for i, branch := range t.Union {
 		encoded, err := encode(appendLong(dst, int64(i)), branch, v, path)
 		if err == nil {
 			return encoded, nil
 		}
 		if branch.Kind != Null {
-			tried = errors.Join(tried, err)
+			tried = tried.with(err)
 		}
 	}
 	if tried == nil || len(t.Union) > 2 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kinesis-destination/schemas/credentials"
+	"kinesis-destination/schemas/suggest"
 	"kinesis-destination/sink/deadletter"
 )
 
@@ -66,6 +67,13 @@ const (
 
 var (
 	regionName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+	// How all regions of the service are named; behind an endpoint any name may do.
+	awsRegion = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
+	// What is suggested; regions that AWS adds are taken all the same.
+	regions = strings.Fields(`af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1
+		ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1 cn-north-1 cn-northwest-1
+		eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 eusc-de-east-1 il-central-1 me-central-1 me-south-1
+		mx-central-1 sa-east-1 us-east-1 us-east-2 us-gov-east-1 us-gov-west-1 us-west-1 us-west-2`)
 	// The service's own rule for stream names.
 	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 	streamARN  = regexp.MustCompile(`^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/[a-zA-Z0-9_.-]{1,128}$`)
@@ -75,8 +83,8 @@ var (
 // Validate reports every mistake with its path inside the destination.
 func (c *Config) Validate(report func(path, message string)) {
 	const at = "target.kinesis."
-	if !regionName.MatchString(c.Region) {
-		report(at+"region", "must be an AWS region, such as us-east-1")
+	if !regionName.MatchString(c.Region) || c.Endpoint == "" && c.Region != "" && !awsRegion.MatchString(c.Region) {
+		report(at+"region", "must be an AWS region, such as us-east-1"+suggest.DidYouMean(c.Region, regions))
 	}
 	switch {
 	case c.Stream == "":

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"kinesis-destination/schemas"
+	"kinesis-destination/schemas/suggest"
 )
 
 // Problem is a configured path that a schema does not support.
@@ -23,7 +24,7 @@ func (r *Rules) CheckPaths(s *schemas.Schema) []Problem {
 	var problems []Problem
 	known := sync.OnceValue(func() []string { return pathsOf(s.Root) })
 	missing := func(path, key string, label bool) {
-		message := fmt.Sprintf("%s has no path %s%s", s.Origin, path, didYouMean(path, known()))
+		message := fmt.Sprintf("%s has no path %s%s", s.Origin, path, suggest.DidYouMean(path, known()))
 		problems = append(problems, Problem{Path: path, Key: key, Message: message, Missing: true, Label: label})
 	}
 	for i, path := range r.cfg.Activation.Attributes {
@@ -44,6 +45,17 @@ func (r *Rules) CheckPaths(s *schemas.Schema) []Problem {
 		}
 	}
 	return problems
+}
+
+// LackedPaths are the mapped attributes that a schema has not. It costs little, unlike the names that CheckPaths gives.
+func (r *Rules) LackedPaths(s *schemas.Schema) []string {
+	var lacked []string
+	for _, path := range r.cfg.Activation.Attributes {
+		if kindsAt(s.Root, path, false) == nil {
+			lacked = append(lacked, path)
+		}
+	}
+	return lacked
 }
 
 // CheckParts tells what a schema lacks without which none of its events can be exported (rule 20); nil: nothing. Of a

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kinesis-destination/schemas/suggest"
 )
 
 // The soft limits of the platform: past them a destination works, and is warned about.
@@ -186,6 +188,6 @@ func (g *Governance) validate(report func(path, message string)) {
 
 func oneOf(report func(path, message string), path, value string, among ...string) {
 	if value != "" && !slices.Contains(among, value) {
-		report(path, fmt.Sprintf("must be one of %s", strings.Join(among, ", ")))
+		report(path, "must be one of "+strings.Join(among, ", ")+suggest.DidYouMean(value, among))
 	}
 }

@@ -25,7 +25,7 @@ func (p *Plan) Explain(ev schemas.Event, src Source) Explanation {
 	decision, err := p.Apply(nil, ev, src)
 	e := Explanation{
 		Outcome: decision.Outcome.String(), Stage: decision.Stage, Trigger: decision.Trigger,
-		Rule: decision.Rule, Text: ruleTexts[decision.Rule], Reason: decision.Reason,
+		Rule: decision.Rule, Text: RuleText(decision.Rule), Reason: decision.Reason,
 		Labels: p.rules.Evaluate(ev.Schema).Labels, Schema: ev.Schema.Origin, Decision: decision,
 	}
 	if err != nil {
@@ -64,6 +64,9 @@ func (p *Plan) explainConsent(e *Explanation, ev schemas.Event) {
 	}
 }
 
+// RuleText is a rule in short; empty for one that decides about no event.
+func RuleText(rule int) string { return ruleTexts[rule] }
+
 // ruleTexts are the contract's export rules that decide about one event, in short.
 var ruleTexts = map[int]string{
 	1:  "a mapped segment's status changed: one record",
@@ -74,6 +77,7 @@ var ruleTexts = map[int]string{
 	6:  "only unmapped attributes changed: nothing",
 	7:  "a change of a profile in no mapped segment: nothing",
 	8:  "the upstream does not say what changed: a record when a mapped segment is listed",
+	10: "a message without a value is skipped and counted",
 	20: "an event needs profileId, segmentMembership and identityMap",
 	26: "a schema violates a policy: as onViolation says",
 	28: "a required consent is missing: the mapped segments as exited, or nothing",

@@ -3,6 +3,7 @@ package transform
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // The operators of an expression.
@@ -40,6 +41,20 @@ func (e Expression) problem() string {
 
 // Labels are those that the expression looks for.
 func (e Expression) Labels() []string { return e.labels() }
+
+// String reads "C2 AND (I1 OR S1)".
+func (e Expression) String() string {
+	if e.Label != "" {
+		return e.Label
+	}
+	parts := make([]string, len(e.Operands))
+	for i, operand := range e.Operands {
+		if parts[i] = operand.String(); len(operand.Operands) > 1 {
+			parts[i] = "(" + parts[i] + ")"
+		}
+	}
+	return strings.Join(parts, " "+e.Operator+" ")
+}
 
 // labels are those that the expression looks for.
 func (e Expression) labels() []string {

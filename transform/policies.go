@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"kinesis-destination/schemas/smallfile"
+	"kinesis-destination/schemas/suggest"
 )
 
 // The statuses of a policy. Only an enabled one counts.
@@ -65,8 +66,8 @@ func CoreCatalog() (Catalog, error) {
 	return Catalog{slices.Clone(core.MarketingActions), slices.Clone(core.Policies)}, nil
 }
 
-// catalog is the core policies, with those enabled that the configuration names, and what the policies file adds.
-func (g *Governance) catalog() (Catalog, error) {
+// Catalog is the core policies, with those enabled that the configuration names, and what the policies file adds.
+func (g *Governance) Catalog() (Catalog, error) {
 	core, err := CoreCatalog()
 	if err != nil {
 		return core, err
@@ -182,7 +183,7 @@ func (p Policy) check(actions []string, report func(format string, args ...any))
 	}
 	for _, action := range p.MarketingActions {
 		if !slices.Contains(actions, action) {
-			report("marketingActions: unknown action %q%s", action, didYouMean(action, actions))
+			report("marketingActions: unknown action %q%s", action, suggest.DidYouMean(action, actions))
 		}
 	}
 	if problem := p.Deny.problem(); problem != "" {
@@ -192,7 +193,7 @@ func (p Policy) check(actions []string, report func(format string, args ...any))
 
 // validateActions checks what names actions and policies against those that there are.
 func (c *Config) validateActions(report func(path, message string)) {
-	catalog, err := c.Governance.catalog()
+	catalog, err := c.Governance.Catalog()
 	if err != nil {
 		path, message, _ := strings.Cut(err.Error(), ": ")
 		report(path, message)
@@ -206,13 +207,13 @@ func (c *Config) validateActions(report func(path, message string)) {
 	for i, action := range c.Activation.MarketingActions {
 		if !slices.Contains(actions, action) && err == nil {
 			report(fmt.Sprintf("activation.marketingActions[%d]", i),
-				fmt.Sprintf("unknown marketing action %q%s", action, didYouMean(action, actions)))
+				fmt.Sprintf("unknown marketing action %q%s", action, suggest.DidYouMean(action, actions)))
 		}
 	}
 	for i, name := range c.Governance.EnabledPolicies {
 		if !slices.Contains(core, name) {
 			report(fmt.Sprintf("governance.enabledPolicies[%d]", i),
-				fmt.Sprintf("%q is no core policy%s; a custom one has its status in the policies file", name, didYouMean(name, core)))
+				fmt.Sprintf("%q is no core policy%s; a custom one has its status in the policies file", name, suggest.DidYouMean(name, core)))
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestAPoliciesFileIsOneDocumentInAnyOfYAMLsForms(t *testing.T) {
 
 func TestAPoliciesFileBeyondItsLimitIsNotRead(t *testing.T) {
 	g := Governance{PoliciesFile: "/dev/zero"}
-	if _, err := g.catalog(); err == nil || !strings.Contains(err.Error(), "/dev/zero is larger than 1048576 bytes") {
+	if _, err := g.Catalog(); err == nil || !strings.Contains(err.Error(), "/dev/zero is larger than 1048576 bytes") {
 		t.Errorf("%v", err)
 	}
 }

@@ -33,7 +33,7 @@ func NewRules(c Config) (*Rules, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	catalog, err := c.Governance.catalog()
+	catalog, err := c.Governance.Catalog()
 	if err != nil {
 		return nil, err
 	}

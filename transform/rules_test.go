@@ -210,7 +210,7 @@ func (s *story) members(d *datadriven.TestData) (string, error) {
 }
 
 func core() (string, error) {
-	catalog, err := (&Governance{}).catalog()
+	catalog, err := (&Governance{}).Catalog()
 	if err != nil {
 		return "", err
 	}

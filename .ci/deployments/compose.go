@@ -60,7 +60,7 @@ func checkCompose(args []string) (string, []error) {
 			}
 		}
 	}
-	for _, name := range []string{"kafka", "registry", "kinesis", "pipeline", "prometheus", "grafana", "control-plane"} {
+	for _, name := range []string{"kafka", "registry", "kinesis", "pipeline", "producer", "prometheus", "grafana", "control-plane"} {
 		if _, ok := project.Services[name]; !ok {
 			report("there is no service %s", name)
 		}

@@ -212,14 +212,6 @@ func (d *demo) report(ctx context.Context, account destination.Account) error {
 	return errors.Join(wrong...)
 }
 
-func total(m map[string]int64) int64 {
-	var n int64
-	for _, v := range m {
-		n += v
-	}
-	return n
-}
-
 func printReasons(d *demo, outcome string, reasons map[string]int64) {
 	fmt.Fprintf(d.out, "  + %-14s  %6d\n", outcome, total(reasons))
 	for _, reason := range slices.Sorted(maps.Keys(reasons)) {

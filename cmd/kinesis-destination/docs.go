@@ -9,6 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"kinesis-destination/cmd/internal/config"
+	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/cmd/internal/rules"
 )
 
 // docsCommand writes what packagers ship beside the binary. It is hidden: users
@@ -58,6 +62,29 @@ func writeCompletions(root *cobra.Command, dir string) error {
 	return nil
 }
 
+// Times as people write them; what follows the tab is shown beside them.
+var (
+	pastTimes  = []cobra.Completion{"15m\ta quarter of an hour ago", "1h\tan hour ago", "24h\ta day ago", "7d\ta week ago", "today\tsince midnight (UTC)", "yesterday\tsince its midnight (UTC)"}
+	rangeTimes = append([]cobra.Completion{"earliest\twhere the topic begins", "latest\twhere it ends now"}, pastTimes...)
+)
+
+// completeSegments names the activated segments of the configuration that is given before.
+func completeSegments(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	file, err := c.Flags().GetString("config")
+	if err != nil || file == "" {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	cfg, err := config.Load(file)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var ids []cobra.Completion
+	for _, s := range cfg.Activation.Segments {
+		ids = append(ids, cobra.CompletionWithDesc(s.ID, s.Name))
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
 // completeFlags lets shells complete what the flags of c and all below it take:
 // a closed set of words is what the flag's help says. A flag that completes
 // itself keeps its own way, so the errors say nothing.
@@ -67,6 +94,17 @@ func completeFlags(c *cobra.Command) {
 			words := strings.Split(strings.ReplaceAll(f.Usage, " or ", ", "), ", ")
 			_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 		}
+	}
+	for name, words := range map[string][]cobra.Completion{
+		"stage": rules.LetterStages, "reason": deadletters.FilterReasons(),
+		"from": rangeTimes, "to": rangeTimes, "since": pastTimes, "until": pastTimes,
+	} {
+		if c.Flags().Lookup(name) != nil {
+			_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	if c.Flags().Lookup("segment") != nil {
+		_ = c.RegisterFlagCompletionFunc("segment", completeSegments)
 	}
 	if c.Flags().Lookup("config") != nil {
 		_ = c.MarkFlagFilename("config", "yaml", "yml")

@@ -60,6 +60,15 @@ func TestShellsCompleteCommandsFlagsAndTheirValues(t *testing.T) {
 		"run -c ":                     "yaml",
 		"completion ":                 "zsh\t",
 		"explain -c x.yaml --output ": "text",
+
+		"dead-letters list --stage ":                  "decode",
+		"dead-letters redrive --reason ":              "unknown-schema",
+		"dead-letters drop --reason ":                 "other-destination",
+		"dead-letters list --since ":                  "yesterday\t",
+		"replay --from ":                              "earliest\t",
+		"verify --to ":                                "latest\t",
+		"replay -c testdata/segments.yaml --segment ": "59bd2fkd-3c48-4b18-bf56-4f5c5e6967ae\tHigh propensity to convert",
+		"replay -c gone.yaml --segment ":              ":4",
 	} {
 		fields := append([]string{"__complete"}, strings.Split(args, " ")...)
 		if got := command(t, "", fields...); got.code != 0 || !strings.Contains(got.stdout, want) {

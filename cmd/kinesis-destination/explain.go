@@ -42,7 +42,7 @@ of Kafka; --topic may be the dead-letter topic. --example prints an event of the
 schema to start from, which leaves with every mapped attribute.
 
 On standard output the record as run would put it, or nothing; on standard error
-the trigger, the rule and the reason. Nothing is sent.
+the trigger, the rule with where it stands, and the reason. Nothing is sent.
 
 With -o json: one object {outcome, reason, rule, partitionKey, record}. The rule is
 one of the export rules, 0 where none speaks; the record is null where none leaves.`,
@@ -168,6 +168,9 @@ func writeExplanation(out, story io.Writer, e rules.Explanation, output string) 
 	return writeStory(story, e)
 }
 
+// ruleAddress is where a rule stands in this repository.
+func ruleAddress(rule int) string { return fmt.Sprintf("transform/RULES.md#rule-%d", rule) }
+
 // outcomeWord is the outcome as metrics and accounts have it.
 func outcomeWord(o transform.Outcome) string {
 	switch o {
@@ -198,7 +201,7 @@ func writeStory(w io.Writer, e rules.Explanation) error {
 	}
 	if d.Rule > 0 {
 		rule := strings.TrimSuffix(fmt.Sprintf("%d: %s", d.Rule, e.Text), ": ")
-		lines = slices.Insert(lines, 3, [2]string{"rule", rule})
+		lines = slices.Insert(lines, 3, [2]string{"rule", rule}, [2]string{"see", ruleAddress(d.Rule)})
 	}
 	for _, c := range e.Labels {
 		lines = append(lines, [2]string{"label weighed", terminal.Text(fmt.Sprintf("%s on %s (%s)", c.Label, c.Field+c.Segment, c.Declared))})

@@ -158,13 +158,13 @@ func TestExplainRefusesWhatItCannotReadWithoutQuotingIt(t *testing.T) {
 		name, message string
 		args          []string
 	}{
-		{"wrong type", wrong + ": encode by the schema: $.attributes.person.email: ", []string{wrong}},
+		{"wrong type", wrong + ": $.attributes.person.email: ", []string{wrong}},
 		{"torn", torn + ":12: read JSON: ", []string{torn}},
 		{"unquoted", unquoted + ":4: read JSON: ", []string{unquoted}},
 		{"missing", "read the event: gone.json: no such file", []string{"gone.json"}},
 		{"missing schema", "gone.avsc: ", []string{"--schema", "gone.avsc", exampleEvent}},
 		{"no schema", exampleEvent + ": ", []string{"--schema", exampleEvent, exampleEvent}},
-		{"another schema", exampleEvent + ": encode by the schema: $: Other has no field", []string{"--schema", other, exampleEvent}},
+		{"another schema", exampleEvent + ": $: Other has no field", []string{"--schema", other, exampleEvent}},
 	} {
 		got := command(t, "", append([]string{"explain", "-c", s.configFile}, c.args...)...)
 		if got.code != exitUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, c.message) {
@@ -303,5 +303,31 @@ func TestExplainSaysWhatTheStreamWouldNotTake(t *testing.T) {
 	s.write(s.changed("stream: "+demoStream, "stream: roomy"))
 	if got := command(t, large, "explain", "-c", s.configFile, "-"); got.code != 0 || !strings.HasPrefix(got.stderr, "outcome: delivered\n") {
 		t.Errorf("a stream that takes 10 MiB: %.300s", got.stderr)
+	}
+}
+
+// TestExplainNamesAllThatAnEventLacksAtOnce: one was told at a time.
+func TestExplainNamesAllThatAnEventLacksAtOnce(t *testing.T) {
+	s := startServers(t)
+	const event = `{"profileID": "lead-4711", "segmentMembership": {"ups": {"59bd2fkd-3c48-4b18-bf56-4f5c5e6967ae": {"status": "realised"}}},
+	 "identityMap": {"ecid": [{"id": 17}]}, "changed": {"segments": "yourstruly"}}`
+	got := command(t, event, "explain", "-c", s.configFile, "-")
+	for _, want := range []string{
+		"standard input: $: profile.segmentation.v1.SegmentEvaluation has no field \"profileID\" (did you mean profileId?)\n",
+		"standard input: $.profileId: missing, and has no default\n",
+		"$.eventId: missing", "$.changed.segments: must be array",
+		"$.segmentMembership[\"ups\"][\"59bd2fkd-3c48-4b18-bf56-4f5c5e6967ae\"].status: must be one of realized, existing, exited\n",
+		"$.identityMap[\"ecid\"][0].id: must be string",
+	} {
+		if !strings.Contains(got.stderr, want) {
+			t.Errorf("without %q:\n%s", want, got.stderr)
+		}
+	}
+	if got.code != exitUsage || strings.Contains(got.stderr, "4711") || strings.Contains(got.stderr, "yourstruly") {
+		t.Errorf("%+v", got)
+	}
+	many := command(t, "{"+strings.Repeat(`"x": 1, `, 10_000)+`"y": 2}`, "explain", "-c", s.configFile, "-")
+	if n := strings.Count(many.stderr, "\n"); many.code != exitUsage || n != 20 {
+		t.Errorf("%d lines", n)
 	}
 }

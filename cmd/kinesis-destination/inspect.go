@@ -173,6 +173,9 @@ func (v validation) write(w io.Writer) error {
 			word = "FAILED"
 		}
 		fmt.Fprintf(w, "%s  %s", word, terminal.Text(c.What))
+		if c.At != "" {
+			fmt.Fprintf(w, " at %s", terminal.Text(c.At))
+		}
 		if c.Note != "" {
 			fmt.Fprintf(w, ": %s", terminal.Indented(c.Note))
 		}

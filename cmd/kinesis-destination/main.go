@@ -23,6 +23,7 @@ import (
 	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/cmd/internal/terminal"
+	"kinesis-destination/sink/deadletter"
 )
 
 // Set by the linker; see the Makefile.
@@ -39,6 +40,23 @@ type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
+
+// stoppedError is what a command had done when it was interrupted, which is no error of
+// anything; it was not done, though, so that the process does not exit with 0.
+type stoppedError string
+
+func (e stoppedError) Error() string { return "stopped: " + string(e) }
+
+// stopped makes an error that is only the interruption say so.
+func stopped(ctx context.Context, err error) error {
+	if _, said := errors.AsType[stoppedError](err); err == nil || said || !errors.Is(context.Cause(ctx), context.Canceled) {
+		return err
+	}
+	if text := err.Error(); !errors.Is(err, context.Canceled) && !strings.Contains(text, "operation was canceled") {
+		return err
+	}
+	return stoppedError("it was interrupted before it was done")
+}
 
 func main() {
 	// The first signal drains; a second ends the process at once.
@@ -57,7 +75,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := stopped(ctx, root.ExecuteContext(ctx))
 	var problems config.Problems
 	var usage usageError
 	switch {
@@ -67,7 +85,11 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	fmt.Fprintln(stderr, "kinesis-destination:", err)
+	if ended, ok := errors.AsType[stoppedError](err); ok {
+		fmt.Fprintln(stderr, "stopped: "+string(ended))
+		return exitFailed
+	}
+	fmt.Fprintln(stderr, "kinesis-destination:", deadletter.Plain(err.Error()))
 	return exitFailed
 }
 
@@ -88,7 +110,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	}
 	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(wrongUse)
-	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), deadLettersCommand(), produceSampleCommand(), controlCommand(), serveCommand(), tokenCommand(), versionCommand(), docsCommand())
+	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), policiesCommand(), deadLettersCommand(), produceSampleCommand(), controlCommand(), serveCommand(), tokenCommand(), versionCommand(), docsCommand())
 	completeFlags(root)
 	return root
 }

@@ -33,6 +33,13 @@ func (l *lines) reasons(what string, counts map[string]int64) {
 	}
 }
 
+func total(counts map[string]int64) (n int64) {
+	for _, count := range counts {
+		n += count
+	}
+	return n
+}
+
 func (l *lines) print(w io.Writer) error {
 	if _, err := io.WriteString(w, l.String()); err != nil {
 		return fmt.Errorf("print the account: %w", err)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -67,6 +69,9 @@ caughtUp, dryRun, seconds}.`,
 			}
 			if printed := writeRedriven(cmd.OutOrStdout(), account, f.output); err == nil {
 				err = printed
+			}
+			if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
+				return stoppedError(fmt.Sprintf("%d of %d letters delivered; the same command goes on from here", account.Delivered, account.Selected))
 			}
 			if err != nil {
 				err = fmt.Errorf("ended early; the same command goes on from here: %w", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -160,6 +161,10 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *config.Config) error {
 	}
 	if printed := writeReplayed(cmd.OutOrStdout(), account, f.output); err == nil {
 		err = printed
+	}
+	if err != nil && !f.DryRun && cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		return stoppedError(fmt.Sprintf("%d delivered, %d filtered, %d dead-lettered; the same command with --id %s goes on from here",
+			account.Delivered, total(account.Filtered), total(account.DeadLettered), f.ID))
 	}
 	if err != nil && !f.DryRun {
 		err = fmt.Errorf("ended early; the same command with --id %s goes on from here: %w", f.ID, err)

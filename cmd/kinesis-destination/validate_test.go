@@ -133,7 +133,7 @@ func TestValidateLiveChecksWhatTheConfigurationLeadsTo(t *testing.T) {
 	if good.code != 0 || good.stderr != "" || strings.Contains(good.stdout, "FAILED") || strings.Contains(good.stdout, "Nothing outside") {
 		t.Fatalf("%+v", good)
 	}
-	for _, want := range []string{"ok      topic segment-evaluations: 2 partitions\n", "ok      mapped paths in subject segment-evaluations-value, version 1\n", "ok      stream high-propensity-leads"} {
+	for _, want := range []string{"ok      topic segment-evaluations: 2 partitions\n", "ok      mapped paths in subject segment-evaluations-value, version 1\n", "ok      stream high-propensity-leads (credentials, state, partition keys honoured) at http://127.0.0.1:", "ok      brokers at " + s.kafka.ListenAddrs()[0] + "\n", "ok      schema registry at http://127.0.0.1:"} {
 		if !strings.Contains(good.stdout, want) {
 			t.Errorf("no %q in\n%s", want, good.stdout)
 		}
@@ -146,10 +146,10 @@ func TestValidateLiveChecksWhatTheConfigurationLeadsTo(t *testing.T) {
 		code             int
 		begin, end       func()
 	}{
-		{"topic", s.changed("topic: "+demoTopic, "topic: nowhere"), "FAILED  brokers and topics: ", exitFailed, nil, nil},
-		{"stream", s.changed("stream: "+demoStream, "stream: nowhere"), "FAILED  stream nowhere (credentials, state, partition keys honoured): target.kinesis: ", exitFailed, nil, nil},
-		{"brokers", s.changed(s.kafka.ListenAddrs()[0], "127.0.0.1:1"), "FAILED  brokers and topics: ", exitFailed, nil, nil},
-		{"registry", s.config, "FAILED  schema registry: ", exitFailed, func() { s.registry.SetStatus(http.StatusUnauthorized) }, func() { s.registry.SetStatus(0) }},
+		{"topic", s.changed("topic: "+demoTopic, "topic: nowhere"), "FAILED  topics: there is no topic nowhere: ", exitFailed, nil, nil},
+		{"stream", s.changed("stream: "+demoStream, "stream: nowhere"), "FAILED  stream nowhere (credentials, state, partition keys honoured) at http://127.0.0.1:", exitFailed, nil, nil},
+		{"brokers", s.changed(s.kafka.ListenAddrs()[0], "127.0.0.1:1"), "FAILED  brokers and topics at 127.0.0.1:1: ", exitFailed, nil, nil},
+		{"registry", s.config, "FAILED  schema registry at http://127.0.0.1:", exitFailed, func() { s.registry.SetStatus(http.StatusUnauthorized) }, func() { s.registry.SetStatus(0) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.write(c.text)

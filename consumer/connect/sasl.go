@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kinesis-destination/schemas/credentials"
+	"kinesis-destination/schemas/suggest"
 
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
@@ -43,7 +44,7 @@ func (s *SASL) Validate(report func(path, message string)) {
 		report("mechanism", "is required when a username, password or tokenFile is given: one of "+strings.Join(mechanisms, ", "))
 		return
 	case s.Mechanism != "" && !slices.Contains(mechanisms, s.Mechanism):
-		report("mechanism", "must be one of "+strings.Join(mechanisms, ", "))
+		report("mechanism", "must be one of "+strings.Join(mechanisms, ", ")+suggest.DidYouMean(s.Mechanism, mechanisms))
 		return
 	}
 	for _, key := range []struct {

@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -11,9 +12,21 @@ import (
 // and its names are as long as whoever wrote it likes.
 const TextLimit = 4 << 10
 
+// clientCall is how kafka-go names its own function before what went wrong in it, which says nothing to users.
+var clientCall = regexp.MustCompile(`kafka\.\(\*[A-Za-z]+\)\.[A-Za-z]+: `)
+
+// Plain is a text without the names of functions of kafka-go.
+func Plain(text string) string {
+	if !strings.Contains(text, "kafka.(*") {
+		return text
+	}
+	return clientCall.ReplaceAllString(text, "")
+}
+
 // Brief is a text of at most TextLimit bytes, valid UTF-8, that begins as text
-// does and says how long that is where it was cut.
+// does, without the names of functions and says how long that is where it was cut.
 func Brief(text string) string {
+	text = Plain(text)
 	if len(text) <= TextLimit && utf8.ValidString(text) {
 		return text
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"kinesis-destination/schemas/credentials"
+	"kinesis-destination/schemas/suggest"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -139,30 +140,7 @@ func CollectFields(v reflect.Value, fields map[string]reflect.Value) {
 	}
 }
 
-// nearest is the known key that name is but for one slip of the pen; empty when
-// there is none.
+// nearest is the known key that name surely stands for; empty when there is none.
 func nearest(name string, fields map[string]reflect.Value) string {
-	return Nearest(name, slices.Sorted(maps.Keys(fields)))
-}
-
-// Nearest is the first of the words that one is but for a slip of the pen; empty
-// when there is none.
-func Nearest(word string, words []string) string {
-	for _, known := range words {
-		if slip(strings.ToLower(word), strings.ToLower(known)) {
-			return known
-		}
-	}
-	return ""
-}
-
-// slip tells whether a is b, with one letter too many, missing or wrong, or two swapped.
-func slip(a, b string) bool {
-	for a != "" && b != "" && a[0] == b[0] {
-		a, b = a[1:], b[1:]
-	}
-	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
-	}
-	return len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
+	return suggest.Close(name, slices.Sorted(maps.Keys(fields)))
 }

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
+	"kinesis-destination/schemas/suggest"
 )
 
 // Filter chooses dead letters; its zero value chooses all.
@@ -22,6 +22,11 @@ type Filter struct {
 	One             bool
 }
 
+// FilterReasons are the reasons that a filter may name.
+func FilterReasons() []string {
+	return append(slices.Clone(rules.LetterReasons), letter.ReasonForeign, letter.ReasonOtherDestination)
+}
+
 // Check tells whether the filter can choose anything: a letter has a stage and a
 // reason of ours, or it is listed as foreign.
 func (f *Filter) Check() error {
@@ -30,14 +35,14 @@ func (f *Filter) Check() error {
 		given, closed []string
 	}{
 		{"--stage", f.Stages, rules.LetterStages},
-		{"--reason", f.Reasons, append(slices.Clone(rules.LetterReasons), letter.ReasonForeign, letter.ReasonOtherDestination)},
+		{"--reason", f.Reasons, FilterReasons()},
 	} {
 		for _, word := range words.given {
 			if slices.Contains(words.closed, word) {
 				continue
 			}
 			meant := ""
-			if near := config.Nearest(word, words.closed); near != "" {
+			if near := suggest.Close(word, words.closed); near != "" {
 				meant = "; did you mean " + near + "?"
 			}
 			return fmt.Errorf("%s %q: no letter has it%s (%s; a message with another word is no letter of ours: --reason %s)",

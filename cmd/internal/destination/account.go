@@ -2,6 +2,7 @@ package destination
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -114,6 +115,23 @@ func (a *account) Snapshot() Account {
 	return s
 }
 
+// String is the account in one line.
+func (s Account) String() string {
+	filtered, deadLettered := total(s.Filtered), total(s.DeadLettered)
+	text := fmt.Sprintf("%d delivered, %d filtered, %d dead-lettered", s.Delivered, filtered, deadLettered)
+	if back := s.Consumed - s.Delivered - filtered - deadLettered; back > 0 {
+		text += fmt.Sprintf(", %d given back", back)
+	}
+	return text
+}
+
+func total(counts map[string]int64) (n int64) {
+	for _, count := range counts {
+		n += count
+	}
+	return n
+}
+
 // newPast is an account of nothing.
 func newPast() Account {
 	return Account{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Segments: map[string]int64{}}
@@ -135,13 +153,7 @@ func (s *Account) add(o Account) {
 
 // Unaccounted is how many events are neither at rest nor given back.
 func (s Account) Unaccounted() int64 {
-	rest := s.Consumed - s.Withdrawn - s.Delivered
-	for _, m := range []map[string]int64{s.Filtered, s.DeadLettered} {
-		for _, n := range m {
-			rest -= n
-		}
-	}
-	return rest
+	return s.Consumed - s.Withdrawn - s.Delivered - total(s.Filtered) - total(s.DeadLettered)
 }
 
 type entry struct {

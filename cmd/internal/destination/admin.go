@@ -94,25 +94,27 @@ type Overview struct {
 
 // Status is one destination as /status shows it.
 type Status struct {
-	Name       string                 `json:"name"`
-	Ready      bool                   `json:"ready"`
-	Reason     string                 `json:"reason,omitempty"`
-	Group      string                 `json:"group"`
-	Member     string                 `json:"member"`
-	Generation int                    `json:"generation"`
-	Stream     string                 `json:"stream"`
-	Rules      rules.Revision         `json:"rules"`
-	Schemas    []rules.SchemaStatus   `json:"schemas"`
-	Segments   []SegmentStatus        `json:"segments"`
-	Refused    *RefusedReload         `json:"refusedReload,omitempty"`
-	Holds      []hold.Held            `json:"holds"`
-	Partitions []PartitionStatus      `json:"partitions"`
-	Sink       sink.Stats             `json:"sink"`
-	Account    Account                `json:"account"`
-	Rejections []Rejection            `json:"rejections"` // since the start, by reason
-	Backfill   *replay.BackfillStatus `json:"backfill,omitempty"`
-	Operations []resend.Operation     `json:"operations,omitempty"` // the last ones, of the process with the first partition
-	NoBackfill *replay.NoBackfill     `json:"noBackfill,omitempty"` // what is not backfilled, and why
+	Name       string               `json:"name"`
+	Ready      bool                 `json:"ready"`
+	Reason     string               `json:"reason,omitempty"`
+	Group      string               `json:"group"`
+	Member     string               `json:"member"`
+	Generation int                  `json:"generation"`
+	Stream     string               `json:"stream"`
+	Rules      rules.Revision       `json:"rules"`
+	Schemas    []rules.SchemaStatus `json:"schemas"`
+	Segments   []SegmentStatus      `json:"segments"`
+	// MissingPaths are the mapped attributes that none of the schemas so far has.
+	MissingPaths []string               `json:"missingPaths"`
+	Refused      *RefusedReload         `json:"refusedReload,omitempty"`
+	Holds        []hold.Held            `json:"holds"`
+	Partitions   []PartitionStatus      `json:"partitions"`
+	Sink         sink.Stats             `json:"sink"`
+	Account      Account                `json:"account"`
+	Rejections   []Rejection            `json:"rejections"` // since the start, by reason
+	Backfill     *replay.BackfillStatus `json:"backfill,omitempty"`
+	Operations   []resend.Operation     `json:"operations,omitempty"` // the last ones, of the process with the first partition
+	NoBackfill   *replay.NoBackfill     `json:"noBackfill,omitempty"` // what is not backfilled, and why
 }
 
 // PartitionStatus is one assigned partition as /status shows it.
@@ -138,7 +140,9 @@ func (d *Destination) status() Status {
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()
-	s.Schemas, s.Segments = d.pipeline.rules.Load().Schemas(), d.segments.list()
+	inForce := d.pipeline.rules.Load()
+	s.Segments = d.segments.list()
+	s.Schemas, s.MissingPaths = inForce.Schemas(), inForce.MissingPaths()
 	for _, p := range stats.Partitions {
 		s.Partitions = append(s.Partitions, partitionStatus(p, s.Holds))
 	}

@@ -202,7 +202,7 @@ func TestOneOfSeveralTopicsThatIsMissingIsNamed(t *testing.T) {
 			t.Errorf("readyz: %d %s", status, why)
 		}
 		for what, want := range map[string]string{
-			"/status":  `"cause": "look up topic later: [3] Unknown Topic Or Partition`,
+			"/status":  `"cause": "there is no topic later: [3] Unknown Topic Or Partition`,
 			"/metrics": `kinesis_destination_held_partitions{destination="leads",reason="topic-missing"} 1`,
 		} {
 			if _, body := b.get(7000, what); !strings.Contains(body, want) {

@@ -159,7 +159,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err != nil {
 		return nil, err
 	}
-	if err := rules.CheckBeforeStart(ctx, &cfg, inForce.Rules, decoder, log); err != nil {
+	if err := rules.CheckBeforeStart(ctx, &cfg, inForce, decoder, log); err != nil {
 		return nil, err
 	}
 	letters, err := cfg.DeadLetterTransport(o.Dial)
@@ -207,7 +207,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err := d.newBesides(o); err != nil {
 		return nil, err
 	}
-	d.registry.MustRegister(d.account, lagCollector{d}, newSegmentCollector(cfg.Name, d.segments))
+	d.registry.MustRegister(d.account, lagCollector{d}, newSegmentCollector(cfg.Name, d.segments), d.missingPaths())
 	return d, nil
 }
 
@@ -250,6 +250,15 @@ func (d *Destination) close(ctx context.Context) {
 	}
 }
 
+// missingPaths counts the mapped attributes that records leave without.
+func (d *Destination) missingPaths() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "kinesis_destination_missing_paths",
+		Help:        "Mapped attributes that no schema so far has: records leave without them; /status names them.",
+		ConstLabels: prometheus.Labels{"destination": d.config.Name},
+	}, func() float64 { return float64(len(d.pipeline.rules.Load().MissingPaths())) })
+}
+
 // violated tells of a writer schema, met at run time, that a policy objects to.
 func (d *Destination) violated(schema string, why error) {
 	d.account.Violating()
@@ -273,7 +282,11 @@ func (d *Destination) run(ctx context.Context) error {
 	}
 	defer others.Wait()
 	defer stop()
-	return d.consumer.Run(ctx, d.pipeline.Handle)
+	err := d.consumer.Run(ctx, d.pipeline.Handle)
+	if err == nil {
+		d.log.Info("stopped: " + d.Account().String()) //nolint:sloglint // the last line is for people: the counts are its message
+	}
+	return err
 }
 
 // Account is what became of the destination's events so far.

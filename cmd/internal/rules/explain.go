@@ -30,6 +30,13 @@ func Explain(ctx context.Context, cfg *config.Config, schemaFile, name string, t
 		return Explanation{}, err
 	}
 	body, err := schema.EncodeJSON(text)
+	if mistakes, ok := errors.AsType[schemas.Mistakes](err); ok {
+		problems := make(config.Problems, len(mistakes))
+		for i, m := range mistakes {
+			problems[i] = config.Problem{File: name, Message: m.Error()}
+		}
+		return Explanation{}, problems
+	}
 	if err != nil {
 		return Explanation{}, config.Problems{{File: name, Line: syntaxLine(text), Message: err.Error()}}
 	}
@@ -128,7 +135,7 @@ func (r *Ruleset) weigh(ctx context.Context, e *Explanation) {
 // Undecoded explains what is decided before an event's schema is known.
 func Undecoded(d transform.Decision, why string) Explanation {
 	return Explanation{Explanation: transform.Explanation{
-		Outcome: d.Outcome.String(), Stage: d.Stage, Rule: d.Rule, Reason: d.Reason, Message: why, Decision: d,
+		Outcome: d.Outcome.String(), Stage: d.Stage, Rule: d.Rule, Text: transform.RuleText(d.Rule), Reason: d.Reason, Message: why, Decision: d,
 	}}
 }
 

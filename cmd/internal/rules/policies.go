@@ -9,7 +9,6 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/schemas"
-	"kinesis-destination/transform"
 )
 
 // ErrViolation is wrapped by what refuses to start because of a policy.
@@ -52,7 +51,8 @@ func NewestSchemas(ctx context.Context, config *config.Config, registry *schemas
 // CheckBeforeStart refuses what rules 19 and 21 refuse before a start. Where schemas
 // cannot be looked up now, each writer schema is weighed when its first event
 // arrives.
-func CheckBeforeStart(ctx context.Context, cfg *config.Config, rules *transform.Rules, decoder *schemas.Decoder, log *slog.Logger) error {
+func CheckBeforeStart(ctx context.Context, cfg *config.Config, inForce *Ruleset, decoder *schemas.Decoder, log *slog.Logger) error {
+	rules := inForce.Rules
 	ctx, cancel := context.WithTimeout(ctx, startLookup)
 	defer cancel()
 	found, err := LabelSchemas(ctx, cfg, decoder)
@@ -78,7 +78,9 @@ func CheckBeforeStart(ctx context.Context, cfg *config.Config, rules *transform.
 		}
 		for _, p := range rules.CheckPaths(s) {
 			if p.Missing { // a writer schema that has it may come
-				log.Warn("a mapped path is not in the newest schema", "key", p.Key, "problem", p.Message)
+				if p.Label {
+					log.Warn("a labelled path is not in the newest schema: the label protects nothing", "key", p.Key, "problem", p.Message)
+				}
 				continue
 			}
 			unmappable = append(unmappable, cfg.Problem(p.Key, p.Message))
@@ -86,6 +88,12 @@ func CheckBeforeStart(ctx context.Context, cfg *config.Config, rules *transform.
 	}
 	if len(unmappable) > 0 {
 		return unmappable
+	}
+	inForce.log = log
+	for _, s := range found {
+		if s != nil {
+			inForce.note(s)
+		}
 	}
 	return nil
 }

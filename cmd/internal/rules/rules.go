@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -32,6 +33,9 @@ type Ruleset struct {
 	Violated func(schema string, why error)
 	// Tallies, if set, count the activation's segments, in their order.
 	Tallies []*transform.Tally
+
+	missing missingPaths
+	log     *slog.Logger // of what sends; nil: nobody is told
 }
 
 // KeptPlans is how many bytes of plans are kept, with the schemas that they are
@@ -100,13 +104,19 @@ func (r *Ruleset) Plan(schema *schemas.Schema) (*transform.Plan, error) {
 		var made planned
 		made.plan, made.err = transform.Compile(r.Rules, schema)
 		// A plan has a piece of its own for each piece of the schema that it reads.
-		if found, ok = r.Plans.Add(schema, made, 2*schema.Size()); !ok && found.err == nil && r.Violated != nil {
-			if why := found.plan.Violation(); why != nil {
-				r.Violated(schema.Origin, why)
-			}
+		if found, ok = r.Plans.Add(schema, made, 2*schema.Size()); !ok && found.err == nil {
+			r.first(schema, found.plan)
 		}
 	}
 	return found.plan, found.err
+}
+
+// first tells what is wrong with a writer schema that has not come up before.
+func (r *Ruleset) first(schema *schemas.Schema, plan *transform.Plan) {
+	r.note(schema)
+	if why := plan.Violation(); why != nil && r.Violated != nil {
+		r.Violated(schema.Origin, why)
+	}
 }
 
 // SchemaStatus is a writer schema that came up, as /status shows it.

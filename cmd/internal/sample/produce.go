@@ -132,6 +132,10 @@ func (p *producer) schema(ctx context.Context) (*schemas.Schema, error) {
 func (p *producer) prepare(ctx context.Context) error {
 	topic := p.cfg.Source.Kafka.Topic
 	client := &kafka.Client{Addr: p.cfg.Source.Kafka.Addr(), Transport: p.transport}
+	// Without a controller to ask, making a topic fails with words that do not say so.
+	if _, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}}); err != nil {
+		return fmt.Errorf("look up topic %s: %w", topic, err)
+	}
 	answer, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
 		{Topic: topic, NumPartitions: p.options.Partitions, ReplicationFactor: -1}, // -1: as the cluster is configured
 	}})

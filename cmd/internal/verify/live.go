@@ -1,11 +1,13 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +26,8 @@ import (
 // Check is one thing that validate --live looked at.
 type Check struct {
 	What string `json:"what"`
+	// At is the endpoint that was asked.
+	At   string `json:"at,omitempty"`
 	OK   bool   `json:"ok"`
 	Note string `json:"note,omitempty"`
 	// Configuration: what failed is the configuration, not what it leads to.
@@ -89,17 +93,31 @@ func Live(ctx context.Context, config *config.Config) ([]Check, []transform.Eval
 		Destination: config.Name, DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers,
 		KafkaTransport: letters, SourceTopics: config.Source.Kafka.TopicNames(),
 	}
+	kinesis := config.Target.Kinesis.Config
 	checks = append(checks,
-		checked("stream "+config.Target.Kinesis.Stream+" (credentials, state, partition keys honoured)", sink.CheckStream(ctx, config.Target.Kinesis.Config, options)),
-		checked("dead-letter topic "+config.DeadLetter.Topic, sink.CheckLetters(ctx, options)))
+		checked("stream "+kinesis.Stream+" (credentials, state, partition keys honoured)", cmp.Or(kinesis.Endpoint, kinesis.Region), sink.CheckStream(ctx, kinesis, options)),
+		checked("dead-letter topic "+config.DeadLetter.Topic, brokersOf(config), sink.CheckLetters(ctx, options)))
 	return append(checks, checkLetterLimits(ctx, options)...), evaluations, nil
 }
 
-func checked(what string, err error) Check {
+func checked(what, at string, err error) Check {
 	if err != nil {
-		return Check{What: what, Note: err.Error()}
+		return Check{What: what, At: at, Note: deadletter.Plain(err.Error())}
 	}
-	return Check{What: what, OK: true}
+	return Check{What: what, At: at, OK: true}
+}
+
+func brokersOf(c *config.Config) string { return strings.Join(c.Source.Kafka.Brokers, ", ") }
+
+// registryOf is where the registry is, without what a URL may hold of credentials.
+func registryOf(c *config.Config) string {
+	var at []string
+	for text := range strings.SplitSeq(c.Source.Registry.URL, ",") {
+		if u, err := url.Parse(strings.TrimSpace(text)); err == nil {
+			at = append(at, u.Redacted())
+		}
+	}
+	return strings.Join(at, ", ")
 }
 
 // checkLetterLimits compares what the dead-letter topic takes with what the source
@@ -120,20 +138,25 @@ func checkLetterLimits(ctx context.Context, options sink.Options) []Check {
 func checkKafka(ctx context.Context, config *config.Config) []Check {
 	c, err := consumer.New(config.Source.Kafka, consumer.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return []Check{{What: "Kafka connection", Note: err.Error()}}
+		return []Check{{What: "Kafka connection", Note: deadletter.Plain(err.Error())}}
 	}
 	defer c.Close()
 	limited, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
 	defer cancel()
 	counts, err := c.Check(limited)
 	if err != nil {
-		checks := []Check{{What: "brokers and topics", Note: err.Error()}}
+		if errors.Is(err, kafka.UnknownTopicOrPartition) {
+			topics := checked("topics", "", err)
+			topics.Note += "; make it, or let produce-sample make it, with made-up events"
+			return []Check{checked("brokers", brokersOf(config), nil), checkRights(ctx, config), topics}
+		}
+		checks := []Check{checked("brokers and topics", brokersOf(config), err)}
 		if errors.Is(err, kafka.TopicAuthorizationFailed) { // then other rights may lack, too
 			checks = append(checks, checkRights(ctx, config))
 		}
 		return checks
 	}
-	checks := []Check{checkRights(ctx, config)}
+	checks := []Check{checked("brokers", brokersOf(config), nil), checkRights(ctx, config)}
 	for _, topic := range slices.Sorted(maps.Keys(counts)) {
 		checks = append(checks, Check{What: "topic " + topic, OK: true, Note: fmt.Sprintf("%d partitions", counts[topic])})
 	}
@@ -148,7 +171,7 @@ func checkRights(ctx context.Context, config *config.Config) Check {
 	missing, err := consumer.MissingRights(ctx, config.Source.Kafka, nil, config.DeadLetter.Topic)
 	switch {
 	case err != nil:
-		check.Note = err.Error()
+		check.Note = deadletter.Plain(err.Error())
 	case len(missing) > 0:
 		check.Note = "the user lacks " + strings.Join(missing, "; ")
 	default:
@@ -169,8 +192,11 @@ func checkSchemas(ctx context.Context, config *config.Config, inForce *transform
 		found = append(found, newest...)
 	}
 	var checks []Check
-	if err != nil {
-		checks = append(checks, Check{What: "schema registry", Note: err.Error()})
+	switch {
+	case config.Source.Registry != nil:
+		checks = append(checks, checked("schema registry", registryOf(config), err))
+	case err != nil:
+		checks = append(checks, checked("schema file", "", err))
 	}
 	var evaluations []transform.Evaluation
 	for _, schema := range found {
