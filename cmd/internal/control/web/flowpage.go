@@ -100,7 +100,9 @@ func (p *page) flowPage(status int, refusal *Refusal) error {
 	if v.Live, err = p.live(f); err != nil {
 		return err
 	}
-	v.Letters = p.letters(f)
+	if v.Letters, err = p.letters(f); err != nil {
+		return err
+	}
 	v.History, v.NoHistory = p.history(f)
 	v.Curl = p.commands(f)
 	if v.YAML, err = p.yaml(f.ID); err != nil {

@@ -216,7 +216,7 @@ func TestAStoppedRedriveSaysWhatIsSettled(t *testing.T) {
 	r, at, _ := activated(t, f)
 	r.post(at+"/settle/redrive", "reason", "rejected").is(200)
 	<-f.told
-	r.post(at + "/letters/stop").is(200).at(at + "/letters?done=stopped")
+	r.post(at + "/jobs/stop").is(200).at(at + "/letters?done=stopped")
 	r.waits(at+"/letters", "Stopped after 40 of 100 letters")
 }
 
@@ -279,8 +279,7 @@ func TestAPageWithoutADataPlaneSaysSo(t *testing.T) {
 	r.get(at).is(200).has("does not read the journal back", "No segment is activated yet")
 	r.get(at + "/pause").is(200).has("Kafka does not answer now")
 	r.get(at + "/letters").is(200).has("cannot be read now")
-	r.post(at+"/settle/drop", "reason", "nonsense").is(200)
-	r.waits(at+"/letters", "no letter has it")
+	r.post(at+"/settle/drop", "reason", "nonsense").is(400).has("no letter has it")
 	r.get("/s/prod/activity").is(200).has("does not read the journal back")
 	r.get("/s/prod/settings").is(200).has("no process tells")
 }
