@@ -70,6 +70,7 @@ func (p *page) findFlow() (flow, error) {
 	if len(found.Items) == 0 {
 		return flow{}, api.Refuse(api.CodeNotFound, "there is no such flow")
 	}
+	p.nameSegments(&found.Items[0])
 	return found.Items[0], nil
 }
 

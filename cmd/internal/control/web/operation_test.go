@@ -290,3 +290,16 @@ func TestWhatWaitsIsAskedOfKafka(t *testing.T) {
 	r.events(12, "propensity")
 	r.get("/s/prod/flows/"+id+"/pause").is(200).has("Events that wait now", ">12 ", "segment-evaluations", "Kafka keeps events for").hasNot("does not answer")
 }
+
+func TestASegmentThatWasChosenByItsIDHasTheNameThatTheSourceKnows(t *testing.T) {
+	f := &fakePlane{}
+	r := newRig(t, operated(t, f))
+	id := r.flow("Leads", r.made("Other"))
+	r.patch(id, `[{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"propensity"}}},
+		{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"unheard-of"}}},
+		{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"hostile"}}}]`)
+	f.hours = []web.Hour{{At: time.Now().Truncate(time.Hour), Counts: web.Counts{Received: 1, Activated: 1, Segments: map[string]int64{"vip": 0, "propensity": 1}}}}
+	at := "/s/prod/flows/" + id
+	r.get(at).is(200).has("<bdi>High propensity to convert</bdi> <code>propensity</code>", "<bdi>unheard-of</bdi>", `<th scope="row"><bdi>High propensity to convert</bdi>`, "&lt;script&gt;alert(1)").hasNot("<script>alert")
+	r.get(at + "/resend").has(`<option value="propensity">High propensity to convert`)
+}

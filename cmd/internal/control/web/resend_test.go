@@ -30,7 +30,7 @@ func TestABackfillIsCountedThenStartedWatchedAndStopped(t *testing.T) {
 func TestAReplayOfEveryEventIsAskedForByName(t *testing.T) {
 	f := &fakePlane{}
 	r, at, _ := activated(t, f)
-	r.get(at+"/resend").has("Old states will stand after newer ones")
+	r.get(at + "/resend").has("Old states will stand after newer ones")
 	r.post(at+"/resend", "op", "replay", "from", "1h", "to", "latest", "everyEvent", "yes").is(200)
 	r.waits(at, "Over: 100 of 100 events read", "every event")
 	r.get("/s/prod/flows/nothing/resend").is(404)
