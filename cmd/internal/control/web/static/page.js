@@ -162,6 +162,7 @@ function makeTree(tree) {
     const li = event.target;
     if (li.tagName !== "LI" || event.ctrlKey || event.metaKey || event.altKey) return;
     const all = items(), at = all.indexOf(li), inside = details(li);
+    if (event.key.length !== 1) typed = ""; // another word begins
     switch (event.key) {
       case "ArrowDown": go(all[at + 1]); break;
       case "ArrowUp": go(all[at - 1]); break;
