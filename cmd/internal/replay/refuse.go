@@ -31,7 +31,7 @@ var ErrLettersAgain = errors.New("cannot be exported, and would be a dead letter
 
 // besideNobody refuses to send all events to the stream that running processes write to.
 func (r *Job) besideNobody(ctx context.Context) error {
-	if r.o.LatestOnly || r.o.DryRun || r.o.BesideLive || r.o.Stream != "" {
+	if r.LatestOnly || r.o.DryRun || r.o.BesideLive || r.o.Stream != "" {
 		return nil
 	}
 	members, err := r.History.Members(ctx, r.Config.Source.Kafka.Group)
