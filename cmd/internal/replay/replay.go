@@ -214,7 +214,7 @@ func (r *Job) findRange(ctx context.Context) error {
 			continue
 		}
 		s := resend.NewPartitionRange(within, r.Terms)
-		s.All = !r.o.LatestOnly && r.o.Stream == ""
+		s.All = !r.LatestOnly && r.o.Stream == ""
 		r.Ranges = append(r.Ranges, s)
 		c, err := s.Checkpoint()
 		if err != nil {
