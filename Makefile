@@ -25,12 +25,12 @@ TOP      ?= 10
 IMAGE    ?= kinesis-destination:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint format demo sim mutations chaos contract deployments bench bench-pipeline memory-loads plots curves fuzz image image-binary release reproducible docs lines ci clean
+.PHONY: help build test lint format demo sim mutations chaos contract deployments bench bench-pipeline memory-loads plots curves fuzz image image-binary release reproducible ldflags docs lines ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: ## bin/kinesis-destination, with version and commit
+build: ## bin/kinesis-destination, with version, commit and the demo
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kinesis-destination ./cmd/kinesis-destination
 
 test: ## every test on embedded servers, with the race detector
@@ -102,6 +102,10 @@ release: ## dist/: archives and SBOMs for linux and darwin, amd64 and arm64
 reproducible: ## build the release twice, and compare (PLATFORMS="linux/amd64 …")
 	@$(RELEASE) .ci/release check
 
+# For the release workflow, which builds the image of two platforms.
+ldflags:
+	@echo '$(LDFLAGS)'
+
 docs: build ## dist/docs: man pages, Markdown and completions from the commands
 	@rm -rf dist/docs
 	@bin/kinesis-destination docs dist/docs
@@ -113,7 +117,7 @@ lines: ## lines of each package: product, tests
 
 # What deployments/Dockerfile builds, for the checks that need no engine.
 image-binary:
-	@CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '-s -w $(LDFLAGS)' -o '$(OUT)' ./cmd/kinesis-destination
+	@CGO_ENABLED=0 GOOS=linux go build -trimpath -tags release -ldflags '-s -w $(LDFLAGS)' -o '$(OUT)' ./cmd/kinesis-destination
 
 ci: ## what CI runs: lint, test, contract, deployments, reproducible, and the count of tests
 	.ci/run

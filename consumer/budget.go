@@ -18,11 +18,13 @@ type Budget struct {
 	batch   int64   // the largest one as it is fetched
 	whole   *Budget // counts what this one does, too; nil: nobody
 	codecs  *decompressor
+	peeks   chan struct{} // fetches for one message each that are under way
 
 	mu      sync.Mutex
 	used    int64
 	over    *account      // the one that has been let beyond the limit
 	fetched bool          // a batch has been, too, before it was decoded
+	asking  int           // fetches under way
 	waiting int           // who wait for room to decode
 	wake    chan struct{} // closed and replaced on every change
 }
@@ -38,7 +40,7 @@ func NewBudget(limit, largest int64) *Budget {
 }
 
 func budgetOf(limit, largest int64, codecs *decompressor) *Budget {
-	return &Budget{limit: limit, largest: min(largest, maxRecord), batch: limit, codecs: codecs, wake: make(chan struct{})}
+	return &Budget{limit: limit, largest: min(largest, maxRecord), batch: limit, codecs: codecs, peeks: make(chan struct{}, peekParallel), wake: make(chan struct{})}
 }
 
 // newBudget makes one of a process that is not told what it may take.
@@ -58,6 +60,15 @@ func (b *Budget) part(limit int64) *Budget {
 	p := budgetOf(min(limit, b.limit), b.largest, b.codecs)
 	p.whole, p.batch = b, b.batch
 	return p
+}
+
+// peeksOrOwn is what bounds the fetches for one message each: of all that share the
+// budget, or of one reader that has none.
+func (b *Budget) peeksOrOwn() chan struct{} {
+	if b == nil {
+		return make(chan struct{}, peekParallel)
+	}
+	return b.peeks
 }
 
 // Used is what is kept now.
@@ -128,6 +139,25 @@ func (b *Budget) state() (room int64, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.fetchLimit() - b.used, b.wake
+}
+
+// asks counts a fetch that is under way, until done.
+func (b *Budget) asks() (done func()) {
+	add := func(n int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.asking += n
+	}
+	add(1)
+	return func() { add(-1) }
+}
+
+// share is what one of the fetches under way may bring: what all of them ask for finds
+// room, or it would be passed over and fetched again.
+func (b *Budget) share() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return (b.fetchLimit() - b.used) / int64(max(1, b.asking))
 }
 
 // fits tells whether n bytes more are within the limit.

@@ -141,6 +141,8 @@ const (
 	fetchMaxWait      = 500 * time.Millisecond
 	partitionMaxBytes = 1 << 20
 	fetchMaxBytes     = 16 << 20
+	// fetchLeastBytes is what a fetch may bring however many others are under way.
+	fetchLeastBytes = 128 << 10
 	// defaultBudget bounds the bytes fetched and not yet at rest, over all partitions,
 	// where the process is not told what it may take.
 	defaultBudget = 64 << 20

@@ -202,8 +202,9 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	if claims = f.reseat(ctx, claims); len(claims) == 0 {
 		return nil
 	}
-	began := time.Now()
+	began, done := time.Now(), f.budget.asks()
 	res, err := roundTrip(ctx, f.transport, f.addr, f.request(node, claims))
+	done()
 	if err != nil {
 		return err
 	}

@@ -65,16 +65,16 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 			p.Next = p.Start
 		}
 	}
-	return all, h.oldest(ctx, all)
+	return all, h.oldest(ctx, all, func(*Progress) bool { return true })
 }
 
 // Outlook looks from Next on: it fills in Start and End, or why they are not known,
-// and Oldest where that is zero.
-func (h *History) Outlook(ctx context.Context, all []Progress) error {
+// and Oldest where that is zero and wanted.
+func (h *History) Outlook(ctx context.Context, all []Progress, wanted func(*Progress) bool) error {
 	if err := h.bounds(ctx, all); err != nil {
 		return err
 	}
-	return h.oldest(ctx, all)
+	return h.oldest(ctx, all, wanted)
 }
 
 // Bounds fills in Start and End.
@@ -117,18 +117,25 @@ func (h *History) bounds(ctx context.Context, all []Progress) error {
 	return nil
 }
 
-// peekParallel bounds the fetches for one message each that are under way.
+// peekParallel bounds the fetches for one message each that are under way, in all of a
+// process: each brings a whole batch, which nobody waits to have room for.
 const peekParallel = 8
 
-func (h *History) oldest(ctx context.Context, all []Progress) error {
+func (h *History) oldest(ctx context.Context, all []Progress, wanted func(*Progress) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
 	defer cancel()
 	peeks, ctx := errgroup.WithContext(ctx)
 	peeks.SetLimit(peekParallel)
 	for i := range all {
 		p := &all[i]
-		if from := max(p.Next, p.Start); from < p.End && p.Oldest.IsZero() {
+		if from := max(p.Next, p.Start); from < p.End && p.Oldest.IsZero() && wanted(p) {
 			peeks.Go(func() (err error) {
+				select {
+				case h.peeks <- struct{}{}:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				defer func() { <-h.peeks }()
 				p.Oldest, err = h.firstTime(ctx, Range{p.Topic, p.Partition, from, p.End})
 				return err
 			})

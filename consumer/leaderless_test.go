@@ -2,7 +2,9 @@ package consumer
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
 )
 
 // leaderless has brokers say, while on, that the last of the topic's partitions has no leader.
@@ -180,4 +183,74 @@ func TestABrokerThatLeadsAPartitionNotYetIsAskedAgain(t *testing.T) {
 			t.Errorf("%v, %v after %d questions", ranges, err, refused.Load())
 		}
 	})
+}
+
+// TestReadersOfAProcessPeekInTurns: each look at a partition's oldest message brings a
+// whole batch, which waits for no room. Those of all readers that share a budget are
+// bounded together.
+func TestReadersOfAProcessPeekInTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions, readers = 24, 12
+		w := newWorld(t, partitions)
+		for p := range partitions {
+			w.produce(p, 0, 1)
+		}
+		var under, most atomic.Int32
+		config := w.config
+		config.Budget = NewBudget(64<<20, 1<<20)
+		count := func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := w.network.DialContext(ctx, network, address)
+			return &fetchCounter{Conn: c, under: &under, most: &most}, err
+		}
+		var looks errgroup.Group
+		for range readers {
+			h, err := NewHistory(config, count)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Close()
+			looks.Go(func() error {
+				all, err := h.Progress(context.Background(), config.Group)
+				for _, p := range all {
+					if p.Oldest.IsZero() && err == nil {
+						err = fmt.Errorf("the oldest message of partition %d is not known", p.Partition)
+					}
+				}
+				return err
+			})
+		}
+		if err := looks.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		// Each reads one set ahead of what it looks at.
+		if n := most.Load(); n < 2 || n > 2*peekParallel {
+			t.Errorf("%d fetches at once, of %d partitions of %d readers", n, partitions, readers)
+		}
+	})
+}
+
+// fetchCounter counts the fetch requests of a connection that have no answer yet.
+type fetchCounter struct {
+	net.Conn
+	under, most *atomic.Int32
+	waits       atomic.Bool
+}
+
+// Write implements net.Conn.
+func (c *fetchCounter) Write(b []byte) (int, error) {
+	if len(b) > 6 && int16(binary.BigEndian.Uint16(b[4:])) == int16(kmsg.Fetch) && !c.waits.Swap(true) {
+		n := c.under.Add(1)
+		for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
+		}
+	}
+	return c.Conn.Write(b)
+}
+
+// Read implements net.Conn.
+func (c *fetchCounter) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.waits.Swap(false) {
+		c.under.Add(-1)
+	}
+	return n, err
 }

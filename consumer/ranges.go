@@ -30,6 +30,7 @@ type History struct {
 	ids       map[string]topicID // as of the last call of Remade
 	transport *kafka.Transport
 	client    *kafka.Client
+	peeks     chan struct{} // those under way, of all that share the budget
 }
 
 // NewHistory prepares a reader; Close gives its connections back.
@@ -39,7 +40,7 @@ func NewHistory(cfg Config, dial func(ctx context.Context, network, address stri
 		return nil, err
 	}
 	return &History{
-		cfg: cfg, transport: transport, client: &kafka.Client{Addr: cfg.Addr(), Transport: transport},
+		cfg: cfg, transport: transport, client: &kafka.Client{Addr: cfg.Addr(), Transport: transport}, peeks: cfg.Budget.peeksOrOwn(),
 	}, nil
 }
 

@@ -165,10 +165,10 @@ func TestTheQueueAllocatesNothingForARecordOfItsOwnIdentity(t *testing.T) {
 func TestALaneKeepsTheRoomForItsNews(t *testing.T) {
 	l := answeredLane()
 	batch, results := l.filled()
-	l.answered(batch, epoch, results)
+	l.settleResults(batch, epoch, results)
 	got := testing.AllocsPerRun(100, func() {
 		batch, results := l.filled()
-		l.answered(batch, epoch, results)
+		l.settleResults(batch, epoch, results)
 	})
 	if got > maxBatchRecords/100 {
 		t.Errorf("%v allocations for a call of %d records", got, maxBatchRecords)
@@ -181,7 +181,7 @@ func BenchmarkAnswered(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		batch, results := l.filled()
-		l.answered(batch, epoch, results)
+		l.settleResults(batch, epoch, results)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/maxBatchRecords, "ns/record")
 }

@@ -21,12 +21,26 @@ func (s *Sink) lease(now time.Time) time.Duration {
 	return s.opts.Lease().Sub(now)
 }
 
-// deliver makes one call and settles what it brought.
+// deliver sends a batch in a call of its own or in a shared one, and settles what it
+// brought.
 func (l *lane) deliver(batch []inFlight) {
+	l.request.batch = batch
+	if l.few(batch) {
+		l.share(&l.request)
+		return
+	}
+	l.sink.shared.left(l)
+	l.alone[0] = &l.request
+	l.send(l.alone[:])
+}
+
+// send makes one call for this lane and for others, which wait for it.
+func (l *lane) send(group []*request) {
 	s := l.sink
+	batch := l.gather(group)
 	taken, err := s.memory.begin(s.ctx, s.client.wire.callCost(batch))
 	if err != nil { // Close did not wait any longer
-		l.failed(batch, time.Now(), err)
+		l.failed(group, batch, err)
 		return
 	}
 	defer s.memory.end(taken)
@@ -38,17 +52,20 @@ func (l *lane) deliver(batch []inFlight) {
 	ctx, cancel := context.WithTimeout(s.ctx, timeout)
 	defer cancel()
 	ctx = l.startSpan(ctx, batch)
-	l.inFlight.Store(int64(entries(batch)))
+	for _, r := range group {
+		r.lane.inFlight.Store(int64(entries(r.batch)))
+	}
 	results, err := s.client.putRecords(ctx, &l.call)
-	l.inFlight.Store(0)
-	now := time.Now()
+	for _, r := range group {
+		r.lane.inFlight.Store(0)
+	}
 	if err == nil && len(results) != recordGroups(batch) {
 		err = errMisanswered
 	}
 	if err != nil {
-		l.failed(batch, now, err)
+		l.failed(group, batch, err)
 	} else {
-		l.answered(batch, now, results)
+		l.answered(group, results)
 	}
 	l.call.trim(s.memory.kept())
 }
@@ -76,12 +93,40 @@ func (l *lane) serialise(batch []inFlight) {
 	l.call.body = w.end(b, target)
 }
 
+// gather is all that goes in a call.
+func (l *lane) gather(group []*request) []inFlight {
+	if len(group) == 1 {
+		return group[0].batch
+	}
+	l.gathered = l.gathered[:0]
+	for _, r := range group {
+		l.gathered = append(l.gathered, r.batch...)
+	}
+	return l.gathered
+}
+
 // answered settles each record by its own result.
-func (l *lane) answered(batch []inFlight, now time.Time, results []result) {
+func (l *lane) answered(group []*request, results []result) {
+	now := time.Now()
+	result, why, failed := putOK, "", 0
+	for _, r := range group {
+		n := recordGroups(r.batch)
+		if refused, reason := r.lane.settleResults(r.batch, now, results[:n]); refused > 0 {
+			result, why = putPartial, reason
+			failed += refused
+		}
+		results = results[n:]
+	}
+	l.sink.metrics.putRecords.WithLabelValues(result).Inc()
+	l.endSpan(result, why, failed)
+}
+
+// settleResults settles the lane's own records of a call. It returns how many the
+// stream refused, and the reason word of the last.
+func (l *lane) settleResults(batch []inFlight, now time.Time, results []result) (failed int, why string) {
 	s := l.sink
 	l.backoff, l.notBefore = nil, time.Time{}
 	var held verdict
-	failed, why := 0, ""
 	l.mu.Lock()
 	if l.settled == nil {
 		l.settled = l.told
@@ -105,18 +150,13 @@ func (l *lane) answered(batch []inFlight, now time.Time, results []result) {
 	l.notify(settled)
 	clear(settled)
 	l.told = settled[:0]
-	result := putOK
-	if failed > 0 {
-		result = putPartial
-	}
-	s.metrics.putRecords.WithLabelValues(result).Inc()
-	l.endSpan(result, why, failed)
 	if held.action == hold {
 		s.held(now, l.probe, held.reason, s.client.addressed(errEntryHeld))
-		return
+		return failed, why
 	}
 	s.accepted.Store(s.accepted.Load() || failed < recordGroups(batch))
 	s.opened(l.probe)
+	return failed, why
 }
 
 // result settles one record of the stream; it returns nothing for a stored one.
@@ -163,8 +203,8 @@ func (l *lane) stored(flights []inFlight, now time.Time, shard []byte) {
 
 // failed keeps every entry of a call that was refused or got no answer. What
 // may have been stored is sent again before anything newer of its key.
-func (l *lane) failed(batch []inFlight, now time.Time, err error) {
-	s := l.sink
+func (l *lane) failed(group []*request, batch []inFlight, err error) {
+	s, now, records := l.sink, time.Now(), recordGroups(batch)
 	v, shown := s.client.classify("PutRecords", err)
 	if s.ctx.Err() != nil {
 		v = verdict{again, retryTimeout, false} // Close did not wait any longer
@@ -175,7 +215,7 @@ func (l *lane) failed(batch []inFlight, now time.Time, err error) {
 		result = putNoAnswer
 	}
 	s.metrics.putRecords.WithLabelValues(result).Inc()
-	l.endSpan(result, v.reason, recordGroups(batch))
+	l.endSpan(result, v.reason, records)
 	if v.action == refuse {
 		if len(batch) == 1 && !s.accepted.Load() {
 			v = verdict{hold, HoldConfiguration, true} // it is not this record: none was ever taken
@@ -183,10 +223,18 @@ func (l *lane) failed(batch []inFlight, now time.Time, err error) {
 			s.stream.refresh()
 		}
 	}
+	for _, r := range group {
+		r.lane.keepCall(r.batch, records, now, v, shown)
+	}
+}
+
+// keepCall keeps the lane's own records of a call of so many that failed.
+func (l *lane) keepCall(batch []inFlight, records int, now time.Time, v verdict, shown error) {
+	s := l.sink
 	l.mu.Lock()
 	switch v.action {
 	case refuse:
-		l.halve(batch, now, shown)
+		l.halve(batch, records, now, shown)
 	case hold:
 		for _, f := range batch {
 			l.keep(f.chain, now, retryHeld)

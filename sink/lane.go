@@ -38,10 +38,14 @@ type lane struct {
 	told      []settlement // room for the news of the next call
 	span      trace.Span   // of the call that is made; nil: it is not traced
 	random    *rand.Rand
+	request   request     // what it sends
+	alone     [1]*request // a call's requests where it shares none
+	gathered  []inFlight  // room for what goes in a shared call
+	returning bool        // its last call was shared; guarded by sharedCalls.mu
 }
 
 func newLane(s *Sink, random *rand.Rand) *lane {
-	return &lane{
+	l := &lane{
 		sink:   s,
 		random: random,
 		signal: make(chan struct{}, 1),
@@ -49,6 +53,8 @@ func newLane(s *Sink, random *rand.Rand) *lane {
 		done:   make(chan struct{}),
 		queue:  newQueue(func(*Record) int { return 0 }),
 	}
+	l.request = request{lane: l, turn: make(chan []*request, 1)}
+	return l
 }
 
 // settlement is news for an owner, told outside the lock.
@@ -87,6 +93,7 @@ func (l *lane) run() {
 	defer close(l.done)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer l.sink.shared.left(l)
 	for {
 		batch, at, end := l.next(time.Now())
 		if end {
@@ -96,6 +103,7 @@ func (l *lane) run() {
 			l.deliver(batch)
 			continue
 		}
+		l.sink.shared.left(l)
 		if at.IsZero() {
 			timer.Stop()
 		} else {

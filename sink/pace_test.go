@@ -114,7 +114,8 @@ func TestBucketsOfAHotStreamUseItsCapacity(t *testing.T) {
 }
 
 // Pacing must not be felt where nothing is throttled: a record waits for the call
-// that its lane has under way, and for nothing else.
+// that its lane has under way, both of which may wait a moment for other lanes, and for
+// nothing else.
 func TestBelowTheLimitsARecordLeavesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{kinesis: embeddedkinesis.Options{EnforceShardLimits: true, Script: slow}})
@@ -122,7 +123,7 @@ func TestBelowTheLimitsARecordLeavesAtOnce(t *testing.T) {
 		var watch stopwatch
 		watch.feed(t, w, 4*500, 5*time.Second, func(i int) string { return fmt.Sprint("key-", i) })
 		watch.open.Wait()
-		if p50, p99 := watch.quantile(.5), watch.quantile(.99); p50 > 30*time.Millisecond || p99 > 40*time.Millisecond {
+		if p50, p99 := watch.quantile(.5), watch.quantile(.99); p50 > 30*time.Millisecond+2*hastyWait || p99 > 40*time.Millisecond+2*hastyWait {
 			t.Errorf("at half of the limits, 20 ms a call: median %v, p99 %v", p50, p99)
 		}
 	})

@@ -28,6 +28,7 @@ type Sink struct {
 	direct  *rooms              // of rejected records that no lane counts
 	parking *deadletter.Parking // nil: deadLetter.park is off
 	lanes   []*lane
+	shared  sharedCalls
 
 	aggregate int // the largest aggregate; 0: none are made
 

@@ -114,10 +114,10 @@ func (l *lane) pause(batch []inFlight, v verdict, now time.Time) {
 	}
 }
 
-// halve finds the culprit of a refused request: its records go again in
-// requests of half the size, and one that is refused alone is dead-lettered.
-func (l *lane) halve(batch []inFlight, now time.Time, err error) {
-	n := recordGroups(batch)
+// halve finds the culprit of a refused request of n records, some of which are other
+// lanes': they go again in requests of half the size, and one that is refused alone
+// is dead-lettered.
+func (l *lane) halve(batch []inFlight, n int, now time.Time, err error) {
 	for _, f := range batch {
 		if n == 1 {
 			l.refuse(f, entries(batch) > 1, now, err.Error())

@@ -118,6 +118,7 @@ func (j *evaluation) readChangedSegments(t *schemas.Type) {
 		id := text(&j.c, t.Items)
 		if j.result.mapped == 0 {
 			if i, ok := j.plan.rules.segments.find(id); ok {
+				j.src.Noted.list(i)
 				j.result.mapped = i + 1
 			}
 		}

@@ -96,4 +96,6 @@ type Source struct {
 	Resend string `json:"-"`
 	// Done ends the walk over the event when it is closed; nil: nothing does.
 	Done <-chan struct{} `json:"-"`
+	// Noted takes which mapped segments the record has; nil: nobody counts them.
+	Noted *Noted `json:"-"`
 }

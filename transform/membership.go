@@ -58,10 +58,12 @@ func (j *evaluation) readMemberships(t *schemas.Type) {
 			continue
 		}
 		for inner := (schemas.Blocks{}); !j.watch.ended(1) && j.c.Next(namespace, &inner); {
-			if _, mapped := j.plan.rules.segments.find(view(j.c.Bytes())); !mapped {
+			segment, mapped := j.plan.rules.segments.find(view(j.c.Bytes()))
+			if !mapped {
 				j.c.Skip(namespace.Items)
 				continue
 			}
+			j.src.Noted.list(segment)
 			if m := j.readMember(&j.c, namespace.Items); m.present {
 				j.result.listed = true
 				j.result.inside = j.result.inside || m.status == statusRealized || m.status == statusExisting
@@ -112,6 +114,7 @@ func (j *evaluation) writeMemberships(w *writer, exit bool) (left bool) {
 			w.key(view(id))
 			j.writeMember(w, c, m)
 			if mapped {
+				j.src.Noted.write(segment, m.status)
 				w.dst = append(w.dst, j.plan.rules.extras[segment]...)
 			}
 			w.dst = append(w.dst, '}')

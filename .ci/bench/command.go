@@ -129,8 +129,8 @@ func (b *bench) standstill(ctx context.Context, r row, topic string) error {
 
 // watch notes where the product took more memory than it was told.
 func (b *bench) watch(r row, command string, got result) {
-	if command == product && got.peak > int64(b.memory)<<20 {
-		b.beyond = errors.Join(b.beyond, fmt.Errorf("%s: %d MiB resident, of %d", r.title, got.peak>>20, b.memory))
+	if command == product && got.peak > int64(b.limit(r))<<20 {
+		b.beyond = errors.Join(b.beyond, fmt.Errorf("%s: %d MiB resident, of %d", r.title, got.peak>>20, b.limit(r)))
 	}
 }
 
@@ -174,7 +174,7 @@ func (b *bench) start(ctx context.Context, r row, command, topic, registry strin
 			return nil, err
 		}
 		if command == product { // one of before may not know it
-			p.Args = append(p.Args, "--memory", fmt.Sprintf("%dMiB", b.memory))
+			p.Args = append(p.Args, "--memory", fmt.Sprintf("%dMiB", b.limit(r)))
 		}
 		if b.profile > 0 {
 			p.Args = append(p.Args, "--pprof", p.pprof)
@@ -213,6 +213,9 @@ func (b *bench) config(r row, group, listen, topic, registry string) string {
 	segments := []string{event.Mapped, event.AlsoMapped}
 	if r.nobody {
 		segments = []string{event.Nobodys}
+	}
+	for i := range r.mapped {
+		segments = append(segments, fmt.Sprintf("00000000-0000-4000-8000-%012d", i))
 	}
 	protocol := "" // the default, which one of before may not know by its name
 	if r.protocol != "json" {
@@ -312,3 +315,6 @@ func (p *process) kill() {
 		<-p.exited
 	}
 }
+
+// limit is what the product may take in a row, in MiB.
+func (b *bench) limit(r row) int { return max(b.memory, r.memory) }

@@ -18,7 +18,9 @@ type row struct {
 	nobody      bool // the mapped segment is one that never changes
 	waits       wait // what the program waits for, where only memory is measured
 	rate        int  // events a second, where only how long they take is measured; 0: all are there already
+	mapped      int  // further segments that are mapped, which no event has
 	further     int  // destinations of the same topic in the same process, of which nothing is exported
+	memory      int  // MiB that the product needs at least; 0: what it is told in any case
 	commands    []string
 }
 
@@ -48,6 +50,9 @@ var rows = []row{
 	{name: "20ms", title: "20 ms a call", latency: 20 * time.Millisecond},
 	{name: "nothing", title: "nothing exported", nobody: true},
 	{name: "further", title: "and 9 more that export nothing", further: 9},
+	{name: "further99", title: "and 99 more, with 320 MiB", further: 99, share: 5, memory: 320},
+	{name: "250segments", title: "250 mapped segments", mapped: 248},
+	{name: "1000shards", title: "1,000 shards", shards: 1000},
 	{name: "stalled", title: "stream stands still for 30 s", waits: forStream},
 	{name: "registry", title: "registry away for 30 s", waits: forRegistry},
 	{name: "4shards", title: "4 shards, paced at their limit", shards: 4, share: 10},

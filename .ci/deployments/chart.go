@@ -39,7 +39,7 @@ var builtIn = []string{"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1"}
 
 // checkChart reads rendered manifests (args[0]) strictly, writes the built-in
 // kinds to args[1] for a check by schema, and the ConfigMap's files to the folder
-// args[2]. Further arguments are the kinds that must be there.
+// args[2], the containers' command lines to args[1].commands. Further arguments are the kinds that must be there.
 func checkChart(args []string) (string, []error) {
 	if len(args) < 3 {
 		return "", []error{errors.New("chart RENDERED BUILT-IN FOLDER KIND…")}
@@ -50,6 +50,7 @@ func checkChart(args []string) (string, []error) {
 	}
 	var problems []error
 	var seen []string
+	var commands [][]string
 	var native bytes.Buffer
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
 	for {
@@ -71,6 +72,12 @@ func checkChart(args []string) (string, []error) {
 		if slices.Contains(builtIn, head.APIVersion) {
 			fmt.Fprintf(&native, "---\n%s", document)
 		}
+		if head.Kind == "Deployment" {
+			var d apps.Deployment
+			if err := yaml.Unmarshal(document, &d); err == nil && len(d.Spec.Template.Spec.Containers) > 0 { // else checkManifest says what is wrong
+				commands = append(commands, d.Spec.Template.Spec.Containers[0].Args)
+			}
+		}
 		if err := checkManifest(head.APIVersion+"/"+head.Kind, document, args[2]); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", head.Kind, err))
 		}
@@ -79,6 +86,9 @@ func checkChart(args []string) (string, []error) {
 		if !slices.Contains(seen, kind) {
 			problems = append(problems, fmt.Errorf("no %s was rendered", kind))
 		}
+	}
+	if err := writeCommands(args[1]+".commands", commands); err != nil {
+		problems = append(problems, err)
 	}
 	if err := os.WriteFile(args[1], native.Bytes(), 0o644); err != nil {
 		problems = append(problems, err)
@@ -131,6 +141,12 @@ func sameRules(got monitoring.PrometheusRuleSpec) error {
 	if err := yaml.UnmarshalStrict(text, &want); err != nil {
 		return err
 	}
+	const address = "https://git.example.com/kinesis-destination/RUNBOOK.md" // ci/full-values.yaml
+	for _, group := range want.Groups {
+		for _, rule := range group.Rules {
+			rule.Annotations["runbook_url"] = strings.Replace(rule.Annotations["runbook_url"], "deployments/RUNBOOK.md", address, 1)
+		}
+	}
 	if len(want.Groups) == 0 || !reflect.DeepEqual(got, want) {
 		return errors.New("its rules are not those of " + rulesFile)
 	}
@@ -166,6 +182,10 @@ func checkPod(pod core.PodSpec) error {
 	require(*pod.TerminationGracePeriodSeconds > 15, "draining takes up to 15 s")
 	for _, m := range c.VolumeMounts {
 		require(m.ReadOnly, m.Name+" must be mounted read-only")
+	}
+	for _, before := range pod.InitContainers {
+		require(reflect.DeepEqual(before.SecurityContext, c.SecurityContext), before.Name+" may do no more than "+c.Name)
+		require(reflect.DeepEqual(before.Env, c.Env) && reflect.DeepEqual(before.VolumeMounts, c.VolumeMounts), before.Name+" must see what "+c.Name+" sees")
 	}
 	for _, e := range c.Env {
 		require(e.Value == "" || e.ValueFrom == nil, e.Name+" has two values")

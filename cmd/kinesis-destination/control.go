@@ -42,19 +42,20 @@ process has open. Every change is an entry of the journal.`,
 // storeFlags say where the store is.
 type storeFlags struct {
 	dir, file, topic string
-	brokers          []string
+	brokers, sources []string
 	keyFiles         []string
 }
 
 func (f *storeFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dir, "store", "", "folder of the store")
-	cmd.Flags().StringVarP(&f.file, "config", "c", "", "in Kafka: a destination's configuration file; its source.kafka says how to connect")
-	cmd.Flags().StringSliceVar(&f.brokers, "brokers", nil, "in Kafka without TLS and SASL: host:port, several separated by commas")
-	cmd.Flags().StringVar(&f.topic, "topic", journal.DefaultTopic, "the journal's topic, with -c or --brokers")
+	cmd.Flags().StringSliceVar(&f.brokers, "brokers", nil, "brokers of the journal's topic, host:port separated by commas")
+	cmd.Flags().StringArrayVar(&f.sources, "source", nil, "with --brokers: file of a source; brokers that it names are reached with its tls and sasl; may be repeated")
+	cmd.Flags().StringVarP(&f.file, "config", "c", "", "in place of --brokers: a destination's configuration file; its source.kafka says how to connect")
+	cmd.Flags().StringVar(&f.topic, "topic", journal.DefaultTopic, "the journal's topic")
 }
 
 func (f *storeFlags) bindKeys(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&f.keyFiles, "key-file", nil, "file of keys, lines of ID KEY; the first key seals, all open (default: the environment variable "+controlKeys+")")
+	cmd.Flags().StringArrayVar(&f.keyFiles, "seal-keys", nil, "file of keys, lines of ID KEY; the first key seals, all open; may be repeated (default: the environment variable "+controlKeys+")")
 }
 
 // open opens the store; existing: it must be there.
@@ -66,7 +67,10 @@ func (f *storeFlags) open(cmd *cobra.Command, existing bool) (*journal.Store, er
 		}
 	}
 	if given != 1 {
-		return nil, usageError{errors.New("say where the store is by one of --store DIR, -c destination.yaml and --brokers host:port")}
+		return nil, usageError{errors.New("say where the store is by one of --store DIR, --brokers LIST and -c destination.yaml")}
+	}
+	if len(f.sources) > 0 && len(f.brokers) == 0 {
+		return nil, usageError{errors.New("--source goes with --brokers: it says how these are reached")}
 	}
 	log, err := logger(cmd.ErrOrStderr(), outputText, "warn")
 	if err != nil {
@@ -78,7 +82,12 @@ func (f *storeFlags) open(cmd *cobra.Command, existing bool) (*journal.Store, er
 	if f.dir != "" {
 		return journal.OpenFiles(ctx, f.dir, options)
 	}
-	k := journal.Kafka{Brokers: f.brokers, Topic: f.topic}
+	plane := planeOptions{brokers: f.brokers, topic: f.topic}
+	list, err := readSources(f.sources)
+	if err != nil {
+		return nil, err
+	}
+	k := plane.kafka(list)
 	if f.file != "" {
 		configs, err := load([]string{f.file})
 		if err != nil {
@@ -100,16 +109,7 @@ func (f *storeFlags) with(cmd *cobra.Command, existing bool, call func(s *journa
 }
 
 func (f *storeFlags) ring() (*seal.Ring, error) {
-	var ring *seal.Ring
-	var err error
-	switch value := os.Getenv(controlKeys); {
-	case len(f.keyFiles) > 0:
-		ring, err = seal.ReadFiles(f.keyFiles...)
-	case value != "":
-		ring, err = seal.FromEnvironment(controlKeys, value)
-	default:
-		err = errors.New("give the keys with --key-file, or in the environment variable " + controlKeys)
-	}
+	ring, err := sealRing(f.keyFiles)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -132,7 +132,7 @@ func operator() string {
 func controlExportCommand() *cobra.Command {
 	var f storeFlags
 	cmd := &cobra.Command{
-		Use:   "export (--store DIR | -c destination.yaml | --brokers host:port)",
+		Use:   "export (--store DIR | --brokers LIST [--source FILE])",
 		Short: "Write all documents to standard output, secrets sealed as they are",
 		Long: `Writes the present state as lines of JSON: a header, the documents, and their number.
 Secrets stay sealed: an import needs the same keys. The history is not exported; see audit.`,
@@ -158,7 +158,7 @@ Secrets stay sealed: an import needs the same keys. The history is not exported;
 func controlImportCommand() *cobra.Command {
 	var f storeFlags
 	cmd := &cobra.Command{
-		Use:   "import FILE (--store DIR | -c destination.yaml | --brokers host:port)",
+		Use:   "import FILE (--store DIR | --brokers LIST [--source FILE])",
 		Short: "Add the documents of an export to a store that has none",
 		Long: `Reads an export (- is standard input) and writes its documents to a store without
 documents, which is made where there is none. Run again after it was cut off, it adds what
@@ -191,7 +191,7 @@ func controlCheckCommand() *cobra.Command {
 	var f storeFlags
 	var output string
 	cmd := &cobra.Command{
-		Use:   "check (--store DIR | -c destination.yaml | --brokers host:port)",
+		Use:   "check (--store DIR | --brokers LIST [--source FILE])",
 		Short: "Read the whole journal and say what is wrong with it",
 		Long: `Reads every entry anew: what is foreign or damaged, where it cannot be read on, whether
 each checkpoint says what the entries before it do, and whether the topic keeps what is
@@ -234,7 +234,7 @@ func writeReport(w io.Writer, r *journal.Report, output string) error {
 	} else {
 		var b strings.Builder
 		fmt.Fprintf(&b, "store %s: offsets %d to %d, %d documents\n", terminal.Text(r.Store), r.First, r.Next-1, r.Documents)
-		for _, v := range []journal.Verdict{journal.Applied, journal.Conflict, journal.Refused, journal.Repeated, journal.Stale, journal.Marked, journal.Foreign, journal.Corrupt} {
+		for _, v := range journal.Verdicts {
 			if n := r.Records[v]; n > 0 {
 				fmt.Fprintf(&b, "%-10s %9d\n", v, n)
 			}
@@ -254,11 +254,11 @@ func writeReport(w io.Writer, r *journal.Report, output string) error {
 func controlResealCommand() *cobra.Command {
 	var f storeFlags
 	cmd := &cobra.Command{
-		Use:   "reseal --key-file KEYS (--store DIR | -c destination.yaml | --brokers host:port)",
+		Use:   "reseal --seal-keys FILE (--store DIR | --brokers LIST [--source FILE])",
 		Short: "Seal every secret anew with the first key",
 		Long: `Opens each secret that another key has sealed, and seals it with the first key. To
-replace a key: put the new one before it, give all processes the keys, reseal, and take
-the old one away. The journal's older entries stay sealed with the old key until a
+replace a key: give all processes the new one behind the old one, then before it, reseal,
+and take the old one away; so each opens what another seals, all the time. The journal's older entries stay sealed with the old key until a
 checkpoint lets go of them; a key that others have seen means new secrets as well.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -60,9 +60,9 @@ func TestAControlStoreIsCheckedResealedAuditedExportedAndImported(t *testing.T) 
 		}
 		return got
 	}
-	step(0, "1 documents\n", "check", "--store", dir, "--key-file", keys)
-	step(0, "1 secrets of 1 documents sealed with key new", "reseal", "--store", dir, "--key-file", keys)
-	step(0, "0 secrets of 0 documents", "reseal", "--store", dir, "--key-file", keys)
+	step(0, "1 documents\n", "check", "--store", dir, "--seal-keys", keys)
+	step(0, "1 secrets of 1 documents sealed with key new", "reseal", "--store", dir, "--seal-keys", keys)
+	step(0, "0 secrets of 0 documents", "reseal", "--store", dir, "--seal-keys", keys)
 	audit := step(0, "makes connections/1; connections/1 is ", "audit", "--store", dir, "--key", "connections/").stdout
 	if strings.Contains(audit, "\x1b") || !strings.Contains(audit, "reseal with key new") || strings.Count(audit, "\n") != 4 {
 		t.Error(audit)
@@ -79,11 +79,11 @@ func TestAControlStoreIsCheckedResealedAuditedExportedAndImported(t *testing.T) 
 	if err := os.WriteFile(keys, []byte(keyLine("new", "x")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	step(1, "PROBLEM /auth of connections/1: not sealed for this", "check", "--store", dir, "--key-file", keys)
+	step(1, "PROBLEM /auth of connections/1: not sealed for this", "check", "--store", dir, "--seal-keys", keys)
 	step(1, "there is no store", "export", "--store", t.TempDir())
 	step(2, "one of --store DIR", "export")
 	step(2, "one of --store DIR", "export", "--store", dir, "--brokers", "127.0.0.1:1")
-	step(2, "give the keys with --key-file", "reseal", "--store", dir)
+	step(2, "give --seal-keys FILE", "reseal", "--store", dir)
 }
 
 func TestAControlStoreInKafkaIsReachedByAConfigurationOrBrokers(t *testing.T) {
@@ -99,6 +99,24 @@ func TestAControlStoreInKafkaIsReachedByAConfigurationOrBrokers(t *testing.T) {
 	export := command(t, "", "control", "export", "--store", storeWithASecret(t))
 	if got := command(t, export.stdout, "control", "import", "-", "--brokers", brokers); got.code != 0 {
 		t.Fatalf("%+v", got)
+	}
+	source := filepath.Join(t.TempDir(), "source.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("name: profiles\nkafka: {brokers: [" + cluster.ListenAddrs()[0] + "], topic: segment-evaluations}\nschemaRegistry: {url: http://localhost:8081}\n")
+	if got := command(t, "", "control", "export", "--brokers", brokers, "--source", source); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+	write("name: profiles\nkafka: {brokers: [" + cluster.ListenAddrs()[0] + "], topic: segment-evaluations, tls: {enabled: true, caFile: none.pem}}\nschemaRegistry: {url: http://localhost:8081}\n")
+	if got := command(t, "", "control", "export", "--brokers", brokers, "--source", source); got.code == 0 || !strings.Contains(got.stderr, "none.pem") {
+		t.Errorf("the source's tls is passed over: %+v", got)
+	}
+	if got := command(t, "", "control", "export", "--store", t.TempDir(), "--source", source); got.code != 2 || !strings.Contains(got.stderr, "--brokers") {
+		t.Errorf("%+v", got)
 	}
 	if got := command(t, "", "control", "check", "--brokers", brokers); got.code != 0 || !strings.Contains(got.stdout, "1 documents") {
 		t.Errorf("%+v", got)

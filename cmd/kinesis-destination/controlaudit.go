@@ -16,7 +16,7 @@ func controlAuditCommand() *cobra.Command {
 	var f storeFlags
 	var output, key string
 	cmd := &cobra.Command{
-		Use:   "audit (--store DIR | -c destination.yaml | --brokers host:port)",
+		Use:   "audit (--store DIR | --brokers LIST [--source FILE])",
 		Short: "Tell who changed what, from which version, also what was refused",
 		Long: `Reads the journal's entries, the oldest that it still holds first: at least the last
 10,000. With -o json a line has everything, bodies too; secrets are sealed in them.`,

@@ -174,6 +174,7 @@ rules make of it. Key, header values, attributes and identities are masked unles
 func dropLettersCommand() *cobra.Command {
 	var f letterFlags
 	var all, dry bool
+	var by string
 	cmd := &cobra.Command{
 		Use:   "drop -c destination.yaml (--all | FILTER…)",
 		Short: "Give dead letters up",
@@ -195,7 +196,14 @@ destination's letter), or --partition and --offset. It is erased where Kafka can
 			if all != f.filter.Empty() {
 				return wrongUse(cmd, errors.New("say which letters to drop, by a filter, or give --all"))
 			}
-			dropped, err := deadletters.Drop(cmd.Context(), config, deadletters.DropOptions{Filter: f.filter, DryRun: dry})
+			if by, err = byWhom(cmd, by); err != nil {
+				return err
+			}
+			log, err := logger(cmd.ErrOrStderr(), "text", "warn")
+			if err != nil {
+				return err
+			}
+			dropped, err := deadletters.Drop(cmd.Context(), config, deadletters.DropOptions{Filter: f.filter, DryRun: dry, By: by, Logger: log})
 			if err != nil {
 				return err
 			}
@@ -211,6 +219,7 @@ destination's letter), or --partition and --offset. It is erased where Kafka can
 		},
 	}
 	f.bindFilter(cmd)
+	bindBy(cmd, &by)
 	cmd.Flags().BoolVar(&all, "all", false, "all open letters")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count")
 	return cmd

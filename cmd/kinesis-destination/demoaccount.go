@@ -1,3 +1,5 @@
+//go:build !release
+
 package main
 
 import (
@@ -6,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
-	"golang.org/x/term"
 
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/leads"
@@ -284,9 +284,4 @@ func (v *view) show(running *destination.Destination) {
 	}
 	v.shown = true
 	_ = terminal.Control(v.out, fmt.Sprintf("\x1b[2K%s\n\x1b[2K[%s] at rest\n", line, bar))
-}
-
-func isTerminal(w io.Writer) bool {
-	file := terminal.File(w)
-	return file != nil && term.IsTerminal(int(file.Fd()))
 }

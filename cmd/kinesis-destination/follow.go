@@ -10,8 +10,10 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/flowservice"
 	"kinesis-destination/cmd/internal/control/follow"
 	"kinesis-destination/cmd/internal/control/journal"
@@ -25,12 +27,21 @@ import (
 // followOptions are the flags of a process that runs the flows of a control plane.
 type followOptions struct {
 	admin, size, profiling string
+	access                 config.Server
+	tokenFile              string
 	most                   int
 }
 
+// adminAlone is where serve without --run has its admin endpoints: beside a run on the
+// same machine.
+const adminAlone = "127.0.0.1:8081"
+
 func (o *followOptions) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.admin, "admin", "127.0.0.1:8080", "where flows run: address of /metrics, /readyz and /status")
+	f.StringVar(&o.admin, "admin", "127.0.0.1:8080", "address of /metrics, /healthz, /readyz and /status; of serve without --run: "+adminAlone+" unless it is given")
+	f.StringVar(&o.access.TLS.CertFile, "admin-tls-cert", "", "certificate of the admin endpoints, PEM; with --admin-tls-key")
+	f.StringVar(&o.access.TLS.KeyFile, "admin-tls-key", "", "its key")
+	f.StringVar(&o.tokenFile, "admin-token-file", "", "file with the bearer token for /status and /metrics, or sha256: and its hash")
 	f.IntVar(&o.most, "flows", 0, fmt.Sprintf("where flows run: how many at most (default %d, or as many as --memory has room for)", follow.MostFlows))
 	if f.Lookup("memory") == nil {
 		f.StringVar(&o.size, "memory", "", fmt.Sprintf("where flows run: what the whole process may take, resident (default %s, or three quarters of the container's limit if that is less)", memory.Text(memory.DefaultOf(follow.MostFlows))))
@@ -46,10 +57,25 @@ type flowRoom struct {
 
 func (r *flowRoom) end() { debug.SetMemoryLimit(r.before) }
 
+// check judges the admin endpoints.
+func (o *followOptions) check() error {
+	if _, _, err := net.SplitHostPort(o.admin); err != nil {
+		return usageError{errors.New("--admin must be host:port, such as 127.0.0.1:8080")}
+	}
+	if o.tokenFile != "" {
+		o.access.Token = config.Secret("", o.tokenFile)
+	}
+	o.access.Listen = o.admin
+	if err := o.access.Check("--admin: "); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
 // room finds how many flows have room in how much memory.
 func (o *followOptions) room() (*flowRoom, error) {
-	if _, _, err := net.SplitHostPort(o.admin); err != nil {
-		return nil, usageError{errors.New("--admin must be host:port, such as 127.0.0.1:8080")}
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	if o.most < 0 {
 		return nil, usageError{errors.New("--flows must be a number of flows, such as 100")}
@@ -78,7 +104,7 @@ func (o *followOptions) room() (*flowRoom, error) {
 }
 
 // run runs the flows that the documents want, until ctx ends.
-func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *flowservice.Service, board *status.Board, list sources.List, room *flowRoom, log *slog.Logger) error {
+func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *flowservice.Service, board *status.Board, list sources.List, room *flowRoom, log *slog.Logger, more ...prometheus.Collector) error {
 	tracing, stopTracing, err := tracer(ctx, log)
 	if err != nil {
 		return err
@@ -86,9 +112,10 @@ func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *fl
 	defer stopTracing()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	v, _, _ := buildInfo()
 	followed := server.Followed{Journal: store}
-	fleet := destination.NewFleet(destination.Options{Logger: log, Version: v, Profiling: o.profiling, Tracing: tracing, Trouble: followed.Trouble, Reporter: follow.Teller{To: board}})
+	options := o.admitted(store, board, log, more...)
+	options.Tracing, options.Trouble, options.Reporter = tracing, followed.Trouble, follow.Teller{To: board}
+	fleet := destination.NewFleet(options)
 	follower := follow.New(follow.Options{
 		Log: log, Store: followed, Sandboxes: list.Sandboxes(), Config: flows.Config, Share: room.budgets.Give, Most: room.most,
 	})
@@ -100,6 +127,20 @@ func (o *followOptions) run(ctx context.Context, store *journal.Store, flows *fl
 	cancel()
 	following.Wait()
 	return err
+}
+
+// admitted are the options of the admin endpoints of a process that has the journal.
+func (o *followOptions) admitted(store *journal.Store, board *status.Board, log *slog.Logger, more ...prometheus.Collector) destination.Options {
+	v, commit, _ := buildInfo()
+	return destination.Options{
+		Logger: log, Version: v, Commit: commit, Profiling: o.profiling, Admin: o.access,
+		Collectors: append(more, server.Metrics{Journal: store.Status, Board: board}),
+	}
+}
+
+// watched shows the admin endpoints of a process that runs no flows, until ctx ends.
+func (o *followOptions) watched(ctx context.Context, store *journal.Store, board *status.Board, log *slog.Logger, more ...prometheus.Collector) error {
+	return destination.NewFleet(o.admitted(store, board, log, more...)).Serve(ctx, o.admin)
 }
 
 // runFollowing is run --follow: the flows of a control plane that other processes serve.

@@ -36,9 +36,11 @@ func lagCommand() *cobra.Command {
 		Short: "Show how far behind each partition is, in events and in time",
 		Long: `For each partition: the committed offset, the end, the events between them, the age
 of the oldest event that is not settled, the rate at which events settle, when the
-lag will be gone at that rate, and whether the partition is held. Asks Kafka, so it
-is right also when nothing runs. What is held is known only to the running process,
-which is asked on server.listen; else it is unknown.
+lag will be gone at that rate ("keeping up": what is behind is only what is under way),
+and whether the partition is held. Asks Kafka, so it is right also when nothing runs.
+What is held is known only to the running processes: the one on server.listen is asked,
+and the group's other members at the same port of the address that they joined from. Of
+one that does not answer its address is shown; "read by nobody" is no member's.
 
 The end is the last stable offset: events of a transaction that is still open are
 not counted. Events are counted by offset, as kafka-consumer-groups does. A group
@@ -48,8 +50,8 @@ A table takes two samples, --interval apart, to tell the rate. With --watch it g
 on, redrawn on a terminal, until it is interrupted.
 
 With -o json: a list of {destination, group, topic, partition, committed, end, lag,
-lagSeconds, held}; committed is -1 where there is none, held is "" for no and null
-for unknown. Where Kafka does not tell how far a partition goes (it has no leader,
+lagSeconds, held, member}; committed is -1 where there is none, held is "" for no and
+null where no process says so; member is the address of the one that has the partition. Where Kafka does not tell how far a partition goes (it has no leader,
 say), end and lag are -1 and unknown says why. With --watch, one list a line.
 
 An event without a time (Kafka's -1) has no age.`,

@@ -7,6 +7,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"golang.org/x/term"
+
+	"kinesis-destination/cmd/internal/terminal"
 )
 
 // writeJSON prints what a command found, for programs and, indented, for people.
@@ -48,4 +52,10 @@ func dryNote(dry bool) string {
 		return "dry run: nothing was changed\n"
 	}
 	return ""
+}
+
+// isTerminal tells whether people read what is written.
+func isTerminal(w io.Writer) bool {
+	file := terminal.File(w)
+	return file != nil && term.IsTerminal(int(file.Fd()))
 }

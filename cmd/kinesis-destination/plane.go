@@ -43,25 +43,34 @@ func (o *planeOptions) bind(cmd *cobra.Command) {
 
 // read reads the sources and the keys.
 func (o *planeOptions) read() (sources.List, *seal.Ring, error) {
-	var list sources.List
-	var all config.Problems
-	for _, file := range o.sources {
-		source, err := sources.Load(file)
-		if problems, ok := errors.AsType[config.Problems](err); ok {
-			all = append(all, problems...)
-		} else if err != nil {
-			return nil, nil, err
-		}
-		list = append(list, source)
-	}
-	if len(all) > 0 {
-		return nil, nil, all
+	list, err := readSources(o.sources)
+	if err != nil {
+		return nil, nil, err
 	}
 	keys, err := sealRing(o.sealKeys)
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
 	return list, keys, nil
+}
+
+// readSources reads sources; what is wrong in any of them is said at once.
+func readSources(files []string) (sources.List, error) {
+	var list sources.List
+	var all config.Problems
+	for _, file := range files {
+		source, err := sources.Load(file)
+		if problems, ok := errors.AsType[config.Problems](err); ok {
+			all = append(all, problems...)
+		} else if err != nil {
+			return nil, err
+		}
+		list = append(list, source)
+	}
+	if len(all) > 0 {
+		return nil, all
+	}
+	return list, nil
 }
 
 // sealRing is the keys of files, or else of the environment.

@@ -48,6 +48,9 @@ caughtUp, dryRun, seconds}.`,
 			if !redriveID.MatchString(o.ID) || o.MaxRedrives < 1 {
 				return wrongUse(cmd, fmt.Errorf("--id must be letters, digits, '.', '_' or '-', and --max-redrives at least 1"))
 			}
+			if o.By, err = byWhom(cmd, o.By); err != nil {
+				return err
+			}
 			if o.Logger, err = logger(cmd.ErrOrStderr(), format, level); err != nil {
 				return err
 			}
@@ -77,6 +80,7 @@ caughtUp, dryRun, seconds}.`,
 		},
 	}
 	f.bindFilter(cmd)
+	bindBy(cmd, &o.By)
 	cmd.Flags().StringVar(&o.ID, "id", "", "remember under this id what is settled")
 	ram.bind(cmd)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "only count what would become of the letters")

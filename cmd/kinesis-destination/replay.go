@@ -32,12 +32,16 @@ partitions. The running processes and their offsets are not touched. T is earlie
 latest (as it is now), a time (RFC 3339; a day; 1h for an hour ago; today, yesterday),
 or offsets as partition=offset,….
 
-Beside running processes a replay of all events leaves old states after newer ones.
-With --latest-only each identity's newest event in the range leaves alone, and only
+Beside running processes a replay of all events leaves old states after newer ones, and
+is refused without --beside-live. With --latest-only each identity's newest event in the range leaves alone, and only
 where the topic has no newer one of it that leaves: an old state is never the last.
 --segment ID: only events of profiles that the activated segment lists, whatever the
 status. --stream NAME: to another stream of the region. What cannot be delivered goes
 to the dead-letter topic, whatever the stream.
+
+Where letters of the destination were dropped or redriven, an event that cannot be
+exported ends the replay, as it would make such a letter anew: --letters skip leaves
+such events out, --letters write has letters of them.
 
 How far it is, is kept as the offsets of the group <source group>.replay.<id>. The same
 command with the same --id goes on where an earlier one ended, however that ended; after
@@ -70,8 +74,11 @@ The counts are of the whole replay under its id, seconds of this run.`,
 	flags.StringVar(&f.Segment, "segment", "", "only events that list this activated segment, by its id")
 	flags.BoolVar(&f.LatestOnly, "latest-only", false, "only each identity's newest event")
 	f.ram.bind(cmd)
+	bindBy(cmd, &f.By)
 	flags.Float64Var(&f.Rate, "rate", 0, "records a second; 0: as many as the stream takes")
 	flags.BoolVar(&f.DryRun, "dry-run", false, "only count and estimate")
+	flags.BoolVar(&f.BesideLive, "beside-live", false, "send all events though processes of the destination run")
+	flags.StringVar(&f.Letters, "letters", "", "of events that cannot be exported, where letters were dropped or redriven: write or skip")
 	flags.StringVar(&f.Stream, "stream", "", "another stream than the configuration's, by name or ARN")
 	flags.StringVar(&f.ID, "id", "", "keep under this id how far it is, or go on with it")
 	flags.StringVarP(&f.output, "output", "o", outputText, "text or json")
@@ -98,6 +105,8 @@ func (f *replayFlags) check(cmd *cobra.Command) ([]config.Config, error) {
 		return nil, err
 	}
 	switch {
+	case f.Letters != replay.LettersAsk && f.Letters != replay.LettersSkip && f.Letters != replay.LettersWrite:
+		return nil, wrongUse(cmd, fmt.Errorf("--letters %q: must be write or skip", f.Letters))
 	case !redriveID.MatchString(f.ID):
 		return nil, wrongUse(cmd, errors.New("--id must be letters, digits, '.', '_' or '-'"))
 	case !(f.Rate >= 0) || math.IsInf(f.Rate, 1): // also NaN, which is neither
@@ -105,6 +114,9 @@ func (f *replayFlags) check(cmd *cobra.Command) ([]config.Config, error) {
 	}
 	if f.file == "" {
 		return nil, errNoConfig
+	}
+	if f.By, err = byWhom(cmd, f.By); err != nil {
+		return nil, err
 	}
 	if f.Logger, err = logger(cmd.ErrOrStderr(), f.format, f.level); err != nil {
 		return nil, err
@@ -141,7 +153,7 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *config.Config) error {
 	f.Progress = bar.set
 	account, err := replay.Run(cmd.Context(), config, f.Options)
 	bar.end()
-	if errors.Is(err, replay.ErrOtherReplay) || errors.Is(err, consumer.ErrNoPartition) {
+	if errors.Is(err, replay.ErrOtherReplay) || errors.Is(err, replay.ErrBesideLive) || errors.Is(err, consumer.ErrNoPartition) {
 		return usageError{err}
 	}
 	if account == nil {

@@ -113,8 +113,8 @@ func run(cmd *cobra.Command, o runOptions) error {
 	defer signal.Stop(hangup)
 	reload, stopped := config.Watch(ctx, configs, hangup, log)
 	defer func() { cancel(); <-stopped }()
-	v, _, _ := buildInfo()
-	return destination.Run(ctx, configs, destination.Options{Logger: log, Version: v, Profiling: o.profiling, Reload: reload, Tracing: tracing})
+	v, commit, _ := buildInfo()
+	return destination.Run(ctx, configs, destination.Options{Logger: log, Version: v, Commit: commit, Profiling: o.profiling, Reload: reload, Tracing: tracing})
 }
 
 // flushTimeout bounds the wait for the last spans. It comes after the drain, so

@@ -57,11 +57,19 @@ one is what empty params of a source connection mean.
 With --run this process also runs the flows: each as it is made, changed, paused and
 deleted, within two seconds; see 'run' for processes that do that alone.
 
+--admin has the metrics of the control plane, and of flows that run here; who scrapes
+them from another machine needs an address that is no loopback one.
+
 On a loopback address nobody has to show a token. Any other needs --tls-cert,
 --tls-key and --token-file ('kinesis-destination token create' makes a token), or
 --oidc: a file of issuer, audience, and claims that say who may do what.`,
 		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !o.run && !cmd.Flags().Changed("admin") {
+				o.follow.admin = adminAlone
+			}
+			return serve(cmd, o)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8090", "address of the API")
@@ -124,6 +132,9 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	options.Hosts = o.knows(certificate)
+	if err := o.follow.check(); err != nil {
+		return err
+	}
 	var room *flowRoom
 	if o.run {
 		if room, err = o.follow.room(); err != nil {
@@ -156,19 +167,27 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	if err := plane.Flows.Prepare(cmd.Context(), list.Sandboxes()); err != nil {
 		log.Warn("the first list may take a second: the documents could not be read before", "error", err)
 	}
-	if !o.run {
-		return listen(cmd.Context(), o.listen, certificate, plane, log)
-	}
-	ctx, cancel := context.WithCancelCause(cmd.Context())
-	defer cancel(nil)
+	return beside(cmd.Context(), func(ctx context.Context) error {
+		if o.run {
+			return o.follow.run(ctx, store, plane.Flows, board, list, room, log, plane)
+		}
+		return o.follow.watched(ctx, store, board, log, plane)
+	}, func(ctx context.Context) error { return listen(ctx, o.listen, certificate, plane, log) })
+}
+
+// beside runs two things until ctx ends, or one of them does: without flows, or without
+// what tells of them, there is nothing to be served for.
+func beside(ctx context.Context, one, other func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	running := make(chan error, 1)
 	go func() {
-		err := o.follow.run(ctx, store, plane.Flows, board, list, room, log)
-		cancel(err) // without the flows there is nothing to be served for
+		err := one(ctx)
+		cancel()
 		running <- err
 	}()
-	err = listen(ctx, o.listen, certificate, plane, log)
-	cancel(nil)
+	err := other(ctx)
+	cancel()
 	return errors.Join(<-running, err)
 }
 

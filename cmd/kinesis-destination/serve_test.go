@@ -41,6 +41,7 @@ func TestServeRefusesWhatWouldBeOpenToOthers(t *testing.T) {
 		"serve --store D --source S --seal-keys K --listen 0.0.0.0:0":                 "--token-file",
 		"serve --store D --source S --seal-keys K --listen :0":                        "--token-file",
 		"serve --store D --source S --seal-keys K --listen here":                      "host:port",
+		"serve --store D --source S --seal-keys K --admin here":                       "--admin",
 		"serve --store D --source S --seal-keys K --tls-cert c.pem":                   "go together",
 		"serve --store D --source K --seal-keys K":                                    "K:1",
 		"serve --store D --source S --seal-keys S":                                    "",
@@ -87,30 +88,42 @@ func TestServeAnswersUntilItIsStopped(t *testing.T) {
 	var stdout, stderr testutil.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		ended <- execute(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--store", filepath.Join(dir, "store"), "--source", source, "--seal-keys", keys}, strings.NewReader(""), &stdout, &stderr)
+		ended <- execute(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", filepath.Join(dir, "store"), "--source", source, "--seal-keys", keys}, strings.NewReader(""), &stdout, &stderr)
 	}()
-	at := regexp.MustCompile(`address=(http://[0-9.:]+)`)
-	var address string
-	for address == "" && ctx.Err() == nil {
-		if found := at.FindStringSubmatch(stderr.String()); found != nil {
-			address = found[1]
+	said := func(pattern string) string {
+		at := regexp.MustCompile(pattern)
+		for ctx.Err() == nil {
+			if found := at.FindStringSubmatch(stderr.String()); found != nil {
+				return found[1]
+			}
+			select {
+			case code := <-ended:
+				t.Fatalf("ended with %d: %s", code, stderr.String())
+			case <-time.After(10 * time.Millisecond):
+			}
 		}
-		select {
-		case code := <-ended:
-			t.Fatalf("ended with %d: %s", code, stderr.String())
-		case <-time.After(10 * time.Millisecond):
+		t.Fatalf("it does not say %s: %s", pattern, stderr.String())
+		return ""
+	}
+	address, admin := said(`address=(http://[0-9.:]+)`), "http://"+said(`listen=([0-9.:]+)`)
+	for url, words := range map[string]string{
+		address + "/data/foundation/flowservice/connectionSpecs": "Amazon Kinesis",
+		admin + "/healthz": "ok",
+		admin + "/readyz":  "ready",
+		admin + "/metrics": `kinesis_destination_control_read_only{reason="log"} 0`,
+		admin + "/status":  `"destinations": []`,
+	} {
+		response, err := http.Get(url) //nolint:noctx // the test's own time bounds it
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	response, err := http.Get(address + "/data/foundation/flowservice/connectionSpecs") //nolint:noctx // the test's own time bounds it
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(text), "Amazon Kinesis") {
-		t.Errorf("%d %v %s", response.StatusCode, err, text)
-	}
-	if err := response.Body.Close(); err != nil {
-		t.Fatal(err)
+		text, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(text), words) {
+			t.Errorf("%s: %d %v %s", url, response.StatusCode, err, text)
+		}
+		if err := response.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cancel()
 	if code := <-ended; code != 0 {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -58,8 +59,21 @@ type Kinesis struct {
 
 // Server is where the process can be watched.
 type Server struct {
-	Listen string `yaml:"listen"`
+	Listen string    `yaml:"listen"`
+	TLS    ServerTLS `yaml:"tls"`
+	// Token is the bearer token for /status and /metrics, or sha256: and its hash in
+	// hexadecimal; nil: they are open. Probes never show one.
+	Token func() (string, error) `yaml:"token"`
 }
+
+// ServerTLS are the files of a server's certificate, as PEM; empty: it speaks plain HTTP.
+type ServerTLS struct {
+	CertFile string `yaml:"certFile"`
+	KeyFile  string `yaml:"keyFile"`
+}
+
+// LeastToken is how many characters a token has at least: 128 bits, as base64.
+const LeastToken = 22
 
 // DestinationName fits Kafka group and topic names, which are made from it.
 var DestinationName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,200}$`)
@@ -120,9 +134,47 @@ func (c *Config) validate(report func(path, message string)) {
 	}
 	rules := c.Rules()
 	rules.Validate(report)
-	if _, _, err := net.SplitHostPort(c.Server.Listen); err != nil {
-		report("server.listen", "must be host:port, such as "+DefaultListen)
+	c.Server.validate(func(path, message string) { report("server."+path, message) })
+}
+
+func (s *Server) validate(report func(path, message string)) {
+	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
+		report("listen", "must be host:port, such as "+DefaultListen)
 	}
+	switch t := s.TLS; {
+	case t == ServerTLS{}:
+	case t.CertFile == "":
+		report("tls.certFile", "is required with keyFile")
+	case t.KeyFile == "":
+		report("tls.keyFile", "is required with certFile")
+	default:
+		files := connect.TLS{Enabled: true, CertFile: t.CertFile, KeyFile: t.KeyFile}
+		files.Validate(func(path, message string) { report("tls."+path, message) })
+	}
+	if s.Token == nil {
+		return
+	}
+	if token, err := s.Token(); err != nil {
+		report("token", "cannot be read: "+err.Error())
+	} else if len(token) < LeastToken {
+		report("token", fmt.Sprintf("must have at least %d characters: openssl rand -base64 32 makes one", LeastToken))
+	}
+}
+
+// Check is validate for a server that a command line describes; the errors begin with what.
+func (s *Server) Check(what string) error {
+	var problems []error
+	s.validate(func(path, message string) { problems = append(problems, errors.New(what+path+" "+message)) })
+	return errors.Join(problems...)
+}
+
+// warnings are what is allowed of it but may surprise.
+func (s *Server) warnings() []string {
+	host, _, _ := net.SplitHostPort(s.Listen)
+	if ip := net.ParseIP(host); s.Token == nil || s.TLS != (ServerTLS{}) || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return []string{"server.token is shown over plain HTTP: set server.tls, or keep the network to those who may see it"}
 }
 
 // Rules is what decides about content.
@@ -135,7 +187,7 @@ func (c *Config) Rules() transform.Config {
 
 // Warnings are what is allowed but may surprise.
 func (c *Config) Warnings() []string {
-	return slices.Concat(c.RuleWarnings(), c.Source.Kafka.Warnings(), c.Source.Warnings())
+	return slices.Concat(c.RuleWarnings(), c.Source.Kafka.Warnings(), c.Source.Warnings(), c.Server.warnings())
 }
 
 // RuleWarnings are those of Warnings that a reload can bring.

@@ -34,3 +34,8 @@ func SettledGroup(config *Config, id string) string {
 	}
 	return group
 }
+
+// ReplayGroup is the group in which a replay keeps how far it has come.
+func ReplayGroup(config *Config, id string) string {
+	return config.Source.Kafka.Group + ".replay." + id
+}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -52,6 +53,9 @@ func conflicts(earlier, later *Config) (problems Problems) {
 	case ownGroup(a, b) || ownGroup(b, a):
 		report("source.kafka.group", fmt.Sprintf("groups that begin with the name of destination %s's group, %s, are where it keeps its progress", earlier.Name, a))
 	}
+	if a, b := &earlier.Server, &later.Server; a.Listen == b.Listen && (a.TLS != b.TLS || !sameSecret(reflect.ValueOf(a.Token), reflect.ValueOf(b.Token))) {
+		report("server", fmt.Sprintf("has the address of destination %s, and another tls or token: both are of the address", earlier.Name))
+	}
 	if sameCluster(earlier, later) && earlier.DeadLetter.Topic == later.DeadLetter.Topic {
 		report("deadLetter.topic", fmt.Sprintf("is that of destination %s, too: give each its own, or a drop of one erases letters of the other", earlier.Name))
 	}
@@ -61,7 +65,7 @@ func conflicts(earlier, later *Config) (problems Problems) {
 // ownGroup tells whether a group is one in which the destination of another group
 // keeps what its commands need.
 func ownGroup(group, of string) bool {
-	for _, kind := range []string{".dead-letters", ".backfill", ".replay"} {
+	for _, kind := range []string{".dead-letters", ".backfill", ".replay", ".operations"} {
 		if rest, ok := strings.CutPrefix(group, of+kind); ok && (rest == "" || rest[0] == '.') {
 			return true
 		}

@@ -134,7 +134,7 @@ func CollectFields(v reflect.Value, fields map[string]reflect.Value) {
 		name, options, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
 		if strings.Contains(options, "inline") {
 			CollectFields(v.Field(i), fields)
-		} else if name != "" {
+		} else if name != "" && name != "-" {
 			fields[name] = v.Field(i)
 		}
 	}

@@ -2,9 +2,11 @@ package deadletters
 
 import (
 	"context"
+	"log/slog"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/letter"
+	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/consumer"
 )
 
@@ -12,6 +14,8 @@ import (
 type DropOptions struct {
 	Filter Filter
 	DryRun bool
+	By     string       // who has it done, which is kept; empty: nobody is named
+	Logger *slog.Logger // nil: nothing is logged
 }
 
 // Dropped is the account of a drop.
@@ -52,6 +56,11 @@ func Drop(ctx context.Context, config *config.Config, o DropOptions) (*Dropped, 
 		return nil, err
 	}
 	if !o.DryRun {
+		log := o.Logger
+		if log == nil {
+			log = slog.New(slog.DiscardHandler)
+		}
+		resend.NoteOperation(ctx, config.Source.Kafka, resend.Operation{What: "drop", By: o.By, Events: d.account.Dropped}, log)
 		if err := b.ledger.Commit(ctx); err != nil {
 			return nil, err
 		}

@@ -23,8 +23,9 @@ type RedriveOptions struct {
 	Filter        Filter
 	ID            string // under which it is remembered what is settled; empty: the usual one
 	DryRun        bool
-	MaxRedrives   int  // a letter that failed again as often is left
-	PastRetention bool // also letters whose later events the source topic may have let go of
+	MaxRedrives   int    // a letter that failed again as often is left
+	PastRetention bool   // also letters whose later events the source topic may have let go of
+	By            string // who has it done, which is kept; empty: nobody is named
 	Logger        *slog.Logger
 	Progress      func(done, selected int64) // called every now and then; nil: nobody
 }
@@ -96,6 +97,9 @@ func Redrive(ctx context.Context, config *config.Config, o RedriveOptions) (*Red
 		return nil, err
 	}
 	defer r.Close()
+	if !o.DryRun {
+		resend.NoteOperation(ctx, config.Source.Kafka, resend.Operation{What: "redrive", By: o.By, ID: o.ID, Events: r.account.Selected}, o.Logger)
+	}
 	err = r.run(ctx)
 	r.account.CaughtUp = r.CaughtUp.Load()
 	if rest := r.account.Selected - r.account.Done(); rest > 0 { // it ended early

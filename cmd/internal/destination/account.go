@@ -93,6 +93,7 @@ type Account struct {
 	Delivered    int64            `json:"delivered"`
 	Filtered     map[string]int64 `json:"filtered"`
 	DeadLettered map[string]int64 `json:"deadLettered"`
+	Segments     map[string]int64 `json:"segments,omitempty"` // delivered, by activated segment: a record may have several
 }
 
 // Snapshot reads the account. While events are under way it need not add up.
@@ -133,7 +134,7 @@ func total(counts map[string]int64) (n int64) {
 
 // newPast is an account of nothing.
 func newPast() Account {
-	return Account{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}}
+	return Account{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Segments: map[string]int64{}}
 }
 
 // add counts what another account has.
@@ -144,6 +145,9 @@ func (s *Account) add(o Account) {
 	}
 	for reason, n := range o.DeadLettered {
 		s.DeadLettered[reason] += n
+	}
+	for id, n := range o.Segments {
+		s.Segments[id] += n
 	}
 }
 

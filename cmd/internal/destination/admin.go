@@ -12,8 +12,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/cmd/internal/replay"
+	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
@@ -25,25 +27,25 @@ type admin struct {
 	serving sync.WaitGroup
 }
 
-// startAdmin listens on the addresses; each of them shows all of a fleet.
-func startAdmin(addresses []string, fleet *Fleet, o Options) (*admin, error) {
+// startAdmin listens on the addresses of servers; each of them shows all of a fleet.
+func startAdmin(endpoints []config.Server, fleet *Fleet, o Options) (*admin, error) {
 	a := new(admin)
 	listen := o.Listen
 	if listen == nil {
 		listen = net.Listen
 	}
 	var names []string
-	for _, address := range addresses {
-		names = append(names, hostOf(address))
+	for _, e := range endpoints {
+		names = append(names, hostOf(e.Listen))
 	}
-	handler := adminHandler(fleet, names, o.Version)
-	for _, address := range addresses {
-		listener, err := listen("tcp", address)
+	for _, e := range endpoints {
+		listener, err := listen("tcp", e.Listen)
 		if err != nil {
 			a.close(context.Background())
-			return nil, fmt.Errorf("listen on server.listen %s: %w", address, err)
+			return nil, fmt.Errorf("listen on server.listen %s: %w", e.Listen, err)
 		}
-		a.serve(newServer(handler, o.Logger, readTime), listener, "admin endpoints", o.Logger)
+		listener = overTLS(listener, e.TLS)
+		a.serve(newServer(adminHandler(fleet, names, o.Version, e.Token), o.Logger, readTime), listener, "admin endpoints", o.Logger)
 	}
 	if o.Profiling == "" {
 		return a, nil
@@ -58,10 +60,10 @@ func startAdmin(addresses []string, fleet *Fleet, o Options) (*admin, error) {
 }
 
 // adminHandler shows a fleet as it is when it is asked; names are those of this machine
-// under which it may be asked.
-func adminHandler(fleet *Fleet, names []string, version string) http.Handler {
+// under which it may be asked, and token what /metrics and /status take; nil: nothing.
+func adminHandler(fleet *Fleet, names []string, version string, token func() (string, error)) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(fleet, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	mux.Handle("GET /metrics", byToken(promhttp.HandlerFor(fleet, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}), token))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if reasons := fleet.unready(); len(reasons) > 0 {
@@ -70,7 +72,7 @@ func adminHandler(fleet *Fleet, names []string, version string) http.Handler {
 		}
 		_, _ = fmt.Fprintln(w, "ready")
 	})
-	mux.Handle("GET /status", byAddress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /status", byAddress(byToken(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		overview := Overview{Version: version, Destinations: []Status{}, Following: fleet.following()}
 		for _, d := range fleet.destinations() {
 			overview.Destinations = append(overview.Destinations, d.status())
@@ -79,7 +81,7 @@ func adminHandler(fleet *Fleet, names []string, version string) http.Handler {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
 		_ = encoder.Encode(overview) // a reader that went away has no use for the error
-	}), names...))
+	}), token), names...))
 	return mux
 }
 
@@ -101,6 +103,7 @@ type Status struct {
 	Stream     string               `json:"stream"`
 	Rules      rules.Revision       `json:"rules"`
 	Schemas    []rules.SchemaStatus `json:"schemas"`
+	Segments   []SegmentStatus      `json:"segments"`
 	// MissingPaths are the mapped attributes that none of the schemas so far has.
 	MissingPaths []string               `json:"missingPaths"`
 	Refused      *RefusedReload         `json:"refusedReload,omitempty"`
@@ -110,6 +113,8 @@ type Status struct {
 	Account      Account                `json:"account"`
 	Rejections   []Rejection            `json:"rejections"` // since the start, by reason
 	Backfill     *replay.BackfillStatus `json:"backfill,omitempty"`
+	Operations   []resend.Operation     `json:"operations,omitempty"` // the last ones, of the process with the first partition
+	NoBackfill   *replay.NoBackfill     `json:"noBackfill,omitempty"` // what is not backfilled, and why
 }
 
 // PartitionStatus is one assigned partition as /status shows it.
@@ -131,11 +136,12 @@ func (d *Destination) status() Status {
 	s := Status{
 		Name: d.config.Name, Group: stats.Group, Member: stats.MemberID, Generation: stats.Generation,
 		Stream: d.config.Target.Kinesis.Stream, Holds: d.holds.List(), Partitions: []PartitionStatus{},
-		Sink: d.sink.Stats(), Account: d.Account(), Rejections: d.pipeline.rejections.List(), Backfill: d.backfill.Status(),
+		Sink: d.sink.Stats(), Account: d.Account(), Rejections: d.pipeline.rejections.List(), Backfill: d.backfill.Status(), NoBackfill: d.backfill.None(), Operations: d.operations.list(),
 	}
 	s.Ready, s.Reason = d.Ready()
 	s.Rules, s.Refused = d.Rules()
 	inForce := d.pipeline.rules.Load()
+	s.Segments = d.segments.list()
 	s.Schemas, s.MissingPaths = inForce.Schemas(), inForce.MissingPaths()
 	for _, p := range stats.Partitions {
 		s.Partitions = append(s.Partitions, partitionStatus(p, s.Holds))

@@ -20,7 +20,7 @@ import (
 )
 
 func TestStatusAndProfilesAreGivenToWhoAsksByAddress(t *testing.T) {
-	admin := adminHandler(NewFleet(Options{}), nil, "v1")
+	admin := adminHandler(NewFleet(Options{}), nil, "v1", nil)
 	mux := http.NewServeMux()
 	mux.Handle("/", byAddress(http.NotFoundHandler(), hostOf("leads.internal:8080")))
 	for _, c := range []struct {

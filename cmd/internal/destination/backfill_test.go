@@ -213,6 +213,39 @@ func TestABackfillGoesNoFurtherBackThanSince(t *testing.T) {
 	})
 }
 
+// Whoever sets newSegments together with a segment waited for members that never came.
+func TestSegmentsThatAreNotBackfilledAreNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 2, embeddedkinesis.Options{})
+		g, known := newLeads(t, 46, 20), newProfiles()
+		p := b.start(8080, "") // without a backfill
+		b.feedProfiles(g, known, 100)
+		b.settled(100, time.Minute, p)
+		p.stop(t)
+		p = b.startText(8080, backfilling(leads.HighPropensity, leads.Newsletter))
+		pass(time.Minute)
+		_, body := b.get(8080, "/status")
+		var overview Overview
+		if err := json.Unmarshal([]byte(body), &overview); err != nil {
+			t.Fatal(err)
+		}
+		none := overview.Destinations[0].NoBackfill
+		if none == nil || !slices.Equal(none.Segments, []string{leads.HighPropensity, leads.Newsletter}) || !strings.Contains(none.Why, "replay --latest-only") {
+			t.Errorf("%+v", none)
+		}
+		if n := strings.Count(b.log.String(), "no backfill: "); n != 1 {
+			t.Errorf("the log says so %d times", n)
+		}
+		p.stop(t)
+		p = b.startText(8080, backfilling(leads.HighPropensity, leads.Newsletter))
+		pass(time.Minute)
+		if none := p.backfill.None(); none != nil {
+			t.Errorf("it is said once more: %+v", none)
+		}
+		p.stop(t)
+	})
+}
+
 // A segment that is added without a restart is backfilled as well, and only once
 // the live export has got to where the topic ended then: nothing older follows.
 func TestABackfillComesAfterTheLiveEventsThatWereThereBefore(t *testing.T) {

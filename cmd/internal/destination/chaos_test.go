@@ -75,7 +75,7 @@ func TestChaosProcessesKilledAndPaused(t *testing.T) {
 		c.end(0)
 	}
 	for _, r := range e.journal(t) {
-		c.verifier.Stored(r.PartitionKey, r.Data)
+		c.verifier.Stored(r.PartitionKey, r.Data, "")
 	}
 	result := c.verifier.Verdict(&config.Config{})
 	t.Logf("lost %d, reordered %d, repetitions %d of %d records in %v; %v; the stream's: %v", result.Missing, result.Reordered,
@@ -93,7 +93,7 @@ func (c *chaos) feed(n int) {
 		key := fmt.Sprintf("profile-%d", c.rnd.IntN(50))
 		c.serials[key]++
 		e := simulatedEvent(c.t, key, c.serials[key])
-		c.verifier.Expect(key, simulatedRecord(e.Serial), "")
+		c.verifier.Expect(key, simulatedRecord(e.Serial), "", verify.Offset{})
 		messages = append(messages, kafka.Message{Key: []byte(key), Value: c.framed(e.Body)})
 	}
 	c.produce(messages...)

@@ -1,7 +1,9 @@
 package destination
 
 import (
+	"cmp"
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -64,8 +66,20 @@ type Wanted struct {
 // NewFleet makes a fleet of nothing.
 func NewFleet(o Options) *Fleet {
 	f := &Fleet{o: o, process: prometheus.NewRegistry(), resting: make(chan struct{}, restingAtOnce)}
-	f.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), flowCollector{f})
+	f.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), flowCollector{f}, buildInfo(&f.o))
+	f.process.MustRegister(o.Collectors...)
 	return f
+}
+
+// buildInfo says which version runs: of processes that differ, as amid an update, each
+// says its own.
+func buildInfo(o *Options) prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "kinesis_destination_build_info", Help: "1, with the version and commit of the program and the Go that it was built with.",
+		ConstLabels: prometheus.Labels{"version": cmp.Or(o.Version, "unknown"), "commit": cmp.Or(o.Commit, "unknown"), "goversion": runtime.Version()},
+	})
+	g.Set(1)
+	return g
 }
 
 // add takes a destination of a fixed list.
@@ -91,7 +105,7 @@ func (f *Fleet) Run(ctx context.Context, listen string, wanted <-chan map[string
 	f.mu.Lock()
 	f.follows = true
 	f.mu.Unlock()
-	watch, err := startAdmin([]string{listen}, f, f.o)
+	watch, err := f.startAdmin(listen)
 	if err != nil {
 		return err
 	}
@@ -117,6 +131,25 @@ func (f *Fleet) Run(ctx context.Context, listen string, wanted <-chan map[string
 			}
 		}
 	}
+}
+
+// Serve shows the admin endpoints at listen of a process that runs no destination, until
+// ctx ends.
+func (f *Fleet) Serve(ctx context.Context, listen string) error {
+	watch, err := f.startAdmin(listen)
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	watch.close(context.WithoutCancel(ctx))
+	return nil
+}
+
+// startAdmin starts the admin endpoints at an address.
+func (f *Fleet) startAdmin(listen string) (*admin, error) {
+	endpoint := f.o.Admin
+	endpoint.Listen = listen
+	return startAdmin([]config.Server{endpoint}, f, f.o)
 }
 
 // want tells each flow what it is to be; begin has a new one live.

@@ -51,6 +51,7 @@ func (p *pipeline) pass(t testing.TB, ruleset *rules.Ruleset, e schemas.Event, m
 		return nil
 	}
 	r := p.export(t.Context(), d, m, decision)
+	d.noted.Delivered()
 	p.account.Settled(rules.Delivered, d.reason)
 	p.account.Delivered(m.Time)
 	d.buffer = r.Data[:0]

@@ -24,11 +24,13 @@ var (
 	heldDesc = prometheus.NewDesc("kinesis_destination_held_partitions",
 		"Partitions held, by reason; a cause that holds the whole destination counts every assigned partition, and 1 before an assignment.",
 		[]string{"destination", "reason"}, nil)
+	reloadDesc = prometheus.NewDesc("kinesis_destination_config_reload_ok",
+		"1 while the configuration as it was read last is in force; 0 once a newer one was refused: file and process differ.", []string{"destination"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c lagCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{lagDesc, workableDesc, secondsDesc, heldDesc} {
+	for _, desc := range []*prometheus.Desc{lagDesc, workableDesc, secondsDesc, heldDesc, reloadDesc} {
 		ch <- desc
 	}
 }
@@ -36,6 +38,11 @@ func (c lagCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c lagCollector) Collect(ch chan<- prometheus.Metric) {
 	collectLag(ch, c.of.config.Name, c.of.Stats(), c.of.Holds())
+	ok := 1.
+	if _, refused := c.of.Rules(); refused != nil {
+		ok = 0
+	}
+	ch <- prometheus.MustNewConstMetric(reloadDesc, prometheus.GaugeValue, ok, c.of.config.Name)
 }
 
 func collectLag(ch chan<- prometheus.Metric, destination string, s consumer.Stats, holds []hold.Held) {

@@ -40,7 +40,7 @@ func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 		for _, p := range stats().Partitions {
 			all = append(all, consumer.Progress{Topic: p.Topic, Partition: p.Partition, Next: p.Settled, Oldest: p.Oldest})
 		}
-		if len(all) == 0 || l.history.Outlook(ctx, all) != nil {
+		if len(all) == 0 || l.history.Outlook(ctx, all, l.standing) != nil {
 			return
 		}
 		l.mu.Lock()
@@ -52,6 +52,16 @@ func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 			l.found[resend.TopicPartition{Topic: p.Topic, Partition: p.Partition}] = p
 		}
 	})
+}
+
+// standing says whether a partition is where it was when it was looked at last. How old
+// the oldest event is of one that moves would be wrong by the time that it is shown,
+// and is a whole batch to fetch.
+func (l *lagProbe) standing(p *consumer.Progress) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, known := l.found[resend.TopicPartition{Topic: p.Topic, Partition: p.Partition}]
+	return !known || before.Next == p.Next
 }
 
 // complete adds what was found to what the consumer knows.

@@ -32,7 +32,7 @@ type pipeline struct {
 	traced  bool                 // records carry the spans that they come from
 
 	deliveries deliveries
-	rejections rejections
+	rejections *rejections
 }
 
 // Handle is the consumer's handler. It blocks while the sink is full, while the
@@ -131,6 +131,8 @@ func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event sche
 // evaluate decides by one version of the rules, and writes the record into the
 // delivery's buffer.
 func (d *delivery) evaluate(rules *rules.Ruleset, event schemas.Event, source transform.Source) (transform.Decision, error) {
+	d.noted.Begin(rules.Tallies)
+	source.Noted = &d.noted
 	decision, err := rules.Evaluate(d.buffer, event, source)
 	if decision.Outcome == transform.Export {
 		d.wrote(decision.Data)
@@ -159,8 +161,9 @@ type delivery struct {
 	record   sink.Record
 	pipeline *pipeline
 	message  *consumer.Message
-	reason   string // why it is exported other than as it is
-	buffer   []byte // empty; where the next event is written
+	reason   string          // why it is exported other than as it is
+	buffer   []byte          // empty; where the next event is written
+	noted    transform.Noted // which activated segments the record has
 }
 
 // deliveries are those that are not lent. Only those come back of which the sink
@@ -236,6 +239,7 @@ func (d *delivery) Done(outcome sink.Outcome, reason string) {
 		if d.message.Timed() {
 			p.account.Delivered(d.message.Time)
 		}
+		d.noted.Delivered()
 		p.settle(d.message, rules.Delivered, d.reason)
 		if d.buffer == nil {
 			d.buffer = d.record.Data[:0]

@@ -3,6 +3,7 @@ package destination
 import (
 	"cmp"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,26 +23,28 @@ type Rejection struct {
 	At        time.Time `json:"at"`
 }
 
-// rejectionPause is how long the log is silent of a reason after it has told of it.
+// rejectionPause is how long the log is silent of a reason after it has told of it; what
+// came meanwhile is told of when the pause is over.
 const rejectionPause = time.Minute
 
 // rejections tell of dead letters: the topic alone would be looked into too late.
 type rejections struct {
 	log *slog.Logger // nil: nobody is told
 
-	mu sync.Mutex
-	by map[string]*rejected
+	telling sync.WaitGroup // lines that timers write
+	mu      sync.Mutex
+	closed  bool
+	by      map[string]*rejected
 }
 
 type rejected struct {
 	Rejection
-	told   time.Time
-	unsaid int64 // since then
+	pause  *time.Timer // until the log may tell of it again; nil: it may
+	unsaid int64       // since the last line
 }
 
 // Add counts a message that is a dead letter now.
 func (r *rejections) Add(reason string, m *consumer.Message) {
-	now := time.Now()
 	r.mu.Lock()
 	one := r.by[reason]
 	if one == nil {
@@ -51,16 +54,65 @@ func (r *rejections) Add(reason string, m *consumer.Message) {
 		}
 		r.by[reason] = one
 	}
-	one.Rejection = Rejection{reason, one.Count + 1, m.Topic, m.Partition, m.Offset, now}
+	one.Rejection = Rejection{reason, one.Count + 1, m.Topic, m.Partition, m.Offset, time.Now()}
 	one.unsaid++
-	n := one.unsaid
-	tell := r.log != nil && (one.told.IsZero() || now.Sub(one.told) >= rejectionPause)
-	if tell {
-		one.told, one.unsaid = now, 0
+	if r.log == nil || r.closed || one.pause != nil {
+		r.mu.Unlock()
+		return
+	}
+	line := r.line(one)
+	r.mu.Unlock()
+	line()
+}
+
+// line takes what is unsaid of a reason, and begins its pause; what it returns writes the
+// line, without the lock. It is called with mu held.
+func (r *rejections) line(one *rejected) func() {
+	last, n := one.Rejection, one.unsaid
+	one.unsaid = 0
+	if !r.closed {
+		one.pause = time.AfterFunc(rejectionPause, func() { r.again(one) })
+	}
+	return func() {
+		r.log.Warn("events go to the dead-letter topic; explain tells why one does",
+			"reason", last.Reason, "events", n, "topic", last.Topic, "partition", last.Partition, "offset", last.Offset)
+	}
+}
+
+// again ends a reason's pause: without it the end of a burst would be told of with the
+// next letter of that reason, which may never come.
+func (r *rejections) again(one *rejected) {
+	r.mu.Lock()
+	one.pause = nil
+	if r.closed || one.unsaid == 0 {
+		r.mu.Unlock()
+		return
+	}
+	r.telling.Add(1)
+	defer r.telling.Done()
+	line := r.line(one)
+	r.mu.Unlock()
+	line()
+}
+
+// Close tells of what is unsaid, and ends the pauses.
+func (r *rejections) Close() {
+	r.mu.Lock()
+	r.closed = true
+	var lines []func()
+	for _, reason := range slices.Sorted(maps.Keys(r.by)) {
+		one := r.by[reason]
+		if one.pause != nil {
+			one.pause.Stop()
+		}
+		if r.log != nil && one.unsaid > 0 {
+			lines = append(lines, r.line(one))
+		}
 	}
 	r.mu.Unlock()
-	if tell {
-		r.log.Warn("events go to the dead-letter topic; explain tells why one does", "reason", reason, "events", n, "topic", m.Topic, "partition", m.Partition, "offset", m.Offset)
+	r.telling.Wait()
+	for _, line := range lines {
+		line()
 	}
 }
 

@@ -3,6 +3,8 @@ package destination
 import (
 	"bytes"
 	"log/slog"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,12 +30,14 @@ func TestDeadLettersSpeakOnceAMinuteForEachReason(t *testing.T) {
 		}
 		r.Add("unknown-schema", message(1000))
 		time.Sleep(rejectionPause)
+		synctest.Wait()
 		r.Add("malformed", message(1001))
+		r.Close()
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-		if len(lines) != 3 {
+		if len(lines) != 4 {
 			t.Fatalf("%d lines: %s", len(lines), out.String())
 		}
-		for i, want := range []string{"reason=malformed events=1 topic=events partition=3 offset=0", "reason=unknown-schema events=1 topic=events partition=3 offset=1000", "reason=malformed events=1000 topic=events partition=3 offset=1001"} {
+		for i, want := range []string{"reason=malformed events=1 topic=events partition=3 offset=0", "reason=unknown-schema events=1 topic=events partition=3 offset=1000", "reason=malformed events=999 topic=events partition=3 offset=999", "reason=malformed events=1 topic=events partition=3 offset=1001"} {
 			if !strings.Contains(lines[i], want) || !strings.Contains(lines[i], "level=WARN") {
 				t.Errorf("no %s: %s", want, lines[i])
 			}
@@ -44,6 +48,52 @@ func TestDeadLettersSpeakOnceAMinuteForEachReason(t *testing.T) {
 		list := r.List()
 		if len(list) != 2 || list[0].Reason != "malformed" || list[0].Count != 1001 || list[0].Offset != 1001 || list[1].Count != 1 {
 			t.Errorf("%+v", list)
+		}
+	})
+}
+
+// TestABurstOfDeadLettersIsToldOfWhole: what came within the minute after a line was told
+// of with the next letter of that reason, or never.
+func TestABurstOfDeadLettersIsToldOfWhole(t *testing.T) {
+	m := &consumer.Message{Topic: "events", Offset: 7}
+	burst := func(t *testing.T, end func(*rejections)) (told int) {
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			r := &rejections{log: slog.New(slog.NewTextHandler(&out, nil))}
+			for range 1000 {
+				r.Add("malformed", m)
+			}
+			end(r)
+			for _, n := range regexp.MustCompile(`events=(\d+) `).FindAllStringSubmatch(out.String(), -1) {
+				one, err := strconv.Atoi(n[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				told += one
+			}
+			r.Close()
+			if before := out.Len(); before > 0 {
+				time.Sleep(2 * rejectionPause)
+				synctest.Wait()
+				if out.Len() != before {
+					t.Errorf("it goes on after its end: %s", out.String()[before:])
+				}
+			}
+		})
+		return told
+	}
+	t.Run("when the minute is over", func(t *testing.T) {
+		told := burst(t, func(*rejections) {
+			time.Sleep(rejectionPause)
+			synctest.Wait()
+		})
+		if told != 1000 {
+			t.Errorf("told of %d", told)
+		}
+	})
+	t.Run("when the flow ends before that", func(t *testing.T) {
+		if told := burst(t, (*rejections).Close); told != 1000 {
+			t.Errorf("told of %d", told)
 		}
 	})
 }

@@ -62,6 +62,7 @@ func (d *Destination) change(ctx context.Context, cfg config.Config) error {
 		d.log.Info("configuration read again: the rules are the same")
 		return nil
 	}
+	d.segments.begin(next, d.account.consumed.Load(), time.Now())
 	d.pipeline.change(next)
 	d.log.Info("rules changed", "version", next.Version, "hash", next.Hash)
 	return nil
@@ -75,7 +76,7 @@ func (d *Destination) nextRules(ctx context.Context, cfg config.Config) (*rules.
 	if err != nil || next.Hash == current.Hash {
 		return nil, err
 	}
-	next.Violated = d.violated
+	next.Violated, next.Tallies = d.violated, d.segments.tallied(next)
 	config.Warn(d.log, cfg.RuleWarnings())
 	return next, rules.CheckBeforeStart(ctx, &cfg, next, d.pipeline.decoder, d.log)
 }

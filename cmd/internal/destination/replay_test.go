@@ -199,7 +199,7 @@ func TestContractDryRunCountsWhatAReplayDoes(t *testing.T) {
 		options.LatestOnly, options.DryRun = latestOnly, true
 		before := len(s.embedded.History(s.name))
 		dry := replayAll(t, s.config(""), options)
-		if sent := len(s.embedded.History(s.name)) - before; sent != 0 || len(s.offsetsOf(replay.Group(s.config(""), options.ID))) != 0 {
+		if sent := len(s.embedded.History(s.name)) - before; sent != 0 || len(s.offsetsOf(config.ReplayGroup(s.config(""), options.ID))) != 0 {
 			t.Errorf("a dry run sent %d records, or kept offsets", sent)
 		}
 		options.DryRun = false
@@ -259,7 +259,7 @@ func TestReplayRefusesToStartAgainstAPolicy(t *testing.T) {
 			t.Errorf("dry run %v: %v", dry, err)
 		}
 	}
-	if len(s.embedded.History(s.name)) != 0 || len(s.offsetsOf(replay.Group(&config, "forbidden"))) != 0 {
+	if len(s.embedded.History(s.name)) != 0 || len(s.offsetsOf(s.name+".replay.forbidden")) != 0 {
 		t.Error("something was sent, or kept")
 	}
 }

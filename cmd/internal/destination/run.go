@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -29,8 +30,8 @@ import (
 // Options are what running needs beside the configurations.
 type Options struct {
 	Logger *slog.Logger // must not be nil
-	// Version is this program's, for /status.
-	Version string
+	// Version and Commit are this program's, for /status and the metrics.
+	Version, Commit string
 	// Dial opens every outgoing connection and Listen the admin endpoint; nil: TCP.
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	Listen func(network, address string) (net.Listener, error)
@@ -44,9 +45,14 @@ type Options struct {
 	Tracing trace.TracerProvider
 	// Started is called once all destinations of a fixed list run.
 	Started func([]*Destination)
+	// Admin is how the endpoints of flows that come and go are served; those of a fixed
+	// list have it in their configurations. Its address is not used.
+	Admin config.Server
 	// Trouble says why changes of what flows are to be cannot be followed now; empty, or
 	// nil: they can.
 	Trouble func() string
+	// Collectors are what else the process measures.
+	Collectors []prometheus.Collector
 	// Reporter hears what flows do that come and go; nil: nobody.
 	Reporter Reporter
 }
@@ -70,19 +76,19 @@ func Run(ctx context.Context, configs []config.Config, o Options) error {
 		}
 	}()
 	defer func() { fleet.close(context.WithoutCancel(ctx)) }()
-	var addresses []string
-	for _, config := range configs {
-		d, err := newDestination(ctx, config, o)
+	var endpoints []config.Server
+	for _, cfg := range configs {
+		d, err := newDestination(ctx, cfg, o)
 		if err != nil {
-			return fmt.Errorf("destination %s: %w", config.Name, err)
+			return fmt.Errorf("destination %s: %w", cfg.Name, err)
 		}
 		fleet.add(d)
-		if listen := config.Server.Listen; !slices.Contains(addresses, listen) {
-			addresses = append(addresses, listen)
+		if own := cfg.Server; !slices.ContainsFunc(endpoints, func(e config.Server) bool { return e.Listen == own.Listen }) {
+			endpoints = append(endpoints, own)
 		}
 	}
 	var err error
-	if watch, err = startAdmin(addresses, fleet, o); err != nil {
+	if watch, err = startAdmin(endpoints, fleet, o); err != nil {
 		return err
 	}
 	destinations := fleet.destinations()
@@ -108,18 +114,20 @@ func Run(ctx context.Context, configs []config.Config, o Options) error {
 
 // Destination is one running destination.
 type Destination struct {
-	config   config.Config
-	account  *account
-	holds    *hold.Holds
-	sink     *sink.Sink
-	consumer *consumer.Consumer
-	probe    *lagProbe
-	pipeline *pipeline
-	backfill *replay.Backfill
-	letters  *consumer.History    // the dead-letter topic
-	registry *prometheus.Registry // its metrics
-	log      *slog.Logger
-	teardown []func(context.Context) // what was started, closed in the reverse order
+	config     config.Config
+	account    *account
+	holds      *hold.Holds
+	sink       *sink.Sink
+	consumer   *consumer.Consumer
+	probe      *lagProbe
+	pipeline   *pipeline
+	backfill   *replay.Backfill
+	segments   *segments
+	letters    *consumer.History    // the dead-letter topic
+	registry   *prometheus.Registry // its metrics
+	operations operations
+	log        *slog.Logger
+	teardown   []func(context.Context) // what was started, closed in the reverse order
 
 	registryAway atomic.Pointer[string] // why the registry has not answered well yet; nil: it has, or there is none
 
@@ -130,7 +138,7 @@ type Destination struct {
 // newDestination wires the stages of one destination together.
 func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Destination, err error) {
 	log := o.Logger.With("destination", cfg.Name)
-	d := &Destination{config: cfg, account: newAccount(cfg.Name), holds: hold.New(log), registry: prometheus.NewRegistry(), log: log}
+	d := &Destination{config: cfg, account: newAccount(cfg.Name), holds: hold.New(log), registry: prometheus.NewRegistry(), log: log, segments: &segments{log: log}}
 	defer func() {
 		if err != nil {
 			d.close(context.WithoutCancel(ctx))
@@ -140,7 +148,9 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err != nil {
 		return nil, err
 	}
-	inForce.Violated = d.violated
+	inForce.Violated, inForce.Tallies = d.violated, d.segments.tallied(inForce)
+	told := &rejections{log: log}
+	d.atClose(func(context.Context) { told.Close() }) // after the sink, which may still reject
 	config.Warn(log, cfg.Warnings())
 	if cfg.Source.Registry != nil {
 		d.registryAway.Store(&notAskedYet)
@@ -185,8 +195,9 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 			log.Warn("the sink did not close in time", "error", err)
 		}
 	})
-	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds, traced: o.Tracing != nil, rejections: rejections{log: log}}
+	d.pipeline = &pipeline{decoder: decoder, sink: d.sink, account: d.account, holds: d.holds, traced: o.Tracing != nil, rejections: told}
 	d.pipeline.rules.Store(inForce)
+	d.segments.begin(inForce, 0, time.Now())
 	if spots := d.sink.Parking(); spots != nil {
 		if d.pipeline.parking, err = deadletters.NewParking(&cfg, spots, d.holds, o.Dial); err != nil {
 			return nil, err
@@ -196,7 +207,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err := d.newBesides(o); err != nil {
 		return nil, err
 	}
-	d.registry.MustRegister(d.account, lagCollector{d}, d.missingPaths())
+	d.registry.MustRegister(d.account, lagCollector{d}, newSegmentCollector(cfg.Name, d.segments), d.missingPaths())
 	return d, nil
 }
 
@@ -212,6 +223,10 @@ func (d *Destination) newBesides(o Options) (err error) {
 		return err
 	}
 	d.atClose(func(context.Context) { d.letters.Close() })
+	if d.operations.history, err = consumer.NewHistory(d.config.Source.Kafka, o.Dial); err != nil {
+		return err
+	}
+	d.atClose(func(context.Context) { d.operations.history.Close() })
 	return nil
 }
 
@@ -256,10 +271,12 @@ func (d *Destination) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { d.probe.run(background, d.consumer.Stats) })
 	others.Go(func() { d.backfill.Run(background) })
+	others.Go(func() { d.segments.watch(background, d.account.consumed.Load) })
 	others.Go(func() {
 		deadletters.KeepSettled(background, d.letters, config.SettledGroup(&d.config, ""), d.consumer.Stats)
 	})
 	others.Go(func() { d.askRegistry(background) })
+	others.Go(func() { d.watchOperations(background) })
 	if d.pipeline.parking != nil {
 		others.Go(func() { d.pipeline.parking.Run(background) })
 	}
@@ -273,7 +290,11 @@ func (d *Destination) run(ctx context.Context) error {
 }
 
 // Account is what became of the destination's events so far.
-func (d *Destination) Account() Account { return d.account.Snapshot() }
+func (d *Destination) Account() Account {
+	a := d.account.Snapshot()
+	a.Segments = d.segments.exported()
+	return a
+}
 
 // Stats is how far the destination's partitions are.
 func (d *Destination) Stats() consumer.Stats { return d.probe.complete(d.consumer.Stats()) }

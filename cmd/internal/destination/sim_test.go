@@ -155,7 +155,7 @@ func (s *simulation) run() {
 	// A process that ends tries for 2 s to commit; refused and slow, that may not do.
 	s.repeats = s.repeats || s.faults["commit-refused"] > 0 && s.log.Count("last offsets of the assignment could not be committed") > 0
 	for _, r := range s.kinesis.History(testStream) {
-		s.verifier.Stored(r.PartitionKey, r.Data)
+		s.verifier.Stored(r.PartitionKey, r.Data, "")
 	}
 	v := s.verifier.Verdict(&config.Config{})
 	for fault, n := range s.kinesis.Counters() {
@@ -294,7 +294,7 @@ func (s *simulation) produce() {
 		s.produced++
 		m := s.message(simulatedEvent(s.t, key, int64(s.serials[key])))
 		messages = append(messages, m)
-		s.verifier.Expect(key, simulatedRecord(int64(s.serials[key])), "")
+		s.verifier.Expect(key, simulatedRecord(int64(s.serials[key])), "", verify.Offset{})
 	}
 	if len(messages) > 0 {
 		s.bubble.produce(messages...)

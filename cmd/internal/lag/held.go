@@ -1,15 +1,21 @@
 package lag
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/destination"
+	"kinesis-destination/consumer"
+	"kinesis-destination/schemas/credentials"
 )
 
 // statusTimeout keeps a process that does not answer from delaying what Kafka says.
@@ -18,32 +24,120 @@ const statusTimeout = 2 * time.Second
 // maxStatus is what /status has with 10,000 partitions, many times over.
 const maxStatus = 64 << 20
 
-// running is what the process on server.listen says of a destination; nil: none answers.
-type running struct{ *destination.Status }
+// maxAsked bounds how many members of a group are asked: a group has as many as its
+// topics have partitions, at most.
+const maxAsked = 64
 
-// status asks the running process. Whatever goes wrong means that it is not known.
-func status(ctx context.Context, c *config.Config) running {
+// group is what is known of the processes of a destination.
+type group struct {
+	known   bool
+	owners  map[consumer.Range]string // the address that a partition's owner joined from
+	answers []*destination.Status
+}
+
+// ask asks the process on server.listen, and members of the group that have other
+// partitions, at the same port of the address that they joined from. Whatever goes
+// wrong means that it is not known.
+func ask(ctx context.Context, c *config.Config, members []consumer.Member) group {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(c.Server.Listen)+"/status", http.NoBody)
-	if err != nil {
-		return running{}
+	g := group{owners: map[consumer.Range]string{}}
+	own := status(ctx, c, reachable(c.Server.Listen))
+	if own != nil {
+		g.answers = append(g.answers, own)
 	}
-	response, err := http.DefaultClient.Do(request)
+	host, port, err := net.SplitHostPort(c.Server.Listen)
+	ip := net.ParseIP(host)
+	local := err != nil || host == "localhost" || ip != nil && ip.IsLoopback() // others listen for themselves alone
+	var asking sync.WaitGroup
+	var mu sync.Mutex
+	asked := map[string]bool{}
+	for _, m := range members {
+		for _, owned := range m.Owns {
+			g.owners[owned] = m.Host
+			if local || asked[m.Host] || len(asked) == maxAsked || heldBy(own, owned.Topic, owned.Partition) != nil {
+				continue
+			}
+			asked[m.Host] = true
+			asking.Go(func() {
+				if s := status(ctx, c, net.JoinHostPort(m.Host, port)); s != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					g.answers = append(g.answers, s)
+				}
+			})
+		}
+	}
+	asking.Wait()
+	return g
+}
+
+// tell says of a partition whether it is held, or who would know.
+func (g *group) tell(r *Row) {
+	r.groupKnown, r.Member = g.known, g.owners[consumer.Range{Topic: r.Topic, Partition: r.Partition}]
+	for _, s := range g.answers {
+		if r.Held = heldBy(s, r.Topic, r.Partition); r.Held != nil {
+			return
+		}
+	}
+}
+
+// status asks a process; nil: none answers that runs the destination.
+func status(ctx context.Context, c *config.Config, address string) *destination.Status {
+	client, scheme, err := adminClient(c)
 	if err != nil {
-		return running{}
+		return nil
+	}
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+address+"/status", http.NoBody)
+	if err != nil {
+		return nil
+	}
+	if c.Server.Token != nil {
+		token, err := c.Server.Token()
+		if err != nil {
+			return nil
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil
 	}
 	defer func() { _ = response.Body.Close() }()
 	var overview destination.Overview
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxStatus)).Decode(&overview); err != nil {
-		return running{}
+		return nil
 	}
 	for i := range overview.Destinations {
 		if s := &overview.Destinations[i]; s.Name == c.Name && s.Group == c.Source.Kafka.Group {
-			return running{s}
+			return s
 		}
 	}
-	return running{}
+	return nil
+}
+
+// adminClient asks processes of the same configuration: over TLS it believes the
+// certificate that the configuration names, and no other, whatever name that has.
+func adminClient(c *config.Config) (client *http.Client, scheme string, err error) {
+	own := http.DefaultTransport.(*http.Transport).Clone()
+	if c.Server.TLS == (config.ServerTLS{}) {
+		return &http.Client{Transport: own}, "http://", nil
+	}
+	certificates, _, err := credentials.Files{CertFile: c.Server.TLS.CertFile, KeyFile: c.Server.TLS.KeyFile}.Certificates()
+	if err != nil {
+		return nil, "", err
+	}
+	own.TLSClientConfig = &tls.Config{
+		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // in place of it the certificate itself is compared
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if !bytes.Equal(s.PeerCertificates[0].Raw, certificates[0].Certificate[0]) {
+				return errors.New("another certificate than server.tls.certFile")
+			}
+			return nil
+		},
+	}
+	return &http.Client{Transport: own}, "https://", nil
 }
 
 // reachable is an address to dial for one that is listened on.
@@ -55,12 +149,12 @@ func reachable(listen string) string {
 	return listen
 }
 
-// of is why a partition is held; nil: the process does not have it, or there is none.
-func (r running) of(topic string, partition int) *string {
-	if r.Status == nil {
+// heldBy is why a process holds a partition, empty where it does not; nil: it does not have it.
+func heldBy(s *destination.Status, topic string, partition int) *string {
+	if s == nil {
 		return nil
 	}
-	for _, p := range r.Partitions {
+	for _, p := range s.Partitions {
 		if p.Topic == topic && p.Partition == partition {
 			return &p.Held
 		}

@@ -23,7 +23,10 @@ type Row struct {
 	Lag         int64   `json:"lag"`               // from where the group goes on to the end; -1: see Unknown
 	LagSeconds  float64 `json:"lagSeconds"`        // age of the oldest event not settled; 0: there is none, or it has no time
 	Held        *string `json:"held"`              // the reason, empty for none; null: no process answers for the partition
+	Member      string  `json:"member,omitempty"`  // the address of the member that has it, as the group says
 	Unknown     string  `json:"unknown,omitempty"` // why Kafka does not say how far the partition goes
+
+	groupKnown bool // the group said who its members are
 }
 
 // Sample is how far all partitions are at one time.
@@ -59,7 +62,7 @@ func (m *Meter) Close() {
 	}
 }
 
-// Measure asks Kafka, and who listens on server.listen.
+// Measure asks Kafka, who listens on server.listen, and the group's other members there.
 func (m *Meter) Measure(ctx context.Context) (Sample, error) {
 	s := Sample{Rows: []Row{}}
 	for i := range m.configs {
@@ -68,13 +71,16 @@ func (m *Meter) Measure(ctx context.Context) (Sample, error) {
 		if err != nil {
 			return s, fmt.Errorf("destination %s: %w", c.Name, err)
 		}
-		held := status(ctx, c)
+		members, err := m.histories[i].Members(ctx, c.Source.Kafka.Group)
+		group := ask(ctx, c, members)
+		group.known = err == nil // what only the group tells is not worth losing the rest for
 		s.At = time.Now()
 		for _, p := range progress {
 			row := Row{
 				Destination: c.Name, Group: c.Source.Kafka.Group, Topic: p.Topic, Partition: p.Partition,
-				Committed: p.Committed, End: p.End, Lag: p.Lag(), Held: held.of(p.Topic, p.Partition),
+				Committed: p.Committed, End: p.End, Lag: p.Lag(),
 			}
+			group.tell(&row)
 			if p.Unknown != nil {
 				row.End, row.Lag, row.Unknown = -1, -1, p.Unknown.Error()
 			}

@@ -55,6 +55,10 @@ func parseRow(t *testing.T, fields []string) (time.Time, Row) {
 				t.Fatal(err)
 			}
 			r.LagSeconds = age.Seconds()
+		case "member":
+			r.Member, r.groupKnown = value, true
+		case "nobody":
+			r.groupKnown = true
 		case "held":
 			r.Held = &value
 		}

@@ -17,9 +17,11 @@ type speed struct {
 // what is under way: it comes and goes between two samples, and tells no time.
 const keepingUpWithin = 5 * time.Second
 
-// keepsUp tells whether what is behind is no more than what is under way.
-func (s speed) keepsUp(lag int64) bool {
-	return s.known && lag > 0 && float64(lag) <= s.settled*keepingUpWithin.Seconds()
+// keepsUp tells whether what is behind is no more than what is under way: some seconds'
+// work, or, where few events come, none that has waited for longer.
+func (s speed) keepsUp(r *Row) bool {
+	few := r.LagSeconds > 0 && r.LagSeconds < keepingUpWithin.Seconds()
+	return s.known && r.Lag > 0 && s.settled > 0 && (few || float64(r.Lag) <= s.settled*keepingUpWithin.Seconds())
 }
 
 // never is the time that a lag takes which does not fall.

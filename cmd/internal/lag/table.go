@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -40,15 +41,15 @@ func writeTable(w io.Writer, samples []Sample, rows []Row, begin int) error {
 	for i, r := range rows {
 		s := speedOf(samples, begin+i)
 		sum = sum.plus(s)
-		eta := etaText(s, r.Lag)
-		if s.keepsUp(r.Lag) {
+		eta := etaText(s, &r)
+		if s.keepsUp(&r) {
 			underWay = true
 		} else {
 			slowest = max(slowest, s.eta(r.Lag))
 		}
 		total.Lag += max(0, r.Lag)
 		total.LagSeconds = max(total.LagSeconds, r.LagSeconds)
-		held.add(r.Held)
+		held.add(&r)
 		if _, err := fmt.Fprintf(w, line, strconv.Itoa(r.Partition), offset(r.Committed), offset(r.End),
 			offset(r.Lag), age(&r), s, eta, heldText(&r)); err != nil {
 			return err
@@ -63,24 +64,34 @@ func writeTable(w io.Writer, samples []Sample, rows []Row, begin int) error {
 	return err
 }
 
-// tally counts what is held, and what nobody knows of.
-type tally struct{ held, unknown int }
+// tally counts what is held, and of which nobody said whether it is.
+type tally struct{ held, elsewhere, nobody, unknown int }
 
-func (t *tally) add(held *string) {
+func (t *tally) add(r *Row) {
 	switch {
-	case held == nil:
+	case r.Held == nil && r.Member != "":
+		t.elsewhere++
+	case r.Held == nil && r.groupKnown:
+		t.nobody++
+	case r.Held == nil:
 		t.unknown++
-	case *held != "":
+	case *r.Held != "":
 		t.held++
 	}
 }
 
 // String is the tally as the line of totals has it.
 func (t tally) String() string {
-	if t.unknown > 0 {
-		return fmt.Sprintf("%d held, %d unknown", t.held, t.unknown)
+	parts := []string{fmt.Sprintf("%d held", t.held)}
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{t.elsewhere, "of other members"}, {t.nobody, "read by nobody"}, {t.unknown, "unknown"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
 	}
-	return fmt.Sprintf("%d held", t.held)
+	return strings.Join(parts, ", ")
 }
 
 func offset(n int64) string {
@@ -94,6 +105,10 @@ func heldText(r *Row) string {
 	switch {
 	case r.Unknown != "":
 		return "unknown: " + r.Unknown
+	case r.Held == nil && r.Member != "":
+		return "member at " + r.Member
+	case r.Held == nil && r.groupKnown:
+		return "read by nobody"
 	case r.Held == nil:
 		return "unknown"
 	case *r.Held == "":
@@ -125,11 +140,11 @@ func duration(seconds float64) string {
 // keepingUp stands for the time at which a lag is gone that is never gone for long.
 const keepingUp = "keeping up"
 
-func etaText(s speed, lag int64) string {
-	if s.keepsUp(lag) {
+func etaText(s speed, r *Row) string {
+	if s.keepsUp(r) {
 		return keepingUp
 	}
-	return etaOf(s.known, s.eta(lag))
+	return etaOf(s.known, s.eta(r.Lag))
 }
 
 func etaOf(known bool, d time.Duration) string {

@@ -52,6 +52,7 @@ type Backfill struct {
 	wanted []string // ids of the segments that are new; guarded by mu, as all below
 	own    map[resend.TopicPartition]*resend.PartitionRange
 	status *BackfillStatus
+	none   *NoBackfill
 }
 
 // BackfillOptions are what a backfill takes of the destination that it belongs to.
@@ -132,6 +133,9 @@ func (b *Backfill) step(ctx context.Context) error {
 	wanted, err := known.missing(ctx, rules, b.o.FirstAreNew)
 	if err != nil {
 		return err
+	}
+	if known.first {
+		b.noteNone(rules)
 	}
 	if len(wanted) == 0 {
 		b.confirmed, b.told = rules.Version, time.Now()

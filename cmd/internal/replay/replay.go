@@ -37,7 +37,13 @@ type Options struct {
 	DryRun     bool    // only count
 	Stream     string  // instead of the configuration's; empty: that one
 	ID         string  // under which Kafka keeps how far it has come
-	Logger     *slog.Logger
+	// BesideLive: all events may be sent though processes run, and leave old states after newer ones.
+	BesideLive bool
+	// Letters is what becomes of events that cannot be exported, where letters of the
+	// destination have been dropped or redriven: one of the constants below.
+	Letters string
+	By      string // who has it done, which is kept; empty: nobody is named
+	Logger  *slog.Logger
 	// Progress is called every now and then, with the offsets that were read of all
 	// that have to be, each twice with LatestOnly; nil: nobody is told.
 	Progress func(done, total int64)
@@ -78,6 +84,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 		}
 	}
 	defer r.History.Close()
+	if !o.DryRun {
+		resend.NoteOperation(ctx, own.Source.Kafka, resend.Operation{What: "replay", By: o.By, ID: o.ID}, o.Logger)
+	}
 	err = r.Run(ctx)
 	result := r.Account()
 	result.Seconds = time.Since(began).Seconds()
@@ -96,6 +105,7 @@ type Job struct {
 	Ranges   []*resend.PartitionRange
 	estimate *Estimate  // nil: it is no dry run
 	fits     rules.Fits // used by a dry run
+	dealt    bool       // letters of the destination have been dropped or redriven
 }
 
 // New finds the range of a replay, or where an earlier run of its id ended.
@@ -120,6 +130,7 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 		Evaluator: j, LatestOnly: o.LatestOnly, History: history, Log: o.Logger, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: cmp.Or(config.NewestKept, resend.IndexLimit),
 	}}
 	r.Chooser = r
+	r.Rejecting = r.letter
 	if o.Rate > 0 {
 		r.Rate = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate/10)))
 	}
@@ -129,9 +140,11 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 	if o.DryRun {
 		r.estimate = &Estimate{Segments: map[string]int64{}}
 	}
-	if err := r.findRange(ctx); err != nil {
-		history.Close()
-		return nil, err
+	for _, prepare := range []func(context.Context) error{r.besideNobody, r.findLetters, r.findRange} {
+		if err := prepare(ctx); err != nil {
+			history.Close()
+			return nil, err
+		}
 	}
 	return r, nil
 }
@@ -158,16 +171,11 @@ func (o *Options) terms(stream string) string {
 // ErrOtherReplay says that an id is that of a replay with other terms.
 var ErrOtherReplay = errors.New("this --id was begun with another --from, --to, --segment, --latest-only or --stream: give those, or another --id")
 
-// Group is the group in which a replay keeps how far it has come.
-func Group(config *config.Config, id string) string {
-	return config.Source.Kafka.Group + ".replay." + id
-}
-
 // findRange finds where an earlier run of the same id ended or, for a new id, the
 // range: what is the latest now stays so.
 func (r *Job) findRange(ctx context.Context) error {
 	if !r.o.DryRun {
-		checkpoints, err := r.History.Checkpoints(ctx, Group(r.Config, r.o.ID))
+		checkpoints, err := r.History.Checkpoints(ctx, config.ReplayGroup(r.Config, r.o.ID))
 		if err != nil {
 			return err
 		}
@@ -199,6 +207,7 @@ func (r *Job) findRange(ctx context.Context) error {
 			continue
 		}
 		s := resend.NewPartitionRange(within, r.Terms)
+		s.All = !r.o.LatestOnly && r.o.Stream == ""
 		r.Ranges = append(r.Ranges, s)
 		c, err := s.Checkpoint()
 		if err != nil {

@@ -25,6 +25,7 @@ type knownSegments struct {
 	checkpoints *consumer.Checkpoints
 	keeper      bool // this process keeps it
 	begun       bool // something is kept
+	first       bool // nothing was kept: what is activated now counts as exported
 	at          consumer.Checkpoint
 	segments    map[segmentHash]bool
 }
@@ -103,6 +104,7 @@ func (k *knownSegments) missing(ctx context.Context, rules *rules.Ruleset, first
 	switch {
 	case k.begun:
 	case !firstAreNew:
+		k.first = true
 		return nil, k.add(ctx, rules)
 	case !k.keeper:
 		return nil, errBackfillChanged // the keeper notes first that nothing is known

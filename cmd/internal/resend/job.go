@@ -46,6 +46,9 @@ type Job struct {
 	Log         *slog.Logger
 	Progress    func() // called every now and then; nil: nobody
 	IndexLimit  int
+	// Rejecting decides what becomes of an event that cannot be exported; nil: it is a dead
+	// letter. Its error ends the job.
+	Rejecting func(m *consumer.Message, j rules.Evaluation) (rules.Evaluation, error)
 
 	Rounds
 	At *PartitionRange // that is being read
@@ -79,13 +82,16 @@ type PartitionRange struct {
 
 // note is kept beside a checkpoint's offset, as JSON.
 type note struct {
-	From    int64   `json:"from"`
-	To      int64   `json:"to"`
-	Live    int64   `json:"live"` // what was written from here on leaves by itself, if it does
-	Terms   string  `json:"terms"`
-	Slice   int     `json:"slice"`
-	Slices  int     `json:"slices"`
-	Open    bool    `json:"open"` // a round is under way
+	From   int64  `json:"from"`
+	To     int64  `json:"to"`
+	Live   int64  `json:"live"` // what was written from here on leaves by itself, if it does
+	Terms  string `json:"terms"`
+	Slice  int    `json:"slice"`
+	Slices int    `json:"slices"`
+	Open   bool   `json:"open"` // a round is under way
+	// All: every event goes to the destination's own stream, so that old states stand
+	// after newer ones there, which verify is to know.
+	All     bool    `json:"all,omitempty"`
 	Account Account `json:"account"`
 }
 

@@ -75,6 +75,9 @@ func (w *Job) slice(ctx context.Context, s *PartitionRange) error {
 // Event takes one event of the range.
 func (w *Job) Event(ctx context.Context, s *PartitionRange, m *consumer.Message) error {
 	j, err := w.evaluate(ctx, m)
+	if err == nil && j.Outcome == transform.Reject && w.Rejecting != nil {
+		j, err = w.Rejecting(m, j)
+	}
 	if err != nil {
 		return err
 	}

@@ -31,8 +31,11 @@ type Ruleset struct {
 	target     sink.Config   // that explanations are about
 	// violated, if set, hears once of each writer schema that a policy objects to.
 	Violated func(schema string, why error)
-	missing  missingPaths
-	log      *slog.Logger // of what sends; nil: nobody is told
+	// Tallies, if set, count the activation's segments, in their order.
+	Tallies []*transform.Tally
+
+	missing missingPaths
+	log     *slog.Logger // of what sends; nil: nobody is told
 }
 
 // KeptPlans is how many bytes of plans are kept, with the schemas that they are

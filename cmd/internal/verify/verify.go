@@ -26,16 +26,19 @@ type Result struct {
 	Found        int64            `json:"found"`
 	Missing      int64            `json:"missing"`
 	Reordered    int64            `json:"reordered"`  // stand only after a newer record of their key, or leave an old state as the last
+	Replayed     int64            `json:"replayed"`   // as Reordered, but of a range that a replay of all events has sent once more: allowed
 	Duplicates   int64            `json:"duplicates"` // repetitions; allowed after a crash or a lost answer
 	Unknown      int64            `json:"unknown"`    // records of the stream that no event of the range makes
 	Undecided    []string         `json:"undecided"`  // what cannot be told, and why
+	Places       []Place          `json:"places,omitempty"`
 }
 
 // OK tells whether nothing is missing and nothing out of order.
 func (v *Result) OK() bool { return v.Missing == 0 && v.Reordered == 0 }
 
-// Run reads the range of the topic and the stream, and compares them.
-func Run(ctx context.Context, config *config.Config, from, to consumer.Place) (*Result, error) {
+// Run reads the range of the topic and the stream, and compares them. Of each kind that
+// it finds wrong it names as many places as list says.
+func Run(ctx context.Context, config *config.Config, from, to consumer.Place, list int) (*Result, error) {
 	history, err := consumer.NewHistory(config.Source.Kafka, nil)
 	if err != nil {
 		return nil, err
@@ -49,7 +52,10 @@ func Run(ctx context.Context, config *config.Config, from, to consumer.Place) (*
 	if err != nil {
 		return nil, err
 	}
-	v := NewVerifier()
+	v := NewListingVerifier(list)
+	if err := v.findReplays(ctx, history, config); err != nil {
+		v.result.Undecided = append(v.result.Undecided, "which replays there were is not known: "+err.Error())
+	}
 	late := int64(0)
 	for i := range ranges {
 		if done := committed[ranges[i]]; done < ranges[i].To {
@@ -75,7 +81,7 @@ func Run(ctx context.Context, config *config.Config, from, to consumer.Place) (*
 	}
 	options := sink.Options{DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers}
 	if err := sink.ReadStream(ctx, config.Target.Kinesis.Config, options, v.oldest, func(s sink.Stored) error {
-		v.Stored(s.PartitionKey, transform.WithoutResend(s.Data))
+		v.Stored(s.PartitionKey, transform.WithoutResend(s.Data), s.Shard+" "+s.SequenceNumber)
 		return nil
 	}); err != nil {
 		return nil, err
@@ -94,21 +100,28 @@ type Verifier struct {
 	expected map[string]*sequence
 	oldest   time.Time                   // of the range's events, less the slack
 	dead     map[transform.Source]string // reasons of the letters that are on the dead-letter topic
+	replays  []consumer.Range            // that were sent once more, old states and all
+	topics   []consumer.Range            // topics and partitions that a spot has the index of
+	list     int                         // how many places of each kind are named
 }
 
 // sequence is what is expected of one key, and how much of it has been found.
 type sequence struct {
 	documents []uint64
 	found     []bool
+	spots     []spot
 	dead      []string // why a letter stands for it; empty: none does
 	next      int      // behind the newest that was found
 	last      int      // where the latest record of the key in the stream belongs
 }
 
 // NewVerifier has seen nothing yet.
-func NewVerifier() *Verifier {
+func NewVerifier() *Verifier { return NewListingVerifier(0) }
+
+// NewListingVerifier names the places of so many of each kind that it finds.
+func NewListingVerifier(list int) *Verifier {
 	return &Verifier{
-		seed: maphash.MakeSeed(), expected: map[string]*sequence{},
+		seed: maphash.MakeSeed(), list: list, expected: map[string]*sequence{},
 		result: Result{Filtered: map[string]int64{}, DeadLettered: map[string]int64{}, Undecided: []string{}},
 	}
 }
@@ -139,7 +152,7 @@ func (v *Verifier) event(ctx context.Context, letters *deadletters.Store, m *con
 	case transform.Filter:
 		v.result.Filtered[string(j.Reason)]++
 	case transform.Export:
-		v.Expect(j.PartitionKey, j.Data, v.dead[source])
+		v.Expect(j.PartitionKey, j.Data, v.dead[source], Offset{m.Topic, m.Partition, m.Offset})
 	case transform.Hold:
 		return fmt.Errorf("offset %d of %s/%d is held: %w", m.Offset, m.Topic, m.Partition, j.Cause)
 	default:
@@ -150,7 +163,7 @@ func (v *Verifier) event(ctx context.Context, letters *deadletters.Store, m *con
 
 // Expect notes a record that must stand in the stream, unless a letter, dead for
 // the reason, stands for it.
-func (v *Verifier) Expect(key string, document []byte, dead string) {
+func (v *Verifier) Expect(key string, document []byte, dead string, at Offset) {
 	s := v.expected[key]
 	if s == nil {
 		s = &sequence{}
@@ -159,14 +172,16 @@ func (v *Verifier) Expect(key string, document []byte, dead string) {
 	s.documents = append(s.documents, maphash.Bytes(v.seed, document))
 	s.found = append(s.found, false)
 	s.dead = append(s.dead, dead)
+	s.spots = append(s.spots, v.spot(at))
 	v.result.Expected++
 }
 
-// Stored takes the next document of a key as it stands in the stream.
-func (v *Verifier) Stored(key string, document []byte) {
+// Stored takes the next document of a key as it stands in the stream, at shard and
+// sequence number.
+func (v *Verifier) Stored(key string, document []byte, at string) {
 	s := v.expected[key]
 	if s == nil {
-		v.result.Unknown++
+		v.unknown(at)
 		return
 	}
 	hash := maphash.Bytes(v.seed, document)
@@ -187,11 +202,11 @@ func (v *Verifier) Stored(key string, document []byte) {
 		default: // something newer of this key was found before it
 			s.found[i], s.last = true, i
 			v.result.Found++
-			v.result.Reordered++
+			v.disordered(s.spots[i], "stands only after a newer record of its identity", at)
 			return
 		}
 	}
-	v.result.Unknown++
+	v.unknown(at)
 }
 
 // Verdict compares what was expected with what was stored.
@@ -205,15 +220,21 @@ func (v *Verifier) Verdict(config *config.Config) *Result {
 				v.result.DeadLettered[s.dead[i]]++
 			default:
 				v.result.Missing++
+				v.place(Place{What: "missing", Offset: v.offset(s.spots[i])})
 			}
 		}
 		if s.next > 0 && s.last != s.next-1 { // a repetition that leaves an old state as the last one
-			v.result.Reordered++
+			v.disordered(s.spots[s.last], "is the last record of its identity, though newer ones left", "")
 		}
 	}
+	v.choosePlaces()
 	if !config.Target.Kinesis.Metadata {
 		v.result.Undecided = append(v.result.Undecided,
 			"records carry no _source (target.kinesis.metadata): equal documents of one identity cannot be told apart, so one of them may stand for another")
+	}
+	if v.result.Replayed > 0 {
+		v.result.Undecided = append(v.result.Undecided,
+			"replays of all events have left old states after newer ones: what else may have is not told apart in their ranges")
 	}
 	if v.result.Unknown > 0 {
 		v.result.Undecided = append(v.result.Undecided,

@@ -85,6 +85,8 @@ type Change struct {
 	Reads  []Read
 	// Refused, if set, says why nothing is to happen: the attempt is only noted.
 	Refused string
+	// Status is the status that a refused attempt was answered with.
+	Status int
 }
 
 // Write replaces a document.

@@ -91,7 +91,7 @@ func (s *Service) note(ctx context.Context, c api.Caller, why string, a *attempt
 	if e, there := a.view.Get(a.key); there {
 		writes = []documents.Write{{Key: a.key, Base: e.Etag}}
 	}
-	if _, err := s.o.Store.Propose(ctx, documents.Change{By: c.Name, Why: why, Writes: writes, Refused: refused.Detail}); err != nil {
+	if _, err := s.o.Store.Propose(ctx, documents.Change{By: c.Name, Why: why, Writes: writes, Refused: refused.Detail, Status: refused.Status}); err != nil {
 		s.o.Log.Warn("a refused attempt is missing in the audit", "error", err)
 	}
 }

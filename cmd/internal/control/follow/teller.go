@@ -21,5 +21,6 @@ func (t Teller) Report(f destination.Flow) {
 func (t Teller) Count(flowID string, a destination.Account) {
 	t.To.Count(flowID, status.Counts{
 		Received: a.Consumed - a.Withdrawn, Activated: a.Delivered, Excluded: a.Filtered, Failed: a.DeadLettered, UnderWay: max(0, a.Unaccounted()),
+		Segments: a.Segments,
 	})
 }

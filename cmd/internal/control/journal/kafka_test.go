@@ -177,7 +177,7 @@ func TestContractATopicMadeAnewStopsTheStoreAndStaysSo(t *testing.T) {
 		t.Error("a change of a topic that is gone was answered")
 	}
 	s.recheck(t.Context())
-	if status := s.Status(); !strings.Contains(status.ReadOnly, "is gone") {
+	if status := s.Status(); !strings.Contains(status.ReadOnly, "is gone") || status.Cause != CauseMissing {
 		t.Errorf("%+v", status)
 	}
 	anew := openKafka(t, k)
@@ -208,7 +208,7 @@ func TestContractAnOlderReplicaStopsAtANewerEntry(t *testing.T) {
 	tag = s.put(t, doc("flows/a", tag, `{"n":1}`))
 	a.write(t, "y", `{"v":2,"id":"y","of":"a newer version"}`)
 	status := await(t, s, "stopped", func(s Status) bool { return s.Stopped })
-	if !strings.Contains(status.ReadOnly, "format 2") || status.Records[Foreign] != 1 || status.Oddities[0].Why == "" {
+	if !strings.Contains(status.ReadOnly, "format 2") || status.Cause != CauseLog || status.Records[Foreign] != 1 || status.Oddities[0].Why == "" {
 		t.Errorf("%+v", status)
 	}
 	if snapshot, _ := s.Read(t.Context()); snapshot.Etag("flows/a") != tag {

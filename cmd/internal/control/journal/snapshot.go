@@ -99,11 +99,15 @@ type Status struct {
 	Store string
 	// ReadOnly is why changes are refused; empty: they are taken.
 	ReadOnly string
+	// Cause is ReadOnly as one of Causes.
+	Cause string
 	// Stopped: what follows in the log cannot be judged, so memory stays as it is
 	// for as long as the process runs.
 	Stopped bool
 	// Unread is why the log is not read now; empty: it is.
 	Unread string
+	// Unwritten is why the last attempt to write failed; empty: it did not.
+	Unwritten string
 	// Partial is that of Freshness.
 	Partial bool
 	// Next is the offset up to which the log was read, Fence the last checkpoint's (-1: none).
@@ -117,6 +121,29 @@ type Status struct {
 	Oddities []Oddity
 }
 
+// The causes of a store that is read-only.
+const (
+	CauseLog      = "log"      // what follows in the log cannot be judged
+	CauseMissing  = "missing"  // the topic is gone
+	CauseSettings = "settings" // the topic, or the file, would not keep what is written to it
+)
+
+// Causes are all of them.
+var Causes = []string{CauseLog, CauseMissing, CauseSettings}
+
+// cause is called with mu held.
+func (s *Store) cause() string {
+	switch {
+	case s.stopped != nil:
+		return CauseLog
+	case s.unfit != nil && s.unfit.missing:
+		return CauseMissing
+	case s.unfit != nil:
+		return CauseSettings
+	}
+	return ""
+}
+
 // Status of the store.
 func (s *Store) Status() Status {
 	s.mu.Lock()
@@ -127,7 +154,10 @@ func (s *Store) Status() Status {
 	}
 	maps.Copy(status.Records, s.counts)
 	if err := s.readOnly(); err != nil {
-		status.ReadOnly = err.Error()
+		status.ReadOnly, status.Cause = err.Error(), s.cause()
+	}
+	if s.unwritten != nil {
+		status.Unwritten = s.unwritten.Error()
 	}
 	if s.trouble != nil {
 		status.Unread = s.trouble.Error()

@@ -43,6 +43,9 @@ const (
 	Corrupt  Verdict = "corrupt"
 )
 
+// Verdicts are all of them.
+var Verdicts = []Verdict{Applied, Conflict, Refused, Repeated, Stale, Marked, Foreign, Corrupt}
+
 // Differs is a version that is not the present one.
 type Differs struct {
 	Key string `json:"key"`

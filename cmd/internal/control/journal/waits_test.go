@@ -119,7 +119,7 @@ func TestAnUnfitLogIsReadOnlyUntilItIsMended(t *testing.T) {
 		if err := propose(t, s, doc("flows/b", "", `{}`)); !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), "it is compacted") {
 			t.Error(err)
 		}
-		if snapshot, fresh := s.Read(t.Context()); !fresh.Fresh || listed(snapshot, "") != "flows/a={}" || s.Status().ReadOnly != "it is compacted" {
+		if snapshot, fresh := s.Read(t.Context()); !fresh.Fresh || listed(snapshot, "") != "flows/a={}" || s.Status().ReadOnly != "it is compacted" || s.Status().Cause != CauseSettings {
 			t.Error(fresh)
 		}
 		l.set(func() { l.fit = nil })

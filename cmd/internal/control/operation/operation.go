@@ -120,6 +120,10 @@ func (f *Flows) selected(ctx context.Context, sandbox, flowID, reason string) (*
 	return c, filter, filter.Check()
 }
 
+// byPage is who has what the page does done, as the destination's own notes have it: the
+// audit of the control plane knows its callers.
+const byPage = "control plane"
+
 // Redrive implements web.Letters.
 func (f *Flows) Redrive(ctx context.Context, sandbox, flowID, reason string, dry bool, progress func(finished, selected int64)) (web.Done, error) {
 	c, filter, err := f.selected(ctx, sandbox, flowID, reason)
@@ -127,7 +131,7 @@ func (f *Flows) Redrive(ctx context.Context, sandbox, flowID, reason string, dry
 		return web.Done{}, err
 	}
 	account, err := deadletters.Redrive(ctx, c, deadletters.RedriveOptions{
-		Filter: filter, DryRun: dry, MaxRedrives: maxRedrives, Logger: f.Log, Progress: progress,
+		Filter: filter, DryRun: dry, MaxRedrives: maxRedrives, Logger: f.Log, Progress: progress, By: byPage,
 	})
 	if account == nil {
 		return web.Done{}, err
@@ -154,7 +158,7 @@ func (f *Flows) Drop(ctx context.Context, sandbox, flowID, reason string, dry bo
 	if err != nil {
 		return web.Done{}, err
 	}
-	account, err := deadletters.Drop(ctx, c, deadletters.DropOptions{Filter: filter, DryRun: dry})
+	account, err := deadletters.Drop(ctx, c, deadletters.DropOptions{Filter: filter, DryRun: dry, By: byPage, Logger: f.Log})
 	if account == nil {
 		return web.Done{}, err
 	}

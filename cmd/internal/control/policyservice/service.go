@@ -125,7 +125,7 @@ func (s *Service) note(ctx context.Context, change documents.Change, write docum
 	if !ok || refused.Status != http.StatusConflict && refused.Status != http.StatusPreconditionFailed {
 		return
 	}
-	change.Reads, change.Refused = nil, refused.Detail
+	change.Reads, change.Refused, change.Status = nil, refused.Detail, refused.Status
 	if write.Key != "" {
 		change.Writes = []documents.Write{{Key: write.Key, Base: write.Base}}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
+	"go.yaml.in/yaml/v3"
 
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/server"
@@ -152,4 +153,30 @@ func TestKeysOfAnIssuerChangeAndOutliveIt(t *testing.T) {
 	i.away.Store(true)
 	get(two, 200) // and kept
 	get(i.token("foreign", "destinations", time.Hour, all), 503)
+}
+
+// TestTheChartsIssuerIsRead: the chart writes controlPlane.oidc as it stands into the file.
+func TestTheChartsIssuerIsRead(t *testing.T) {
+	text, err := os.ReadFile("../../../../deployments/helm/kinesis-destination/ci/full-values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values struct {
+		ControlPlane struct {
+			OIDC map[string]any `yaml:"oidc"`
+		} `yaml:"controlPlane"`
+	}
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		t.Fatal(err)
+	}
+	if text, err = yaml.Marshal(values.ControlPlane.OIDC); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "oidc.yaml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.OpenOIDC(file); err != nil {
+		t.Errorf("%v: %s", err, text)
+	}
 }

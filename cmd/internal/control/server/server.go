@@ -58,6 +58,8 @@ type Server struct {
 	Flows   *flowservice.Service
 	pages   *web.Handler
 	handler http.Handler
+
+	refusals *refusals
 }
 
 // Close ends what pages have begun and still runs, live pages included: a server that
@@ -67,13 +69,16 @@ func (s *Server) Close() { s.pages.Close() }
 // New makes a server. An error is a mistake in the pages that are embedded.
 func New(o Options) (*Server, error) {
 	lookup, sampler := &sources.Schemas{}, &sources.Sampler{}
-	identify := identity{o}.identify
 	now := time.Now
 	if o.Now != nil {
 		now = o.Now
 	}
+	refusals := newRefusals(o.Store, now)
+	o.Store = refusals
+	identify := api.Identify(identity{o}.identify)
+	identifyCall := refusals.identified(o, identify)
 	flows := flowservice.New(flowservice.Options{
-		Log: o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identify, Policies: policyservice.Policies,
+		Log: o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identifyCall, Policies: policyservice.Policies,
 		Activity: o.Activity, Schemas: lookup.Newest, Probe: examine(o.Log), Sample: sampler.Newest,
 		Streams: func(ctx context.Context, cfg sink.Config) (sink.StreamList, error) {
 			return sink.ListStreams(ctx, cfg, o.Log)
@@ -85,7 +90,7 @@ func New(o Options) (*Server, error) {
 		AllowDefaultChain: o.AllowDefaultChain, Now: now, NewID: newID,
 	})
 	policies := policyservice.New(policyservice.Options{
-		Log: o.Log, Store: o.Store, Sources: o.Sources, Identify: identify, Standing: flows.Standing, Uses: flowservice.UsesAction,
+		Log: o.Log, Store: o.Store, Sources: o.Sources, Identify: identifyCall, Standing: flows.Standing, Uses: flowservice.UsesAction,
 		Subject: lookup.Subject, Now: now, NewID: newID,
 	})
 	mux := http.NewServeMux()
@@ -116,7 +121,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{flows, pages, guard(o, mux, pages)}, nil
+	return &Server{flows, pages, guard(o, mux, pages), refusals}, nil
 }
 
 // ServeHTTP implements http.Handler.

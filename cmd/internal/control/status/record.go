@@ -23,6 +23,9 @@ const (
 	None     State = "none"    // no process has told of it
 )
 
+// States are all that a process tells, and Silent.
+var States = []State{Starting, Running, Held, Refused, Stopped, Silent}
+
 // Flow is what a flow does in one process.
 type Flow struct {
 	ID         string    `json:"id"`

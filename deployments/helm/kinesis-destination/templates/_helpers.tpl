@@ -54,3 +54,59 @@ app.kubernetes.io/version: {{ default .Chart.AppVersion .Values.image.tag | trun
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
+
+{{/* The names of the pods that run its flows alone. */}}
+{{- define "followersName" -}}
+{{ include "fullname" . | trunc 57 | trimSuffix "-" }}-flows
+{{- end -}}
+
+{{- define "followersSelector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 57 | trimSuffix "-" }}-flows
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "followersLabels" -}}
+{{ include "followersSelector" . }}
+app.kubernetes.io/version: {{ default .Chart.AppVersion .Values.image.tag | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{/* The block server of each destination. */}}
+{{- define "adminServer" -}}
+listen: ":8080"
+{{- if .Values.admin.tls.secret }}
+tls: {certFile: /admin/tls/tls.crt, keyFile: /admin/tls/tls.key}
+{{- end }}
+{{- if .Values.admin.token.secret }}
+token: file:///admin/token/{{ .Values.admin.token.key }}
+{{- end }}
+{{- end -}}
+
+{{/* What the pipeline and its check have alike: environment and files. */}}
+{{- define "pipelineEnv" -}}
+{{- if or .Values.secretEnv .Values.env -}}
+env:
+  {{- range .Values.secretEnv }}
+  - name: {{ .name }}
+    valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key | quote }}}}
+  {{- end }}
+  {{- with .Values.env }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "pipelineMounts" -}}
+volumeMounts:
+  - {name: configuration, mountPath: /etc/kinesis-destination, readOnly: true}
+  {{- if .Values.admin.tls.secret }}
+  - {name: admin-tls, mountPath: /admin/tls, readOnly: true}
+  {{- end }}
+  {{- if .Values.admin.token.secret }}
+  - {name: admin-token, mountPath: /admin/token, readOnly: true}
+  {{- end }}
+  {{- range .Values.secretMounts }}
+  - {name: secret-{{ . }}, mountPath: /secrets/{{ . }}, readOnly: true}
+  {{- end }}
+{{- end -}}

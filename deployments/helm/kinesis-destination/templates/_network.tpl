@@ -74,6 +74,9 @@ group has it for any peer, or a further rule has it. What is narrowed by peers i
   {{- range $i, $broker := .Values.controlPlane.brokers -}}
     {{- include "requireReachable" (list $ "kafka" $broker (printf "controlPlane.brokers[%d]" $i)) -}}
   {{- end -}}
+  {{- with .Values.controlPlane.oidc -}}
+    {{- include "requireReachable" (list $ "aws" .issuer "controlPlane.oidc.issuer") -}}
+  {{- end -}}
   {{- range $n, $source := .Values.controlPlane.sources -}}
     {{- $brokers := dig "kafka" "brokers" list $source -}}
     {{- range $i, $broker := ternary (list $brokers) $brokers (kindIs "string" $brokers) -}}

@@ -1,0 +1,122 @@
+package sink
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kinesis-destination/sink/embeddedkinesis"
+)
+
+// fewKeys makes a world of 100 keys with so many records each, all of them queued
+// before the first call; put answers as it is told, after 10 ms.
+func fewKeys(t *testing.T, each int, put embeddedkinesis.Script) (w *world, calls *atomic.Int64) {
+	t.Helper()
+	calls = new(atomic.Int64)
+	var queued atomic.Bool
+	w = newWorld(t, worldOptions{stream: embeddedkinesis.Stream{OnDemand: true, Shards: 64}, kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+		switch {
+		case c.Operation == "PutRecords":
+			calls.Add(1)
+			return put(c)
+		case !queued.Load():
+			return embeddedkinesis.Action{Delay: time.Second}
+		}
+		return embeddedkinesis.Action{}
+	}}})
+	for i := range 100 * each {
+		w.put(fmt.Sprintf("key-%d", i%100), 0)
+	}
+	queued.Store(true)
+	return w, calls
+}
+
+// TestOfFewKeysCallsAreShared: a hundred keys have a hundred records that may be sent at
+// a time; in sixteen lanes that would be calls of six.
+func TestOfFewKeysCallsAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each, took = 50, 10 * time.Millisecond
+		w, calls := fewKeys(t, each, func(embeddedkinesis.Call) embeddedkinesis.Action { return embeddedkinesis.Action{Delay: took} })
+		w.oracle.await()
+		w.delivered()
+		w.check()
+		first := slices.MinFunc(w.oracle.all, func(a, b *tracked) int { return a.at.Compare(b.at) })
+		last := slices.MaxFunc(w.oracle.all, func(a, b *tracked) int { return a.at.Compare(b.at) })
+		t.Logf("%d records in %d calls, %v from the first to the last", 100*each, calls.Load(), last.at.Sub(first.at))
+		if average := 100 * each / calls.Load(); average < 75 {
+			t.Errorf("%d records a call, of 100 that may be sent at a time", average)
+		}
+		if d := last.at.Sub(first.at); d > each*took*6/5 {
+			t.Errorf("%v for %d records a key one after another, which take %v each", d, each, took)
+		}
+	})
+}
+
+// TestNobodyWaitsForASlowSharedCall: while one call hangs, the others go on without it.
+func TestNobodyWaitsForASlowSharedCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hung atomic.Bool
+		w, _ := fewKeys(t, 20, func(embeddedkinesis.Call) embeddedkinesis.Action {
+			if !hung.Swap(true) {
+				return embeddedkinesis.Action{Delay: 5 * time.Second}
+			}
+			return embeddedkinesis.Action{Delay: 10 * time.Millisecond}
+		})
+		began := time.Now()
+		w.oracle.await()
+		w.delivered()
+		w.check()
+		var soon int
+		for _, tr := range w.oracle.all {
+			if tr.at.Sub(began) < 4*time.Second {
+				soon++
+			}
+		}
+		if soon < len(w.oracle.all)/2 {
+			t.Errorf("%d of %d records did not wait for the call that hangs", soon, len(w.oracle.all))
+		}
+	})
+}
+
+// TestTheCulpritOfASharedCallIsFound: the stream refuses whole calls for one record in
+// them. Only that one is dead-lettered, whichever lane's it is.
+func TestTheCulpritOfASharedCallIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const culprit = "key-17"
+		w, _ := fewKeys(t, 10, func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if slices.Contains(c.Keys, culprit) {
+				return embeddedkinesis.Action{Code: "ValidationException", Delay: 10 * time.Millisecond}
+			}
+			return embeddedkinesis.Action{Delay: 10 * time.Millisecond}
+		})
+		w.oracle.await()
+		w.check()
+		for _, tr := range w.oracle.all {
+			if want := map[bool]Outcome{true: DeadLettered, false: Delivered}[tr.key == culprit]; tr.outcome != want {
+				t.Fatalf("%s/%d: %v %q", tr.key, tr.seq, tr.outcome, tr.reason)
+			}
+		}
+	})
+}
+
+// TestASharedCallSurvivesFaults: order and nothing lost, whatever becomes of calls that
+// several lanes share.
+func TestASharedCallSurvivesFaults(t *testing.T) {
+	for _, seed := range seeds(5) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				random := embeddedkinesis.Random(seed, embeddedkinesis.Rates{Throttle: 0.05, Internal: 0.02, CallFails: 0.1, LostBefore: 0.1, LostAfter: 0.1})
+				w, calls := fewKeys(t, 20, random)
+				w.oracle.await()
+				w.delivered()
+				t.Logf("duplicates %d, faults %v, %d calls", w.check(), w.stream.Counters(), calls.Load())
+				if calls.Load() > 1500 {
+					t.Errorf("%d calls: they were not shared", calls.Load())
+				}
+			})
+		})
+	}
+}
