@@ -13,7 +13,8 @@ import (
 // EncodeJSON writes an event in Avro JSON as the Avro bytes of the schema. Map entries keep the order of the text,
 // fields that are left out have their default. A branch of a union is named by the Avro specification ("string",
 // "profile.xdm.Person"), without its namespace, or as goavro does it ("long.timestamp-millis"); a value without its branch's name, as tools
-// that print plain JSON leave it, is of the first branch that it fits. The error is [Mistakes] where the text does not fit
+// that print plain JSON leave it, is of the first branch that it fits; decimals may be numbers,
+// days and times text. The error is [Mistakes] where the text does not fit
 // the schema; they name the place, never a value.
 func (s *Schema) EncodeJSON(text []byte) ([]byte, error) {
 	root, err := parseJSON(bytes.TrimPrefix(text, byteOrderMark))
@@ -76,9 +77,14 @@ func encodeInteger(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, erro
 	if t.Kind == Int {
 		bits = 32
 	}
+	if v.kind == jsonString {
+		if n, ok := plainTime(t, v.text); ok {
+			return appendLong(dst, n), nil
+		}
+	}
 	n, err := strconv.ParseInt(v.text, 10, bits)
 	if v.kind != jsonNumber || err != nil {
-		return nil, fmt.Errorf("%s: must be %s, a whole number of %d bits", path, t.Kind, bits)
+		return nil, fmt.Errorf("%s: must be %s, a whole number of %d bits%s", path, t.Kind, bits, orText(t))
 	}
 	return appendLong(dst, n), nil
 }
@@ -101,6 +107,9 @@ func encodeFloat(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error)
 
 // encodeBytes takes bytes as Avro JSON has them: a string whose characters are the bytes 0 to 255.
 func encodeBytes(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
+	if v.kind == jsonNumber && t.Logical == Decimal {
+		return encodeDecimal(dst, t, v, path)
+	}
 	if v.kind != jsonString {
 		return nil, fmt.Errorf("%s: must be %s, written as a string", path, t.describe())
 	}
@@ -115,6 +124,21 @@ func encodeBytes(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error)
 		dst = appendLong(dst, int64(len(raw)))
 	} else if len(raw) != t.Size {
 		return nil, fmt.Errorf("%s: must be %s, %d bytes", path, t.describe(), t.Size)
+	}
+	return append(dst, raw...), nil
+}
+
+func encodeDecimal(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error) {
+	raw, err := plainDecimal(t, v.text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if t.Kind == Bytes {
+		return append(appendLong(dst, int64(len(raw))), raw...), nil
+	}
+	raw, fits := widened(raw, t.Size)
+	if !fits {
+		return nil, fmt.Errorf("%s: must be a decimal that %d bytes hold", path, t.Size)
 	}
 	return append(dst, raw...), nil
 }
@@ -210,13 +234,18 @@ func encodeUnion(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error)
 		}
 	}
 	var tried Mistakes
-	for i, branch := range t.Union {
-		encoded, err := encode(appendLong(dst, int64(i)), branch, v, path)
-		if err == nil {
-			return encoded, nil
-		}
-		if branch.Kind != Null {
-			tried = tried.with(err)
+	for _, late := range []bool{false, true} {
+		for i, branch := range t.Union {
+			if unusual(branch, v) != late {
+				continue
+			}
+			encoded, err := encode(appendLong(dst, int64(i)), branch, v, path)
+			if err == nil {
+				return encoded, nil
+			}
+			if branch.Kind != Null {
+				tried = tried.with(err)
+			}
 		}
 	}
 	if tried == nil || len(t.Union) > 2 {

@@ -25,28 +25,38 @@ const (
 )
 
 // DecodeJSON writes the Avro bytes of an event as Avro JSON, in the order of the bytes.
-func (s *Schema) DecodeJSON(body []byte) ([]byte, error) {
+func (s *Schema) DecodeJSON(body []byte) ([]byte, error) { return s.decodeJSON(body, false) }
+
+func (s *Schema) decodeJSON(body []byte, plain bool) ([]byte, error) {
 	c := NewCursor(body)
 	if c.Skip(s.Root); !c.Done() {
 		return nil, fmt.Errorf("%w: the bytes do not fit the schema", ErrMalformed)
 	}
 	c = NewCursor(body)
 	limit := shownAtLeast + shownPerByte*len(body)
-	text := appendJSON(nil, &c, s.Root, limit)
+	text := shower{limit, plain}.append(nil, &c, s.Root)
 	if len(text) > limit {
 		return nil, fmt.Errorf("%d bytes of Avro are more than %d bytes of JSON", len(body), limit)
 	}
 	return text, nil
 }
 
-// appendJSON stops soon after the limit.
-func appendJSON(dst []byte, c *Cursor, t *Type, limit int) []byte {
+// shower writes values as JSON; it stops soon after the limit.
+type shower struct {
+	limit int
+	plain bool // as people write it, see [Schema.PlainJSON]
+}
+
+func (w shower) append(dst []byte, c *Cursor, t *Type) []byte {
 	switch t.Kind {
 	case Null:
 		return append(dst, "null"...)
 	case Boolean:
 		return strconv.AppendBool(dst, c.Boolean())
 	case Int, Long:
+		if w.plain {
+			return appendPlainLong(dst, t, c.Long())
+		}
 		return strconv.AppendInt(dst, c.Long(), 10)
 	case Float:
 		return appendFloat(dst, float64(c.Float()), 32)
@@ -55,9 +65,9 @@ func appendJSON(dst []byte, c *Cursor, t *Type, limit int) []byte {
 	case String:
 		return appendText(dst, string(c.Bytes()))
 	case Bytes:
-		return appendText(dst, latin1(c.Bytes()))
+		return w.bytes(dst, t, c.Bytes())
 	case Fixed:
-		return appendText(dst, latin1(c.Fixed(t.Size)))
+		return w.bytes(dst, t, c.Fixed(t.Size))
 	case Enum:
 		return appendText(dst, t.Symbols[c.Index(len(t.Symbols))])
 	case Union:
@@ -65,28 +75,38 @@ func appendJSON(dst []byte, c *Cursor, t *Type, limit int) []byte {
 		if branch.Kind == Null {
 			return append(dst, "null"...)
 		}
+		if w.plain {
+			return w.append(dst, c, branch)
+		}
 		dst = append(appendText(append(dst, '{'), branch.branchName()), ':')
-		return append(appendJSON(dst, c, branch, limit), '}')
+		return append(w.append(dst, c, branch), '}')
 	}
-	return appendNested(dst, c, t, limit)
+	return w.nested(dst, c, t)
 }
 
-func appendNested(dst []byte, c *Cursor, t *Type, limit int) []byte {
+func (w shower) bytes(dst []byte, t *Type, raw []byte) []byte {
+	if w.plain {
+		return appendPlainBytes(dst, t, raw)
+	}
+	return appendText(dst, latin1(raw))
+}
+
+func (w shower) nested(dst []byte, c *Cursor, t *Type) []byte {
 	opening, closing := byte('{'), byte('}')
 	if t.Kind == Array {
 		opening, closing = '[', ']'
 	}
 	dst = append(dst, opening)
-	for i := 0; i < len(t.Fields) && len(dst) <= limit; i++ {
+	for i := 0; i < len(t.Fields) && len(dst) <= w.limit; i++ {
 		dst = append(appendText(separate(dst, i), t.Fields[i].Name), ':')
-		dst = appendJSON(dst, c, t.Fields[i].Type, limit)
+		dst = w.append(dst, c, t.Fields[i].Type)
 	}
 	if t.Kind != Record {
-		for i, b := 0, (Blocks{}); len(dst) <= limit && c.Next(t, &b); i++ {
+		for i, b := 0, (Blocks{}); len(dst) <= w.limit && c.Next(t, &b); i++ {
 			if dst = separate(dst, i); t.Kind == Map {
 				dst = append(appendText(dst, string(c.Bytes())), ':')
 			}
-			dst = appendJSON(dst, c, t.Items, limit)
+			dst = w.append(dst, c, t.Items)
 		}
 	}
 	return append(dst, closing)

@@ -74,6 +74,23 @@ func (r *Rules) CheckParts(s *schemas.Schema) error {
 	return err
 }
 
+// CheckConsents tells that consents are required and a schema has none, so that of its events only exits can leave
+// (rule 28); nil: it has them, or they are not asked for.
+func (r *Rules) CheckConsents(s *schemas.Schema) error {
+	if len(r.consent) == 0 {
+		return nil
+	}
+	for _, record := range s.Root.Alternatives() {
+		if record.Kind != schemas.Record {
+			continue
+		}
+		if field := record.Field(partConsents); field != nil && can(field.Type, schemas.Map) {
+			return nil
+		}
+	}
+	return fmt.Errorf("governance.consent.mode is enforce, and %s has no %s that is a map", s.Origin, partConsents)
+}
+
 // kindsAt are the kinds that a path can have, null left out; nil when there is no such path. It goes through arrays and
 // maps where labels do, and not where mapped paths end.
 func kindsAt(root *schemas.Type, path string, through bool) []schemas.Kind {

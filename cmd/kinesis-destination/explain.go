@@ -36,7 +36,7 @@ func explainCommand() *cobra.Command {
 		Short: "Show what would become of one event, and why",
 		Long: `Reads one event in Avro JSON from FILE (- for standard input), by the destination's
 schemaFile or the registry's newest schema, or by --schema; plain JSON will do, where
-values of unions stand without their types. With --raw FILE is a message's value as
+values of unions stand without their types, decimals are numbers, days and times text. With --raw FILE is a message's value as
 it stands in Kafka, read by its own writer schema. Or reads the message at an offset
 of Kafka; --topic may be the dead-letter topic. --example prints an event of the
 schema to start from, which leaves with every mapped attribute.
@@ -129,8 +129,12 @@ func (x *explain) printExample(cmd *cobra.Command, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	plain, err := schema.PlainJSON(event.Body)
+	if err != nil {
+		return err
+	}
 	var text bytes.Buffer
-	if err := json.Indent(&text, event.JSON, "", "  "); err != nil {
+	if err := json.Indent(&text, plain, "", "  "); err != nil {
 		return fmt.Errorf("print the event: %w", err)
 	}
 	text.WriteByte('\n')

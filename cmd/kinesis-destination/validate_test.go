@@ -232,3 +232,21 @@ func TestMappedPathsAreCheckedAgainstTheNewestSchema(t *testing.T) {
 		t.Errorf("with allowCollections: %+v", got)
 	}
 }
+
+// TestASchemaWithoutTheConsentsThatAreRequiredFails: all events were filtered, with every check ok.
+func TestASchemaWithoutTheConsentsThatAreRequiredFails(t *testing.T) {
+	s := startServers(t)
+	s.write(s.config + "governance: {consent: {mode: enforce, require: {share: [y]}}}\n")
+	if got := command(t, "", "validate", "--live", "-c", s.configFile); got.code != 0 {
+		t.Errorf("with consents: %+v", got)
+	}
+	s.registry.Register(demoTopic+"-value", strings.Replace(string(schemas.SegmentEvaluation), `"name": "consents"`, `"name": "agreements"`, 1))
+	got := command(t, "", "validate", "--live", "-c", s.configFile)
+	if got.code != exitFailed || !strings.Contains(got.stdout, "FAILED  consents in subject segment-evaluations-value, version 2: governance.consent.mode is enforce, and ") {
+		t.Errorf("%+v", got)
+	}
+	r := s.run()
+	if ended := r.stop(); strings.Count(ended.stderr, "can be exported but as an exit") != 1 {
+		t.Errorf("%+v", ended)
+	}
+}

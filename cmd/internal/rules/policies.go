@@ -76,6 +76,9 @@ func CheckBeforeStart(ctx context.Context, cfg *config.Config, inForce *Ruleset,
 			}
 			log.Warn("no event of the newest schema can be exported: each would be a dead letter", "problem", err)
 		}
+		if err := rules.CheckConsents(s); err != nil {
+			log.Warn("no event of the newest schema can be exported but as an exit", "problem", err)
+		}
 		for _, p := range rules.CheckPaths(s) {
 			if p.Missing { // a writer schema that has it may come
 				if p.Label {

@@ -210,6 +210,9 @@ func checkSchemas(ctx context.Context, config *config.Config, inForce *transform
 			check.OK, check.Note, check.Configuration = false, problems.Error(), true
 		}
 		checks = append(checks, check)
+		if err := inForce.CheckConsents(schema); err != nil {
+			checks = append(checks, Check{What: "consents in " + schema.Origin, Note: err.Error() + ": no event of it can be exported but as an exit"})
+		}
 		evaluations = append(evaluations, inForce.Evaluate(schema))
 	}
 	if len(found) == 0 {
