@@ -265,7 +265,7 @@ func TestAFlowsPageIsLive(t *testing.T) {
 
 func TestAFlowIsCopiedAsCurlAndAsYAML(t *testing.T) {
 	r, at, id := activated(t, &fakePlane{})
-	r.get(at).has("curl -sS", "/flows/"+id+"/action?op=disable", "x-sandbox-name: prod", "If-Match: &#34;", "activation:", "id: propensity", "stream: leads")
+	r.get(at).has("curl -sS", "/flows/"+id+"/action?op=disable", "Count what a backfill would send", "{&#34;op&#34;:&#34;backfill&#34;,&#34;dryRun&#34;:true}", "x-sandbox-name: prod", "If-Match: &#34;", "activation:", "id: propensity", "stream: leads")
 }
 
 func TestAPageWithoutADataPlaneSaysSo(t *testing.T) {
