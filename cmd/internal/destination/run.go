@@ -207,12 +207,12 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err := d.newBesides(o); err != nil {
 		return nil, err
 	}
-	d.registry.MustRegister(d.account, lagCollector{d}, newSegmentCollector(cfg.Name, d.segments), d.missingPaths())
 	return d, nil
 }
 
-// newBesides prepares what runs beside the pipeline.
+// newBesides prepares what runs beside the pipeline, and what of it can be watched.
 func (d *Destination) newBesides(o Options) (err error) {
+	d.registry.MustRegister(d.account, lagCollector{d}, newSegmentCollector(d.config.Name, d.segments), d.missingPaths())
 	if d.probe, err = newLagProbe(&d.config, o); err != nil {
 		return err
 	}
