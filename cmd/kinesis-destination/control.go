@@ -58,8 +58,17 @@ func (f *storeFlags) bindKeys(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.keyFiles, "seal-keys", nil, "file of keys, lines of ID KEY; the first key seals, all open; may be repeated (default: the environment variable "+controlKeys+")")
 }
 
-// open opens the store; existing: it must be there.
-func (f *storeFlags) open(cmd *cobra.Command, existing bool) (*journal.Store, error) {
+// access is what a command does with a store.
+type access int
+
+const (
+	reads   access = iota // it must be there, and another process may have it
+	changes               // it must be there
+	makes                 // it is made where there is none
+)
+
+// open opens the store.
+func (f *storeFlags) open(cmd *cobra.Command, a access) (*journal.Store, error) {
 	given := 0
 	for _, set := range []bool{f.dir != "", f.file != "", len(f.brokers) > 0} {
 		if set {
@@ -78,7 +87,7 @@ func (f *storeFlags) open(cmd *cobra.Command, existing bool) (*journal.Store, er
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), openTimeout)
 	defer cancel()
-	options := journal.Options{Logger: log, Existing: existing}
+	options := journal.Options{Logger: log, Existing: a != makes, ReadOnly: a == reads}
 	if f.dir != "" {
 		return journal.OpenFiles(ctx, f.dir, options)
 	}
@@ -100,8 +109,8 @@ func (f *storeFlags) open(cmd *cobra.Command, existing bool) (*journal.Store, er
 }
 
 // with opens the store for one call.
-func (f *storeFlags) with(cmd *cobra.Command, existing bool, call func(s *journal.Store) error) error {
-	s, err := f.open(cmd, existing)
+func (f *storeFlags) with(cmd *cobra.Command, a access, call func(s *journal.Store) error) error {
+	s, err := f.open(cmd, a)
 	if err != nil {
 		return err
 	}
@@ -138,7 +147,7 @@ func controlExportCommand() *cobra.Command {
 Secrets stay sealed: an import needs the same keys. The history is not exported; see audit.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.with(cmd, true, func(s *journal.Store) error {
+			return f.with(cmd, reads, func(s *journal.Store) error {
 				n, fresh, err := s.Export(cmd.Context(), cmd.OutOrStdout())
 				if err != nil {
 					return err
@@ -174,7 +183,7 @@ is missing. Keys, ids and sealed secrets stay as they are; versions are new.`,
 				defer func() { _ = file.Close() }() // it was only read
 				in = file
 			}
-			return f.with(cmd, false, func(s *journal.Store) error {
+			return f.with(cmd, makes, func(s *journal.Store) error {
 				n, err := s.Import(cmd.Context(), in, operator())
 				if err == nil {
 					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d documents imported\n", n)
@@ -202,7 +211,7 @@ something to see to.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			return f.with(cmd, true, func(s *journal.Store) error {
+			return f.with(cmd, reads, func(s *journal.Store) error {
 				r, err := s.Check(cmd.Context())
 				if err != nil {
 					return err
@@ -266,7 +275,7 @@ checkpoint lets go of them; a key that others have seen means new secrets as wel
 			if err != nil {
 				return err
 			}
-			return f.with(cmd, true, func(s *journal.Store) error {
+			return f.with(cmd, changes, func(s *journal.Store) error {
 				documents, secrets, err := seal.ResealStore(cmd.Context(), s, ring, operator())
 				if err != nil {
 					return fmt.Errorf("after %d documents: %w", documents, err)

@@ -122,3 +122,41 @@ func TestAControlStoreInKafkaIsReachedByAConfigurationOrBrokers(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestAControlStoreIsReadBesideTheProcessThatHasIt: a backup, a check and the audit need no
+// stop; what changes the store does.
+func TestAControlStoreIsReadBesideTheProcessThatHasIt(t *testing.T) {
+	dir := storeWithASecret(t)
+	s, err := journal.OpenFiles(t.Context(), dir, journal.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	before, err := os.ReadFile(filepath.Join(dir, "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	torn, err := os.OpenFile(filepath.Join(dir, "journal"), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := torn.WriteString("01234567 {half of what the process writes"); err != nil {
+		t.Fatal(err)
+	}
+	if err := torn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{"export": "1 documents exported", "check": "1 documents\n", "audit": "makes connections/1"} {
+		got := command(t, "", "control", args, "--store", dir)
+		if got.code != 0 || !strings.Contains(got.stdout+got.stderr, want) || strings.Contains(got.stderr, "level=") {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+	after, err := os.ReadFile(filepath.Join(dir, "journal"))
+	if err != nil || !strings.HasPrefix(string(after), string(before)) || !strings.HasSuffix(string(after), "process writes") {
+		t.Errorf("the journal was written to: %v", err)
+	}
+	if got := command(t, "", "control", "import", "-", "--store", dir); got.code != 1 || !strings.Contains(got.stderr, "another process has this store open") {
+		t.Errorf("%+v", got)
+	}
+}

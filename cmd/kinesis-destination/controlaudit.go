@@ -25,7 +25,7 @@ func controlAuditCommand() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			return f.with(cmd, true, func(s *journal.Store) error {
+			return f.with(cmd, reads, func(s *journal.Store) error {
 				w := cmd.OutOrStdout()
 				if output == outputText {
 					fmt.Fprintf(w, "%-9s  %-20s  %-9s  %-24s  %s\n", "OFFSET", "AT", "VERDICT", "BY", "WHAT")

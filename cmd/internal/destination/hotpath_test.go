@@ -34,6 +34,7 @@ func lead(t testing.TB, number int, segment string) (*pipeline, *rules.Ruleset, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	ruleset.Tallies = new(segments).tallied(ruleset) // as where it runs
 	m := &consumer.Message{Topic: "leads", Offset: int64(number), Value: framed, Headers: []consumer.Header{{Key: "traceparent", Value: []byte("00")}}}
 	return &pipeline{account: newAccount("leads")}, ruleset, schemas.Event{Schema: schema, Body: framed[5:]}, m
 }

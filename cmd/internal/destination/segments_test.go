@@ -138,23 +138,6 @@ func TestWhatIsCountedForSegmentsIsWhatTheStreamHolds(t *testing.T) {
 	})
 }
 
-func TestCountingSegmentsAllocatesNothingForTheSegmentsOfAnEvent(t *testing.T) {
-	if raceDetector {
-		t.Skip("pools lose things on purpose under the race detector")
-	}
-	for name, c := range map[string]struct {
-		segment string
-		want    float64
-	}{"filtered": {event.Nobodys, 0}, "exported": {event.Mapped, 1}} {
-		p, ruleset, e, m := lead(t, 1, c.segment)
-		s := &segments{}
-		ruleset.Tallies = s.tallied(ruleset)
-		if got := testing.AllocsPerRun(1000, func() { p.pass(t, ruleset, e, m) }); got > c.want {
-			t.Errorf("%s: %v allocations, want at most %v", name, got, c.want)
-		}
-	}
-}
-
 func TestASegmentThatNoEventHasListedIsToldOnceAfterAFairTimeWithEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

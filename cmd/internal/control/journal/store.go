@@ -44,6 +44,9 @@ type Options struct {
 	StoreID string
 	// Existing: a store that is not there is an error, and none is made.
 	Existing bool
+	// ReadOnly: of a folder, what is in it now is read beside the process that has it.
+	// No change is taken.
+	ReadOnly bool
 	// MaxDocuments and MaxBytes bound what a store holds, all of it in memory; 0: the
 	// defaults. They are the writers' bounds: readers take what the log has.
 	MaxDocuments, MaxBytes int
@@ -80,8 +83,17 @@ type Store struct {
 	others    time.Time     // when another process's checkpoint was seen under way
 }
 
-// OpenFiles opens the store of a folder, and makes it where there is none.
+// OpenFiles opens the store of a folder, and makes it where there is none, unless the
+// options say otherwise.
 func OpenFiles(ctx context.Context, dir string, o Options) (*Store, error) {
+	if o.ReadOnly {
+		f, err := openFilesRead(dir)
+		if err != nil {
+			return nil, err
+		}
+		o.Existing = true
+		return open(ctx, f, o)
+	}
 	f, err := openFiles(dir, o.Existing, o.Logger)
 	if err != nil {
 		return nil, err
