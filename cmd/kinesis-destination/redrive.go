@@ -70,13 +70,7 @@ caughtUp, dryRun, seconds}.`,
 			if printed := writeRedriven(cmd.OutOrStdout(), account, f.output); err == nil {
 				err = printed
 			}
-			if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
-				return stoppedError(fmt.Sprintf("%d of %d letters delivered; the same command goes on from here", account.Delivered, account.Selected))
-			}
-			if err != nil {
-				err = fmt.Errorf("ended early; the same command goes on from here: %w", err)
-			}
-			return err
+			return redriveEnd(cmd.Context(), account, err)
 		},
 	}
 	f.bindFilter(cmd)
@@ -89,6 +83,17 @@ caughtUp, dryRun, seconds}.`,
 	cmd.Flags().StringVar(&format, "log-format", "text", "text or json")
 	cmd.Flags().StringVar(&level, "log-level", "warn", "debug, info, warn or error")
 	return cmd
+}
+
+// redriveEnd says how far a redrive came that ended early.
+func redriveEnd(ctx context.Context, account *deadletters.Redriven, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return stoppedError(fmt.Sprintf("%d of %d letters delivered; the same command goes on from here", account.Delivered, account.Selected))
+	}
+	return fmt.Errorf("ended early; the same command goes on from here: %w", err)
 }
 
 func writeRedriven(w io.Writer, a *deadletters.Redriven, output string) error {
