@@ -50,8 +50,15 @@ lint: $(LINT) $(VULN) ## golangci-lint, and known vulnerabilities
 format: $(LINT) ## gofumpt and goimports, in place
 	$(LINT) fmt ./...
 
-demo: ## the whole pipeline with nothing else installed
-	go run -ldflags '$(LDFLAGS)' ./cmd/kinesis-destination demo
+demo: build ## the whole pipeline with nothing else installed (-- --keep, or KEEP=1: goes on as a company with its pages)
+	@bin/kinesis-destination demo $(if $(KEEP),--keep)
+
+# What follows -- is a target to make: this one is a flag of demo.
+ifneq ($(filter --keep,$(MAKECMDGOALS)),)
+KEEP := 1
+.PHONY: --keep
+--keep: demo ; @:
+endif
 
 sim: ## simulate worlds under random faults (SEEDS=how many, SEED=the first)
 	GOGC=400 SIM_SEEDS='$(SEEDS)' SIM_SEED='$(SEED)' go test ./cmd/internal/destination -run TestSimulation -v -timeout 2h

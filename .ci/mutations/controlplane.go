@@ -44,4 +44,20 @@ var control = []mutation{
 		"another sandbox's documents are not there", "cmd/internal/control/server/guard.go",
 		"!slices.Contains(i.o.Sources.Sandboxes(), c.Sandbox) ||", "false ||", controlPkg, "TestADocumentOfAnother",
 	},
+	{
+		"a flood of refused attempts does not fill the journal", "cmd/internal/control/server/refusals.go",
+		"	ok = one.AllowN(now, 1) && s.all.AllowN(now, 1)\n", "	ok = true\n", controlPkg, "TestAFloodOfRefused",
+	},
+	{
+		"who may not change something is in the audit", "cmd/internal/control/server/refusals.go",
+		"!ok || r.Method == http.MethodGet", "!ok || r.Method != \"\"", controlPkg, "TestARefusedAttempt",
+	},
+	{
+		"a record counts for its segments once it is delivered", "cmd/internal/destination/pipeline.go",
+		"		d.noted.Delivered()\n", "", "./cmd/internal/destination", "TestWhatIsCountedForSegments",
+	},
+	{
+		"a segment that an event lists is not told of as unlisted", "transform/tally.go",
+		"		t.listed.Store(true)\n", "", "./cmd/internal/destination", "TestASegmentThatNoEvent",
+	},
 }

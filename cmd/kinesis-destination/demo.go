@@ -33,6 +33,7 @@ const (
 	demoPartitions = 6
 	demoStream     = "high-propensity-leads"
 	demoDeadLetter = demoTopic + "." + demoStream + ".dlt"
+	demoShop       = "shop-evaluations"
 	demoLimit      = 20 * time.Second // without an event that comes to rest
 	demoLeast      = 100              // events
 	demoMost       = 100_000
@@ -49,6 +50,10 @@ func demoCommand() *cobra.Command {
 loopback, writes an ordinary configuration and runs it on a few thousand events of
 made-up leads, some undecodable, while the stream throttles. Ends with the account
 of every event; exit 1 if one is unaccounted for or out of order.
+
+With --keep it goes on afterwards as a company with a control plane, until it is
+interrupted: it prints the address of the pages, on which three flows run, one of them
+held and one with dead letters, and commands to try; a few events a second go on.
 
 --memory bounds the pipeline; what the embedded servers keep comes on top.`,
 		Args: usageArgs(cobra.NoArgs),
@@ -71,7 +76,7 @@ of every event; exit 1 if one is unaccounted for or out of order.
 	cmd.Flags().IntVar(&d.events, "events", 4000, fmt.Sprintf("how many events to make up: %d to %d", demoLeast, demoMost))
 	d.ram.bind(cmd)
 	cmd.Flags().Uint64Var(&d.seed, "seed", 1, "seed of the events and of the faults")
-	cmd.Flags().BoolVar(&d.keep, "keep", false, "leave it running afterwards, with the endpoints printed, until SIGINT")
+	cmd.Flags().BoolVar(&d.keep, "keep", false, "go on afterwards as a company of three flows, with the pages' address and commands to try printed, until SIGINT or SIGTERM")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "log to standard error")
 	return cmd
 }
@@ -114,6 +119,7 @@ func (d *demo) run(ctx context.Context) error {
 	d.memory.Apply(configs)
 	fmt.Fprintf(d.out, "kinesis-destination demo: %d events of made-up leads, from Kafka to Kinesis, all in this process\n\n", d.events)
 
+	whole := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	started := make(chan *destination.Destination, 1)
@@ -136,12 +142,11 @@ func (d *demo) run(ctx context.Context) error {
 	if failed == nil {
 		failed = d.report(ctx, running.Account())
 	}
-	if failed == nil && d.keep {
-		d.printEndpoints(file, cfg.Server.Listen)
-		<-ctx.Done()
-	}
 	cancel()
-	return errors.Join(failed, <-ended)
+	if err := errors.Join(failed, <-ended); err != nil || !d.keep {
+		return err
+	}
+	return d.company(whole)
 }
 
 // start starts the embedded servers.
@@ -150,11 +155,14 @@ func (d *demo) start() error {
 	if d.folder, err = os.MkdirTemp("", "kinesis-destination-demo"); err != nil {
 		return fmt.Errorf("make a folder for the configuration: %w", err)
 	}
-	if d.kafka, err = embeddedkafka.Start(embeddedkafka.Options{Topics: map[string]int{demoTopic: demoPartitions}}); err != nil {
+	if d.kafka, err = embeddedkafka.Start(embeddedkafka.Options{
+		Topics: map[string]int{demoTopic: demoPartitions, demoShop: demoPartitions}, RetentionBytes: demoKept,
+	}); err != nil {
 		return err
 	}
 	registry := embeddedregistry.New()
 	d.schemaID = registry.Register(demoTopic+"-value", string(schemas.SegmentEvaluation))
+	registry.Register(demoShop+"-value", string(schemas.SegmentEvaluation)) // the same schema has the same id
 	if d.registry, err = d.serve(registry); err != nil {
 		return err
 	}
@@ -196,13 +204,9 @@ func (d *demo) stop() {
 
 // writeConfig writes the configuration of an ordinary destination.
 func (d *demo) writeConfig() (string, error) {
-	listen, err := net.Listen("tcp", "127.0.0.1:0")
+	admin, err := freeAddress()
 	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	admin := listen.Addr().String()
-	if err := listen.Close(); err != nil {
-		return "", fmt.Errorf("free the port again: %w", err)
+		return "", err
 	}
 	text := fmt.Sprintf(`name: %s
 description: White-paper leads for the sales data lake
@@ -227,14 +231,14 @@ server: {listen: "%s"}
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
 
-func (d *demo) printEndpoints(file, admin string) {
-	fmt.Fprintf(d.out, `
-Left running; stop it with Ctrl-C.
-  configuration    %s
-  Kafka            %s, topic %s, dead letters %s
-  schema registry  http://%s
-  Kinesis          http://%s, stream %s, region us-east-1, any access key
-  admin            http://%s/status /metrics /readyz
-
-`, file, d.kafka.ListenAddrs()[0], demoTopic, demoDeadLetter, d.registry, d.endpoint, demoStream, admin)
+// freeAddress is one of the loopback on which nothing listens.
+func freeAddress() (string, error) {
+	listen, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	if err := listen.Close(); err != nil {
+		return "", fmt.Errorf("free the port again: %w", err)
+	}
+	return listen.Addr().String(), nil
 }

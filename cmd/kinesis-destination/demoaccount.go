@@ -70,7 +70,7 @@ func (d *demo) produce(ctx context.Context) error {
 			messages = append(messages, d.spoil(random.IntN(200), event))
 		}
 		d.expected.produced += int64(len(messages))
-		if err := d.write(ctx, messages); err != nil {
+		if err := d.write(ctx, demoTopic, messages); err != nil {
 			return err
 		}
 		select {
@@ -111,9 +111,9 @@ func (d *demo) message(key string, id int, body []byte) kafka.Message {
 }
 
 // write sends messages to the partitions of their keys, as Kafka's own clients choose them.
-func (d *demo) write(ctx context.Context, messages []kafka.Message) error {
+func (d *demo) write(ctx context.Context, topic string, messages []kafka.Message) error {
 	w := kafka.Writer{
-		Addr: kafka.TCP(d.kafka.ListenAddrs()...), Topic: demoTopic, Transport: d.transport,
+		Addr: kafka.TCP(d.kafka.ListenAddrs()...), Topic: topic, Transport: d.transport,
 		Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll, BatchSize: len(messages), BatchTimeout: time.Millisecond,
 	}
 	if err := w.WriteMessages(ctx, messages...); err != nil {

@@ -48,12 +48,15 @@ func TestLagIsToldWhetherTheGroupRunsOrNot(t *testing.T) {
 	}
 	r := s.run()
 	eventually(t, "caught up", func() bool { row := told(); return row["lag"] == 0. && row["lagSeconds"] == 0. && row["held"] == "" })
+	if row := told(); row["member"] == nil || row["member"] == "" {
+		t.Errorf("the group does not say who has it: %v", row)
+	}
 	table := command(t, "", "lag", "-c", s.configFile, "--interval", "50ms")
 	if table.code != 0 || !strings.Contains(table.stdout, "destination leads, group leads, topic segment-evaluations\nPARTITION") || !strings.Contains(table.stdout, "0 held\n") {
 		t.Errorf("%+v", table)
 	}
 	r.stop()
-	if row := told(); row["committed"] != 3. || row["lag"] != 0. || row["held"] != nil {
+	if row := told(); row["committed"] != 3. || row["lag"] != 0. || row["held"] != nil || row["member"] != nil {
 		t.Errorf("after the group has run: %v", row)
 	}
 }

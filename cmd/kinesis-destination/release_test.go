@@ -49,6 +49,27 @@ func TestAReleaseHasNoEmbeddedServers(t *testing.T) {
 	}
 }
 
+// The chart's image is one that the release workflow makes: of the newest version that
+// CHANGELOG tells of.
+func TestTheChartIsOfTheNewestVersion(t *testing.T) {
+	read := func(file, pattern string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(pattern).FindStringSubmatch(string(text))
+		if found == nil {
+			t.Fatalf("%s has no %s", file, pattern)
+		}
+		return found[1]
+	}
+	newest := read("CHANGELOG.md", `(?m)^## (\d+\.\d+\.\d+) \(\d{4}-\d\d-\d\d\)$`)
+	if chart := read("deployments/helm/kinesis-destination/Chart.yaml", `(?m)^appVersion: "(.+)"$`); chart != newest {
+		t.Errorf("the chart is of %s, CHANGELOG's newest version is %s", chart, newest)
+	}
+}
+
 func TestDemoOfAReleaseSaysWhereTheDemoIs(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "kinesis-destination")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "release", "-o", program, ".").CombinedOutput(); err != nil {

@@ -36,7 +36,8 @@ Beside running processes a replay of all events leaves old states after newer on
 is refused without --beside-live. With --latest-only each identity's newest event in the range leaves alone, and only
 where the topic has no newer one of it that leaves: an old state is never the last.
 --segment ID: only events of profiles that the activated segment lists, whatever the
-status. --stream NAME: to another stream of the region. What cannot be delivered goes
+status. --members: each identity that is in it, or in any activated segment, leaves as it
+is now, whatever its newest event changed, as a backfill exports it. --stream NAME: to another stream of the region. What cannot be delivered goes
 to the dead-letter topic, whatever the stream.
 
 Where letters of the destination were dropped or redriven, an event that cannot be
@@ -73,6 +74,7 @@ The counts are of the whole replay under its id, seconds of this run.`,
 	flags.StringVar(&f.to, "to", "", "where it ends")
 	flags.StringVar(&f.Segment, "segment", "", "only events that list this activated segment, by its id")
 	flags.BoolVar(&f.LatestOnly, "latest-only", false, "only each identity's newest event")
+	flags.BoolVar(&f.Members, "members", false, "each identity that is in --segment, or in any activated one, as it is now")
 	f.ram.bind(cmd)
 	bindBy(cmd, &f.By)
 	flags.Float64Var(&f.Rate, "rate", 0, "records a second; 0: as many as the stream takes")
@@ -146,7 +148,7 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *config.Config) error {
 		f.ID = replay.NewReplayID(time.Now())
 		fmt.Fprintf(cmd.ErrOrStderr(), "replay %s: should it be interrupted, give --id %s to go on\n", f.ID, f.ID)
 	}
-	if !f.LatestOnly && !f.DryRun && f.Stream == "" {
+	if !f.LatestOnly && !f.Members && !f.DryRun && f.Stream == "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: on stream %s old states will stand after newer ones; --latest-only sends none\n", config.Target.Kinesis.Stream)
 	}
 	bar := newProgress(cmd.ErrOrStderr(), "offsets")

@@ -18,7 +18,9 @@ import (
 	"golang.org/x/net/netutil"
 
 	"kinesis-destination/cmd/internal/control/journal"
+	"kinesis-destination/cmd/internal/control/seal"
 	"kinesis-destination/cmd/internal/control/server"
+	"kinesis-destination/cmd/internal/control/sources"
 )
 
 // serveOptions are the flags of serve.
@@ -121,6 +123,11 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	return o.serve(cmd.Context(), list, keys, log)
+}
+
+// serve serves the control plane of sources and keys, until ctx ends.
+func (o *serveOptions) serve(ctx context.Context, list sources.List, keys *seal.Ring, log *slog.Logger) error {
 	options := server.Options{
 		Log: log, Sealer: server.Sealer{Ring: keys}, Sources: list, Endpoints: o.endpoints, Identity: o.identity, AllowDefaultChain: o.defaultChain,
 	}
@@ -142,12 +149,12 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		}
 		defer room.end()
 	}
-	board, err := o.board(cmd.Context(), list, log)
+	board, err := o.board(ctx, list, log)
 	if err != nil {
 		return err
 	}
 	defer closeBoard(board, log)
-	store, err := o.open(cmd.Context(), list, journal.Options{Logger: log, StoreID: board.Store()})
+	store, err := o.open(ctx, list, journal.Options{Logger: log, StoreID: board.Store()})
 	if err != nil {
 		return err
 	}
@@ -164,10 +171,10 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	defer plane.Close()
-	if err := plane.Flows.Prepare(cmd.Context(), list.Sandboxes()); err != nil {
+	if err := plane.Flows.Prepare(ctx, list.Sandboxes()); err != nil {
 		log.Warn("the first list may take a second: the documents could not be read before", "error", err)
 	}
-	return beside(cmd.Context(), func(ctx context.Context) error {
+	return beside(ctx, func(ctx context.Context) error {
 		if o.run {
 			return o.follow.run(ctx, store, plane.Flows, board, list, room, log, plane)
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kversion"
@@ -24,6 +25,8 @@ type Options struct {
 	TLS *tls.Config
 	// Users are those who may connect, by SASL; none: everyone, without it.
 	Users []User
+	// RetentionBytes is what a partition keeps of its records when ApplyRetention is called; 0: all.
+	RetentionBytes int64
 	// Versions are those of the program that the brokers pass for; nil: the newest.
 	Versions *kversion.Versions
 }
@@ -56,6 +59,9 @@ func Start(o Options) (*Cluster, error) {
 	}
 	if o.Versions != nil {
 		opts = append(opts, kfake.MaxVersions(o.Versions))
+	}
+	if o.RetentionBytes > 0 {
+		opts = append(opts, kfake.BrokerConfigs(map[string]string{"log.retention.bytes": strconv.FormatInt(o.RetentionBytes, 10)}))
 	}
 	opts = append(opts, users(o.Users)...)
 	c, err := kfake.NewCluster(opts...)

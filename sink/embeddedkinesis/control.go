@@ -32,6 +32,20 @@ func (s *Server) Create(def Stream) {
 	st.busy = time.Time{}
 }
 
+// Keep bounds what shards hold from now on: the newest records of each, at least so many
+// and less than twice as many.
+func (s *Server) Keep(records int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keep = records
+}
+
+// trim lets go of the oldest records.
+func (sh *shard) trim(n int) {
+	sh.records = slices.Clone(sh.records[n:])
+	sh.trimmed += n
+}
+
 // Delete removes a stream and all its records.
 func (s *Server) Delete(name string) {
 	s.mu.Lock()

@@ -185,3 +185,45 @@ func put(t *testing.T, s *embeddedkinesis.Server, n int) {
 		t.Fatal(w.Body)
 	}
 }
+
+func TestWhatIsKeptIsBoundedAndReadersPassOverTheRest(t *testing.T) {
+	const kept = 10
+	s, c := embedded(t, embeddedkinesis.Options{})
+	s.Create(embeddedkinesis.Stream{Name: "s", Shards: 1})
+	s.Keep(kept)
+	name, shard := "s", "shardId-000000000000"
+	put := func(n int) {
+		if _, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &name, Records: entries(n, 1, func(i int) string { return fmt.Sprint(i) })}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(5)
+	it, err := c.GetShardIterator(t.Context(), &kinesis.GetShardIteratorInput{StreamName: &name, ShardId: &shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func() int {
+		got, err := c.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: it.ShardIterator})
+		if err != nil {
+			t.Fatal(err)
+		}
+		it.ShardIterator = got.NextShardIterator
+		return len(got.Records)
+	}
+	if n := read(); n != 5 {
+		t.Errorf("%d records read, wanted 5", n)
+	}
+	for range 100 {
+		put(7)
+		if n := len(s.History(name)); n < kept && n > 12 || n >= 2*kept {
+			t.Fatalf("%d records are kept, wanted %d to %d", n, kept, 2*kept)
+		}
+	}
+	if n, all := read(), len(s.History(name)); n != all {
+		t.Errorf("a reader that came late reads %d records of %d", n, all)
+	}
+	put(1)
+	if n := read(); n != 1 {
+		t.Errorf("%d records read at the end, wanted 1", n)
+	}
+}

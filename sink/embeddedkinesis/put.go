@@ -137,5 +137,8 @@ func (s *Server) put(st *stream, index int, e *putEntry, act *Action) (putResult
 	}
 	rec := Record{ShardID: sh.id, SequenceNumber: s.nextSequence(), PartitionKey: e.PartitionKey, Data: e.Data, Arrived: now}
 	sh.records = append(sh.records, rec)
+	if s.keep > 0 && len(sh.records) >= 2*s.keep {
+		sh.trim(len(sh.records) - s.keep)
+	}
 	return putResult{ShardId: sh.id, SequenceNumber: rec.SequenceNumber}, nil
 }

@@ -83,7 +83,7 @@ func (s *Server) getShardIterator(in *getShardIteratorInput, _ *Action) (any, er
 	default:
 		return nil, fail("InvalidArgumentException", "ShardIteratorType is not valid")
 	}
-	return map[string]string{"ShardIterator": iterator(st, sh, at)}, nil
+	return map[string]string{"ShardIterator": iterator(st, sh, sh.trimmed+at)}, nil
 }
 
 func (sh *shard) search(from func(Record) bool) int {
@@ -132,9 +132,10 @@ func (s *Server) getRecords(in *getRecordsInput, _ *Action) (any, error) {
 		return nil, err
 	}
 	sh := st.shard(id)
-	if sh == nil || at > len(sh.records) {
+	if sh == nil || at > sh.trimmed+len(sh.records) {
 		return nil, fail("InvalidArgumentException", "Invalid ShardIterator.")
 	}
+	at = max(at-sh.trimmed, 0) // what has gone since is passed over, as after the retention time
 	records := []recordView{}
 	bytes := 0
 	for ; at < len(sh.records) && len(records) < in.Limit; at++ {
@@ -149,7 +150,7 @@ func (s *Server) getRecords(in *getRecordsInput, _ *Action) (any, error) {
 		out["MillisBehindLatest"] = time.Since(sh.records[at].Arrived).Milliseconds()
 	}
 	if sh.closed == "" || at < len(sh.records) {
-		out["NextShardIterator"] = iterator(st, sh, at)
+		out["NextShardIterator"] = iterator(st, sh, sh.trimmed+at)
 		return out, nil
 	}
 	children := []map[string]any{}

@@ -45,6 +45,7 @@ type Server struct {
 	streams  map[string]*stream
 	sequence uint64
 	random   *rand.Rand
+	keep     int // records of a shard; 0: all
 	script   Script
 	load     Load
 	counters map[string]int

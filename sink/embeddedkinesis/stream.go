@@ -27,6 +27,7 @@ type shard struct {
 	parents       []string
 	first, closed string // sequence numbers; closed is empty while open
 	records       []Record
+	trimmed       int // how many went before records: iterators count from the first one ever
 	limit         limiter
 }
 

@@ -148,7 +148,7 @@ func TestAForeignLetterIsReadAsForeign(t *testing.T) {
 func TestTheReasonsOfLettersAreAllThatTheCodeGives(t *testing.T) {
 	filters := []string{
 		"consent-exit", "unmapped-segment", "unmapped-attribute", "not-in-mapped-segment", "nothing-changed", "consent", rules.ReasonTombstone,
-		sink.ReasonLetterOfALetter, letter.ReasonForeign, letter.ReasonOtherDestination, "superseded", "other-segment",
+		sink.ReasonLetterOfALetter, letter.ReasonForeign, letter.ReasonOtherDestination, "superseded", "other-segment", "letter-skipped",
 	}
 	for _, dir := range []string{".", "../rules", "../letter", "../resend", "../replay", "../../../sink", "../../../transform"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))

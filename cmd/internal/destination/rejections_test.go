@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
+	"kinesis-destination/sink/embeddedkinesis"
 )
 
 // TestDeadLettersSpeakOnceAMinuteForEachReason: all events went to the dead-letter topic
@@ -94,6 +96,25 @@ func TestABurstOfDeadLettersIsToldOfWhole(t *testing.T) {
 	t.Run("when the flow ends before that", func(t *testing.T) {
 		if told := burst(t, (*rejections).Close); told != 1000 {
 			t.Errorf("told of %d", told)
+		}
+	})
+}
+
+// What a process has not told of yet when it ends is in its log, too.
+func TestAProcessThatEndsTellsOfItsLastDeadLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 1, embeddedkinesis.Options{})
+		p := b.start(8080, "")
+		bad := kafka.Message{Key: []byte("k"), Value: []byte("no frame")}
+		b.produce(bad)
+		pass(10 * time.Second)
+		b.produce(bad, bad)
+		pass(10 * time.Second)
+		p.stop(t)
+		for _, want := range []string{"reason=malformed events=1 ", "reason=malformed events=2 "} {
+			if strings.Count(b.log.String(), want) != 1 {
+				t.Errorf("not once: %s", want)
+			}
 		}
 	})
 }

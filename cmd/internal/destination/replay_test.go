@@ -2,9 +2,11 @@ package destination
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -261,5 +263,62 @@ func TestReplayRefusesToStartAgainstAPolicy(t *testing.T) {
 	}
 	if len(s.embedded.History(s.name)) != 0 || len(s.offsetsOf(s.name+".replay.forbidden")) != 0 {
 		t.Error("something was sent, or kept")
+	}
+}
+
+func TestContractAReplayOfMembersSendsThePresentStateOfEachOnce(t *testing.T) {
+	s := newSite(t, nil)
+	g, err := leads.New(33, 120)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := map[string]leads.Event{}
+	var messages []kafka.Message
+	for range 1500 {
+		e, err := g.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest[e.Key] = e
+		messages = append(messages, kafka.Message{Key: []byte(e.Key), Value: s.framed(e.Body)})
+	}
+	s.produce(messages...)
+	wanted := map[string]int64{}
+	unchanged := 0 // members whose newest event would not leave by itself
+	for key, e := range newest {
+		if slices.Contains(e.Inside, leads.Newsletter) {
+			wanted[key] = e.Serial
+			if e.Filtered != "" {
+				unchanged++
+			}
+		}
+	}
+	if unchanged == 0 || len(wanted) == len(newest) {
+		t.Fatalf("the events show nothing: %d of %d members, %d whose newest event does not leave", len(wanted), len(newest), unchanged)
+	}
+	o := everything("members")
+	o.Members, o.Segment = true, leads.Newsletter
+	dry := o
+	dry.DryRun = true
+	estimated := replayAll(t, s.config(""), dry)
+	if estimated.Estimate == nil || estimated.Estimate.Records != int64(len(wanted)) || len(s.embedded.History(s.name)) != 0 {
+		t.Errorf("%+v estimated, of %d members", estimated.Estimate, len(wanted))
+	}
+	a := replayAll(t, s.config(""), o)
+	if a.Delivered != int64(len(wanted)) || a.Consumed != 1500 {
+		t.Errorf("%+v, wanted %d of 1500", a, len(wanted))
+	}
+	for _, r := range s.embedded.History(s.name) {
+		var document struct{ Loyalty struct{ Points int64 } }
+		if err := json.Unmarshal(r.Data, &document); err != nil {
+			t.Fatal(err)
+		}
+		if serial, ok := wanted[r.PartitionKey]; !ok || document.Loyalty.Points != serial {
+			t.Errorf("%s left with event %d, wanted %d, %t", r.PartitionKey, document.Loyalty.Points, serial, ok)
+		}
+		delete(wanted, r.PartitionKey)
+	}
+	if len(wanted) > 0 {
+		t.Errorf("%d members did not leave", len(wanted))
 	}
 }

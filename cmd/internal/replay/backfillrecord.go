@@ -14,25 +14,7 @@ import (
 
 // Candidate implements Chooser: any event that can be read has an identity.
 func (b *Backfill) Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluation, error) {
-	j, err := b.Decode(ctx, m)
-	if err != nil {
-		return rules.Evaluation{}, err
-	}
-	if j.Outcome != 0 { // the live pipeline has dealt with it
-		return rules.FilteredBy(j.Reason), nil
-	}
-	plan, err := b.Rules().Plan(j.Event.Schema)
-	if err != nil {
-		return rules.FilteredBy(rules.ReasonInvalidSchema), nil
-	}
-	if j.PartitionKey, err = plan.Key(j.Event, ctx.Done()); err != nil {
-		return rules.Evaluation{}, ctx.Err()
-	}
-	if j.PartitionKey == "" {
-		return rules.FilteredBy(transform.ReasonMalformed), nil
-	}
-	j.Outcome = transform.Export
-	return j, nil
+	return identified(ctx, &b.Evaluator, m)
 }
 
 // resent tells this backfill's records from the live ones, and from those of a
@@ -57,27 +39,7 @@ func (b *Backfill) Compose(ctx context.Context, m *consumer.Message, j rules.Eva
 			return rules.FilteredBy(resend.ReasonSuperseded), nil
 		}
 	}
-	plan, err := b.Rules().Plan(j.Event.Schema)
-	if err != nil {
-		return rules.FilteredBy(transform.ReasonNotInMappedSegment), nil
-	}
-	listed, err := plan.Memberships(j.Event, ctx.Done())
-	if err != nil {
-		return rules.Evaluation{}, ctx.Err()
-	}
-	if !slices.ContainsFunc(listed, func(l transform.Membership) bool {
-		return l.Inside && slices.Contains(b.wanted, l.Segment) // only the job's own goroutine changes it
-	}) {
-		return rules.FilteredBy(transform.ReasonNotInMappedSegment), nil
-	}
-	source := b.resent(m)
-	source.Done = ctx.Done()
-	decision, why := plan.State(nil, j.Event, source)
-	if errors.Is(why, transform.ErrEnded) {
-		return rules.Evaluation{}, ctx.Err()
-	}
-	if decision.Outcome == transform.Reject { // the live pipeline has dealt with it
-		decision.Outcome = transform.Filter
-	}
-	return rules.Evaluation{Decision: decision, Event: j.Event, Cause: why}, nil
+	return memberState(ctx, &b.Evaluator, j, b.resent(m), func(segment string) bool {
+		return slices.Contains(b.wanted, segment) // only the job's own goroutine changes it
+	})
 }

@@ -24,14 +24,14 @@ const (
 const ReasonLetterSkipped = "letter-skipped"
 
 // ErrBesideLive says that a replay of all events would leave old states after newer ones.
-var ErrBesideLive = errors.New("processes of the destination run: their newer states would be followed by old ones. Give --latest-only, which leaves none, or another --stream; or --beside-live if that is meant")
+var ErrBesideLive = errors.New("the destination runs: its newer states would be followed by old ones. Give --latest-only, which leaves none, or another --stream; or --beside-live if that is meant")
 
 // ErrLettersAgain says that a replay would make letters anew that were dealt with.
 var ErrLettersAgain = errors.New("cannot be exported, and would be a dead letter; letters of this destination were dropped or redriven before, and would come back. Give --letters skip to leave such events out, or --letters write to have letters of them")
 
 // besideNobody refuses to send all events to the stream that running processes write to.
 func (r *Job) besideNobody(ctx context.Context) error {
-	if r.o.LatestOnly || r.o.DryRun || r.o.BesideLive || r.o.Stream != "" {
+	if r.LatestOnly || r.o.DryRun || r.o.BesideLive || r.o.Stream != "" {
 		return nil
 	}
 	members, err := r.History.Members(ctx, r.Config.Source.Kafka.Group)
@@ -39,7 +39,7 @@ func (r *Job) besideNobody(ctx context.Context) error {
 		return err
 	}
 	if n := len(members); n > 0 {
-		return fmt.Errorf("%d %w", n, ErrBesideLive)
+		return fmt.Errorf("%w (members of its group: %d)", ErrBesideLive, n)
 	}
 	return nil
 }

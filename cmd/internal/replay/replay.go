@@ -31,12 +31,15 @@ const ReasonOtherSegment = "other-segment"
 // Options are what a replay is asked for.
 type Options struct {
 	From, To   consumer.Place
-	Segment    string  // only events that list this activated segment; empty: all
-	LatestOnly bool    // only each identity's newest event
-	Rate       float64 // records a second; 0: as many as the stream takes
-	DryRun     bool    // only count
-	Stream     string  // instead of the configuration's; empty: that one
-	ID         string  // under which Kafka keeps how far it has come
+	Segment    string // only events that list this activated segment; empty: all
+	LatestOnly bool   // only each identity's newest event
+	// Members has each identity that is in Segment, or in any activated one, exported as it
+	// is now, whatever its newest event changed, as a backfill does. LatestOnly goes with it.
+	Members bool
+	Rate    float64 // records a second; 0: as many as the stream takes
+	DryRun  bool    // only count
+	Stream  string  // instead of the configuration's; empty: that one
+	ID      string  // under which Kafka keeps how far it has come
 	// BesideLive: all events may be sent though processes run, and leave old states after newer ones.
 	BesideLive bool
 	// Letters is what becomes of events that cannot be exported, where letters of the
@@ -127,7 +130,7 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 	}
 	history.Waiting = hold.WaitingForKafka(o.Logger)
 	r := &Job{Config: config, o: o, fits: rules.NewFits(config), Job: resend.Job{
-		Evaluator: j, LatestOnly: o.LatestOnly, History: history, Log: o.Logger, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: cmp.Or(config.NewestKept, resend.IndexLimit),
+		Evaluator: j, LatestOnly: o.LatestOnly || o.Members, History: history, Log: o.Logger, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: cmp.Or(config.NewestKept, resend.IndexLimit),
 	}}
 	r.Chooser = r
 	r.Rejecting = r.letter
@@ -164,7 +167,11 @@ func CheckSegment(c *config.Config, id string) error {
 
 // terms tell replays apart that must not go on as one another.
 func (o *Options) terms(stream string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %v %q", o.From, o.To, o.Segment, o.LatestOnly, stream))
+	text := fmt.Appendf(nil, "%q %q %q %v %q", o.From, o.To, o.Segment, o.LatestOnly, stream)
+	if o.Members { // what was begun before there was this goes on
+		text = append(text, " members"...)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:6])
 }
 
@@ -207,7 +214,7 @@ func (r *Job) findRange(ctx context.Context) error {
 			continue
 		}
 		s := resend.NewPartitionRange(within, r.Terms)
-		s.All = !r.o.LatestOnly && r.o.Stream == ""
+		s.All = !r.LatestOnly && r.o.Stream == ""
 		r.Ranges = append(r.Ranges, s)
 		c, err := s.Checkpoint()
 		if err != nil {
@@ -260,11 +267,23 @@ func (r *Job) Run(ctx context.Context) error {
 
 // Candidate implements Chooser: what run would make of the event.
 func (r *Job) Candidate(ctx context.Context, m *consumer.Message) (rules.Evaluation, error) {
+	if r.o.Members {
+		return identified(ctx, &r.Evaluator, m)
+	}
 	return r.Evaluate(ctx, m, rules.SourceIn(m))
 }
 
 // Compose implements Chooser.
-func (r *Job) Compose(ctx context.Context, _ *consumer.Message, j rules.Evaluation) (rules.Evaluation, error) {
+func (r *Job) Compose(ctx context.Context, m *consumer.Message, j rules.Evaluation) (rules.Evaluation, error) {
+	if r.o.Members {
+		source := rules.SourceIn(m)
+		source.Resend = r.Resend
+		var err error
+		j, err = memberState(ctx, &r.Evaluator, j, source, func(segment string) bool { return r.o.Segment == "" || segment == r.o.Segment })
+		if err != nil || j.Outcome != transform.Export {
+			return j, err
+		}
+	}
 	var listed []transform.Membership
 	if r.o.Segment != "" || r.estimate != nil {
 		if plan, err := r.Rules().Plan(j.Event.Schema); err == nil {
@@ -273,7 +292,7 @@ func (r *Job) Compose(ctx context.Context, _ *consumer.Message, j rules.Evaluati
 			}
 		}
 	}
-	if r.o.Segment != "" && !slices.ContainsFunc(listed, func(l transform.Membership) bool { return l.Segment == r.o.Segment }) {
+	if r.o.Segment != "" && !r.o.Members && !slices.ContainsFunc(listed, func(l transform.Membership) bool { return l.Segment == r.o.Segment }) {
 		return rules.FilteredBy(ReasonOtherSegment), nil
 	}
 	if r.estimate != nil {

@@ -103,7 +103,14 @@ func (s *Service) sourceSegments(c api.Caller, w http.ResponseWriter, r *http.Re
 	if err != nil {
 		return err
 	}
-	sample, unavailable := s.sampled(r.Context(), source)
+	sample, unavailable := &sources.Sample{}, ""
+	switch wanted := r.URL.Query().Get("sample"); wanted {
+	case "", "true":
+		sample, unavailable = s.sampled(r.Context(), source)
+	case "false": // the names alone cost nothing
+	default:
+		return api.InvalidAs(api.CodeParameterValue, []api.FieldError{{Field: "sample", Message: "must be true or false"}})
+	}
 	items := []object{}
 	known := map[string]bool{}
 	for _, segment := range source.Segments {

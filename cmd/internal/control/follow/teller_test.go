@@ -2,6 +2,7 @@ package follow_test
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,15 @@ func TestAnyReplicaAnswersWhatAProcessDid(t *testing.T) {
 		got := record()
 		if got["inputRecordCount"] != 200. || got["outputRecordCount"] != float64(r.written) || got["skippedRecordCount"] != float64(200-r.written) || got["underWayRecordCount"] != 0. {
 			t.Errorf("%d of 200 leave: %v", r.written, got)
+		}
+		var segments float64 // a record may have both
+		for _, s := range told(t, got, "targetSummaries", 0, "entitySummaries").([]any) {
+			if n, ok := told(t, s, "outputRecordCount").(float64); ok && strings.HasPrefix(told(t, s, "id").(string), "segment:") {
+				segments += n
+			}
+		}
+		if segments < float64(r.written) || segments > 2*float64(r.written) {
+			t.Errorf("%v records by segment of %d: %v", segments, r.written, got)
 		}
 		if len(got["skippedInfo"].([]any)) == 0 {
 			t.Errorf("no reasons: %v", got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"time"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/documents"
@@ -11,10 +12,6 @@ import (
 	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/consumer"
 )
-
-// maxRedrives is the default of the command redrive: a letter that failed again as
-// often is left.
-const maxRedrives = 3
 
 // The bounds of samples: of how many causes one is shown, and among how many of the
 // newest letters it is looked for.
@@ -29,6 +26,8 @@ type Flows struct {
 	Store documents.Store
 	// Config is what a flow of a state runs by.
 	Config func(v documents.Reader, sandbox, flowID string) (config.Config, error)
+	// Now is the clock.
+	Now func() time.Time
 }
 
 func (f *Flows) config(ctx context.Context, sandbox, flowID string) (*config.Config, error) {
@@ -108,59 +107,4 @@ func (f *Flows) sample(ctx context.Context, c *config.Config, list *deadletters.
 		return s
 	}
 	return nil
-}
-
-// selected are a flow's configuration and the letters of a reason.
-func (f *Flows) selected(ctx context.Context, sandbox, flowID, reason string) (*config.Config, deadletters.Filter, error) {
-	filter := deadletters.Filter{Reasons: []string{reason}}
-	c, err := f.config(ctx, sandbox, flowID)
-	if err != nil {
-		return nil, filter, err
-	}
-	return c, filter, filter.Check()
-}
-
-// byPage is who has what the page does done, as the destination's own notes have it: the
-// audit of the control plane knows its callers.
-const byPage = "control plane"
-
-// Redrive implements web.Letters.
-func (f *Flows) Redrive(ctx context.Context, sandbox, flowID, reason string, dry bool, progress func(finished, selected int64)) (web.Done, error) {
-	c, filter, err := f.selected(ctx, sandbox, flowID, reason)
-	if err != nil {
-		return web.Done{}, err
-	}
-	account, err := deadletters.Redrive(ctx, c, deadletters.RedriveOptions{
-		Filter: filter, DryRun: dry, MaxRedrives: maxRedrives, Logger: f.Log, Progress: progress, By: byPage,
-	})
-	if account == nil {
-		return web.Done{}, err
-	}
-	done := web.Done{Selected: account.Selected, Finished: account.Done(), By: map[string]int64{}}
-	count := func(name string, n int64) {
-		if n > 0 {
-			done.By[name] += n
-		}
-	}
-	count("delivered", account.Delivered)
-	count("superseded", account.Superseded)
-	for _, counts := range []map[string]int64{account.Filtered, account.DeadLettered, account.Left} {
-		for reason, n := range counts {
-			count(reason, n)
-		}
-	}
-	return done, err
-}
-
-// Drop implements web.Letters.
-func (f *Flows) Drop(ctx context.Context, sandbox, flowID, reason string, dry bool) (web.Done, error) {
-	c, filter, err := f.selected(ctx, sandbox, flowID, reason)
-	if err != nil {
-		return web.Done{}, err
-	}
-	account, err := deadletters.Drop(ctx, c, deadletters.DropOptions{Filter: filter, DryRun: dry, By: byPage, Logger: f.Log})
-	if account == nil {
-		return web.Done{}, err
-	}
-	return web.Done{Selected: account.Dropped, Finished: account.Dropped, By: map[string]int64{"dropped": account.Dropped, "erased": account.Erased}}, err
 }

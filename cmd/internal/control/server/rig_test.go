@@ -113,6 +113,7 @@ fieldLabels: {person.birthDate: [I2]}
 	if r.server, err = server.New(r.options); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(r.server.Close)
 	r.http = httptest.NewServer(checked(t, r.server))
 	t.Cleanup(r.http.Close)
 	r.header.Set("Authorization", "Bearer {ACCESS_TOKEN}")

@@ -13,6 +13,7 @@ import (
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/flowservice"
+	"kinesis-destination/cmd/internal/control/jobs"
 	"kinesis-destination/cmd/internal/control/operation"
 	"kinesis-destination/cmd/internal/control/policyservice"
 	"kinesis-destination/cmd/internal/control/sources"
@@ -49,6 +50,8 @@ type Options struct {
 	Now func() time.Time
 	// ReadOnly says why no change is taken now; nil, or empty: they are taken.
 	ReadOnly func() string
+	// Work does what jobs are asked for; nil: by what the documents say.
+	Work jobs.Work
 	// Operation is what pages show of flows that run, and of the control plane.
 	Operation web.Operation
 }
@@ -57,6 +60,7 @@ type Options struct {
 type Server struct {
 	Flows   *flowservice.Service
 	pages   *web.Handler
+	jobs    *jobs.Jobs
 	handler http.Handler
 
 	refusals *refusals
@@ -64,7 +68,10 @@ type Server struct {
 
 // Close ends what pages have begun and still runs, live pages included: a server that
 // shuts down would wait for these.
-func (s *Server) Close() { s.pages.Close() }
+func (s *Server) Close() {
+	s.pages.Close()
+	s.jobs.Close()
+}
 
 // New makes a server. An error is a mistake in the pages that are embedded.
 func New(o Options) (*Server, error) {
@@ -101,7 +108,12 @@ func New(o Options) (*Server, error) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(openAPI) // a caller that is gone cannot be told
 	})
-	existing := &operation.Flows{Log: o.Log, Store: o.Store, Config: flows.Config}
+	existing := &operation.Flows{Log: o.Log, Store: o.Store, Config: flows.Config, Now: now}
+	if o.Work == nil {
+		o.Work = existing
+	}
+	background := jobs.New(jobs.Options{Log: o.Log, Identify: identify, Work: o.Work, Now: now})
+	background.Register(mux, flowservice.Base)
 	if o.Operation.Runs == nil && o.Activity != nil {
 		o.Operation.Runs = pageRuns{o.Activity}
 	}
@@ -121,7 +133,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{flows, pages, guard(o, mux, pages), refusals}, nil
+	return &Server{flows, pages, background, guard(o, mux, pages), refusals}, nil
 }
 
 // ServeHTTP implements http.Handler.

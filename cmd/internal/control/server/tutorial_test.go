@@ -3,6 +3,7 @@ package server_test
 import (
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -194,6 +195,57 @@ func TestTheTutorialsScriptWorks(t *testing.T) {
 	if out, err := script.CombinedOutput(); err == nil || !strings.Contains(string(out), "refused: POST /targetConnections") {
 		t.Errorf("with a stream that there is not: %v: %s", err, out)
 	}
+}
+
+// The tutorial for the HTTP clients of editors, as they run it: requests apart by ###, each
+// with variables of the file, of the environment and of answers before it.
+func TestTheTutorialForEditorsWorks(t *testing.T) {
+	text, err := os.ReadFile("../../../../deployments/http/tutorial.http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t)
+	known := map[string]string{"$processEnv AWS_ACCESS_KEY_ID": accessKey, "$processEnv AWS_SECRET_ACCESS_KEY": secretKey}
+	variable := regexp.MustCompile(`\{\{([^{}]+)\}\}`)
+	parts := strings.Split(string(text), "\n### ")
+	for line := range strings.SplitSeq(parts[0], "\n") {
+		if name, value, ok := strings.Cut(strings.TrimPrefix(line, "@"), " = "); ok && strings.HasPrefix(line, "@") {
+			known[name] = value
+		}
+	}
+	var last answer
+	for _, part := range parts[1:] {
+		part = variable.ReplaceAllStringFunc(part, func(reference string) string {
+			value, ok := known[strings.Trim(reference, "{}")]
+			if !ok {
+				t.Errorf("%s stands for nothing", reference)
+			}
+			return value
+		})
+		head, body, _ := strings.Cut(part, "\n\n")
+		lines := strings.Split(head, "\n")[1:] // the first one is its title
+		name := ""
+		if is, ok := strings.CutPrefix(lines[0], "# @name "); ok {
+			name, lines = is, lines[1:]
+		}
+		method, url, _ := strings.Cut(lines[0], " ")
+		at, ok := strings.CutPrefix(url, "http://127.0.0.1:8090")
+		if !ok {
+			t.Errorf("%s is not where serve listens by itself", url)
+		}
+		var headers []string
+		for _, line := range lines[1:] {
+			header, value, _ := strings.Cut(line, ": ")
+			headers = append(headers, header, value)
+		}
+		if last = r.call(method, at, body, headers...); last.status/100 != 2 {
+			t.Fatalf("%s: %d %s", lines[0], last.status, last.text)
+		}
+		if name != "" {
+			known[name+".response.body.id"], known[name+".response.body.etag"] = last.str("id"), last.str("etag")
+		}
+	}
+	last.says("72ddd79b-6b0a-4e97-a8d2-112ccd81bd02", "personalEmail.address")
 }
 
 // The source beside the tutorial is one that serve takes.

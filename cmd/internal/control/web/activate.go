@@ -43,23 +43,9 @@ func (p *page) activation() (*activation, error) {
 		return nil, err
 	}
 	a.Target = targets.Items[0]
-	var sources list[struct {
-		Params struct {
-			Source string `json:"source"`
-		} `json:"params"`
-	}]
-	if err := p.get(p.ctx(), flowService+"/sourceConnections/"+a.Flow.SourceIDs[0], &sources); err != nil {
+	var err error
+	if a.Source, err = p.sourceOf(&a.Flow); err != nil {
 		return nil, err
-	}
-	a.Source = sources.Items[0].Params.Source
-	if a.Source == "" {
-		all, err := p.sources()
-		if err != nil {
-			return nil, err
-		}
-		if len(all) > 0 {
-			a.Source = all[0].Name
-		}
 	}
 	a.is = choiceOf(&a.Flow, &a.Target)
 	a.now = a.is

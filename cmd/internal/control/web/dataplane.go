@@ -79,20 +79,9 @@ type LetterSample struct {
 	Event     json.RawMessage // masked; nil where it cannot be decoded
 }
 
-// Done is how far a redrive or a drop has come.
-type Done struct {
-	Selected, Finished int64
-	// By are the counts of what became of them, when it is over.
-	By map[string]int64
-}
-
-// Letters are the dead letters of flows, one reason after the other.
+// Letters are the dead letters of flows.
 type Letters interface {
 	Causes(ctx context.Context, sandbox, flowID string) ([]LetterCause, error)
-	// Redrive takes those of a reason through today's rules; a dry one only counts.
-	Redrive(ctx context.Context, sandbox, flowID, reason string, dry bool, progress func(finished, selected int64)) (Done, error)
-	// Drop settles those of a reason without sending them.
-	Drop(ctx context.Context, sandbox, flowID, reason string, dry bool) (Done, error)
 }
 
 // Noted is an entry of the journal: a change, or the refusal of one.

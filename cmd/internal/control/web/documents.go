@@ -96,6 +96,18 @@ func (f *flow) Segments() []string {
 	return ids
 }
 
+// SegmentName is what people call an activated segment: its id where it has no name.
+func (f *flow) SegmentName(id string) string {
+	for _, t := range f.Transformations {
+		for _, s := range t.Params.Segment.Selectors {
+			if s.Value.ID == id && s.Value.Name != "" {
+				return s.Value.Name
+			}
+		}
+	}
+	return id
+}
+
 // Attributes are the paths of the mapped attributes, in their order.
 func (f *flow) Attributes() []string {
 	paths := []string{}

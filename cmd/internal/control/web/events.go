@@ -87,7 +87,9 @@ func (p *page) events(sent map[string]string) (string, error) {
 	for _, part := range liveParts {
 		var data any = live
 		if part == "job" {
-			data = p.letters(f)
+			if data, err = p.letters(f); err != nil {
+				return "", err
+			}
 		}
 		text, err := p.part("flow", part, data)
 		if err != nil {

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents/documentstest"
+	"kinesis-destination/cmd/internal/control/jobs"
 	"kinesis-destination/cmd/internal/control/server"
 	"kinesis-destination/cmd/internal/control/web"
 )
@@ -70,23 +72,38 @@ func (f *fakePlane) note(what string) {
 	f.asked = append(f.asked, what)
 }
 
-func (f *fakePlane) Redrive(ctx context.Context, _, _, reason string, dry bool, progress func(finished, selected int64)) (web.Done, error) {
-	f.note(fmt.Sprintf("redrive %s %t", reason, dry))
+// Check implements jobs.Work.
+func (f *fakePlane) Check(_ context.Context, _, _ string, r *jobs.Request) error {
+	if r.Segment == "nothing" {
+		return api.Invalid([]api.FieldError{{Field: "segment", Message: "is no activated segment of this flow"}})
+	}
+	return nil
+}
+
+// Do implements jobs.Work.
+func (f *fakePlane) Do(ctx context.Context, _, _ string, r jobs.Request, progress func(finished, selected int64)) (jobs.Done, error) {
+	about := r.Reason
+	if r.OfEvents() {
+		about = fmt.Sprintf("%s %s-%s %t %d", r.Segment, r.From, r.To, r.EveryEvent, r.Rate)
+	}
+	f.note(fmt.Sprintf("%s %s %t", r.Op, about, r.DryRun))
+	if r.Op == jobs.Drop {
+		return jobs.Done{Selected: 7, Finished: 7, By: map[string]int64{"dropped": 7}}, f.fail
+	}
 	progress(40, 100)
 	if f.proceed != nil {
 		f.told <- struct{}{}
 		select {
 		case <-f.proceed:
 		case <-ctx.Done():
-			return web.Done{Selected: 100, Finished: 40}, ctx.Err()
+			return jobs.Done{Selected: 100, Finished: 40}, ctx.Err()
 		}
 	}
-	return web.Done{Selected: 100, Finished: 100, By: map[string]int64{"delivered": 99, "superseded": 1}}, f.fail
-}
-
-func (f *fakePlane) Drop(_ context.Context, _, _, reason string, dry bool) (web.Done, error) {
-	f.note(fmt.Sprintf("drop %s %t", reason, dry))
-	return web.Done{Selected: 7, Finished: 7, By: map[string]int64{"dropped": 7}}, f.fail
+	done := jobs.Done{Selected: 100, Finished: 100, By: map[string]int64{"delivered": 99, "superseded": 1}}
+	if r.OfEvents() && r.DryRun {
+		done.By, done.Estimate = map[string]int64{"other-segment": 3}, &jobs.Estimate{Records: 1234, Bytes: 5_000_000, Shards: 2, Seconds: 12.4, USD: .02, Prices: "list prices of us-east-1"}
+	}
+	return done, f.fail
 }
 
 // fakeAudit is the changes of a store in memory.
@@ -116,6 +133,7 @@ func operated(t interface{ Helper() }, f *fakePlane) func(*server.Options) {
 	t.Helper()
 	return func(o *server.Options) {
 		store, _ := o.Store.(*documentstest.Store)
+		o.Work = f
 		o.Operation = web.Operation{Runs: f, Source: f, Letters: f, Audit: fakeAudit{store}}
 	}
 }

@@ -70,6 +70,7 @@ func (p *page) findFlow() (flow, error) {
 	if len(found.Items) == 0 {
 		return flow{}, api.Refuse(api.CodeNotFound, "there is no such flow")
 	}
+	p.nameSegments(&found.Items[0])
 	return found.Items[0], nil
 }
 
@@ -100,7 +101,9 @@ func (p *page) flowPage(status int, refusal *Refusal) error {
 	if v.Live, err = p.live(f); err != nil {
 		return err
 	}
-	v.Letters = p.letters(f)
+	if v.Letters, err = p.letters(f); err != nil {
+		return err
+	}
 	v.History, v.NoHistory = p.history(f)
 	v.Curl = p.commands(f)
 	if v.YAML, err = p.yaml(f.ID); err != nil {

@@ -128,5 +128,5 @@ func TestSettingsShowTokensToThoseWhoManageAlone(t *testing.T) {
 	r.newBrowser()
 	r.post("/sign-in", "token", look, "back", "/s/prod/settings").is(200).has("Shown to those who may manage").hasNot("<bdi>ana</bdi>")
 	r.post("/s/prod/governance/core", "id", "corepolicy_0001", "status", "ENABLED").is(403).has("permission manage is missing")
-	r.post("/s/prod/flows/x/letters/stop").is(403)
+	r.post("/s/prod/flows/x/jobs/stop").is(403)
 }

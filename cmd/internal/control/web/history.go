@@ -183,6 +183,7 @@ func (p *page) commands(f flow) []command {
 		{p.t("curl.segment"), head(http.MethodPatch, at) + " \\\n  -H " + quoted("If-Match: "+f.Etag) + " \\\n  -H 'Content-Type: application/json' \\\n  -d " +
 			quoted(`[{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"SEGMENT"}}}]`)},
 		{p.t("curl." + op), head(http.MethodPost, at+"/action?op="+op)},
+		{p.t("curl.backfill"), head(http.MethodPost, at+"/jobs") + " \\\n  -H 'Content-Type: application/json' \\\n  -d " + quoted(`{"op":"backfill","dryRun":true}`)},
 		{p.t("curl.runs"), head(http.MethodGet, "/runs?property=flowId=="+f.ID)},
 		{p.t("curl.export"), head(http.MethodGet, at+"/export")},
 	}

@@ -35,38 +35,16 @@ type causeRow struct {
 	SampleText  string
 }
 
-// jobView is a job as the page shows it.
-type jobView struct {
-	job
-	BeganAt, EndedAt int64
-	Percent          int
-	Rows             []reasonRow
-}
-
-func (p *page) jobView(flowID string) *jobView {
-	one := p.h.jobs.find(jobKey{p.sandbox, flowID})
-	if one == nil {
-		return nil
-	}
-	v := &jobView{job: *one, BeganAt: one.Began.UnixMilli()}
-	if one.Over() {
-		v.EndedAt = one.Ended.UnixMilli()
-	}
-	if one.Selected > 0 {
-		v.Percent = int(min(100*one.Finished/one.Selected, 100))
-	}
-	v.Rows = p.rows("", one.Became)
-	return v
-}
-
 // letters is what the flow's page has of them without looking: they are looked at
 // where somebody asks for them, for that reads the topic.
-func (p *page) letters(f flow) lettersView {
-	v := lettersView{Base: p.base(), FlowID: f.ID, FlowName: f.Name, Job: p.jobView(f.ID)}
+func (p *page) letters(f flow) (lettersView, error) {
+	v := lettersView{Base: p.base(), FlowID: f.ID, FlowName: f.Name}
 	if p.h.o.Letters == nil {
 		v.Problem = p.t("letters.unknown")
 	}
-	return v
+	var err error
+	v.Job, err = p.jobView(&f)
+	return v, err
 }
 
 // showLetters looks at the dead letters.
@@ -75,13 +53,17 @@ func showLetters(p *page) error {
 	if err != nil {
 		return err
 	}
-	return p.show(http.StatusOK, "letters", "flows", "letters.title", p.looked(f), nil)
+	v, err := p.looked(f)
+	if err != nil {
+		return err
+	}
+	return p.show(http.StatusOK, "letters", "flows", "letters.title", v, nil)
 }
 
-func (p *page) looked(f flow) lettersView {
-	v := p.letters(f)
-	if v.Problem != "" {
-		return v
+func (p *page) looked(f flow) (lettersView, error) {
+	v, err := p.letters(f)
+	if err != nil || v.Problem != "" {
+		return v, err
 	}
 	v.Looked = true
 	ctx, cancel := context.WithTimeout(p.ctx(), lettersWait)
@@ -93,7 +75,7 @@ func (p *page) looked(f flow) lettersView {
 		if refusal, ok := errors.AsType[*api.Error](err); ok {
 			v.Problem = refusal.Detail
 		}
-		return v
+		return v, nil
 	}
 	for _, c := range causes {
 		row := causeRow{LetterCause: c, Text: p.reason(c.Reason), First: c.First.UnixMilli(), Last: c.Last.UnixMilli()}
@@ -106,7 +88,7 @@ func (p *page) looked(f flow) lettersView {
 		v.Open += c.Count
 		v.Causes = append(v.Causes, row)
 	}
-	return v
+	return v, nil
 }
 
 // settleView asks before letters are redriven or dropped.
@@ -156,39 +138,14 @@ func settle(p *page) error {
 	if err != nil {
 		return err
 	}
-	by, err := p.may(api.Activate)
-	if err != nil {
-		return err
-	}
-	dry := values.Get("dry") != ""
-	letters, sandbox := p.h.o.Letters, p.sandbox
-	one := job{Op: v.Op, Reason: v.Reason, Dry: dry, By: by}
-	err = p.h.jobs.start(p.ctx(), jobKey{sandbox, v.Flow.ID}, one, p.h.o.Now, func(ctx context.Context, progress func(int64, int64)) (Done, error) {
-		if v.Op == "drop" {
-			return letters.Drop(ctx, sandbox, v.Flow.ID, v.Reason, dry)
-		}
-		return letters.Redrive(ctx, sandbox, v.Flow.ID, v.Reason, dry, progress)
-	})
-	if err != nil {
+	if err := p.begin(v.Flow.ID, map[string]any{"op": v.Op, "reason": v.Reason, "dryRun": values.Get("dry") != ""}); err != nil {
 		refusal, err := refused(err)
 		if err != nil {
 			return err
 		}
 		return p.show(refusal.Cause.Status, "settle", "flows", "settle."+v.Op+".title", v, refusal)
 	}
-	p.h.o.Log.Info("dead letters are settled from the page", "op", v.Op, "flow", v.Flow.ID, "reason", v.Reason, "dry", dry, "by", by)
 	p.redirect(p.flowPath(v.Flow.ID, "/letters?done=begun"))
-	return nil
-}
-
-// stopJob ends a redrive or a drop. What it has settled stays settled.
-func stopJob(p *page) error {
-	if _, err := p.may(api.Activate); err != nil {
-		return err
-	}
-	id := p.r.PathValue("id")
-	p.h.jobs.stop(jobKey{p.sandbox, id})
-	p.redirect(p.flowPath(id, "/letters?done=stopped"))
 	return nil
 }
 

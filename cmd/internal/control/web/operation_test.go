@@ -216,7 +216,7 @@ func TestAStoppedRedriveSaysWhatIsSettled(t *testing.T) {
 	r, at, _ := activated(t, f)
 	r.post(at+"/settle/redrive", "reason", "rejected").is(200)
 	<-f.told
-	r.post(at + "/letters/stop").is(200).at(at + "/letters?done=stopped")
+	r.post(at + "/jobs/stop").is(200).at(at + "/letters?done=stopped")
 	r.waits(at+"/letters", "Stopped after 40 of 100 letters")
 }
 
@@ -265,7 +265,7 @@ func TestAFlowsPageIsLive(t *testing.T) {
 
 func TestAFlowIsCopiedAsCurlAndAsYAML(t *testing.T) {
 	r, at, id := activated(t, &fakePlane{})
-	r.get(at).has("curl -sS", "/flows/"+id+"/action?op=disable", "x-sandbox-name: prod", "If-Match: &#34;", "activation:", "id: propensity", "stream: leads")
+	r.get(at).has("curl -sS", "/flows/"+id+"/action?op=disable", "Count what a backfill would send", "{&#34;op&#34;:&#34;backfill&#34;,&#34;dryRun&#34;:true}", "x-sandbox-name: prod", "If-Match: &#34;", "activation:", "id: propensity", "stream: leads")
 }
 
 func TestAPageWithoutADataPlaneSaysSo(t *testing.T) {
@@ -279,8 +279,7 @@ func TestAPageWithoutADataPlaneSaysSo(t *testing.T) {
 	r.get(at).is(200).has("does not read the journal back", "No segment is activated yet")
 	r.get(at + "/pause").is(200).has("Kafka does not answer now")
 	r.get(at + "/letters").is(200).has("cannot be read now")
-	r.post(at+"/settle/drop", "reason", "nonsense").is(200)
-	r.waits(at+"/letters", "no letter has it")
+	r.post(at+"/settle/drop", "reason", "nonsense").is(400).has("no letter has it")
 	r.get("/s/prod/activity").is(200).has("does not read the journal back")
 	r.get("/s/prod/settings").is(200).has("no process tells")
 }
@@ -290,4 +289,17 @@ func TestWhatWaitsIsAskedOfKafka(t *testing.T) {
 	id := r.flow("Leads", r.made("Other"))
 	r.events(12, "propensity")
 	r.get("/s/prod/flows/"+id+"/pause").is(200).has("Events that wait now", ">12 ", "segment-evaluations", "Kafka keeps events for").hasNot("does not answer")
+}
+
+func TestASegmentThatWasChosenByItsIDHasTheNameThatTheSourceKnows(t *testing.T) {
+	f := &fakePlane{}
+	r := newRig(t, operated(t, f))
+	id := r.flow("Leads", r.made("Other"))
+	r.patch(id, `[{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"propensity"}}},
+		{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"unheard-of"}}},
+		{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"hostile"}}}]`)
+	f.hours = []web.Hour{{At: time.Now().Truncate(time.Hour), Counts: web.Counts{Received: 1, Activated: 1, Segments: map[string]int64{"vip": 0, "propensity": 1}}}}
+	at := "/s/prod/flows/" + id
+	r.get(at).is(200).has("<bdi>High propensity to convert</bdi> <code>propensity</code>", "<bdi>unheard-of</bdi>", `<th scope="row"><bdi>High propensity to convert</bdi>`, "&lt;script&gt;alert(1)").hasNot("<script>alert")
+	r.get(at + "/resend").has(`<option value="propensity">High propensity to convert`)
 }

@@ -26,6 +26,7 @@ type page struct {
 	r       *http.Request
 	lang    string
 	session *session
+	names   map[string]string // of segments, by their ids; nil: not asked for yet
 }
 
 func (h *Handler) newPage(w http.ResponseWriter, r *http.Request) *page {

@@ -119,6 +119,16 @@ func (p *plant) prepare() {
 		p.t.Fatal(err)
 	}
 	p.schemaID = registered.ID
+	p.makeStream()
+	if p.events, err = leads.New(23, 200); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// makeStream makes the stream, and waits until it is there.
+func (p *plant) makeStream() {
+	p.t.Helper()
+	ctx := p.t.Context()
 	shards := int32(2)
 	if _, err := p.kinesis.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: &p.leads, ShardCount: &shards}); err != nil {
 		p.t.Fatal("create the stream:", err)
@@ -126,9 +136,6 @@ func (p *plant) prepare() {
 	waiter := kinesis.NewStreamExistsWaiter(p.kinesis, func(o *kinesis.StreamExistsWaiterOptions) { o.MinDelay = 100 * time.Millisecond })
 	if err := waiter.Wait(ctx, &kinesis.DescribeStreamInput{StreamName: &p.leads}, 30*time.Second); err != nil {
 		p.t.Fatal("await the stream:", err)
-	}
-	if p.events, err = leads.New(23, 200); err != nil {
-		p.t.Fatal(err)
 	}
 }
 

@@ -72,6 +72,7 @@ func screens(r *rig, at string) []screen {
 		{"flow", at, false},
 		{"edit", at + "/edit", false},
 		{"undo", undo, false},
+		{"resend", at + "/resend", false},
 		{"pause", at + "/pause", false},
 		{"delete", at + "/delete", false},
 		{"letters", at + "/letters", false},

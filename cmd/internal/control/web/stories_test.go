@@ -230,6 +230,14 @@ func TestContractEverythingWorksWithoutScript(t *testing.T) {
 	s.fill("#f-name", "Still without")
 	s.press("Save")
 	s.has("Changed.", "Still without")
+	at = s.path()
+	s.press("Send again")
+	s.press("Only count")
+	s.poll("true") // the answer is the flow's page
+	p.await("it is counted", func() bool {
+		s.open(at)
+		return strings.Contains(s.text("document.body.innerText"), "It would put")
+	})
 	s.press("Pause")
 	s.click("main form button")
 	s.has("The destination is paused")

@@ -36,7 +36,6 @@ type Handler struct {
 	assets    *assets
 	sessions  *sessions
 	drafts    *drafts
-	jobs      *jobs
 	notes     *notes
 	streams   *streams
 	closing   chan struct{}
@@ -64,7 +63,7 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{o: o, mux: http.NewServeMux(), catalogs: texts, templates: all, assets: files, sessions: &sessions{}, drafts: &drafts{}}
-	h.jobs, h.notes, h.streams, h.closing = &jobs{}, &notes{}, &streams{}, make(chan struct{})
+	h.notes, h.streams, h.closing = &notes{}, &streams{}, make(chan struct{})
 	h.register()
 	h.registerOperation()
 	return h, nil
@@ -103,11 +102,8 @@ func (h *Handler) connect() {
 	h.view("POST", "/flows/{id}/activate/drop", dropDraftOf)
 }
 
-// Close ends what pages have begun and still runs, live pages included.
-func (h *Handler) Close() {
-	h.closed.Do(func() { close(h.closing) })
-	h.jobs.close()
-}
+// Close ends live pages.
+func (h *Handler) Close() { h.closed.Do(func() { close(h.closing) }) }
 
 // viewHandler makes a page; an error becomes the page that says it.
 type viewHandler func(p *page) error

@@ -74,21 +74,48 @@ document.addEventListener("htmx:afterSwap", (event) => {
 focusErrors(document);
 
 // data-events="ADDRESS" has parts that change; each event names one (data-part) and
-// brings its HTML. What has the focus, and what is open, stays so.
+// brings its HTML. What has the focus, and what is open, stays so: a part with the focus
+// is not replaced before the focus leaves it, but how far it is, goes on.
+const waiting = new Map(); // parts with the focus, and what came for them last
+function put(part, html) {
+  waiting.delete(part);
+  const open = Array.from(part.querySelectorAll("details"), (element) => element.open);
+  const state = part.querySelector(".state-line");
+  const before = state && state.textContent;
+  part.innerHTML = html;
+  part.querySelectorAll("details").forEach((element, i) => { element.open = Boolean(open[i]); });
+  const now = part.querySelector(".state-line");
+  if (before !== null && now && now.textContent !== before) say(now.textContent.trim().replace(/\s+/g, " "));
+}
+function goOn(part, html) {
+  const bar = part.querySelector("progress");
+  if (!bar) return;
+  const next = document.createElement("template");
+  next.innerHTML = html;
+  const newer = next.content.querySelector("progress");
+  if (!newer) {
+    say(next.content.textContent.trim().replace(/\s+/g, " ")); // it has ended
+    return;
+  }
+  bar.value = newer.value;
+  bar.parentElement.firstChild.textContent = newer.parentElement.firstChild.textContent;
+}
 for (const root of document.querySelectorAll("[data-events]")) {
   if (!window.EventSource) break;
   const source = new EventSource(root.dataset.events);
   for (const part of root.querySelectorAll("[data-part]")) {
     source.addEventListener(part.dataset.part, (event) => {
-      if (part.contains(document.activeElement)) return; // not under somebody's fingers
-      const open = Array.from(part.querySelectorAll("details"), (element) => element.open);
-      const state = part.querySelector(".state-line");
-      const before = state && state.textContent;
-      part.innerHTML = event.data;
-      part.querySelectorAll("details").forEach((element, i) => { element.open = Boolean(open[i]); });
-      const now = part.querySelector(".state-line");
-      if (before !== null && now && now.textContent !== before) say(now.textContent.trim().replace(/\s+/g, " "));
+      if (part.contains(document.activeElement)) {
+        waiting.set(part, event.data);
+        goOn(part, event.data);
+        return;
+      }
+      put(part, event.data);
     });
+    part.addEventListener("focusout", () => setTimeout(() => {
+      if (!waiting.has(part) || part.contains(document.activeElement)) return;
+      put(part, waiting.get(part));
+    }));
   }
   window.addEventListener("pagehide", () => source.close());
 }
@@ -135,6 +162,7 @@ function makeTree(tree) {
     const li = event.target;
     if (li.tagName !== "LI" || event.ctrlKey || event.metaKey || event.altKey) return;
     const all = items(), at = all.indexOf(li), inside = details(li);
+    if (event.key.length !== 1) typed = ""; // another word begins
     switch (event.key) {
       case "ArrowDown": go(all[at + 1]); break;
       case "ArrowUp": go(all[at - 1]); break;

@@ -1,0 +1,83 @@
+package jobs
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"kinesis-destination/cmd/internal/control/api"
+)
+
+// Options of jobs.
+type Options struct {
+	Log      *slog.Logger
+	Identify api.Identify
+	Work     Work
+	Now      func() time.Time
+}
+
+// Jobs answers the calls by which jobs are begun, looked at and stopped.
+type Jobs struct {
+	o     Options
+	table table
+}
+
+// New makes jobs.
+func New(o Options) *Jobs { return &Jobs{o: o} }
+
+// Register puts the calls into a mux, below the address of the flow service.
+func (j *Jobs) Register(mux *http.ServeMux, base string) {
+	at := base + "/flows/{id}/jobs"
+	mux.HandleFunc("POST "+at, j.o.Identify.For(j.o.Log, api.Activate, j.begin))
+	mux.HandleFunc("GET "+at, j.o.Identify.For(j.o.Log, api.View, j.list))
+	mux.HandleFunc("DELETE "+at, j.o.Identify.For(j.o.Log, api.Activate, j.stop))
+}
+
+// Close ends all jobs and waits for them.
+func (j *Jobs) Close() { j.table.close() }
+
+func (j *Jobs) begin(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+	body, err := api.Body(r)
+	if err != nil {
+		return err
+	}
+	var request Request
+	if problems := api.Into(body, &request, ""); len(problems) > 0 {
+		return api.Invalid(problems)
+	}
+	if err := request.check(); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	if err := j.o.Work.Check(r.Context(), c.Sandbox, id, &request); err != nil {
+		return err
+	}
+	begun, err := j.table.start(r.Context(), key{c.Sandbox, id}, Job{Request: request, By: c.Name}, j.o.Now, j.o.Work)
+	if err != nil {
+		return err
+	}
+	j.o.Log.Info("a job of a flow begins", "op", request.Op, "flow", id, "sandbox", c.Sandbox, "reason", request.Reason, "id", request.ID, "dry", request.DryRun, "by", c.Name)
+	return api.Write(w, http.StatusAccepted, begun)
+}
+
+// list answers the job of a flow that runs, or did last, if there is one.
+func (j *Jobs) list(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+	answer := struct {
+		Items []Job `json:"items"`
+	}{[]Job{}}
+	if one := j.table.find(key{c.Sandbox, r.PathValue("id")}); one != nil {
+		answer.Items = append(answer.Items, *one)
+	}
+	return api.Write(w, http.StatusOK, answer)
+}
+
+// stop ends the job of a flow that runs. What is done stays done.
+func (j *Jobs) stop(c api.Caller, w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	if !j.table.stop(key{c.Sandbox, id}) {
+		return api.Refuse(api.CodeNotFound, "no job of this flow is under way here")
+	}
+	j.o.Log.Info("the job of a flow is stopped", "flow", id, "sandbox", c.Sandbox, "by", c.Name)
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}

@@ -1,0 +1,138 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"kinesis-destination/cmd/internal/control/api"
+)
+
+// The bounds of jobs: how many run at once, how many of those read events, which keep of
+// each identity which event is the newest, and how long what became of one is shown.
+const (
+	mostJobs     = 20
+	mostOfEvents = 2
+	kept         = time.Hour
+)
+
+// key is whose job it is: a flow has one at a time, as two would send each event twice.
+type key struct{ sandbox, flow string }
+
+// table is the jobs of a process.
+type table struct {
+	mu      sync.Mutex
+	all     map[key]*Job
+	running sync.WaitGroup
+	closed  bool
+}
+
+// start runs a job in the background, unless the flow has one already, and returns it as
+// it begins.
+func (t *table) start(ctx context.Context, k key, one Job, now func() time.Time, work Work) (Job, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.room(k, &one.Request, now()); err != nil {
+		return one, err
+	}
+	if t.all == nil {
+		t.all = map[key]*Job{}
+	}
+	ctx, one.cancel = context.WithCancel(context.WithoutCancel(ctx)) // it outlives its request
+	one.State, one.BeganAt = Running, now().UnixMilli()
+	t.all[k] = &one
+	begun := one
+	t.running.Go(func() {
+		defer one.cancel()
+		done, err := work.Do(ctx, k.sandbox, k.flow, begun.Request, func(finished, selected int64) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			one.Finished, one.Selected = finished, selected
+		})
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		one.end(done, err, ctx.Err() != nil, now())
+	})
+	return begun, nil
+}
+
+// room tells whether one more may run, and forgets old ones. The lock is held.
+func (t *table) room(k key, r *Request, now time.Time) error {
+	under, reading := 0, 0
+	for other, one := range t.all {
+		switch {
+		case one.State != Running:
+			if now.Sub(one.ended) > kept {
+				delete(t.all, other)
+			}
+			continue
+		case other == k:
+			return api.Refuse(api.CodeConflict, "a %s of this flow is under way: wait for it, or stop it", one.Op)
+		}
+		under++
+		if one.OfEvents() {
+			reading++
+		}
+	}
+	switch {
+	case under >= mostJobs || t.closed:
+		return api.Refuse(api.CodeTooMany, "%d jobs are under way here, which is as many as run at once: try again when one is over", under)
+	case r.OfEvents() && reading >= mostOfEvents:
+		return api.Refuse(api.CodeTooMany, "%d replays and backfills are under way here, which is as many as run at once: try again when one is over", reading)
+	}
+	return nil
+}
+
+// end notes what became of a job.
+func (j *Job) end(done Done, err error, stopped bool, now time.Time) {
+	j.ended, j.EndedAt = now, now.UnixMilli()
+	j.State, j.Became, j.Estimate = Over, done.By, done.Estimate
+	if err == nil || done.Selected > 0 {
+		j.Finished, j.Selected = done.Finished, done.Selected
+	}
+	switch {
+	case stopped && err != nil:
+		j.State = Stopped
+	case err != nil:
+		j.State, j.Problem = Failed, err.Error()
+		if refusal, ok := errors.AsType[*api.Error](err); ok {
+			j.Problem = refusal.Detail
+		}
+	}
+}
+
+// find is the job of a flow; nil where there is none. It is a copy.
+func (t *table) find(k key) *Job {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one, ok := t.all[k]
+	if !ok {
+		return nil
+	}
+	copied := *one
+	return &copied
+}
+
+// stop ends the job of a flow; it tells whether one ran.
+func (t *table) stop(k key) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one, ok := t.all[k]
+	if !ok || one.State != Running {
+		return false
+	}
+	one.cancel()
+	return true
+}
+
+// close ends all jobs and waits for them.
+func (t *table) close() {
+	t.mu.Lock()
+	t.closed = true
+	for _, one := range t.all {
+		one.cancel()
+	}
+	t.mu.Unlock()
+	t.running.Wait()
+}

@@ -1,0 +1,112 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/jobs"
+	"kinesis-destination/cmd/internal/control/server"
+)
+
+// work is done as far as a test lets it.
+type work struct {
+	asked   chan jobs.Request
+	proceed chan error
+}
+
+func (w *work) Check(_ context.Context, _, flow string, _ *jobs.Request) error {
+	if flow == "nothing" {
+		return api.Refuse(api.CodeNotFound, "there is no flow")
+	}
+	return nil
+}
+
+func (w *work) Do(ctx context.Context, _, _ string, r jobs.Request, progress func(finished, selected int64)) (jobs.Done, error) {
+	progress(10, 100)
+	w.asked <- r
+	select {
+	case err := <-w.proceed:
+		return jobs.Done{Selected: 100, Finished: 100, By: map[string]int64{"delivered": 100}}, err
+	case <-ctx.Done():
+		return jobs.Done{Selected: 100, Finished: 10}, ctx.Err()
+	}
+}
+
+func working(w *work) func(*server.Options) { return func(o *server.Options) { o.Work = w } }
+
+func TestAJobIsBegunWatchedAndStopped(t *testing.T) {
+	w := &work{make(chan jobs.Request, 1), make(chan error)}
+	r := newRig(t, working(w))
+	at := flowservice + "/flows/one/jobs"
+	r.call("GET", at, "").is(200).says(`"items":[]`)
+	r.call("DELETE", at, "").is(404)
+	r.call("POST", at, `{"op":"backfill","segment":"vip","rate":100}`).is(202).says(`"state":"running"`, `"by":`)
+	if asked := <-w.asked; asked.Segment != "vip" || asked.Rate != 100 || asked.DryRun {
+		t.Errorf("asked: %+v", asked)
+	}
+	r.call("GET", at, "").is(200).says(`"finished":10`, `"selected":100`)
+	r.call("POST", at, `{"op":"drop","reason":"malformed"}`).is(409).says("a backfill of this flow is under way")
+	r.call("GET", flowservice+"/flows/other/jobs", "").is(200).says(`"items":[]`)
+	r.call("DELETE", at, "").is(202)
+	for !strings.Contains(r.call("GET", at, "").text, `"state":"stopped"`) {
+	}
+	r.call("POST", at, `{"op":"drop","reason":"malformed"}`).is(202)
+	<-w.asked
+	w.proceed <- errors.New("the topic is gone")
+	for !strings.Contains(r.call("GET", at, "").text, `"state":"failed"`) {
+	}
+	r.call("GET", at, "").says("the topic is gone")
+	if !strings.Contains(r.log.String(), "op=backfill") {
+		t.Error("the log does not tell who began what")
+	}
+}
+
+func TestAJobThatMakesNoSenseSaysWhatIsWrong(t *testing.T) {
+	r := newRig(t, working(&work{}))
+	at := flowservice + "/flows/one/jobs"
+	for body, said := range map[string]string{
+		`{}`:                                  "must be replay, backfill, redrive or drop",
+		`{"op":"dance"}`:                      "must be replay, backfill, redrive or drop",
+		`{"op":"redrive"}`:                    "must name the reason",
+		`{"op":"drop","reason":"x","rate":1}`: "is of replays and backfills",
+		`{"op":"replay","reason":"x"}`:        "is of dead letters",
+		`{"op":"replay","rate":-1}`:           "must be a whole number",
+		`{"op":"replay","rate":1.5}`:          "rate",
+		`{"op":"backfill","everyEvent":true}`: "is of replays",
+		`{"op":"replay","segmint":"x"}`:       "segment",
+	} {
+		r.call("POST", at, body).is(400).says(said)
+	}
+	r.call("POST", flowservice+"/flows/nothing/jobs", `{"op":"replay"}`).is(404)
+}
+
+func TestAReplayIsOfAnActivatedSegmentAndARangeThatThereIs(t *testing.T) {
+	r := newRig(t)
+	m := r.flow(leads)
+	at := flowservice + "/flows/" + m.flow + "/jobs"
+	r.call("POST", at, `{"op":"replay"}`).is(400).says("needs an activated segment")
+	r.call("PATCH", flowservice+"/flows/"+m.flow, add("vip", ""), "If-Match", m.etag).is(202)
+	r.call("POST", at, `{"op":"replay","segment":"other"}`).is(400).says("is no activated segment")
+	r.call("POST", at, `{"op":"replay","from":"sometimes"}`).is(400).says(`"field":"from"`, "is none of: earliest")
+	r.call("POST", at, `{"op":"replay","from":"1h","to":"2h"}`).is(400).says("comes after the end of the range")
+	r.call("POST", at, `{"op":"replay","id":"a b"}`).is(400).says("must be letters, digits")
+	r.call("POST", at, `{"op":"drop","reason":"nonsense"}`).is(400).says("no letter has it")
+	r.call("POST", flowservice+"/flows/nothing/jobs", `{"op":"replay"}`).is(404)
+}
+
+func TestAProcessRunsSoManyReplaysAndNoMore(t *testing.T) {
+	w := &work{make(chan jobs.Request, 20), make(chan error)}
+	r := newRig(t, working(w))
+	for i, flow := range []string{"a", "b", "c"} {
+		begun := r.call("POST", flowservice+"/flows/"+flow+"/jobs", `{"op":"replay"}`)
+		if i < 2 {
+			begun.is(202)
+		} else {
+			begun.is(429).says("2 replays and backfills are under way")
+		}
+	}
+	r.call("POST", flowservice+"/flows/c/jobs", `{"op":"redrive","reason":"malformed"}`).is(202)
+}
