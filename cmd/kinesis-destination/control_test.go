@@ -160,3 +160,19 @@ func TestAControlStoreIsReadBesideTheProcessThatHasIt(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestATableWithoutRowsSaysWhatIsNotThere: a line of headings alone looked like an error.
+func TestATableWithoutRowsSaysWhatIsNotThere(t *testing.T) {
+	dir, tokens := storeWithASecret(t), filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(tokens, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"control audit --store " + dir + " --key flows/": "no entries that concern flows/\n",
+		"token list --token-file " + tokens:              "no tokens in " + tokens + "; the create command makes one\n",
+	} {
+		if got := command(t, "", strings.Fields(args)...); got.code != 0 || got.stdout != want {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+}

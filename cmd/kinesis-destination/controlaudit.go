@@ -26,16 +26,20 @@ func controlAuditCommand() *cobra.Command {
 				return err
 			}
 			return f.with(cmd, reads, func(s *journal.Store) error {
-				w := cmd.OutOrStdout()
-				if output == outputText {
-					fmt.Fprintf(w, "%-9s  %-20s  %-9s  %-24s  %s\n", "OFFSET", "AT", "VERDICT", "BY", "WHAT")
-				}
-				return s.Audit(cmd.Context(), func(a journal.Audited) error {
+				w, shown := cmd.OutOrStdout(), 0
+				err := s.Audit(cmd.Context(), func(a journal.Audited) error {
 					if !concerns(&a, key) {
 						return nil
 					}
+					if shown++; shown == 1 && output == outputText {
+						fmt.Fprintf(w, "%-9s  %-20s  %-9s  %-24s  %s\n", "OFFSET", "AT", "VERDICT", "BY", "WHAT")
+					}
 					return writeAudited(w, &a, output)
 				})
+				if err == nil && shown == 0 && output == outputText {
+					_, err = fmt.Fprintln(w, "no entries"+map[bool]string{true: " that concern " + terminal.Text(key)}[key != ""])
+				}
+				return err
 			})
 		},
 	}

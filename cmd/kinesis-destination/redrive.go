@@ -70,7 +70,7 @@ caughtUp, dryRun, seconds}.`,
 			if printed := writeRedriven(cmd.OutOrStdout(), account, f.output); err == nil {
 				err = printed
 			}
-			return redriveEnded(cmd.Context(), account, err)
+			return redriveEnd(cmd.Context(), account, err)
 		},
 	}
 	f.bindFilter(cmd)
@@ -85,8 +85,8 @@ caughtUp, dryRun, seconds}.`,
 	return cmd
 }
 
-// redriveEnded says how far a redrive has come that did not come to its end.
-func redriveEnded(ctx context.Context, account *deadletters.Redriven, err error) error {
+// redriveEnd says how far a redrive came that ended early.
+func redriveEnd(ctx context.Context, account *deadletters.Redriven, err error) error {
 	switch {
 	case err == nil:
 		return nil

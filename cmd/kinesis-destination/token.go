@@ -67,6 +67,10 @@ func tokenListCommand(file *string) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
+			if len(list) == 0 {
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "no tokens in %s; the create command makes one\n", *file)
+				return err
+			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tPERMISSIONS\tSANDBOXES\tCREATED")
 			for _, t := range list {

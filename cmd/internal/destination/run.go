@@ -167,14 +167,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 		return nil, err
 	}
 	d.atClose(func(context.Context) { letters.CloseIdleConnections() })
-	d.consumer, err = consumer.New(cfg.Source.Kafka, consumer.Options{
-		Dial: o.Dial, Logger: log, Tracer: o.tracer(),
-		OnRevoke: func() { d.sink.Withdraw() },
-		Hold: func(topic string, partition int, reason string, err error) {
-			d.holds.Set(hold.Key{Source: "kafka", Topic: topic, Partition: partition}, reason, err)
-		},
-	})
-	if err != nil {
+	if d.consumer, err = d.newConsumer(o); err != nil {
 		return nil, err
 	}
 	d.sink, err = sink.New(cfg.Target.Kinesis.Config, sink.Options{
@@ -208,6 +201,16 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 		return nil, err
 	}
 	return d, nil
+}
+
+func (d *Destination) newConsumer(o Options) (*consumer.Consumer, error) {
+	return consumer.New(d.config.Source.Kafka, consumer.Options{
+		Dial: o.Dial, Logger: d.log, Tracer: o.tracer(),
+		OnRevoke: func() { d.sink.Withdraw() },
+		Hold: func(topic string, partition int, reason string, err error) {
+			d.holds.Set(hold.Key{Source: "kafka", Topic: topic, Partition: partition}, reason, err)
+		},
+	})
 }
 
 // newBesides prepares what runs beside the pipeline, and what of it can be watched.
