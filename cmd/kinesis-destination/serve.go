@@ -148,6 +148,7 @@ func (o *serveOptions) serve(ctx context.Context, list sources.List, keys *seal.
 			return err
 		}
 		defer room.end()
+		options.Share = room.budgets.Give
 	}
 	board, err := o.board(ctx, list, log)
 	if err != nil {

@@ -28,6 +28,9 @@ type Flows struct {
 	Config func(v documents.Reader, sandbox, flowID string) (config.Config, error)
 	// Now is the clock.
 	Now func() time.Time
+	// Share has a job take from the memory of the process, which runs flows as well; nil:
+	// it runs none.
+	Share func(c *config.Config)
 }
 
 func (f *Flows) config(ctx context.Context, sandbox, flowID string) (*config.Config, error) {

@@ -19,8 +19,8 @@ const (
 	// often is left.
 	maxRedrives = 3
 	// newestKept bounds of how many identities of a partition a job knows the newest event
-	// at once, to about 12 MB: it shares its process with the pages, and maybe with flows.
-	newestKept = 200_000
+	// at once, to about 6 MB: it shares its process with the pages, and maybe with flows.
+	newestKept = 100_000
 )
 
 // replayID is part of a group's name.
@@ -91,6 +91,10 @@ func (f *Flows) Do(ctx context.Context, sandbox, flowID string, r jobs.Request, 
 	if err != nil {
 		return jobs.Done{}, err
 	}
+	if f.Share != nil {
+		f.Share(c)
+	}
+	c.NewestKept = newestKept
 	switch filter := (deadletters.Filter{Reasons: []string{r.Reason}}); r.Op {
 	case jobs.Redrive:
 		return f.redrive(ctx, c, filter, r.DryRun, progress)
@@ -139,7 +143,6 @@ func (f *Flows) replay(ctx context.Context, c *config.Config, r jobs.Request, pr
 	if err != nil {
 		return jobs.Done{}, err
 	}
-	c.NewestKept = newestKept
 	var read, all int64
 	result, err := replay.Run(ctx, c, replay.Options{
 		From: from, To: to, Segment: r.Segment, LatestOnly: !r.EveryEvent, Members: r.Op == jobs.Backfill, Rate: float64(r.Rate), DryRun: r.DryRun, ID: r.ID, Logger: f.Log,

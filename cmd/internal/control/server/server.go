@@ -52,6 +52,8 @@ type Options struct {
 	ReadOnly func() string
 	// Work does what jobs are asked for; nil: by what the documents say.
 	Work jobs.Work
+	// Share has a job of a flow take from the memory of a process that runs flows, too.
+	Share func(c *config.Config)
 	// Operation is what pages show of flows that run, and of the control plane.
 	Operation web.Operation
 }
@@ -108,7 +110,7 @@ func New(o Options) (*Server, error) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(openAPI) // a caller that is gone cannot be told
 	})
-	existing := &operation.Flows{Log: o.Log, Store: o.Store, Config: flows.Config, Now: now}
+	existing := &operation.Flows{Log: o.Log, Store: o.Store, Config: flows.Config, Now: now, Share: o.Share}
 	if o.Work == nil {
 		o.Work = existing
 	}
