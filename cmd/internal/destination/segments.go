@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/transform"
 )
@@ -101,16 +102,7 @@ func (s *segments) look(consumed int64, now time.Time) {
 }
 
 func (s *segments) watch(ctx context.Context, consumed func() int64) {
-	tick := time.NewTicker(unlistedEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			s.look(consumed(), now)
-		}
-	}
+	hold.Every(ctx, unlistedEvery, func() { s.look(consumed(), time.Now()) })
 }
 
 // exported is how many records left with each segment, by id.
