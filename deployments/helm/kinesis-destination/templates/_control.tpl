@@ -7,6 +7,7 @@ journal, with the same sources and keys; followers take no calls, so they need n
 {{- $plane := $root.Values.controlPlane -}}
 {{- $own := $plane -}}
 {{- if $follows }}{{ $own = $plane.followers }}{{ end -}}
+{{- $scheme := ternary "HTTPS" "HTTP" (ne $root.Values.admin.tls.secret "") -}}
 serviceAccountName: {{ include "serviceAccountName" $root }}
 automountServiceAccountToken: false
 terminationGracePeriodSeconds: {{ $root.Values.terminationGracePeriodSeconds }}
@@ -35,6 +36,13 @@ containers:
       - --listen=:8090
       {{- end }}
       - --admin=:8080
+      {{- if $root.Values.admin.tls.secret }}
+      - --admin-tls-cert=/admin/tls/tls.crt
+      - --admin-tls-key=/admin/tls/tls.key
+      {{- end }}
+      {{- if $root.Values.admin.token.secret }}
+      - --admin-token-file=/admin/token/{{ $root.Values.admin.token.key }}
+      {{- end }}
       - --brokers={{ join "," $plane.brokers }}
       - --topic={{ $plane.topic }}
       - --status-topic={{ $plane.statusTopic }}
@@ -85,15 +93,15 @@ containers:
       {{- end }}
     # The journal is read before it listens: that may take a while, and Kafka may be away.
     startupProbe:
-      httpGet: {path: /healthz, port: http}
+      httpGet: {path: /healthz, port: http, scheme: {{ $scheme }}}
       periodSeconds: 2
       failureThreshold: 60
     livenessProbe:
-      httpGet: {path: /healthz, port: http}
+      httpGet: {path: /healthz, port: http, scheme: {{ $scheme }}}
       periodSeconds: 10
       timeoutSeconds: 5
     readinessProbe:
-      httpGet: {path: /readyz, port: http}
+      httpGet: {path: /readyz, port: http, scheme: {{ $scheme }}}
       periodSeconds: 5
       timeoutSeconds: 5
     {{- with $own.resources }}
@@ -112,6 +120,7 @@ containers:
       {{- end }}
       - {name: tls, mountPath: /control/tls, readOnly: true}
       {{- end }}
+      {{- with include "adminMounts" $root | trim }}{{ . | nindent 6 }}{{ end }}
       {{- range $root.Values.secretMounts }}
       - {name: secret-{{ . }}, mountPath: /secrets/{{ . }}, readOnly: true}
       {{- end }}
@@ -128,6 +137,7 @@ volumes:
   - name: tls
     secret: {secretName: {{ $plane.tls.secret }}, defaultMode: 0440}
   {{- end }}
+  {{- with include "adminVolumes" $root | trim }}{{ . | nindent 2 }}{{ end }}
   {{- range $root.Values.secretMounts }}
   - name: secret-{{ . }}
     secret: {secretName: {{ . }}, defaultMode: 0440}

@@ -100,13 +100,51 @@ env:
 {{- define "pipelineMounts" -}}
 volumeMounts:
   - {name: configuration, mountPath: /etc/kinesis-destination, readOnly: true}
-  {{- if .Values.admin.tls.secret }}
-  - {name: admin-tls, mountPath: /admin/tls, readOnly: true}
-  {{- end }}
-  {{- if .Values.admin.token.secret }}
-  - {name: admin-token, mountPath: /admin/token, readOnly: true}
-  {{- end }}
+  {{- with include "adminMounts" . | trim }}{{ . | nindent 2 }}{{ end }}
   {{- range .Values.secretMounts }}
   - {name: secret-{{ . }}, mountPath: /secrets/{{ . }}, readOnly: true}
   {{- end }}
+{{- end -}}
+
+{{/* The endpoint of a ServiceMonitor: the admin port, as values say that it is reached. */}}
+{{- define "scraped" -}}
+port: http
+path: /metrics
+interval: {{ .Values.serviceMonitor.interval }}
+{{- with .Values.admin.tls }}
+{{- if .secret }}
+scheme: https
+tlsConfig:
+  ca: {secret: {name: {{ .secret }}, key: ca.crt}}
+  {{- with .serverName }}
+  serverName: {{ . | quote }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.admin.token }}
+{{- if .secret }}
+authorization: {credentials: {name: {{ .secret }}, key: {{ .key | quote }}}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The volumes of the admin port's Secrets, and where pods have them. */}}
+{{- define "adminVolumes" -}}
+{{- with .Values.admin.tls.secret }}
+- name: admin-tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- with .Values.admin.token.secret }}
+- name: admin-token
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- end -}}
+
+{{- define "adminMounts" -}}
+{{- if .Values.admin.tls.secret }}
+- {name: admin-tls, mountPath: /admin/tls, readOnly: true}
+{{- end }}
+{{- if .Values.admin.token.secret }}
+- {name: admin-token, mountPath: /admin/token, readOnly: true}
+{{- end }}
 {{- end -}}
