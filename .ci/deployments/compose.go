@@ -50,7 +50,7 @@ func checkCompose(args []string) (string, []error) {
 			if _, err := os.Stat(volume.Source); err != nil && !named {
 				report("%s mounts what is not there: %w", name, err)
 			}
-			if !volume.ReadOnly && !(named && slices.Contains(setUp, name)) {
+			if !volume.ReadOnly && (!named || !slices.Contains(setUp, name)) {
 				report("%s may write to %s", name, volume.Source)
 			}
 		}
