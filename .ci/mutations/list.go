@@ -134,24 +134,6 @@ var mutations = []mutation{
 		"Lease: d.consumer.Lease, ", "", destinationPkg, "TestAProcessWithoutItsCoordinatorWritesNothingAfterItsSession",
 	},
 
-	// Calls that lanes share.
-	{
-		"lanes of few records share their calls", "sink/shared.go",
-		"s.under+s.returning == 0", "true", sinkPkg, "TestOfFewKeysCallsAreShared",
-	},
-	{
-		"nobody waits for a slow shared call", "sink/shared.go",
-		"for slices.Contains(s.waiting, r) {", "for false {", sinkPkg, "TestNobodyWaitsForASlowSharedCall|TestBelowTheLimitsARecordLeavesAtOnce",
-	},
-	{
-		"a refused shared call is halved by all that was in it", "sink/deliver.go",
-		"r.lane.keepCall(r.batch, records, now, v, shown)", "r.lane.keepCall(r.batch, recordGroups(r.batch), now, v, shown)", sinkPkg, "TestTheCulpritOfASharedCallIsFound",
-	},
-	{
-		"readers of a process look at oldest messages in turns", "consumer/budget.go",
-		"return b.peeks", "return make(chan struct{}, peekParallel)", consumerPkg, "TestReadersOfAProcessPeekInTurns",
-	},
-
 	// Order per key, and retries.
 	{
 		"a key is in one place", "sink/queue.go",

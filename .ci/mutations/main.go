@@ -41,7 +41,7 @@ func run(only string, seed int) error {
 		return fmt.Errorf("-only: %w", err)
 	}
 	var chosen []mutation
-	for _, m := range slices.Concat(mutations, cooperation, hostile, journal, control, flows) {
+	for _, m := range slices.Concat(mutations, cooperation, hostile, journal, control, flows, loads) {
 		if wanted.MatchString(m.invariant + "\n" + m.file + "\n" + m.run) {
 			chosen = append(chosen, m)
 		}

@@ -1,0 +1,45 @@
+package main
+
+// loads: what is shared and bounded while much is to be done, and what is said of it.
+var loads = []mutation{
+	{
+		"lanes of few records share their calls", "sink/shared.go",
+		"s.under+s.returning == 0", "true", sinkPkg, "TestOfFewKeysCallsAreShared",
+	},
+	{
+		"nobody waits for a slow shared call", "sink/shared.go",
+		"for slices.Contains(s.waiting, r) {", "for false {", sinkPkg, "TestNobodyWaitsForASlowSharedCall|TestBelowTheLimitsARecordLeavesAtOnce",
+	},
+	{
+		"a refused shared call is halved by all that was in it", "sink/deliver.go",
+		"r.lane.keepCall(r.batch, records, now, v, shown)", "r.lane.keepCall(r.batch, recordGroups(r.batch), now, v, shown)", sinkPkg, "TestTheCulpritOfASharedCallIsFound",
+	},
+	{
+		"readers of a process look at oldest messages in turns", "consumer/budget.go",
+		"return b.peeks", "return make(chan struct{}, peekParallel)", consumerPkg, "TestReadersOfAProcessPeekInTurns",
+	},
+	{
+		"a segment counts once its record is delivered", "cmd/internal/destination/pipeline.go",
+		"		d.noted.Delivered()\n", "", destinationPkg, "TestWhatIsCountedForSegmentsIsWhatTheStreamHolds",
+	},
+	{
+		"a burst of dead letters is told of whole", "cmd/internal/destination/run.go",
+		"d.atClose(func(context.Context) { told.Close() })", "d.atClose(func(context.Context) {})", destinationPkg, "TestAProcessThatEndsTellsOfItsLastDeadLetters",
+	},
+	{
+		"a replay leaves no old states beside running processes", "cmd/internal/replay/refuse.go",
+		"if n := len(members); n > 0 {", "if n := len(members); n < 0 {", destinationPkg, "TestAReplayOfAllEventsBesideRunningProcessesIsRefused",
+	},
+	{
+		"a replay makes no letters anew that were dropped", "cmd/internal/replay/refuse.go",
+		"	case r.dealt:\n", "	case false:\n", destinationPkg, "TestAReplayMakesNoLettersAnewThatWereDropped",
+	},
+	{
+		"the admin endpoints' token is asked for", "cmd/internal/destination/adminguard.go",
+		"[]byte(strings.ToLower(want))) != 1", "[]byte(strings.ToLower(want))) == 2", destinationPkg, "TestWithATokenStatusAndMetricsAreForWhoShowsIt",
+	},
+	{
+		"a flow has one job at a time", "cmd/internal/control/jobs/table.go",
+		"case other == k:", "case false:", controlPkg, "TestAJobIsBegunWatchedAndStopped",
+	},
+}
