@@ -95,7 +95,7 @@ var journal = []mutation{
 	},
 	{
 		"an unfit log takes no changes", "cmd/internal/control/journal/snapshot.go",
-		"case s.unfit != nil:", "case false:", journalPkg, "TestAnUnfitLog",
+		"case s.unfit != nil:\n\t\treturn s.unfit\n", "case false:\n\t\treturn s.unfit\n", journalPkg, "TestAnUnfitLog",
 	},
 	{
 		"a log that ends before what was read stops the reader", "cmd/internal/control/journal/reader.go",

@@ -294,8 +294,8 @@ var mutations = []mutation{
 		"s.To = max(s.To, p.Settled)", "s.To = max(s.To, 0)", destinationPkg, "TestABackfillComesAfterTheLiveEventsThatWereThereBefore",
 	},
 	{
-		"a backfill exports members alone", "cmd/internal/replay/backfillrecord.go",
-		"return l.Inside &&", "return true ||", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
+		"a backfill exports members alone", "cmd/internal/replay/members.go",
+		"return l.Inside && wanted(l.Segment)", "return true || wanted(l.Segment)", destinationPkg, "TestThePresentMembersOfASegmentThatIsAddedAreExportedOnce",
 	},
 	{
 		"a segment is backfilled once", "cmd/internal/replay/backfill.go",
