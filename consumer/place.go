@@ -11,7 +11,8 @@ import (
 // Place is one end of a range of messages: a time, the earliest or the latest
 // message, or an offset for each partition.
 type Place struct {
-	text    string // as the user wrote it
+	text    string // as the user wrote it, or the time that was meant
+	asked   string // as the user wrote it, where that means another time later; else empty
 	where   string // Earliest or Latest; empty: see the others
 	at      time.Time
 	offsets map[int]int64
@@ -25,10 +26,14 @@ func ParsePlace(text string, now time.Time) (Place, error) {
 		return Place{text: text, where: text}, nil
 	}
 	if at, err := ParseTime(text, now); err == nil {
-		if _, err := time.Parse(time.RFC3339, text); err != nil {
-			text = at.Format(time.RFC3339)
+		p := Place{text: text, at: at}
+		if later, err := ParseTime(text, now.Add(25*time.Hour)); err != nil || !later.Equal(at) {
+			p.asked = text
 		}
-		return Place{text: text, at: at}, nil
+		if _, err := time.Parse(time.RFC3339, text); err != nil {
+			p.text = at.Format(time.RFC3339)
+		}
+		return p, nil
 	}
 	p := Place{text: text, offsets: map[int]int64{}}
 	for part := range strings.SplitSeq(text, ",") {
@@ -97,6 +102,15 @@ func (p Place) Before(other Place) bool {
 
 // String is the place as the user wrote it, or the time that was meant.
 func (p Place) String() string { return p.text }
+
+// Asked is what the user wrote where that means another time later (1h, yesterday), else
+// as String: by it the same words are known again.
+func (p Place) Asked() string {
+	if p.asked != "" {
+		return p.asked
+	}
+	return p.text
+}
 
 // At is the first message that was written then or later.
 func At(t time.Time) Place { return Place{at: t} }

@@ -42,6 +42,20 @@ func TestATimeAgoIsKeptAsTheTimeThatItIs(t *testing.T) {
 	}
 }
 
+// The same words know a resend again; a time that is the same tomorrow is as it was kept.
+func TestTheWordsOfATimeThatMovesAreKept(t *testing.T) {
+	now := time.Date(2026, 3, 1, 5, 30, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"1h": "1h", "-30m": "-30m", "yesterday": "yesterday", "now": "now", "7d": "7d",
+		"2026-01-31": "2026-01-31T00:00:00Z", "2026-01-31T12:00:00+01:00": "2026-01-31T12:00:00+01:00", "earliest": "earliest", "0=1": "0=1",
+	} {
+		p, err := ParsePlace(text, now)
+		if err != nil || p.Asked() != want {
+			t.Errorf("%s: %s, %v", text, p.Asked(), err)
+		}
+	}
+}
+
 func TestARangeThatIsUpsideDownIsSeen(t *testing.T) {
 	for _, c := range []struct {
 		from, to string

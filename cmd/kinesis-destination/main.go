@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -59,10 +60,19 @@ func stopped(ctx context.Context, err error) error {
 }
 
 func main() {
-	// The first signal drains; a second ends the process at once.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	context.AfterFunc(ctx, stop)
-	os.Exit(execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(execute(untilSignal(context.Background()), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// sameSignal is within which time a second signal is the first one's double: timeout(1)
+// and shells send one to a process and to its group.
+const sameSignal = time.Second
+
+// untilSignal ends with the first SIGTERM or interrupt, upon which a process drains. A
+// second one ends it at once.
+func untilSignal(ctx context.Context) context.Context {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
+	return ctx
 }
 
 // execute runs a command line and returns its exit code.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,15 +145,21 @@ func (f *replayFlags) replay(cmd *cobra.Command, config *config.Config) error {
 	if err := replay.CheckSegment(config, f.Segment); err != nil {
 		return err
 	}
+	begun := func() {} // says how to go on, once there is something to go on with
 	if f.ID == "" && !f.DryRun {
 		f.ID = replay.NewReplayID(time.Now())
-		fmt.Fprintf(cmd.ErrOrStderr(), "replay %s: should it be interrupted, give --id %s to go on\n", f.ID, f.ID)
+		begun = sync.OnceFunc(func() {
+			fmt.Fprintf(cmd.ErrOrStderr(), "replay %s: should it be interrupted, give --id %s to go on\n", f.ID, f.ID)
+		})
 	}
 	if !f.LatestOnly && !f.Members && !f.DryRun && f.Stream == "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: on stream %s old states will stand after newer ones; --latest-only sends none\n", config.Target.Kinesis.Stream)
 	}
 	bar := newProgress(cmd.ErrOrStderr(), "offsets")
-	f.Progress = bar.set
+	f.Progress = func(done, total int64) {
+		begun()
+		bar.set(done, total)
+	}
 	account, err := replay.Run(cmd.Context(), config, f.Options)
 	bar.end()
 	if errors.Is(err, replay.ErrOtherReplay) || errors.Is(err, replay.ErrBesideLive) || errors.Is(err, consumer.ErrNoPartition) {

@@ -82,7 +82,7 @@ func TestReplayEndsWithACountOfEveryEvent(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 	// A name that was typed is looked up before anything is read.
-	if out, _ := s.replay("--stream", "nowhere"); out.code != exitFailed || !strings.Contains(out.stderr, "--stream nowhere: target.kinesis: describe the stream: ResourceNotFoundException") {
+	if out, _ := s.replay("--stream", "nowhere"); out.code != exitFailed || strings.Contains(out.stderr, "should it be interrupted") || !strings.Contains(out.stderr, "--stream nowhere: target.kinesis: describe the stream: ResourceNotFoundException") {
 		t.Errorf("%+v", out)
 	}
 }

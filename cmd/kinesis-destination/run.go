@@ -33,7 +33,8 @@ func runCommand() *cobra.Command {
 		Use:   "run (-c destination.yaml [-c another.yaml …] | --follow --brokers LIST --source FILE)",
 		Short: "Run the pipeline",
 		Long: `Runs one destination for each -c until SIGTERM or SIGINT; then it stops fetching,
-delivers what it has read, commits, leaves the group and exits with 0, within 15 s.
+delivers what it has read, commits, leaves the group and exits with 0, within 15 s. A
+second signal, a second later or more, ends it at once: what was under way is sent again.
 
 What is nobody's record's fault (Kafka, registry or stream away, access denied,
 throttling) is held and retried for as long as it takes; see /readyz and /status

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,5 +66,20 @@ func TestACommandThatIsInterruptedSaysHowFarItCame(t *testing.T) {
 		if said := stderr.String(); code != exitFailed || strings.Contains(said, "cancel") || !strings.Contains(said, "stopped: ") {
 			t.Errorf("%s: exit %d: %s", args, code, said)
 		}
+	}
+}
+
+// TestASignalThatComesTwiceIsOne: timeout(1) signals a process and its group; the second
+// ended it without a drain.
+func TestASignalThatComesTwiceIsOne(t *testing.T) {
+	ctx := untilSignal(t.Context())
+	for range 2 {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		<-ctx.Done()
+	}
+	if !errors.Is(context.Cause(ctx), context.Canceled) {
+		t.Error(context.Cause(ctx))
 	}
 }

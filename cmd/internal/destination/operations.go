@@ -24,7 +24,7 @@ type operations struct {
 // watchOperations looks once a minute until ctx ends.
 func (d *Destination) watchOperations(ctx context.Context) {
 	o := &d.operations
-	known, told := int64(-1), time.Time{}
+	known, told, began := int64(-1), time.Time{}, time.Now()
 	hold.Every(ctx, deadletters.KeepLook, func() {
 		if !slices.ContainsFunc(d.consumer.Stats().Partitions, func(p consumer.PartitionStats) bool { return p.Partition == 0 }) {
 			return
@@ -36,11 +36,11 @@ func (d *Destination) watchOperations(ctx context.Context) {
 		o.mu.Lock()
 		o.last = last
 		o.mu.Unlock()
-		fresh := min(count-known, int64(len(last)))
-		if known < 0 {
-			fresh = 0 // those of before were told of by the process before
+		fresh := last[len(last)-int(max(0, min(count-known, int64(len(last))))):]
+		if known < 0 { // those of before were told of by the process before
+			fresh = slices.DeleteFunc(slices.Clone(last), func(one resend.Operation) bool { return one.At.Before(began) })
 		}
-		for _, one := range last[len(last)-int(max(0, fresh)):] {
+		for _, one := range fresh {
 			d.log.Info("an operation was begun", "what", one.What, "by", one.By, "at", one.At, "id", one.ID, "events", one.Events)
 		}
 		known = count

@@ -79,6 +79,43 @@ func TestTheLastOperationsAreKeptHoweverManyThereAre(t *testing.T) {
 	}
 }
 
+// What was begun after the process, and before its first look, was told by nobody.
+func TestAnOperationRightAfterTheStartIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 2, embeddedkinesis.Options{})
+		note := func(all ...resend.Operation) {
+			t.Helper()
+			history, err := consumer.NewHistory(b.config("").Source.Kafka, b.network.DialContext)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer history.Close()
+			checkpoints, err := history.Checkpoints(t.Context(), resend.OperationsGroup(b.config("").Source.Kafka.Group))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.Marshal(all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := checkpoints.Commit(t.Context(), consumer.Checkpoint{Topic: testTopic, Next: int64(len(all)), Note: string(text)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := resend.Operation{What: "drop", By: "ada@laptop", At: time.Now()}
+		note(before)
+		pass(time.Second)
+		p := b.start(8080, "")
+		pass(3 * time.Second)
+		note(before, resend.Operation{What: "replay", By: "grace@laptop", At: time.Now()})
+		pass(3 * time.Minute)
+		if log := b.log.String(); strings.Count(log, "an operation was begun") != 1 || !strings.Contains(log, "what=replay by=grace@laptop") {
+			t.Errorf("%d are told", strings.Count(log, "an operation was begun"))
+		}
+		p.stop(t)
+	})
+}
+
 // A command's own log is on somebody's screen; the process's is kept.
 func TestARunningProcessTellsWhoDidWhat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

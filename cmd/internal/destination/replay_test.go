@@ -99,6 +99,31 @@ func TestContractReplaySendsEveryEventOfTheRangeInOrder(t *testing.T) {
 	}
 }
 
+// "The same command goes on from here" was untrue of a time ago, which is another an hour later.
+func TestAReplayOfATimeAgoGoesOnByTheSameWords(t *testing.T) {
+	s := newSite(t, nil)
+	g, o := newLeads(t, 33, 20), newOracle()
+	s.feed(g, o, 50)
+	ago := func(now time.Time) replay.Options {
+		options := everything("ago")
+		from, err := consumer.ParsePlace("1h", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options.From = from
+		return options
+	}
+	first := replayAll(t, s.config(""), ago(time.Now()))
+	sent := len(s.embedded.History(s.name))
+	again := replayAll(t, s.config(""), ago(time.Now().Add(20*time.Minute)))
+	if first.Delivered == 0 || again.Delivered != first.Delivered || len(s.embedded.History(s.name)) != sent {
+		t.Errorf("%+v, then %+v", first, again)
+	}
+	if _, err := replay.Run(t.Context(), s.config(""), everything("ago")); !errors.Is(err, replay.ErrOtherReplay) {
+		t.Errorf("another range went on under the id of this one: %v", err)
+	}
+}
+
 func (s *site) replayAlone(program, config string, killAt int, args ...string) (account replay.Result) {
 	s.t.Helper()
 	s.alone(program, killAt, &account, append([]string{"replay", "-c", config, "--from", "earliest", "--to", "latest"}, args...)...)

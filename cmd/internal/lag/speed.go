@@ -17,9 +17,17 @@ type speed struct {
 // what is under way: it comes and goes between two samples, and tells no time.
 const keepingUpWithin = 5 * time.Second
 
+// waitedFor is how old the oldest event that is under way may look: what is known of a
+// partition is up to some seconds old.
+const waitedFor = 2 * keepingUpWithin
+
 // keepsUp tells whether what is behind is no more than what is under way: some seconds'
-// work, or, where few events come, none that has waited for longer.
+// work, or, where few events come, none that has waited for longer. What is held, or has
+// waited, does not keep up.
 func (s speed) keepsUp(r *Row) bool {
+	if r.Held != nil && *r.Held != "" || r.LagSeconds > waitedFor.Seconds() {
+		return false
+	}
 	few := r.LagSeconds > 0 && r.LagSeconds < keepingUpWithin.Seconds()
 	return s.known && r.Lag > 0 && s.settled > 0 && (few || float64(r.Lag) <= s.settled*keepingUpWithin.Seconds())
 }

@@ -165,9 +165,10 @@ func CheckSegment(c *config.Config, id string) error {
 	return config.Problems{c.Problem("activation.segments", fmt.Sprintf("has no segment %q, which --segment names; it has %s", id, strings.Join(known, ", ")))}
 }
 
-// terms tell replays apart that must not go on as one another.
+// terms tell replays apart that must not go on as one another. Of a time that is counted
+// from now the words count: the range that they meant at first is kept.
 func (o *Options) terms(stream string) string {
-	text := fmt.Appendf(nil, "%q %q %q %v %q", o.From, o.To, o.Segment, o.LatestOnly, stream)
+	text := fmt.Appendf(nil, "%q %q %q %v %q", o.From.Asked(), o.To.Asked(), o.Segment, o.LatestOnly, stream)
 	if o.Members { // what was begun before there was this goes on
 		text = append(text, " members"...)
 	}
