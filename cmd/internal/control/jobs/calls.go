@@ -52,7 +52,7 @@ func (j *Jobs) begin(c api.Caller, w http.ResponseWriter, r *http.Request) error
 	if err := j.o.Work.Check(r.Context(), c.Sandbox, id, &request); err != nil {
 		return err
 	}
-	begun, err := j.table.start(r.Context(), key{c.Sandbox, id}, Job{Request: request, By: c.Name}, j.o.Now, j.o.Work)
+	begun, err := j.table.start(r.Context(), key{c.Sandbox, id}, Job{Request: request, By: c.Name}, &j.o)
 	if err != nil {
 		return err
 	}

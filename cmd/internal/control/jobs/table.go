@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -30,29 +31,30 @@ type table struct {
 
 // start runs a job in the background, unless the flow has one already, and returns it as
 // it begins.
-func (t *table) start(ctx context.Context, k key, one Job, now func() time.Time, work Work) (Job, error) {
+func (t *table) start(ctx context.Context, k key, one Job, o *Options) (Job, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.room(k, &one.Request, now()); err != nil {
+	if err := t.room(k, &one.Request, o.Now()); err != nil {
 		return one, err
 	}
 	if t.all == nil {
 		t.all = map[key]*Job{}
 	}
 	ctx, one.cancel = context.WithCancel(context.WithoutCancel(ctx)) // it outlives its request
-	one.State, one.BeganAt = Running, now().UnixMilli()
+	one.State, one.BeganAt = Running, o.Now().UnixMilli()
 	t.all[k] = &one
 	begun := one
 	t.running.Go(func() {
 		defer one.cancel()
-		done, err := work.Do(ctx, k.sandbox, k.flow, begun.Request, func(finished, selected int64) {
+		done, err := o.Work.Do(ctx, k.sandbox, k.flow, begun.Request, func(finished, selected int64) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			one.Finished, one.Selected = finished, selected
 		})
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		one.end(done, err, ctx.Err() != nil, now())
+		one.end(done, err, ctx.Err() != nil, o.Now())
+		one.log(o.Log, k)
 	})
 	return begun, nil
 }
@@ -100,6 +102,15 @@ func (j *Job) end(done Done, err error, stopped bool, now time.Time) {
 			j.Problem = refusal.Detail
 		}
 	}
+}
+
+// log tells what became of a job.
+func (j *Job) log(log *slog.Logger, k key) {
+	level := slog.LevelInfo
+	if j.State == Failed {
+		level = slog.LevelWarn
+	}
+	log.Log(context.Background(), level, "a job of a flow ended", "state", j.State, "op", j.Op, "flow", k.flow, "sandbox", k.sandbox, "finished", j.Finished, "selected", j.Selected, "problem", j.Problem, "id", j.ID, "dry", j.DryRun, "by", j.By)
 }
 
 // find is the job of a flow; nil where there is none. It is a copy.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/jobs"
@@ -59,8 +60,10 @@ func TestAJobIsBegunWatchedAndStopped(t *testing.T) {
 	for !strings.Contains(r.call("GET", at, "").text, `"state":"failed"`) {
 	}
 	r.call("GET", at, "").says("the topic is gone")
-	if !strings.Contains(r.log.String(), "op=backfill") {
-		t.Error("the log does not tell who began what")
+	for _, said := range []string{"op=backfill", "state=stopped", "state=failed", `problem="the topic is gone"`} {
+		if !strings.Contains(r.log.String(), said) {
+			t.Errorf("the log says %s nowhere: %s", said, r.log.String())
+		}
 	}
 }
 
@@ -109,4 +112,19 @@ func TestAProcessRunsSoManyReplaysAndNoMore(t *testing.T) {
 		}
 	}
 	r.call("POST", flowservice+"/flows/c/jobs", `{"op":"redrive","reason":"malformed"}`).is(202)
+}
+
+func TestARefusedJobIsInTheAudit(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	r, tokens := withTokens(t, &now)
+	r.header.Set("Authorization", "Bearer "+tokens["admin"])
+	m := r.flow(leads)
+	r.header.Set("Authorization", "Bearer "+tokens["viewer"])
+	at := flowservice + "/flows/" + m.flow + "/jobs"
+	r.call("POST", at, `{"op":"drop","reason":"malformed"}`).is(403)
+	r.call("DELETE", at, "").is(403)
+	notes := r.refusedNotes()
+	if len(notes) != 2 || notes[0].By != "viewer" || !strings.HasSuffix(notes[0].Writes[0].Key, m.flow) || !strings.HasPrefix(notes[1].Why, "DELETE ") {
+		t.Errorf("the audit has %+v", notes)
+	}
 }

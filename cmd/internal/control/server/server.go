@@ -114,7 +114,7 @@ func New(o Options) (*Server, error) {
 	if o.Work == nil {
 		o.Work = existing
 	}
-	background := jobs.New(jobs.Options{Log: o.Log, Identify: identify, Work: o.Work, Now: now})
+	background := jobs.New(jobs.Options{Log: o.Log, Identify: identifyCall, Work: o.Work, Now: now})
 	background.Register(mux, flowservice.Base)
 	if o.Operation.Runs == nil && o.Activity != nil {
 		o.Operation.Runs = pageRuns{o.Activity}
