@@ -292,6 +292,9 @@ func (s *Service) remove(k kind) api.CallerHandler {
 		if err != nil {
 			return err
 		}
+		if k.name == documents.Flows && s.o.Deleted != nil {
+			s.o.Deleted(r.Context(), c.Sandbox, id)
+		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusAccepted)
 		return nil

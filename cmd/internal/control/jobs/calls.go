@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -35,6 +36,25 @@ func (j *Jobs) Register(mux *http.ServeMux, base string) {
 
 // Close ends all jobs and waits for them.
 func (j *Jobs) Close() { j.table.close() }
+
+// deletedWait bounds how long the deletion of a flow waits for its job to end: longer than
+// the end of a round that is cut off takes (package resend).
+const deletedWait = 15 * time.Second
+
+// Deleted ends the job of a flow that was deleted and waits for its end, for a while.
+func (j *Jobs) Deleted(ctx context.Context, sandbox, flow string) {
+	gone, ran := j.table.stop(key{sandbox, flow}, &Interrupted{Deleted})
+	if !ran {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deletedWait)
+	defer cancel()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		j.o.Log.Warn("the job of a flow that was deleted has not ended yet", "flow", flow, "sandbox", sandbox)
+	}
+}
 
 func (j *Jobs) begin(c api.Caller, w http.ResponseWriter, r *http.Request) error {
 	body, err := api.Body(r)
@@ -74,7 +94,7 @@ func (j *Jobs) list(c api.Caller, w http.ResponseWriter, r *http.Request) error 
 // stop ends the job of a flow that runs. What is done stays done.
 func (j *Jobs) stop(c api.Caller, w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
-	if !j.table.stop(key{c.Sandbox, id}) {
+	if _, ran := j.table.stop(key{c.Sandbox, id}, nil); !ran {
 		return api.Refuse(api.CodeNotFound, "no job of this flow is under way here")
 	}
 	j.o.Log.Info("the job of a flow is stopped", "flow", id, "sandbox", c.Sandbox, "by", c.Name)

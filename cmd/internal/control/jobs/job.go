@@ -43,7 +43,7 @@ func (r *Request) OfEvents() bool { return r.Op == Replay || r.Op == Backfill }
 const (
 	Running = "running"
 	Over    = "over"
-	Stopped = "stopped" // by somebody, or as the process ended
+	Stopped = "stopped" // by somebody, by a change of the flow, or as the process ended
 	Failed  = "failed"
 )
 
@@ -63,7 +63,8 @@ type Job struct {
 	Problem  string           `json:"problem,omitempty"`
 
 	ended  time.Time
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
+	gone   chan struct{} // closed when it has ended
 }
 
 // Estimate is what a dry run of events says that it would take.
@@ -88,9 +89,19 @@ type Done struct {
 type Work interface {
 	// Check refuses what cannot be done, and fills in what was left out.
 	Check(ctx context.Context, sandbox, flow string, r *Request) error
-	// Do does it. What it returns beside an error counts as well.
+	// Do does it. What it returns beside an error counts as well; an *Interrupted says that
+	// the flow is no longer as it was when the job began.
 	Do(ctx context.Context, sandbox, flow string, r Request, progress func(finished, selected int64)) (Done, error)
 }
+
+// Interrupted says why a job was ended before its end.
+type Interrupted struct{ Why string }
+
+// Error is why.
+func (i *Interrupted) Error() string { return i.Why }
+
+// Deleted is why the job of a flow ends that is no more.
+const Deleted = "the flow was deleted"
 
 // check refuses a request of which parts do not go together.
 func (r *Request) check() error {

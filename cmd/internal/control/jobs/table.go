@@ -40,12 +40,14 @@ func (t *table) start(ctx context.Context, k key, one Job, o *Options) (Job, err
 	if t.all == nil {
 		t.all = map[key]*Job{}
 	}
-	ctx, one.cancel = context.WithCancel(context.WithoutCancel(ctx)) // it outlives its request
+	ctx, one.cancel = context.WithCancelCause(context.WithoutCancel(ctx)) // it outlives its request
+	one.gone = make(chan struct{})
 	one.State, one.BeganAt = Running, o.Now().UnixMilli()
 	t.all[k] = &one
 	begun := one
 	t.running.Go(func() {
-		defer one.cancel()
+		defer close(one.gone)
+		defer one.cancel(nil)
 		done, err := o.Work.Do(ctx, k.sandbox, k.flow, begun.Request, func(finished, selected int64) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
@@ -53,7 +55,7 @@ func (t *table) start(ctx context.Context, k key, one Job, o *Options) (Job, err
 		})
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		one.end(done, err, ctx.Err() != nil, o.Now())
+		one.end(done, err, context.Cause(ctx), o.Now())
 		one.log(o.Log, k)
 	})
 	return begun, nil
@@ -86,17 +88,26 @@ func (t *table) room(k key, r *Request, now time.Time) error {
 	return nil
 }
 
-// end notes what became of a job.
-func (j *Job) end(done Done, err error, stopped bool, now time.Time) {
+// end notes what became of a job; cancelled is why it had to end, if it had.
+func (j *Job) end(done Done, err, cancelled error, now time.Time) {
 	j.ended, j.EndedAt = now, now.UnixMilli()
 	j.State, j.Became, j.Estimate = Over, done.By, done.Estimate
 	if err == nil || done.Selected > 0 {
 		j.Finished, j.Selected = done.Finished, done.Selected
 	}
+	if err == nil {
+		return
+	}
+	why, interrupted := errors.AsType[*Interrupted](cancelled)
+	if !interrupted {
+		why, interrupted = errors.AsType[*Interrupted](err)
+	}
 	switch {
-	case stopped && err != nil:
+	case interrupted:
+		j.State, j.Problem = Stopped, why.Why
+	case cancelled != nil:
 		j.State = Stopped
-	case err != nil:
+	default:
 		j.State, j.Problem = Failed, err.Error()
 		if refusal, ok := errors.AsType[*api.Error](err); ok {
 			j.Problem = refusal.Detail
@@ -125,16 +136,16 @@ func (t *table) find(k key) *Job {
 	return &copied
 }
 
-// stop ends the job of a flow; it tells whether one ran.
-func (t *table) stop(k key) bool {
+// stop ends the job of a flow; it tells whether one ran, and when it is gone.
+func (t *table) stop(k key, why error) (gone <-chan struct{}, ran bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one, ok := t.all[k]
 	if !ok || one.State != Running {
-		return false
+		return nil, false
 	}
-	one.cancel()
-	return true
+	one.cancel(why)
+	return one.gone, true
 }
 
 // close ends all jobs and waits for them.
@@ -142,7 +153,7 @@ func (t *table) close() {
 	t.mu.Lock()
 	t.closed = true
 	for _, one := range t.all {
-		one.cancel()
+		one.cancel(nil)
 	}
 	t.mu.Unlock()
 	t.running.Wait()

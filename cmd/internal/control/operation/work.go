@@ -91,10 +91,22 @@ func (f *Flows) Do(ctx context.Context, sandbox, flowID string, r jobs.Request, 
 	if err != nil {
 		return jobs.Done{}, err
 	}
+	began := *c
 	if f.Share != nil {
 		f.Share(c)
 	}
 	c.NewestKept = newestKept
+	var done jobs.Done
+	err = f.watched(ctx, sandbox, flowID, &r, &began, func(ctx context.Context) error {
+		var err error
+		done, err = f.do(ctx, c, r, progress)
+		return err
+	})
+	return done, err
+}
+
+// do does what is asked, by a configuration.
+func (f *Flows) do(ctx context.Context, c *config.Config, r jobs.Request, progress func(finished, selected int64)) (jobs.Done, error) {
 	switch filter := (deadletters.Filter{Reasons: []string{r.Reason}}); r.Op {
 	case jobs.Redrive:
 		return f.redrive(ctx, c, filter, r.DryRun, progress)

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/jobs"
+	"kinesis-destination/cmd/internal/control/operation"
 	"kinesis-destination/cmd/internal/control/server"
 )
 
@@ -126,5 +128,45 @@ func TestARefusedJobIsInTheAudit(t *testing.T) {
 	notes := r.refusedNotes()
 	if len(notes) != 2 || notes[0].By != "viewer" || !strings.HasSuffix(notes[0].Writes[0].Key, m.flow) || !strings.HasPrefix(notes[1].Why, "DELETE ") {
 		t.Errorf("the audit has %+v", notes)
+	}
+}
+
+func TestADeletedFlowHasNoJobAnyMore(t *testing.T) {
+	w := &work{make(chan jobs.Request, 1), make(chan error)}
+	r := newRig(t, working(w))
+	m := r.flow(leads)
+	at := flowservice + "/flows/" + m.flow
+	r.call("POST", at+"/jobs", `{"op":"replay"}`).is(202)
+	<-w.asked
+	r.call("DELETE", at, "").is(202)
+	if !strings.Contains(r.log.String(), `problem="the flow was deleted"`) {
+		t.Errorf("the deletion did not wait for the end of the job: %s", r.log.String())
+	}
+}
+
+func TestAJobTellsAChangeOfItsFlowFromALookAtIt(t *testing.T) {
+	r := newRig(t)
+	m := r.flow(leads)
+	r.call("PATCH", flowservice+"/flows/"+m.flow, add("vip", ""), "If-Match", m.etag).is(202)
+	now := func() config.Config {
+		v, err := r.store.View(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := r.server.Flows.Config(v, "prod", m.flow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first := now()
+	if again := now(); operation.Changed(first, again) {
+		t.Errorf("it is another: first %+v, then %+v", first, again)
+	}
+	keys := `[{"op":"replace","path":"/auth/params","value":{"accessKeyId":"` + accessKey + `","secretKey":"another","region":"us-east-1"}}]`
+	etag := r.call("GET", flowservice+"/connections/"+m.base, "").is(200).header.Get("ETag")
+	r.call("PATCH", flowservice+"/connections/"+m.base+"?validate=false", keys, "If-Match", etag).is(202)
+	if !operation.Changed(first, now()) {
+		t.Error("it is the same with other credentials")
 	}
 }
