@@ -48,11 +48,7 @@ func (t *table) start(ctx context.Context, k key, one Job, o *Options) (Job, err
 	t.running.Go(func() {
 		defer close(one.gone)
 		defer one.cancel(nil)
-		done, err := o.Work.Do(ctx, k.sandbox, k.flow, begun.Request, func(finished, selected int64) {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			one.Finished, one.Selected = finished, selected
-		})
+		done, err := o.Work.Do(ctx, Order{begun.Request, k.sandbox, k.flow, one.By}, t.teller(&one, o.Now))
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		one.end(done, err, context.Cause(ctx), o.Now())
@@ -61,12 +57,35 @@ func (t *table) start(ctx context.Context, k key, one Job, o *Options) (Job, err
 	return begun, nil
 }
 
+// teller keeps how a job is getting on.
+func (t *table) teller(one *Job, now func() time.Time) Teller {
+	return Teller{
+		Progress: func(finished, selected int64) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			one.Finished, one.Selected = finished, selected
+		},
+		Held: func(reason, detail string) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			switch {
+			case reason == "":
+				one.Held = nil
+			case one.Held != nil && one.Held.Reason == reason:
+				one.Held = &Held{reason, detail, one.Held.Since}
+			default:
+				one.Held = &Held{reason, detail, now().UnixMilli()}
+			}
+		},
+	}
+}
+
 // room tells whether one more may run, and forgets old ones. The lock is held.
 func (t *table) room(k key, r *Request, now time.Time) error {
 	under, reading := 0, 0
 	for other, one := range t.all {
 		switch {
-		case one.State != Running:
+		case !one.UnderWay():
 			if now.Sub(one.ended) > kept {
 				delete(t.all, other)
 			}
@@ -90,6 +109,7 @@ func (t *table) room(k key, r *Request, now time.Time) error {
 
 // end notes what became of a job; cancelled is why it had to end, if it had.
 func (j *Job) end(done Done, err, cancelled error, now time.Time) {
+	j.Held = nil
 	j.ended, j.EndedAt = now, now.UnixMilli()
 	j.State, j.Became, j.Estimate = Over, done.By, done.Estimate
 	if err == nil || done.Selected > 0 {
@@ -141,9 +161,10 @@ func (t *table) stop(k key, why error) (gone <-chan struct{}, ran bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one, ok := t.all[k]
-	if !ok || one.State != Running {
+	if !ok || !one.UnderWay() {
 		return nil, false
 	}
+	one.State = Stopping
 	one.cancel(why)
 	return one.gone, true
 }
@@ -153,7 +174,10 @@ func (t *table) close() {
 	t.mu.Lock()
 	t.closed = true
 	for _, one := range t.all {
-		one.cancel(nil)
+		if one.UnderWay() {
+			one.State = Stopping
+			one.cancel(nil)
+		}
 	}
 	t.mu.Unlock()
 	t.running.Wait()

@@ -22,7 +22,7 @@ const lookEvery = 2 * time.Second
 
 // watched does the work of a job for as long as its flow is as it was when the job began.
 // An *jobs.Interrupted says what has become of it.
-func (f *Flows) watched(ctx context.Context, sandbox, flowID string, r *jobs.Request, began *config.Config, work func(ctx context.Context) error) error {
+func (f *Flows) watched(ctx context.Context, o *jobs.Order, began *config.Config, work func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watching := make(chan struct{})
 	go func() {
@@ -30,7 +30,7 @@ func (f *Flows) watched(ctx context.Context, sandbox, flowID string, r *jobs.Req
 		var version string
 		hold.Every(ctx, lookEvery, func() {
 			var why error
-			if version, why = f.look(ctx, sandbox, flowID, r, began, version); why != nil {
+			if version, why = f.look(ctx, o, began, version); why != nil {
 				cancel(why)
 			}
 		})
@@ -47,7 +47,7 @@ func (f *Flows) watched(ctx context.Context, sandbox, flowID string, r *jobs.Req
 
 // look says why a job may not go on, if what it goes by has changed since a version. A
 // journal that does not answer ends nothing.
-func (f *Flows) look(ctx context.Context, sandbox, flowID string, r *jobs.Request, began *config.Config, version string) (string, error) {
+func (f *Flows) look(ctx context.Context, o *jobs.Order, began *config.Config, version string) (string, error) {
 	view, err := f.Store.View(ctx)
 	if err != nil {
 		return version, nil //nolint:nilerr // there is the next look
@@ -61,18 +61,18 @@ func (f *Flows) look(ctx context.Context, sandbox, flowID string, r *jobs.Reques
 	if now == version {
 		return version, nil
 	}
-	c, err := f.Config(view, sandbox, flowID)
+	c, err := f.Config(view, o.Sandbox, o.Flow)
 	if refusal, ok := errors.AsType[*api.Error](err); ok && refusal.Status == http.StatusNotFound {
 		return now, &jobs.Interrupted{Why: jobs.Deleted}
 	}
-	if r.Op == jobs.Drop { // which sends nothing
+	if o.Op == jobs.Drop { // which sends nothing
 		return now, nil
 	}
 	if err == nil && Changed(*began, c) {
 		return now, &jobs.Interrupted{Why: "the flow, its connections or its account have changed meanwhile: ask for the same once more, and it goes on by what they are now"}
 	}
 	if err == nil && f.Judge != nil {
-		err = f.Judge(ctx, view, sandbox, flowID)
+		err = f.Judge(ctx, view, o.Sandbox, o.Flow)
 	}
 	switch {
 	case ctx.Err() != nil:

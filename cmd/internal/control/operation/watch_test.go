@@ -70,7 +70,7 @@ func (s *site) ended(op string, change func()) error {
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	return s.flows.watched(ctx, "prod", "one", &jobs.Request{Op: op}, c, func(ctx context.Context) error {
+	return s.flows.watched(ctx, &jobs.Order{Request: jobs.Request{Op: op}, Sandbox: "prod", Flow: "one"}, c, func(ctx context.Context) error {
 		time.Sleep(lookEvery + 1) // virtual time
 		change()
 		<-ctx.Done()

@@ -27,9 +27,14 @@ func (w *work) Check(_ context.Context, _, flow string, _ *jobs.Request) error {
 	return nil
 }
 
-func (w *work) Do(ctx context.Context, _, _ string, r jobs.Request, progress func(finished, selected int64)) (jobs.Done, error) {
-	progress(10, 100)
-	w.asked <- r
+func (w *work) Do(ctx context.Context, o jobs.Order, tell jobs.Teller) (jobs.Done, error) {
+	tell.Progress(10, 100)
+	w.asked <- o.Request
+	if o.Segment == "held" {
+		tell.Held("stream-missing", "the stream is not there")
+		<-ctx.Done()
+		return jobs.Done{}, <-w.proceed
+	}
 	select {
 	case err := <-w.proceed:
 		return jobs.Done{Selected: 100, Finished: 100, By: map[string]int64{"delivered": 100}}, err
@@ -168,5 +173,25 @@ func TestAJobTellsAChangeOfItsFlowFromALookAtIt(t *testing.T) {
 	r.call("PATCH", flowservice+"/connections/"+m.base+"?validate=false", keys, "If-Match", etag).is(202)
 	if !operation.Changed(first, now()) {
 		t.Error("it is the same with other credentials")
+	}
+}
+
+func TestAHeldJobSaysWhyAndThatItIsStopping(t *testing.T) {
+	w := &work{make(chan jobs.Request, 1), make(chan error)}
+	r := newRig(t, working(w))
+	at := flowservice + "/flows/one/jobs"
+	r.call("POST", at, `{"op":"replay","segment":"held"}`).is(202)
+	<-w.asked
+	for !strings.Contains(r.call("GET", at, "").text, `"held":{`) {
+	}
+	r.call("GET", at, "").is(200).says(`"reason":"stream-missing"`, `"detail":"the stream is not there"`, `"since":`, `"state":"running"`)
+	r.call("DELETE", at, "").is(202)
+	r.call("GET", at, "").is(200).says(`"state":"stopping"`)
+	r.call("POST", at, `{"op":"replay"}`).is(409)
+	w.proceed <- context.Canceled
+	for !strings.Contains(r.call("GET", at, "").text, `"state":"stopped"`) {
+	}
+	if said := r.call("GET", at, "").text; strings.Contains(said, "held\":{") {
+		t.Errorf("it ended, and is held: %s", said)
 	}
 }
