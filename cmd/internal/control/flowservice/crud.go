@@ -287,7 +287,13 @@ func (s *Service) remove(k kind) api.CallerHandler {
 					return nil, err
 				}
 			}
-			return []documents.Write{{Key: before.Key, Base: before.Etag}}, nil
+			writes := []documents.Write{{Key: before.Key, Base: before.Etag}}
+			if k.name == documents.Flows { // what was noted of its jobs goes with it
+				if e, there := a.view.Get(documents.Key(documents.Jobs, c.Sandbox, id)); there {
+					writes = append(writes, documents.Write{Key: e.Key, Base: e.Etag})
+				}
+			}
+			return writes, nil
 		})
 		if err != nil {
 			return err

@@ -77,6 +77,9 @@ func (j *Jobs) begin(c api.Caller, w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	j.o.Log.Info("a job of a flow begins", "op", request.Op, "flow", id, "sandbox", c.Sandbox, "reason", request.Reason, "id", request.ID, "dry", request.DryRun, "by", c.Name)
+	if !request.DryRun {
+		j.note(r.Context(), Order{request, c.Sandbox, id, c.Name}, false)
+	}
 	return api.Write(w, http.StatusAccepted, begun)
 }
 
@@ -94,10 +97,27 @@ func (j *Jobs) list(c api.Caller, w http.ResponseWriter, r *http.Request) error 
 // stop ends the job of a flow that runs. What is done stays done.
 func (j *Jobs) stop(c api.Caller, w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
+	stopped := j.table.find(key{c.Sandbox, id})
 	if _, ran := j.table.stop(key{c.Sandbox, id}, nil); !ran {
 		return api.Refuse(api.CodeNotFound, "no job of this flow is under way here")
 	}
 	j.o.Log.Info("the job of a flow is stopped", "flow", id, "sandbox", c.Sandbox, "by", c.Name)
+	if stopped != nil && !stopped.DryRun {
+		j.note(r.Context(), Order{stopped.Request, c.Sandbox, id, c.Name}, true)
+	}
 	w.WriteHeader(http.StatusAccepted)
 	return nil
+}
+
+// noteWait is how long an answer waits for the audit.
+const noteWait = 2 * time.Second
+
+// note has the audit keep what somebody had done. What cannot be kept is logged, and ends
+// nothing: with the journal away people must not be kept from helping.
+func (j *Jobs) note(ctx context.Context, o Order, stopped bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWait)
+	defer cancel()
+	if err := j.o.Work.Note(ctx, o, stopped); err != nil {
+		j.o.Log.Warn("a job is missing in the audit", "op", o.Op, "flow", o.Flow, "sandbox", o.Sandbox, "by", o.By, "stopped", stopped, "error", err)
+	}
 }

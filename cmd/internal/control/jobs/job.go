@@ -118,6 +118,8 @@ type Work interface {
 	// Do does it. What it returns beside an error counts as well; an *Interrupted says that
 	// the flow is no longer as it was when the job began.
 	Do(ctx context.Context, o Order, tell Teller) (Done, error)
+	// Note has the audit keep that a job was begun, or stopped.
+	Note(ctx context.Context, o Order, stopped bool) error
 }
 
 // Interrupted says why a job was ended before its end.

@@ -104,3 +104,25 @@ func TestAJobEndsWhenItsFlowIsDeletedChangedOrForbidden(t *testing.T) {
 		})
 	}
 }
+
+func TestTheNoteOfAJobNamesWhoStoppedIt(t *testing.T) {
+	s := newSite(t)
+	s.flows.Now = func() time.Time { return time.UnixMilli(1) }
+	o := jobs.Order{Request: jobs.Request{Op: jobs.Replay, Segment: "vip", From: "0=5", To: "latest", ID: "one", EveryEvent: true}, Sandbox: "prod", Flow: "one", By: "ann"}
+	for _, stopped := range []bool{false, true} {
+		if err := s.flows.Note(t.Context(), o, stopped); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := s.store.Changes()
+	if last := all[len(all)-1]; len(all) != 3 || last.By != "ann" || last.Why != "DELETE /flows/one/jobs op=replay segment=vip from=0=5 to=latest id=one everyEvent" {
+		t.Errorf("%+v", all)
+	}
+	o.Flow = "nothing"
+	if err := s.flows.Note(t.Context(), o, false); err != nil || len(s.store.Changes()) != 3 {
+		t.Errorf("a flow that is gone: %v", err)
+	}
+	if got := by(strings.Repeat("a", 500)); len(got) > 100 || by("ann") != "ann@control-plane" {
+		t.Errorf("who is %s", got)
+	}
+}

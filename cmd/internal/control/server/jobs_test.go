@@ -43,6 +43,10 @@ func (w *work) Do(ctx context.Context, o jobs.Order, tell jobs.Teller) (jobs.Don
 	}
 }
 
+func (w *work) Note(context.Context, jobs.Order, bool) error {
+	return nil
+}
+
 func working(w *work) func(*server.Options) { return func(o *server.Options) { o.Work = w } }
 
 func TestAJobIsBegunWatchedAndStopped(t *testing.T) {
@@ -193,5 +197,28 @@ func TestAHeldJobSaysWhyAndThatItIsStopping(t *testing.T) {
 	}
 	if said := r.call("GET", at, "").text; strings.Contains(said, "held\":{") {
 		t.Errorf("it ended, and is held: %s", said)
+	}
+}
+
+func TestTheAuditHasWhoBeganAndWhoStoppedAJob(t *testing.T) {
+	r := newRig(t)
+	m := r.flow(leads)
+	at := flowservice + "/flows/" + m.flow
+	etag := r.call("GET", at, "").is(200).header.Get("ETag")
+	r.call("POST", at+"/jobs", `{"op":"drop","reason":"malformed","dryRun":true}`).is(202) // it does nothing
+	for !strings.Contains(r.call("GET", at+"/jobs", "").text, `"endedAt":`) {
+	}
+	r.call("POST", at+"/jobs", `{"op":"drop","reason":"malformed"}`).is(202)
+	changes := r.store.Changes()
+	last := changes[len(changes)-1]
+	if last.By != "loopback" || last.Why != "POST /flows/"+m.flow+"/jobs op=drop reason=malformed" || last.Writes[0].Key != "jobs/prod/"+m.flow || strings.Contains(changes[len(changes)-2].Why, "jobs") {
+		t.Errorf("the audit has %+v", changes)
+	}
+	if again := r.call("GET", at, "").is(200).header.Get("ETag"); again != etag {
+		t.Error("who edits the flow is refused for a job")
+	}
+	r.call("DELETE", at, "").is(202)
+	if v, _ := r.store.View(t.Context()); len(v.List("jobs/")) != 0 {
+		t.Error("the note outlives the flow")
 	}
 }

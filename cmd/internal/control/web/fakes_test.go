@@ -110,6 +110,9 @@ func (f *fakePlane) Do(ctx context.Context, r jobs.Order, tell jobs.Teller) (job
 	return done, f.fail
 }
 
+// Note implements jobs.Work.
+func (f *fakePlane) Note(context.Context, jobs.Order, bool) error { return nil }
+
 // fakeAudit is the changes of a store in memory.
 type fakeAudit struct{ *documentstest.Store }
 
