@@ -90,7 +90,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 	}
 	defer r.History.Close()
 	if !o.DryRun {
-		resend.NoteOperation(ctx, own.Source.Kafka, resend.Operation{What: "replay", By: o.By, ID: o.ID}, o.Logger)
+		what := "replay"
+		if o.Members {
+			what = "backfill"
+		}
+		resend.NoteOperation(ctx, own.Source.Kafka, resend.Operation{What: what, By: o.By, ID: o.ID}, o.Logger)
 	}
 	err = r.Run(ctx)
 	result := r.Account()

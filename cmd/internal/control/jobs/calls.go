@@ -14,7 +14,9 @@ type Options struct {
 	Log      *slog.Logger
 	Identify api.Identify
 	Work     Work
-	Now      func() time.Time
+	// Exists says whether there is a flow; nil: it is not asked.
+	Exists func(ctx context.Context, sandbox, flow string) error
+	Now    func() time.Time
 }
 
 // Jobs answers the calls by which jobs are begun, looked at and stopped.
@@ -88,7 +90,12 @@ func (j *Jobs) list(c api.Caller, w http.ResponseWriter, r *http.Request) error 
 	answer := struct {
 		Items []Job `json:"items"`
 	}{[]Job{}}
-	if one := j.table.find(key{c.Sandbox, r.PathValue("id")}); one != nil {
+	if j.o.Exists != nil {
+		if err := j.o.Exists(r.Context(), c.Sandbox, r.PathValue("id")); err != nil {
+			return err
+		}
+	}
+	if one := j.table.find(key{c.Sandbox, r.PathValue("id")}, j.o.Now()); one != nil {
 		answer.Items = append(answer.Items, *one)
 	}
 	return api.Write(w, http.StatusOK, answer)
@@ -97,7 +104,7 @@ func (j *Jobs) list(c api.Caller, w http.ResponseWriter, r *http.Request) error 
 // stop ends the job of a flow that runs. What is done stays done.
 func (j *Jobs) stop(c api.Caller, w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
-	stopped := j.table.find(key{c.Sandbox, id})
+	stopped := j.table.find(key{c.Sandbox, id}, j.o.Now())
 	if _, ran := j.table.stop(key{c.Sandbox, id}, nil); !ran {
 		return api.Refuse(api.CodeNotFound, "no job of this flow is under way here")
 	}

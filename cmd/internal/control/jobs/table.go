@@ -144,12 +144,12 @@ func (j *Job) log(log *slog.Logger, k key) {
 	log.Log(context.Background(), level, "a job of a flow ended", "state", j.State, "op", j.Op, "flow", k.flow, "sandbox", k.sandbox, "finished", j.Finished, "selected", j.Selected, "problem", j.Problem, "id", j.ID, "dry", j.DryRun, "by", j.By)
 }
 
-// find is the job of a flow; nil where there is none. It is a copy.
-func (t *table) find(k key) *Job {
+// find is the job of a flow; nil where there is none, or it ended too long ago. It is a copy.
+func (t *table) find(k key, now time.Time) *Job {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one, ok := t.all[k]
-	if !ok {
+	if !ok || !one.UnderWay() && now.Sub(one.ended) > kept {
 		return nil
 	}
 	copied := *one

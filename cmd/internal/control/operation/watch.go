@@ -13,6 +13,7 @@ import (
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/jobs"
 	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/sink/deadletter"
 )
 
 // lookEvery is how often a job looks whether its flow is as it was: it exports for as long
@@ -69,7 +70,7 @@ func (f *Flows) look(ctx context.Context, o *jobs.Order, began *config.Config, v
 		return now, nil
 	}
 	if err == nil && Changed(*began, c) {
-		return now, &jobs.Interrupted{Why: "the flow, its connections or its account have changed meanwhile: ask for the same once more, and it goes on by what they are now"}
+		return now, &jobs.Interrupted{Why: "the flow, its connections or its account have changed meanwhile; what was sent stays sent. Begin it again: with the same id it goes on, unless the stream is another"}
 	}
 	if err == nil && f.Judge != nil {
 		err = f.Judge(ctx, view, o.Sandbox, o.Flow)
@@ -115,5 +116,14 @@ func said(err error) string {
 	if refusal, ok := errors.AsType[*api.Error](err); ok {
 		return refusal.Detail
 	}
-	return err.Error()
+	return deadletter.Brief(err.Error())
 }
+
+// shown is an error whose text somebody is told: without names of functions.
+type shown struct{ error }
+
+// Error is the text.
+func (s shown) Error() string { return said(s.error) }
+
+// Unwrap is the error.
+func (s shown) Unwrap() error { return s.error }

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/jobs"
 	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/cmd/internal/replay"
@@ -35,11 +37,25 @@ func (f *Flows) Check(ctx context.Context, sandbox, flowID string, r *jobs.Reque
 	}
 	if !r.OfEvents() {
 		if err := (&deadletters.Filter{Reasons: []string{r.Reason}}).Check(); err != nil {
-			return api.Invalid([]api.FieldError{{Field: "reason", Message: err.Error()}})
+			return api.Invalid([]api.FieldError{{Field: "reason", Message: inAPIWords(err, r.Reason)}})
 		}
+	} else if err := f.checkRange(c, r); err != nil {
+		return err
+	}
+	if r.Op == jobs.Drop || f.Judge == nil { // a drop sends nothing
 		return nil
 	}
-	return f.checkRange(c, r)
+	view, err := f.Store.View(ctx)
+	if err != nil {
+		return err
+	}
+	return f.Judge(ctx, view, sandbox, flowID)
+}
+
+// inAPIWords says of a reason that no letter has what a command would say of its flag.
+func inAPIWords(err error, reason string) string {
+	said := strings.TrimPrefix(err.Error(), fmt.Sprintf("--reason %q: ", reason))
+	return strings.ReplaceAll(said, "--reason ", "reason ")
 }
 
 // checkRange checks what a replay or a backfill is about. A time that is counted from
@@ -108,7 +124,22 @@ func (f *Flows) Do(ctx context.Context, o jobs.Order, tell jobs.Teller) (jobs.Do
 		done, err = f.do(ctx, c, o, tell)
 		return err
 	})
+	if err != nil {
+		err = shown{err}
+	}
 	return done, err
+}
+
+// Exists says whether there is a flow.
+func (f *Flows) Exists(ctx context.Context, sandbox, flowID string) error {
+	view, err := f.Store.View(ctx)
+	if err != nil {
+		return err
+	}
+	if _, there := view.Get(documents.Key(documents.Flows, sandbox, flowID)); !there {
+		return api.Refuse(api.CodeNotFound, "there is no flow %q in this sandbox", flowID)
+	}
+	return nil
 }
 
 // do does what is asked, by a configuration.

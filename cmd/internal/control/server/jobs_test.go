@@ -87,7 +87,7 @@ func TestAJobThatMakesNoSenseSaysWhatIsWrong(t *testing.T) {
 		`{"op":"redrive"}`:                    "must name the reason",
 		`{"op":"drop","reason":"x","rate":1}`: "is of replays and backfills",
 		`{"op":"replay","reason":"x"}`:        "is of dead letters",
-		`{"op":"replay","rate":-1}`:           "must be a whole number",
+		`{"op":"replay","rate":-1}`:           "must be 0 or more",
 		`{"op":"replay","rate":1.5}`:          "rate",
 		`{"op":"backfill","everyEvent":true}`: "is of replays",
 		`{"op":"replay","segmint":"x"}`:       "segment",
@@ -107,7 +107,7 @@ func TestAReplayIsOfAnActivatedSegmentAndARangeThatThereIs(t *testing.T) {
 	r.call("POST", at, `{"op":"replay","from":"sometimes"}`).is(400).says(`"field":"from"`, "is none of: earliest")
 	r.call("POST", at, `{"op":"replay","from":"1h","to":"2h"}`).is(400).says("comes after the end of the range")
 	r.call("POST", at, `{"op":"replay","id":"a b"}`).is(400).says("must be letters, digits")
-	r.call("POST", at, `{"op":"drop","reason":"nonsense"}`).is(400).says("no letter has it")
+	r.call("POST", at, `{"op":"drop","reason":"nonsense"}`).is(400).says(`"message":"no letter has it`)
 	r.call("POST", flowservice+"/flows/nothing/jobs", `{"op":"replay"}`).is(404)
 }
 
@@ -221,4 +221,36 @@ func TestTheAuditHasWhoBeganAndWhoStoppedAJob(t *testing.T) {
 	if v, _ := r.store.View(t.Context()); len(v.List("jobs/")) != 0 {
 		t.Error("the note outlives the flow")
 	}
+}
+
+func TestAReplayThatPoliciesForbidIsRefusedAtOnce(t *testing.T) {
+	r := newRig(t)
+	m := r.flow(thirdParty)
+	at := flowservice + "/flows/" + m.flow
+	etag := r.call("PATCH", at, add("59bd2fkd-3c48-4b18-bf56-4f5c5e6967ae", "mobilePhone.number"), "If-Match", m.etag).is(202).str("etag")
+	r.call("POST", at+"/action?op=disable", "", "If-Match", etag).is(200)
+	r.call("PUT", policyservice+"/enabledCorePolicies", `{"policyIds":["corepolicy_0002"]}`).is(200) // it judges enabled flows
+	for _, op := range []string{"replay", "backfill"} {
+		r.call("POST", at+"/jobs", `{"op":"`+op+`"}`).is(409).says("would violate", `"violations":`)
+	}
+	r.call("POST", at+"/jobs", `{"op":"redrive","reason":"malformed"}`).is(409).says("would violate")
+	r.call("POST", at+"/jobs", `{"op":"drop","reason":"malformed","dryRun":true}`).is(202)
+}
+
+func TestWhatBecameOfAJobIsToldForAnHour(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	r, tokens := withTokens(t, &now)
+	r.header.Set("Authorization", "Bearer "+tokens["admin"])
+	m := r.flow(leads)
+	at := flowservice + "/flows/" + m.flow + "/jobs"
+	r.call("GET", flowservice+"/flows/nothing/jobs", "").is(404)
+	r.call("GET", at, "").is(200).says(`"items":[]`)
+	r.call("POST", at, `{"op":"drop","reason":"malformed","dryRun":true}`).is(202)
+	for !strings.Contains(r.call("GET", at, "").text, `"state":"failed"`) {
+	}
+	if said := r.call("GET", at, "").text; strings.Contains(said, "kafka.(") || !strings.Contains(said, "look up topics: ") {
+		t.Errorf("the problem is told in words of the program: %s", said)
+	}
+	now = now.Add(time.Hour + 1)
+	r.call("GET", at, "").is(200).says(`"items":[]`)
 }

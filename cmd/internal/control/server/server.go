@@ -113,10 +113,11 @@ func New(o Options) (*Server, error) {
 		_, _ = w.Write(openAPI) // a caller that is gone cannot be told
 	})
 	existing := &operation.Flows{Log: o.Log, Store: o.Store, Config: flows.Config, Judge: flows.Judge, Now: now, Share: o.Share}
+	jobOptions := jobs.Options{Log: o.Log, Identify: identifyCall, Work: o.Work, Now: now}
 	if o.Work == nil {
-		o.Work = existing
+		jobOptions.Work, jobOptions.Exists = existing, existing.Exists
 	}
-	background = jobs.New(jobs.Options{Log: o.Log, Identify: identifyCall, Work: o.Work, Now: now})
+	background = jobs.New(jobOptions)
 	background.Register(mux, flowservice.Base)
 	if o.Operation.Runs == nil && o.Activity != nil {
 		o.Operation.Runs = pageRuns{o.Activity}
