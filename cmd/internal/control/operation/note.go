@@ -61,16 +61,17 @@ func why(o jobs.Order, stopped bool) string {
 	if stopped {
 		method = "DELETE"
 	}
-	said := method + " /flows/" + o.Flow + "/jobs op=" + o.Op
+	words := []string{method, "/flows/" + o.Flow + "/jobs", "op=" + o.Op}
 	for _, field := range []struct{ name, value string }{
 		{"reason", o.Reason}, {"segment", o.Segment}, {"from", o.From}, {"to", o.To}, {"id", o.ID},
 	} {
 		if field.value != "" {
-			said += " " + field.name + "=" + field.value
+			words = append(words, field.name+"="+field.value)
 		}
 	}
 	if o.EveryEvent {
-		said += " everyEvent"
+		words = append(words, "everyEvent")
 	}
+	said := strings.Join(words, " ")
 	return strings.ToValidUTF8(said[:min(len(said), mostWhy)], "")
 }
