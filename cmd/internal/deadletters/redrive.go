@@ -28,6 +28,8 @@ type RedriveOptions struct {
 	By            string // who has it done, which is kept; empty: nobody is named
 	Logger        *slog.Logger
 	Progress      func(done, selected int64) // called every now and then; nil: nobody
+	// Held hears what holds the stream, and of an empty reason when nothing does; nil: it is only logged.
+	Held func(reason string, err error)
 }
 
 // Redriven is the account of a redrive: every selected letter is in one of its
@@ -196,7 +198,7 @@ func (r *RedriveJob) note(ctx context.Context, l *letter.Letter) error {
 // run sends the chosen letters, in rounds.
 func (r *RedriveJob) run(ctx context.Context) error {
 	if !r.o.DryRun {
-		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger)
+		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger, r.Hears(r.o.Held))
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ func (s *site) overtaking(o *oracle, options replay.Options) (r *replay.Job, at 
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(r.History.Close)
-	if r.Sink, end, err = resend.OpenSink(ctx, r.Config, options.Logger); err != nil {
+	if r.Sink, end, err = resend.OpenSink(ctx, r.Config, options.Logger, nil); err != nil {
 		s.t.Fatal(err)
 	}
 	at = r.Ranges[0] // of the one partition that holds something

@@ -31,7 +31,7 @@ func TestARedriveThatAKillCutOffIsRepairedByTheNext(t *testing.T) {
 	s.feedOneThatLeaves(g, o)
 	replayAll(t, s.config(""), everything("live")) // the live pipeline delivers it
 	var end func()
-	if r.Sink, end, err = resend.OpenSink(ctx, r.Config, options.Logger); err != nil {
+	if r.Sink, end, err = resend.OpenSink(ctx, r.Config, options.Logger, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Read(ctx, func(_ *consumer.Message, l *letter.Letter, _ string) error { return r.Send(ctx, l) }); err != nil {

@@ -50,6 +50,8 @@ type Options struct {
 	// Progress is called every now and then, with the offsets that were read of all
 	// that have to be, each twice with LatestOnly; nil: nobody is told.
 	Progress func(done, total int64)
+	// Held hears what holds the stream, and of an empty reason when nothing does; nil: it is only logged.
+	Held func(reason string, err error)
 }
 
 // Result is the account of a replay, from its beginning under its id.
@@ -88,7 +90,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 	}
 	defer r.History.Close()
 	if !o.DryRun {
-		resend.NoteOperation(ctx, own.Source.Kafka, resend.Operation{What: "replay", By: o.By, ID: o.ID}, o.Logger)
+		what := "replay"
+		if o.Members {
+			what = "backfill"
+		}
+		resend.NoteOperation(ctx, own.Source.Kafka, resend.Operation{What: what, By: o.By, ID: o.ID}, o.Logger)
 	}
 	err = r.Run(ctx)
 	result := r.Account()
@@ -232,7 +238,7 @@ func (r *Job) findRange(ctx context.Context) error {
 // Run sends what is left of every partition.
 func (r *Job) Run(ctx context.Context) error {
 	if !r.o.DryRun {
-		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger)
+		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger, r.Hears(r.o.Held))
 		if err != nil {
 			return err
 		}

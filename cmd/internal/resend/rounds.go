@@ -32,6 +32,7 @@ type Rounds struct {
 	Marked   bool               // as Kafka has it
 	sent     map[Identity]int64 // in this round: the newest event of each identity
 	CaughtUp atomic.Int64       // newer events that were put once more
+	held     atomic.Bool        // the stream takes nothing now
 }
 
 // Keeper has Kafka keep how far rounds have come.
@@ -45,6 +46,20 @@ type Keeper interface {
 // stopGrace bounds the end of a round that is cut off: the stream's last answers,
 // and a dead letter that is being written.
 const stopGrace = CloseTimeout + 8*time.Second
+
+// heldGrace is that of a stream that takes nothing: what it has not taken by now it will
+// not take soon.
+const heldGrace = time.Second
+
+// Hears has the rounds know what holds the stream, and tells it on; tell may be nil.
+func (r *Rounds) Hears(tell func(reason string, err error)) func(reason string, err error) {
+	return func(reason string, err error) {
+		r.held.Store(reason != "")
+		if tell != nil {
+			tell(reason, err)
+		}
+	}
+}
 
 // Overtake notes, before it is put, that an event leaves of which live traffic
 // may deliver a newer one.
@@ -120,7 +135,11 @@ func (r *Rounds) clearMark(ctx context.Context) error {
 // flight comes to rest and is kept, if that is soon. Otherwise the round is the
 // next run's, and the mark tells it so.
 func (r *Rounds) CutOff(ctx context.Context) {
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	grace := stopGrace
+	if r.held.Load() {
+		grace = heldGrace
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	_ = r.Finish(stopping)
 }

@@ -15,8 +15,8 @@ import (
 const CloseTimeout = 2 * time.Second
 
 // OpenSink starts a sink of a command's own, beside those of running processes.
-// What holds it is logged.
-func OpenSink(ctx context.Context, config *config.Config, log *slog.Logger) (s *sink.Sink, end func(), err error) {
+// What holds it is logged, and held hears of it; nil: nobody does.
+func OpenSink(ctx context.Context, config *config.Config, log *slog.Logger, held func(reason string, err error)) (s *sink.Sink, end func(), err error) {
 	transport, err := config.DeadLetterTransport(nil)
 	if err != nil {
 		return nil, nil, err
@@ -25,7 +25,12 @@ func OpenSink(ctx context.Context, config *config.Config, log *slog.Logger) (s *
 		Destination: config.Name, Group: config.Source.Kafka.Group,
 		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: transport,
 		SourceTopics: config.Source.Kafka.TopicNames(), Logger: log,
-		Hold: func(reason string, err error) { hold.Log(log, reason, err) },
+		Hold: func(reason string, err error) {
+			hold.Log(log, reason, err)
+			if held != nil {
+				held(reason, err)
+			}
+		},
 	})
 	if err != nil {
 		transport.CloseIdleConnections()

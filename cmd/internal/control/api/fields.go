@@ -119,6 +119,10 @@ func (r *reader) readScalar(value any, to reflect.Value, path string) {
 			to.SetInt(n)
 			return
 		}
+		if err == nil && to.Kind() == reflect.Int64 && n < 0 {
+			r.report(path, "must be 0 or more")
+			return
+		}
 	}
 	r.report(path, "must be %s", wanted(to))
 }

@@ -20,6 +20,8 @@ const (
 	Policies          = "governance/policies"
 	MarketingActions  = "governance/marketingActions"
 	Settings          = "governance/settings"
+	// Jobs are what was done for flows last, by the flows' ids: the audit has all of it.
+	Jobs = "jobs"
 )
 
 // AllGovernance stands for the version of all policies, marketing actions and

@@ -287,10 +287,19 @@ func (s *Service) remove(k kind) api.CallerHandler {
 					return nil, err
 				}
 			}
-			return []documents.Write{{Key: before.Key, Base: before.Etag}}, nil
+			writes := []documents.Write{{Key: before.Key, Base: before.Etag}}
+			if k.name == documents.Flows { // what was noted of its jobs goes with it
+				if e, there := a.view.Get(documents.Key(documents.Jobs, c.Sandbox, id)); there {
+					writes = append(writes, documents.Write{Key: e.Key, Base: e.Etag})
+				}
+			}
+			return writes, nil
 		})
 		if err != nil {
 			return err
+		}
+		if k.name == documents.Flows && s.o.Deleted != nil {
+			s.o.Deleted(r.Context(), c.Sandbox, id)
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusAccepted)

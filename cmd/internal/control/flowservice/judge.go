@@ -143,6 +143,34 @@ func (s *Service) flowStands(a *attempt, f *Flow) error {
 	return Violated(f, violations)
 }
 
+// Judge says whether the policies of a state allow a flow, enabled or not; the error is
+// the refusal.
+func (s *Service) Judge(ctx context.Context, v documents.Reader, sandbox, flowID string) error {
+	e, ok := v.Get(documents.Key(documents.Flows, sandbox, flowID))
+	if !ok {
+		return notFound("flow", flowID)
+	}
+	var f Flow
+	if err := documents.Decode(e, &f); err != nil {
+		return err
+	}
+	var problems []api.FieldError
+	p, ok := s.gather(v.Get, v, sandbox, &f, func(field, message string) {
+		problems = append(problems, api.FieldError{Field: field, Message: message})
+	})
+	if !ok {
+		return refusal(problems)
+	}
+	c, _ := s.configuration(p, func(string, string) {})
+	c.Default()
+	rules, err := transform.NewRules(c.Rules())
+	if err != nil {
+		return api.Refuse(api.CodeInvalid, "flow %s (%s): %s", f.ID, f.Name, inAPIWords(err.Error()))
+	}
+	violations, _ := s.violations(ctx, p.from, rules)
+	return Violated(&f, violations)
+}
+
 // alone refuses a group or a topic of dead letters that another flow has: each would
 // get a part of the events, or erase letters of the other. Those made of ids are
 // nobody else's.

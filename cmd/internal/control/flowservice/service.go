@@ -45,6 +45,9 @@ type Options struct {
 	Measure func(ctx context.Context, cfg *config.Config) (sink.Capacity, error)
 	// Probe tests an account, and a stream where the configuration names one.
 	Probe func(ctx context.Context, cfg sink.Config) sink.Report
+	// Deleted hears that a flow was deleted, and returns when nothing is done for it in this
+	// process; nil: nothing is.
+	Deleted func(ctx context.Context, sandbox, flowID string)
 	// Endpoints are those of Kinesis that connections may name besides AWS' own; the
 	// first one is used where none is named.
 	Endpoints []string

@@ -41,10 +41,11 @@ func (r *Request) OfEvents() bool { return r.Op == Replay || r.Op == Backfill }
 
 // States of jobs.
 const (
-	Running = "running"
-	Over    = "over"
-	Stopped = "stopped" // by somebody, or as the process ended
-	Failed  = "failed"
+	Running  = "running"
+	Stopping = "stopping" // it was stopped, and what is under way comes to rest
+	Over     = "over"
+	Stopped  = "stopped" // by somebody, by a change of the flow, or as the process ended
+	Failed   = "failed"
 )
 
 // Job is one under way, or what became of it.
@@ -61,9 +62,35 @@ type Job struct {
 	Became   map[string]int64 `json:"became,omitempty"`
 	Estimate *Estimate        `json:"estimate,omitempty"`
 	Problem  string           `json:"problem,omitempty"`
+	// Held is what keeps the stream from taking anything; nil: nothing does.
+	Held *Held `json:"held,omitempty"`
 
 	ended  time.Time
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
+	gone   chan struct{} // closed when it has ended
+}
+
+// Held is why a job waits.
+type Held struct {
+	Reason string `json:"reason"` // in one word
+	Detail string `json:"detail"`
+	Since  int64  `json:"since"` // milliseconds
+}
+
+// UnderWay says that it has not ended.
+func (j *Job) UnderWay() bool { return j.State == Running || j.State == Stopping }
+
+// Order is what is to be done, where, and who has it done.
+type Order struct {
+	Request
+	Sandbox, Flow, By string
+}
+
+// Teller hears how a job is getting on.
+type Teller struct {
+	Progress func(finished, selected int64)
+	// Held hears what holds the stream, and of an empty reason when nothing does any more.
+	Held func(reason, detail string)
 }
 
 // Estimate is what a dry run of events says that it would take.
@@ -88,9 +115,21 @@ type Done struct {
 type Work interface {
 	// Check refuses what cannot be done, and fills in what was left out.
 	Check(ctx context.Context, sandbox, flow string, r *Request) error
-	// Do does it. What it returns beside an error counts as well.
-	Do(ctx context.Context, sandbox, flow string, r Request, progress func(finished, selected int64)) (Done, error)
+	// Do does it. What it returns beside an error counts as well; an *Interrupted says that
+	// the flow is no longer as it was when the job began.
+	Do(ctx context.Context, o Order, tell Teller) (Done, error)
+	// Note has the audit keep that a job was begun, or stopped.
+	Note(ctx context.Context, o Order, stopped bool) error
 }
+
+// Interrupted says why a job was ended before its end.
+type Interrupted struct{ Why string }
+
+// Error is why.
+func (i *Interrupted) Error() string { return i.Why }
+
+// Deleted is why the job of a flow ends that is no more.
+const Deleted = "the flow was deleted"
 
 // check refuses a request of which parts do not go together.
 func (r *Request) check() error {

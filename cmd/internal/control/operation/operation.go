@@ -26,6 +26,8 @@ type Flows struct {
 	Store documents.Store
 	// Config is what a flow of a state runs by.
 	Config func(v documents.Reader, sandbox, flowID string) (config.Config, error)
+	// Judge says whether policies allow a flow of a state; the error is the refusal.
+	Judge func(ctx context.Context, v documents.Reader, sandbox, flowID string) error
 	// Now is the clock.
 	Now func() time.Time
 	// Share has a job take from the memory of the process, which runs flows as well; nil:

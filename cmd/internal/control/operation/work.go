@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
+	"strings"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/jobs"
 	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/cmd/internal/replay"
@@ -34,11 +37,25 @@ func (f *Flows) Check(ctx context.Context, sandbox, flowID string, r *jobs.Reque
 	}
 	if !r.OfEvents() {
 		if err := (&deadletters.Filter{Reasons: []string{r.Reason}}).Check(); err != nil {
-			return api.Invalid([]api.FieldError{{Field: "reason", Message: err.Error()}})
+			return api.Invalid([]api.FieldError{{Field: "reason", Message: inAPIWords(err, r.Reason)}})
 		}
+	} else if err := f.checkRange(c, r); err != nil {
+		return err
+	}
+	if r.Op == jobs.Drop || f.Judge == nil { // a drop sends nothing
 		return nil
 	}
-	return f.checkRange(c, r)
+	view, err := f.Store.View(ctx)
+	if err != nil {
+		return err
+	}
+	return f.Judge(ctx, view, sandbox, flowID)
+}
+
+// inAPIWords says of a reason that no letter has what a command would say of its flag.
+func inAPIWords(err error, reason string) string {
+	said := strings.TrimPrefix(err.Error(), fmt.Sprintf("--reason %q: ", reason))
+	return strings.ReplaceAll(said, "--reason ", "reason ")
 }
 
 // checkRange checks what a replay or a backfill is about. A time that is counted from
@@ -81,36 +98,68 @@ func (f *Flows) checkRange(c *config.Config, r *jobs.Request) error {
 	return nil
 }
 
-// byJob is who has a job done, as the destination's own notes have it: the audit of the
-// control plane knows its callers.
-const byJob = "control plane"
+// by is who has a job done, as the destination's own notes have it.
+func by(caller string) string {
+	const where = "@control-plane"
+	return strings.ToValidUTF8(caller[:min(len(caller), mostCaller)], "") + where
+}
+
+// mostCaller keeps the name of who has a job done below resend.MostBy, 100 bytes.
+const mostCaller = 80
 
 // Do implements jobs.Work.
-func (f *Flows) Do(ctx context.Context, sandbox, flowID string, r jobs.Request, progress func(finished, selected int64)) (jobs.Done, error) {
-	c, err := f.config(ctx, sandbox, flowID)
+func (f *Flows) Do(ctx context.Context, o jobs.Order, tell jobs.Teller) (jobs.Done, error) {
+	c, err := f.config(ctx, o.Sandbox, o.Flow)
 	if err != nil {
 		return jobs.Done{}, err
 	}
+	began := *c
 	if f.Share != nil {
 		f.Share(c)
 	}
 	c.NewestKept = newestKept
+	var done jobs.Done
+	err = f.watched(ctx, &o, &began, func(ctx context.Context) error {
+		var err error
+		done, err = f.do(ctx, c, o, tell)
+		return err
+	})
+	if err != nil {
+		err = shown{err}
+	}
+	return done, err
+}
+
+// Exists says whether there is a flow.
+func (f *Flows) Exists(ctx context.Context, sandbox, flowID string) error {
+	view, err := f.Store.View(ctx)
+	if err != nil {
+		return err
+	}
+	if _, there := view.Get(documents.Key(documents.Flows, sandbox, flowID)); !there {
+		return api.Refuse(api.CodeNotFound, "there is no flow %q in this sandbox", flowID)
+	}
+	return nil
+}
+
+// do does what is asked, by a configuration.
+func (f *Flows) do(ctx context.Context, c *config.Config, r jobs.Order, tell jobs.Teller) (jobs.Done, error) {
 	switch filter := (deadletters.Filter{Reasons: []string{r.Reason}}); r.Op {
 	case jobs.Redrive:
-		return f.redrive(ctx, c, filter, r.DryRun, progress)
+		return f.redrive(ctx, c, filter, r, tell)
 	case jobs.Drop:
-		account, err := deadletters.Drop(ctx, c, deadletters.DropOptions{Filter: filter, DryRun: r.DryRun, By: byJob, Logger: f.Log})
+		account, err := deadletters.Drop(ctx, c, deadletters.DropOptions{Filter: filter, DryRun: r.DryRun, By: by(r.By), Logger: f.Log})
 		if account == nil {
 			return jobs.Done{}, err
 		}
 		return jobs.Done{Selected: account.Dropped, Finished: account.Dropped, By: map[string]int64{"dropped": account.Dropped, "erased": account.Erased}}, err
 	}
-	return f.replay(ctx, c, r, progress)
+	return f.replay(ctx, c, r, tell)
 }
 
-func (f *Flows) redrive(ctx context.Context, c *config.Config, filter deadletters.Filter, dry bool, progress func(finished, selected int64)) (jobs.Done, error) {
+func (f *Flows) redrive(ctx context.Context, c *config.Config, filter deadletters.Filter, r jobs.Order, tell jobs.Teller) (jobs.Done, error) {
 	account, err := deadletters.Redrive(ctx, c, deadletters.RedriveOptions{
-		Filter: filter, DryRun: dry, MaxRedrives: maxRedrives, Logger: f.Log, Progress: progress, By: byJob,
+		Filter: filter, DryRun: r.DryRun, MaxRedrives: maxRedrives, Logger: f.Log, Progress: tell.Progress, Held: held(tell), By: by(r.By),
 	})
 	if account == nil {
 		return jobs.Done{}, err
@@ -118,6 +167,17 @@ func (f *Flows) redrive(ctx context.Context, c *config.Config, filter deadletter
 	return jobs.Done{Selected: account.Selected, Finished: account.Done(), By: counted(map[string]int64{
 		"delivered": account.Delivered, "superseded": account.Superseded,
 	}, account.Filtered, account.DeadLettered, account.Left)}, err
+}
+
+// held tells what holds the stream, in the words of the pages.
+func held(tell jobs.Teller) func(reason string, err error) {
+	return func(reason string, err error) {
+		detail := ""
+		if err != nil {
+			detail = said(err)
+		}
+		tell.Held(reason, detail)
+	}
 }
 
 // counted adds up what there is of each word.
@@ -134,7 +194,7 @@ func counted(all ...map[string]int64) map[string]int64 {
 }
 
 // replay sends events once more: those of a range, or the present state of members.
-func (f *Flows) replay(ctx context.Context, c *config.Config, r jobs.Request, progress func(finished, selected int64)) (jobs.Done, error) {
+func (f *Flows) replay(ctx context.Context, c *config.Config, r jobs.Order, tell jobs.Teller) (jobs.Done, error) {
 	from, err := consumer.ParsePlace(r.From, f.Now())
 	if err != nil {
 		return jobs.Done{}, err
@@ -146,10 +206,10 @@ func (f *Flows) replay(ctx context.Context, c *config.Config, r jobs.Request, pr
 	var read, all int64
 	result, err := replay.Run(ctx, c, replay.Options{
 		From: from, To: to, Segment: r.Segment, LatestOnly: !r.EveryEvent, Members: r.Op == jobs.Backfill, Rate: float64(r.Rate), DryRun: r.DryRun, ID: r.ID, Logger: f.Log,
-		By: byJob, BesideLive: r.EveryEvent, Letters: replay.LettersSkip, // whose letters were made when they came first
+		By: by(r.By), Held: held(tell), BesideLive: r.EveryEvent, Letters: replay.LettersSkip, // whose letters were made when they came first
 		Progress: func(done, total int64) {
 			read, all = done, total
-			progress(done, total)
+			tell.Progress(done, total)
 		},
 	})
 	if errors.Is(err, replay.ErrOtherReplay) {

@@ -86,8 +86,10 @@ func New(o Options) (*Server, error) {
 	o.Store = refusals
 	identify := api.Identify(identity{o}.identify)
 	identifyCall := refusals.identified(o, identify)
+	var background *jobs.Jobs
 	flows := flowservice.New(flowservice.Options{
-		Log: o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identifyCall, Policies: policyservice.Policies,
+		Deleted: func(ctx context.Context, sandbox, flowID string) { background.Deleted(ctx, sandbox, flowID) },
+		Log:     o.Log, Store: o.Store, Sealer: o.Sealer, Sources: o.Sources, Identify: identifyCall, Policies: policyservice.Policies,
 		Activity: o.Activity, Schemas: lookup.Newest, Probe: examine(o.Log), Sample: sampler.Newest,
 		Streams: func(ctx context.Context, cfg sink.Config) (sink.StreamList, error) {
 			return sink.ListStreams(ctx, cfg, o.Log)
@@ -110,11 +112,12 @@ func New(o Options) (*Server, error) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(openAPI) // a caller that is gone cannot be told
 	})
-	existing := &operation.Flows{Log: o.Log, Store: o.Store, Config: flows.Config, Now: now, Share: o.Share}
+	existing := &operation.Flows{Log: o.Log, Store: o.Store, Config: flows.Config, Judge: flows.Judge, Now: now, Share: o.Share}
+	jobOptions := jobs.Options{Log: o.Log, Identify: identifyCall, Work: o.Work, Now: now}
 	if o.Work == nil {
-		o.Work = existing
+		jobOptions.Work, jobOptions.Exists = existing, existing.Exists
 	}
-	background := jobs.New(jobs.Options{Log: o.Log, Identify: identify, Work: o.Work, Now: now})
+	background = jobs.New(jobOptions)
 	background.Register(mux, flowservice.Base)
 	if o.Operation.Runs == nil && o.Activity != nil {
 		o.Operation.Runs = pageRuns{o.Activity}

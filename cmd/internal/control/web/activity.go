@@ -125,6 +125,12 @@ func (p *page) activityRow(n Noted) (row activityRow, ok bool) {
 			continue
 		}
 		about := aboutRow{Kind: parts[0], ID: parts[at+1]}
+		if parts[0] == "jobs" { // a flow has as many as one
+			if len(n.Docs) > 1 {
+				continue // the flow was deleted with it
+			}
+			about.Kind, about.Path = "flows", p.flowPath(about.ID, "")
+		}
 		switch {
 		case parts[0] == "flows" && d.Doc != nil:
 			about.Path = p.flowPath(about.ID, "")

@@ -24,6 +24,7 @@ type fakePlane struct {
 	causes  []web.LetterCause
 	// proceed, if set, is what a redrive waits for after it told its progress.
 	proceed chan struct{}
+	held    string // what holds a job's stream
 	told    chan struct{}
 	asked   []string
 	fail    error
@@ -81,7 +82,7 @@ func (f *fakePlane) Check(_ context.Context, _, _ string, r *jobs.Request) error
 }
 
 // Do implements jobs.Work.
-func (f *fakePlane) Do(ctx context.Context, _, _ string, r jobs.Request, progress func(finished, selected int64)) (jobs.Done, error) {
+func (f *fakePlane) Do(ctx context.Context, r jobs.Order, tell jobs.Teller) (jobs.Done, error) {
 	about := r.Reason
 	if r.OfEvents() {
 		about = fmt.Sprintf("%s %s-%s %t %d", r.Segment, r.From, r.To, r.EveryEvent, r.Rate)
@@ -90,7 +91,10 @@ func (f *fakePlane) Do(ctx context.Context, _, _ string, r jobs.Request, progres
 	if r.Op == jobs.Drop {
 		return jobs.Done{Selected: 7, Finished: 7, By: map[string]int64{"dropped": 7}}, f.fail
 	}
-	progress(40, 100)
+	tell.Progress(40, 100)
+	if f.held != "" {
+		tell.Held(f.held, "stream <b>leads</b> is not there")
+	}
 	if f.proceed != nil {
 		f.told <- struct{}{}
 		select {
@@ -105,6 +109,9 @@ func (f *fakePlane) Do(ctx context.Context, _, _ string, r jobs.Request, progres
 	}
 	return done, f.fail
 }
+
+// Note implements jobs.Work.
+func (f *fakePlane) Note(context.Context, jobs.Order, bool) error { return nil }
 
 // fakeAudit is the changes of a store in memory.
 type fakeAudit struct{ *documentstest.Store }

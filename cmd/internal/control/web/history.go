@@ -66,6 +66,9 @@ func (p *page) history(f flow) (rows []historyRow, problem string) {
 	var before json.RawMessage
 	for _, n := range all {
 		for _, d := range n.Docs {
+			if d.Key == "jobs"+strings.TrimPrefix(key, "flows") && len(n.Docs) == 1 { // beside it, the flow was deleted
+				rows = append(rows, historyRow{At: n.At.UnixMilli(), Offset: n.Offset, By: n.By, What: n.Why})
+			}
 			if d.Key != key {
 				continue
 			}

@@ -30,6 +30,14 @@ type job struct {
 	Selected   int64            `json:"selected"`
 	Became     map[string]int64 `json:"became"`
 	Estimate   *jobEstimate     `json:"estimate"`
+	Held       *jobHeld         `json:"held"`
+}
+
+// jobHeld is why a job waits.
+type jobHeld struct {
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+	Since  int64  `json:"since"`
 }
 
 // jobEstimate is what a dry run says that it would take.
@@ -46,7 +54,10 @@ type jobEstimate struct {
 func (j *job) OfEvents() bool { return j.Op == "replay" || j.Op == "backfill" }
 
 // Over says that it runs no more.
-func (j *job) Over() bool { return j.State != "running" }
+func (j *job) Over() bool { return j.State != "running" && !j.Stopping() }
+
+// Stopping says that it was stopped, and comes to rest.
+func (j *job) Stopping() bool { return j.State == "stopping" }
 
 // Stopped says that it was ended before its end.
 func (j *job) Stopped() bool { return j.State == "stopped" }
@@ -78,6 +89,7 @@ type jobView struct {
 	*job
 	SegmentName string
 	Percent     int
+	HeldText    string
 	Rows        []reasonRow
 }
 
@@ -91,6 +103,9 @@ func (p *page) jobView(f *flow) (*jobView, error) {
 	v.SegmentName = f.SegmentName(v.Segment)
 	if v.Selected > 0 {
 		v.Percent = int(min(100*v.Finished/v.Selected, 100))
+	}
+	if v.Held != nil {
+		v.HeldText = p.reason(v.Held.Reason)
 	}
 	v.Rows = p.rows("", v.Became)
 	return v, nil

@@ -38,3 +38,14 @@ func TestAReplayOfEveryEventIsAskedForByName(t *testing.T) {
 	r.newBrowser()
 	r.get(at+"/resend").has("Enviar eventos de nuevo", "Relleno", "Todos los eventos de una repetición")
 }
+
+func TestAJobThatTheStreamHoldsSaysWhy(t *testing.T) {
+	f := &fakePlane{proceed: make(chan struct{}), told: make(chan struct{}, 1), held: "stream-missing"}
+	r, at, _ := activated(t, f)
+	r.post(at+"/resend", "op", "backfill", "segment", "propensity", "from", "earliest", "to", "latest", "rate", "0").is(200)
+	<-f.told
+	r.get(at).has("Cause: the stream is not there", "stream &lt;b&gt;leads&lt;/b&gt; is not there", "<progress")
+	close(f.proceed)
+	r.waits(at, "Over: 100 of 100")
+	r.get(at).hasNot("Cause: the stream")
+}
