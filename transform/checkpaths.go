@@ -74,6 +74,25 @@ func (r *Rules) CheckParts(s *schemas.Schema) error {
 	return err
 }
 
+// EventRecord is the record of a schema that events can be exported as: the schema's own, or of a union the first that
+// has all the parts; nil where none has them.
+func (r *Rules) EventRecord(s *schemas.Schema) *schemas.Type {
+	p, err := Compile(r, s)
+	if err != nil {
+		return nil
+	}
+	for i, shape := range p.shapes {
+		if shape.missing != nil {
+			continue
+		}
+		if s.Root.Kind == schemas.Union {
+			return s.Root.Union[i]
+		}
+		return s.Root
+	}
+	return nil
+}
+
 // CheckConsents tells that consents are required and a schema has none, so that of its events only exits can leave
 // (rule 28); nil: it has them, or they are not asked for.
 func (r *Rules) CheckConsents(s *schemas.Schema) error {
