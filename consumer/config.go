@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -112,12 +113,26 @@ func (c *Config) validateTopics(report func(path, message string)) {
 			report("topicPattern", "must be a regular expression of topic names (RE2): "+err.Error())
 		}
 	}
+	if c.Topic != "" && !topicName(c.Topic) {
+		report("topic", mustBeTopic)
+	}
 	for i, name := range c.Topics {
-		if name == "" || slices.Contains(c.Topics[:i], name) {
+		if !topicName(name) {
+			report(fmt.Sprintf("topics[%d]", i), mustBeTopic)
+		} else if slices.Contains(c.Topics[:i], name) {
 			report("topics", "must be names, each given once")
 			break
 		}
 	}
+}
+
+// topicCharacters is Kafka's own rule; "." and ".." are no names, either.
+var topicCharacters = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+const mustBeTopic = "must be 1 to 249 letters, digits, '.', '_' or '-'"
+
+func topicName(name string) bool {
+	return topicCharacters.MatchString(name) && name != "." && name != ".."
 }
 
 // Timing of the group protocol and of reading. The defaults are Kafka's own

@@ -13,8 +13,8 @@ import (
 // EncodeJSON writes an event in Avro JSON as the Avro bytes of the schema. Map entries keep the order of the text,
 // fields that are left out have their default. A branch of a union is named by the Avro specification ("string",
 // "profile.xdm.Person"), without its namespace, or as goavro does it ("long.timestamp-millis"); a value without its branch's name, as tools
-// that print plain JSON leave it, is of the first branch that it fits; decimals may be numbers,
-// days and times text. The error is [Mistakes] where the text does not fit
+// that print plain JSON leave it, is of the first branch that it fits; decimals may be numbers, and
+// in quotes are refused where they look like one; days and times may be text. The error is [Mistakes] where the text does not fit
 // the schema; they name the place, never a value.
 func (s *Schema) EncodeJSON(text []byte) ([]byte, error) {
 	root, err := parseJSON(bytes.TrimPrefix(text, byteOrderMark))
@@ -112,6 +112,9 @@ func encodeBytes(dst []byte, t *Type, v *jsonValue, path *place) ([]byte, error)
 	}
 	if v.kind != jsonString {
 		return nil, fmt.Errorf("%s: must be %s, written as a string", path, t.describe())
+	}
+	if !v.preset && meansNumber(t, v.text) {
+		return nil, fmt.Errorf("%s: decimals are numbers, such as 12.50 without quotes", path)
 	}
 	var raw []byte
 	for _, r := range v.text {
@@ -220,6 +223,7 @@ func encodePreset(dst []byte, field Field, path *place) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: default: %w", path, err)
 	}
+	v.markPreset()
 	t := field.Type
 	if t.Kind == Union {
 		dst, t = appendLong(dst, 0), t.Union[0]

@@ -85,7 +85,7 @@ func (w shower) append(dst []byte, c *Cursor, t *Type) []byte {
 }
 
 func (w shower) bytes(dst []byte, t *Type, raw []byte) []byte {
-	if w.plain {
+	if w.plain || len(raw) <= maxPlainBytes && meansNumber(t, string(raw)) {
 		return appendPlainBytes(dst, t, raw)
 	}
 	return appendText(dst, latin1(raw))

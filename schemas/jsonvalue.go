@@ -29,6 +29,15 @@ type jsonValue struct {
 	text  string // of a string, decoded; of a number, as written
 	keys  []string
 	items []*jsonValue // of an array, or of an object beside its keys
+	// preset: it is of a default in a schema, which is Avro JSON and no person's.
+	preset bool
+}
+
+func (v *jsonValue) markPreset() {
+	v.preset = true
+	for _, item := range v.items {
+		item.markPreset()
+	}
 }
 
 func parseJSON(text []byte) (*jsonValue, error) {

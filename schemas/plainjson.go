@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,19 +13,34 @@ import (
 // Plain JSON is how people write values, and most tools print them: decimals as numbers, days and times as text, and
 // values of unions without the names of their branches.
 
-const plainDay = "2006-01-02"
+const (
+	plainDay    = "2006-01-02"
+	plainHours  = "15:04:05.999999999"
+	plainLocal  = plainDay + "T" + plainHours
+	plainMoment = time.RFC3339Nano
+)
 
-// unitOf is what a timestamp counts; 0 for what is none.
-func unitOf(t *Type) time.Duration {
+// layoutOf is how a time is written, and what its type counts; 0 for what is no time.
+func layoutOf(t *Type) (layout string, unit time.Duration) {
 	switch t.Logical {
 	case TimestampMillis:
-		return time.Millisecond
+		return plainMoment, time.Millisecond
 	case TimestampMicros:
-		return time.Microsecond
+		return plainMoment, time.Microsecond
 	case TimestampNanos:
-		return time.Nanosecond
+		return plainMoment, time.Nanosecond
+	case LocalTimestampMillis:
+		return plainLocal, time.Millisecond
+	case LocalTimestampMicros:
+		return plainLocal, time.Microsecond
+	case LocalTimestampNanos:
+		return plainLocal, time.Nanosecond
+	case TimeMillis:
+		return plainHours, time.Millisecond
+	case TimeMicros:
+		return plainHours, time.Microsecond
 	}
-	return 0
+	return "", 0
 }
 
 // plainTime is a day or a time of a text, as its type counts; false where it is neither.
@@ -33,13 +49,16 @@ func plainTime(t *Type, text string) (int64, bool) {
 		day, err := time.Parse(plainDay, text)
 		return day.Unix() / int64((24 * time.Hour).Seconds()), err == nil
 	}
-	unit := unitOf(t)
+	layout, unit := layoutOf(t)
 	if unit == 0 {
 		return 0, false
 	}
-	at, err := time.Parse(time.RFC3339Nano, text)
+	at, err := time.Parse(layout, text)
 	if err != nil {
 		return 0, false
+	}
+	if layout == plainHours { // of no day, which is the year 0
+		return int64(at.Sub(at.Truncate(24*time.Hour)) / unit), true
 	}
 	switch unit {
 	case time.Millisecond:
@@ -116,19 +135,19 @@ func (s *Schema) PlainJSON(body []byte) ([]byte, error) {
 // appendPlainLong writes a day or a time as text, and what is neither, or beyond the years that have four digits, as a
 // number.
 func appendPlainLong(dst []byte, t *Type, n int64) []byte {
+	layout, unit := layoutOf(t)
 	var at time.Time
-	layout := time.RFC3339Nano
-	switch t.Logical {
-	case Date:
+	switch {
+	case t.Logical == Date:
 		at, layout = time.Unix(0, 0).AddDate(0, 0, int(n)), plainDay
-	case TimestampMillis:
-		at = time.UnixMilli(n)
-	case TimestampMicros:
-		at = time.UnixMicro(n)
-	case TimestampNanos:
-		at = time.Unix(0, n)
-	default:
+	case unit == 0, layout == plainHours && (n < 0 || n >= int64(24*time.Hour/unit)): // no time of any day
 		return strconv.AppendInt(dst, n, 10)
+	case unit == time.Millisecond:
+		at = time.UnixMilli(n)
+	case unit == time.Microsecond:
+		at = time.UnixMicro(n)
+	default:
+		at = time.Unix(0, n)
 	}
 	if at = at.UTC(); at.Year() < 1 || at.Year() > 9999 {
 		return strconv.AppendInt(dst, n, 10)
@@ -136,9 +155,21 @@ func appendPlainLong(dst []byte, t *Type, n int64) []byte {
 	return appendText(dst, at.Format(layout))
 }
 
+// maxPlainBytes bounds a decimal that is printed as a number: so many bytes have fewer digits than are read.
+const maxPlainBytes = maxPlainDigits / 4
+
+// looksLikeNumber is what people write for a number, where a comma is a point, too.
+var looksLikeNumber = regexp.MustCompile(`^[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?$`)
+
+// meansNumber tells that the text of a decimal is a number in quotes. As Avro JSON it would be bytes, which are another
+// number; those few are written as numbers there, too.
+func meansNumber(t *Type, text string) bool {
+	return t.Logical == Decimal && len(text) <= maxPlainBytes && looksLikeNumber.MatchString(text)
+}
+
 // appendPlainBytes writes a decimal as a number.
 func appendPlainBytes(dst []byte, t *Type, raw []byte) []byte {
-	if t.Logical != Decimal || len(raw) > maxPlainDigits/4 {
+	if t.Logical != Decimal || len(raw) > maxPlainBytes {
 		return appendText(dst, latin1(raw))
 	}
 	n := new(big.Int).SetBytes(raw)
@@ -159,11 +190,16 @@ func appendPlainBytes(dst []byte, t *Type, raw []byte) []byte {
 
 // orText says how else a day or a time may be written.
 func orText(t *Type) string {
-	switch {
-	case t.Logical == Date:
+	if t.Logical == Date {
 		return ", or a day such as 2026-01-31"
-	case unitOf(t) != 0:
+	}
+	switch layout, _ := layoutOf(t); layout {
+	case plainMoment:
 		return ", or a time such as 2026-01-31T12:00:00Z"
+	case plainLocal:
+		return ", or a local time such as 2026-01-31T12:00:00"
+	case plainHours:
+		return ", or a time of day such as 12:00:00"
 	}
 	return ""
 }

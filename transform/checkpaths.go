@@ -74,6 +74,25 @@ func (r *Rules) CheckParts(s *schemas.Schema) error {
 	return err
 }
 
+// EventRecord is the record of a schema that events can be exported as: the schema's own, or of a union the first that
+// has all the parts; nil where none has them.
+func (r *Rules) EventRecord(s *schemas.Schema) *schemas.Type {
+	p, err := Compile(r, s)
+	if err != nil {
+		return nil
+	}
+	for i, shape := range p.shapes {
+		if shape.missing != nil {
+			continue
+		}
+		if s.Root.Kind == schemas.Union {
+			return s.Root.Union[i]
+		}
+		return s.Root
+	}
+	return nil
+}
+
 // CheckConsents tells that consents are required and a schema has none, so that of its events only exits can leave
 // (rule 28); nil: it has them, or they are not asked for.
 func (r *Rules) CheckConsents(s *schemas.Schema) error {
@@ -94,6 +113,15 @@ func (r *Rules) CheckConsents(s *schemas.Schema) error {
 // kindsAt are the kinds that a path can have, null left out; nil when there is no such path. It goes through arrays and
 // maps where labels do, and not where mapped paths end.
 func kindsAt(root *schemas.Type, path string, through bool) []schemas.Kind {
+	var kinds []schemas.Kind
+	for _, t := range typesAt(root, path, through) {
+		kinds = append(kinds, t.Kind)
+	}
+	return kinds
+}
+
+// typesAt are the types that a path can have, each once.
+func typesAt(root *schemas.Type, path string, through bool) []*schemas.Type {
 	at := attributesOf(root)
 	for rest, name := path, ""; rest != ""; {
 		name, rest = cut(rest)
@@ -116,11 +144,7 @@ func kindsAt(root *schemas.Type, path string, through bool) []schemas.Kind {
 		// Records that share the type of a field would double the ways at each name.
 		at = distinct(next)
 	}
-	var kinds []schemas.Kind
-	for _, t := range at {
-		kinds = append(kinds, t.Kind)
-	}
-	return kinds
+	return at
 }
 
 // distinct leaves each type out that was there before.

@@ -224,4 +224,12 @@ func TestWaysToAMappedPathAreBounded(t *testing.T) {
 	if took > 10*time.Second || allocated > 100<<20 {
 		t.Errorf("looking for paths: %v, %d MiB allocated", took, allocated>>20)
 	}
+	config.Activation.Attributes = []string{"person"}
+	if rules, err = NewRules(config); err != nil {
+		t.Fatal(err)
+	}
+	took, allocated = cost(func() { rules.StayingBehind(s) })
+	if took > 10*time.Second || allocated > 100<<20 {
+		t.Errorf("looking for collections: %v, %d MiB allocated", took, allocated>>20)
+	}
 }

@@ -12,6 +12,7 @@ type Explanation struct {
 	Reason        Reason    `json:"reason,omitempty"`
 	Message       string    `json:"message,omitempty"`
 	MissingPaths  []string  `json:"missingPaths,omitempty"`  // mapped, and not in the schema
+	StayingBehind []string  `json:"stayingBehind,omitempty"` // arrays and maps below mapped records
 	DroppedPaths  []string  `json:"droppedPaths,omitempty"`  // left out by onViolation: drop-field
 	Labels        []Carrier `json:"labels,omitempty"`        // weighed
 	Consent       string    `json:"consent,omitempty"`       // ignored, given or missing; empty where it was not asked for
@@ -36,6 +37,7 @@ func (p *Plan) Explain(ev schemas.Event, src Source) Explanation {
 			e.MissingPaths = append(e.MissingPaths, problem.Path)
 		}
 	}
+	e.StayingBehind = p.rules.StayingBehind(ev.Schema)
 	for slot, dropped := range p.dropped {
 		if dropped {
 			e.DroppedPaths = append(e.DroppedPaths, p.rules.paths[slot])

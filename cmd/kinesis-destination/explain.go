@@ -200,6 +200,7 @@ func writeStory(w io.Writer, e rules.Explanation) error {
 		{"consent", e.Consent},
 		{"unmet consents", strings.Join(e.UnmetConsents, ", ")},
 		{"not in the schema", strings.Join(e.MissingPaths, ", ")},
+		{"not exported", strings.Join(e.StayingBehind, "\n")},
 		{"left out by policy", strings.Join(e.DroppedPaths, ", ")},
 		{"schema", e.Schema},
 	}

@@ -116,7 +116,9 @@ func validate(cmd *cobra.Command, file string, live bool) (validation, error) {
 	if live {
 		v.Checks, v.Governance, err = verify.Live(cmd.Context(), &config)
 	} else {
-		v.Governance, err = verify.Evaluate(&config)
+		var ofSchema []string
+		v.Governance, ofSchema, err = verify.Evaluate(&config)
+		v.Warnings = append(v.Warnings, ofSchema...)
 	}
 	if err != nil {
 		errors.As(err, &v.Problems)
@@ -169,8 +171,11 @@ func (v validation) write(w io.Writer) error {
 	}
 	for _, c := range v.Checks {
 		word := "ok    "
-		if !c.OK {
+		switch {
+		case !c.OK:
 			word = "FAILED"
+		case c.Warning:
+			word = "warn  "
 		}
 		fmt.Fprintf(w, "%s  %s", word, terminal.Text(c.What))
 		if c.At != "" {

@@ -44,7 +44,7 @@ one such event, to look at and to change by hand.`,
 			}
 			o.Note = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
 			written, err := sample.Produce(cmd.Context(), &configs[0], o)
-			if errors.Is(err, sample.ErrOthers) {
+			if errors.Is(err, sample.ErrOthers) || errors.Is(err, sample.ErrUnfit) {
 				return usageError{err}
 			}
 			if cmd.Context().Err() != nil && errors.Is(err, cmd.Context().Err()) && o.Count == 0 {

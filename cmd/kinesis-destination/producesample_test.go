@@ -57,8 +57,25 @@ func TestATopicAndASchemaThatAreMissingAreMade(t *testing.T) {
 	if err := os.WriteFile(avsc, []byte(`{"type": "nothing"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := command(t, "", "produce-sample", "-c", file, "--register", avsc); got.code != exitFailed || !strings.Contains(got.stderr, "invalid schema") {
+	if got := command(t, "", "produce-sample", "-c", file, "--register", avsc); got.code != exitUsage || !strings.Contains(got.stderr, "invalid schema") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestASchemaOfWhichNothingCanLeaveIsNotRegistered: it was, without a word, and every event was a dead letter.
+func TestASchemaOfWhichNothingCanLeaveIsNotRegistered(t *testing.T) {
+	s := startServers(t)
+	s.write(s.changed("topic: "+demoTopic, "topic: fresh"))
+	avsc := filepath.Join(filepath.Dir(s.configFile), "event.avsc")
+	if err := os.WriteFile(avsc, []byte(`{"type": "record", "name": "X", "fields": [{"name": "a", "type": "string"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := command(t, "", "produce-sample", "-c", s.configFile, "--register", avsc)
+	if got.code != exitUsage || !strings.Contains(got.stderr, "schemaFile "+avsc+" has no profileId") || !strings.Contains(got.stderr, "nothing was registered") {
+		t.Errorf("%+v", got)
+	}
+	if got := command(t, "", "produce-sample", "-c", s.configFile); !strings.Contains(got.stderr, "--register FILE.avsc") {
+		t.Errorf("it is there: %+v", got)
 	}
 }
 

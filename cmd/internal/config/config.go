@@ -111,7 +111,9 @@ func (c *Config) validate(report func(path, message string)) {
 	} else if !DestinationName.MatchString(c.Name) {
 		report("name", "must be 1 to 200 letters, digits, '.', '_' or '-': the group and the dead-letter topic are named after it")
 	}
+	badTopic := false
 	c.Source.Kafka.Validate(func(path, message string) {
+		badTopic = badTopic || strings.HasPrefix(path, "topic")
 		if path != "group" || c.Name != "" { // the group's default is the name
 			report("source.kafka."+path, message)
 		}
@@ -126,7 +128,12 @@ func (c *Config) validate(report func(path, message string)) {
 		files.Validate(func(path, message string) { report("source."+registryTLS+path, message) })
 	}
 	c.Target.Kinesis.Validate(report)
-	c.DeadLetter.Validate(report)
+	c.DeadLetter.Validate(func(path, message string) {
+		derived := strings.HasSuffix(c.DeadLetter.Topic, "."+c.Name+".dlt")
+		if path != "deadLetter.topic" || !badTopic || !derived { // it is named after the topic
+			report(path, message)
+		}
+	})
 	for _, topic := range c.Source.Kafka.TopicNames() {
 		if topic == c.DeadLetter.Topic {
 			report("deadLetter.topic", "is a source topic: dead letters would be read as events")

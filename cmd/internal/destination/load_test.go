@@ -158,7 +158,7 @@ func TestEveryExampleIsAValidDestination(t *testing.T) {
 			t.Errorf("%v", err)
 			continue
 		}
-		evaluations, err := verify.Evaluate(&config)
+		evaluations, _, err := verify.Evaluate(&config)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 		}

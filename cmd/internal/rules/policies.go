@@ -79,6 +79,9 @@ func CheckBeforeStart(ctx context.Context, cfg *config.Config, inForce *Ruleset,
 		if err := rules.CheckConsents(s); err != nil {
 			log.Warn("no event of the newest schema can be exported but as an exit", "problem", err)
 		}
+		if err := rules.CheckStatuses(s); err != nil {
+			log.Warn("the newest schema has no status of a segment that is known", "problem", err)
+		}
 		for _, p := range rules.CheckPaths(s) {
 			if p.Missing { // a writer schema that has it may come
 				if p.Label {

@@ -45,6 +45,9 @@ type Options struct {
 // ErrOthers is that the topic has messages that were not made up here.
 var ErrOthers = errors.New("the topic has messages of others")
 
+// ErrUnfit is that no event of a schema could leave.
+var ErrUnfit = errors.New("no event of the schema could be exported")
+
 // Produce writes events that are made up by the destination's schema to its
 // topic, and tells how many were acknowledged.
 func Produce(ctx context.Context, cfg *config.Config, o Options) (int, error) {
@@ -107,9 +110,9 @@ func (p *producer) schema(ctx context.Context) (*schemas.Schema, error) {
 	case p.options.Register != "" && decoder.Registry() == nil:
 		return nil, errors.New("--register goes with source.schemaRegistry: messages of source.schemaFile name no schema")
 	case p.options.Register != "":
-		text, err := schemas.ReadText(p.options.Register)
+		text, err := p.registrable()
 		if err != nil {
-			return nil, fmt.Errorf("--register: %w", err)
+			return nil, fmt.Errorf("--register: %w; nothing was registered", err)
 		}
 		schema, err := decoder.Registry().Register(ctx, subject, text)
 		if err != nil {
@@ -125,7 +128,35 @@ func (p *producer) schema(ctx context.Context) (*schemas.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return found[0], nil
+	return found[0], p.fit(found[0])
+}
+
+// registrable is the text of a schema whose events can leave: one that was registered by
+// mistake stays, and each event of it is a dead letter.
+func (p *producer) registrable() ([]byte, error) {
+	schema, err := schemas.ReadFile(p.options.Register)
+	if errors.Is(err, schemas.ErrInvalidSchema) {
+		return nil, fmt.Errorf("%w: %w", ErrUnfit, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := p.fit(schema); err != nil {
+		return nil, err
+	}
+	return schemas.ReadText(p.options.Register)
+}
+
+// fit refuses a schema that none of the destination's events can be of.
+func (p *producer) fit(schema *schemas.Schema) error {
+	inForce, err := rules.New(p.cfg, 1)
+	if err != nil {
+		return err
+	}
+	if err := inForce.Rules.CheckParts(schema); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnfit, err)
+	}
+	return nil
 }
 
 // prepare makes the topic where there is none, and refuses one of others.

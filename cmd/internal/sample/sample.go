@@ -13,6 +13,7 @@ import (
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/schemas"
 )
 
@@ -27,6 +28,7 @@ type Event struct {
 // times. It is not for concurrent use.
 type Generator struct {
 	schema   *schemas.Schema
+	record   *schemas.Type // of the schema: what its events are; nil: it has none
 	cfg      *config.Config
 	random   *rand.Rand
 	now      func() time.Time
@@ -60,6 +62,9 @@ const (
 // configuration activates and maps.
 func New(cfg *config.Config, schema *schemas.Schema, seed uint64, profiles int, now func() time.Time) *Generator {
 	g := &Generator{schema: schema, cfg: cfg, random: rand.New(rand.NewPCG(seed, 0x73616d706c65)), now: now}
+	if inForce, err := rules.New(cfg, 1); err == nil {
+		g.record = inForce.Rules.EventRecord(schema)
+	}
 	for i := range profiles {
 		g.profiles = append(g.profiles, &profile{
 			id: fmt.Sprintf("lead-%05d", i+1), first: g.oneOf(leads.FirstNames), last: g.oneOf(leads.LastNames), devices: 1,
@@ -114,7 +119,7 @@ func (g *Generator) toggle(p *profile, segment int) change {
 func (g *Generator) event(p *profile, c change) (Event, error) {
 	g.events++
 	w := writer{g: g, profile: p, change: c}
-	w.event(g.schema.Root)
+	w.root(g.schema.Root)
 	if w.nodes > maxNodes {
 		return Event{}, fmt.Errorf("%s: an event of it has more than %d values, too many to make one up", g.schema.Origin, maxNodes)
 	}

@@ -109,6 +109,9 @@ func (w *writer) bytes(t *schemas.Type) {
 		}
 		raw = raw[len(raw)-t.Size:]
 	}
+	if last := len(raw) - 1; t.Logical == schemas.Decimal && last >= 0 && raw[last] < 0x40 {
+		raw[last] |= 0x40 // a text that ends in a digit may be refused, as a number in quotes
+	}
 	var text strings.Builder
 	for _, b := range raw {
 		text.WriteRune(rune(b))

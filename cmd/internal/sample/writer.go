@@ -27,9 +27,19 @@ type writer struct {
 	nodes   int
 }
 
+// root writes an event as the record of the schema that can be one. A schema that has
+// none is written as its first record.
+func (w *writer) root(t *schemas.Type) {
+	if w.g.record != nil {
+		w.branch(t, w.g.record, w.event)
+	} else if !w.as(t, w.event, schemas.Record) {
+		w.value(t, "", 0)
+	}
+}
+
 // event writes the parts that destinations read by what they mean, and the
 // others as their types say.
-func (w *writer) event(root *schemas.Type) {
+func (w *writer) event(record *schemas.Type) {
 	parts := map[*schemas.Field]func(*schemas.Type){}
 	for name, write := range map[string]func(*schemas.Type){
 		"eventId":           func(t *schemas.Type) { w.wordOf(t, fmt.Sprintf("sample-%08d", w.g.events), int64(w.g.events)) },
@@ -42,15 +52,11 @@ func (w *writer) event(root *schemas.Type) {
 		"identityMap":       w.identities,
 		"consents":          w.consents,
 	} {
-		if field := root.Field(name); field != nil {
+		if field := record.Field(name); field != nil {
 			parts[field] = write
 		}
 	}
-	if root.Kind != schemas.Record {
-		w.value(root, "", 0)
-		return
-	}
-	w.record(root, func(f *schemas.Field) {
+	w.record(record, func(f *schemas.Field) {
 		if write := parts[f]; write != nil {
 			write(f.Type)
 			return

@@ -32,31 +32,33 @@ type Check struct {
 	Note string `json:"note,omitempty"`
 	// Configuration: what failed is the configuration, not what it leads to.
 	Configuration bool `json:"configuration,omitempty"`
+	// Warning: the note is of what is allowed, and likely not meant.
+	Warning bool `json:"warning,omitempty"`
 }
 
 // Evaluate weighs the destination's policies without looking at anything but
 // the configuration and its files. The error is Problems where a mapped path
-// cannot be exported under the schema file.
-func Evaluate(config *config.Config) ([]transform.Evaluation, error) {
+// cannot be exported under the schema file. The warnings are those of the schema.
+func Evaluate(config *config.Config) (evaluations []transform.Evaluation, warnings []string, err error) {
 	rules, err := transform.NewRules(config.Rules())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if config.Source.SchemaFile == "" {
-		return []transform.Evaluation{rules.Evaluate(nil)}, nil
+		return []transform.Evaluation{rules.Evaluate(nil)}, nil, nil
 	}
 	schema, err := schemas.ReadFile(config.Source.SchemaFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	problems := pathProblems(config, rules, schema)
 	if err := rules.CheckParts(schema); err != nil {
 		problems = append(problems, config.Problem("source.schemaFile", err.Error()+": no event can be exported"))
 	}
 	if len(problems) > 0 {
-		return nil, problems
+		return nil, nil, problems
 	}
-	return []transform.Evaluation{rules.Evaluate(schema)}, nil
+	return []transform.Evaluation{rules.Evaluate(schema)}, rules.SchemaWarnings(schema), nil
 }
 
 // pathProblems are the mapped paths that a schema has not, or that cannot be exported.
@@ -212,6 +214,9 @@ func checkSchemas(ctx context.Context, config *config.Config, inForce *transform
 		checks = append(checks, check)
 		if err := inForce.CheckConsents(schema); err != nil {
 			checks = append(checks, Check{What: "consents in " + schema.Origin, Note: err.Error() + ": no event of it can be exported but as an exit"})
+		}
+		for _, warning := range inForce.SchemaWarnings(schema) {
+			checks = append(checks, Check{What: "what is exported by " + schema.Origin, OK: true, Note: warning, Warning: true})
 		}
 		evaluations = append(evaluations, inForce.Evaluate(schema))
 	}
