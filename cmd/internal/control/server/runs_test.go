@@ -139,6 +139,11 @@ func TestAFlowShowsWhatProcessesTellOfIt(t *testing.T) {
 	if got.str("items", 0, "status", "state") != "held" || got.get("items", 0, "status", "lag") != 7. || got.get("items", 0, "status", "since") != float64(since.UnixMilli()) || got.str("items", 0, "status", "processes", 0, "id") != "p1" {
 		t.Errorf("%s", got.text)
 	}
+	a.told[m.flow] = status.Told{State: status.Stopped, Lag: -1, Processes: []status.Part{{Process: "p1", State: status.Stopped, Lag: -1}}}
+	if got := r.call("GET", flowservice+"/flows/"+m.flow, "").is(200); strings.Contains(got.text, `"lag`) {
+		t.Errorf("nobody knows the lag: %s", got.text)
+	}
+	a.told[m.flow] = status.Told{State: status.Held, Reason: "throttled"}
 	held := r.call("GET", flowservice+"/flows?property=status.state==held", "").is(200)
 	if held.str("items", 0, "id") != m.flow || held.str("items", 0, "status", "reason") != "throttled" {
 		t.Errorf("%s", held.text)

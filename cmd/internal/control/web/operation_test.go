@@ -97,6 +97,18 @@ func TestAPauseSaysWhatWaitsAndUntilWhenKafkaKeepsIt(t *testing.T) {
 	}
 }
 
+// TestAPausedFlowShowsWhatKafkaHasOfItNow, not what the process knew that ran it.
+func TestAPausedFlowShowsWhatKafkaHasOfItNow(t *testing.T) {
+	f := &fakePlane{status: &web.FlowStatus{State: "stopped", Lag: 777, LagSeconds: 60}}
+	r, at, id := activated(t, f)
+	r.api("POST", flowservice+"/flows/"+id+"/action?op=disable", "{}")
+	r.get(at).is(200).hasNot("777", "1 min 0 s")
+	f.waiting = &web.Waiting{Topic: "segment-evaluations", Events: 4242, Oldest: time.Now().Add(-49 * time.Hour)}
+	r.get(at).is(200).has("4,242", "2 d 1 h").hasNot("777")
+	f.waiting.Events = -1
+	r.get(at).is(200).hasNot(">-1<", "2 d 1 h")
+}
+
 func TestADeleteNeedsTheNameTyped(t *testing.T) {
 	r, at, id := activated(t, &fakePlane{})
 	form := r.get(at + "/delete").is(200).has("type its name")
