@@ -70,6 +70,16 @@ func readSources(files []string) (sources.List, error) {
 	if len(all) > 0 {
 		return nil, all
 	}
+	for i, source := range list { // a flow names its source: which of two it reads must not hang on the order of flags
+		first := slices.IndexFunc(list, func(s *sources.Source) bool { return s.Sandbox == source.Sandbox && s.Name == source.Name })
+		if first < i {
+			all = append(all, config.Problem{File: files[i], Path: "name", Message: fmt.Sprintf(
+				"two sources of sandbox %s have the name %s: %s has it, too; give each another name, or leave one --source out", source.Sandbox, source.Name, files[first])})
+		}
+	}
+	if len(all) > 0 {
+		return nil, all
+	}
 	return list, nil
 }
 

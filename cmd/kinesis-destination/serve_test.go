@@ -31,6 +31,28 @@ func serveFiles(t *testing.T) (source, keys, dir string) {
 	return source, keys, dir
 }
 
+// TestTwoSourcesOfOneNameAreRefused: which of them a flow reads would hang on the order of flags.
+func TestTwoSourcesOfOneNameAreRefused(t *testing.T) {
+	source, keys, dir := serveFiles(t)
+	text, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, other := filepath.Join(dir, "second.yaml"), filepath.Join(dir, "other.yaml")
+	for file, more := range map[string]string{second: "sandbox: prod\n", other: "sandbox: dev\n"} {
+		if err := os.WriteFile(file, append([]byte(more), text...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := command(t, "", "serve", "--store", dir+"/store", "--seal-keys", keys, "--source", source, "--source", other, "--source", second)
+	if got.code != exitUsage || !strings.Contains(got.stderr, second) || !strings.Contains(got.stderr, source+" has it") || strings.Contains(got.stderr, other) || !strings.Contains(got.stderr, "prod") {
+		t.Errorf("%+v", got)
+	}
+	if _, err := readSources([]string{source, other}); err != nil {
+		t.Errorf("in two sandboxes: %v", err)
+	}
+}
+
 func TestServeRefusesWhatWouldBeOpenToOthers(t *testing.T) {
 	source, keys, dir := serveFiles(t)
 	for args, said := range map[string]string{
