@@ -138,6 +138,18 @@ func TestAnEditIsSavedAndItsMistakesStandBesideTheFields(t *testing.T) {
 	r.post(at+"/edit", "before", "nonsense").is(400).has("open it again")
 }
 
+// TestAnEditThatChangesNothingIsNotSaidToBeAChange, nor one of which nothing was chosen.
+func TestAnEditThatChangesNothingIsNotSaidToBeAChange(t *testing.T) {
+	r, at, id := activated(t, &fakePlane{})
+	etag, before := r.editForm(at)
+	r.post(at+"/edit", "etag", etag, "before", before, "name", "Leads", "description", "", segmentsField, "propensity | High propensity", attributesField, "").
+		is(200).at(at + "?done=unchanged").has("Nothing was changed").hasNot("Changed.")
+	r.patch(id, `[{"op":"replace","path":"/name","value":"Theirs"}]`)
+	conflict := r.post(at+"/edit", "etag", etag, "before", before, "name", "Mine", segmentsField, "propensity | High propensity").is(409)
+	hidden := func(name string) string { return html.UnescapeString(conflict.find(`name="` + name + `" value="([^"]*)"`)) }
+	r.post(at+"/resolve", "etag", hidden("etag"), "before", hidden("before"), "mine", hidden("mine")).is(400).has("Choose at least one change", "Mine")
+}
+
 func TestTwoPeopleEditAndEachChangeIsPutOnTheirs(t *testing.T) {
 	r, at, id := activated(t, &fakePlane{})
 	etag, before := r.editForm(at)
