@@ -103,6 +103,15 @@ func (o *planeOptions) open(ctx context.Context, list sources.List, options jour
 	return journal.OpenKafka(ctx, o.kafka(list), options)
 }
 
+// keptIn is where the journal is, for who looks at the settings: without the brokers,
+// whose addresses no page shows.
+func (o *planeOptions) keptIn() string {
+	if o.store != "" {
+		return o.store
+	}
+	return "Kafka: " + o.topic
+}
+
 // kafka is where the journal's topic is. A cluster that a source names is reached as that
 // source says.
 func (o *planeOptions) kafka(list sources.List) journal.Kafka {

@@ -166,7 +166,7 @@ func (o *serveOptions) serve(ctx context.Context, list sources.List, keys *seal.
 	}()
 	begin(board, store)
 	options.Store, options.Activity, options.ReadOnly = server.Journal(store), board, func() string { return store.Status().ReadOnly }
-	options.Operation.Audit = server.Audit(store)
+	options.KeptIn, options.Operation.Audit = o.keptIn(), server.Audit(store)
 	plane, err := server.New(options)
 	if err != nil {
 		return err

@@ -130,10 +130,11 @@ func TestServeAnswersUntilItIsStopped(t *testing.T) {
 	address, admin := said(`address=(http://[0-9.:]+)`), "http://"+said(`listen=([0-9.:]+)`)
 	for url, words := range map[string]string{
 		address + "/data/foundation/flowservice/connectionSpecs": "Amazon Kinesis",
-		admin + "/healthz": "ok",
-		admin + "/readyz":  "ready",
-		admin + "/metrics": `kinesis_destination_control_read_only{reason="log"} 0`,
-		admin + "/status":  `"destinations": []`,
+		address + "/s/prod/settings":                             "<bdi>" + dir,
+		admin + "/healthz":                                       "ok",
+		admin + "/readyz":                                        "ready",
+		admin + "/metrics":                                       `kinesis_destination_control_read_only{reason="log"} 0`,
+		admin + "/status":                                        `"destinations": []`,
 	} {
 		response, err := http.Get(url) //nolint:noctx // the test's own time bounds it
 		if err != nil {
