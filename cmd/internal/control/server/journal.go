@@ -26,6 +26,12 @@ func (f Followed) Watch() (documents.Reader, <-chan struct{}) {
 	return snapshot{s}, moved
 }
 
+// Documents are those that are known now.
+func (f Followed) Documents() documents.Reader {
+	s, _ := f.Journal.Watch()
+	return snapshot{s}
+}
+
 // Known tells whether the documents have been read to their end once: before, nothing
 // should be started by them.
 func (f Followed) Known() bool { return !f.Journal.Status().Partial }
