@@ -244,7 +244,7 @@ func listen(ctx context.Context, address string, certificate *tls.Certificate, p
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("listen on --listen %s: %w", address, err)
 	}
 	l = netutil.LimitListener(l, mostConnections)
 	scheme := "http"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -50,6 +51,23 @@ func TestTwoSourcesOfOneNameAreRefused(t *testing.T) {
 	}
 	if _, err := readSources([]string{source, other}); err != nil {
 		t.Errorf("in two sandboxes: %v", err)
+	}
+}
+
+// TestAnAddressInUseIsNamedByItsFlag, not by a key of a file that serve does not have.
+func TestAnAddressInUseIsNamedByItsFlag(t *testing.T) {
+	source, keys, dir := serveFiles(t)
+	used, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // the test's own time bounds it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = used.Close() }() // the process ends anyway
+	at := used.Addr().String()
+	for flag, other := range map[string]string{"--admin": "--listen", "--listen": "--admin"} {
+		got := command(t, "", "serve", "--store", dir+"/store", "--source", source, "--seal-keys", keys, flag, at, other, "127.0.0.1:0")
+		if got.code != exitFailed || !strings.Contains(got.stderr, "listen on "+flag+" "+at) || strings.Contains(got.stderr, "server.listen") {
+			t.Errorf("%s: %+v", flag, got)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ type FieldError struct {
 }
 
 // Error is the detail: what a log or a caller in this process shows.
-func (e *Error) Error() string { return e.Title + ": " + e.Detail }
+func (e *Error) Error() string { return e.Detail }
 
 // The codes of refusals that the platform's catalogue has; each ends with its status.
 const (

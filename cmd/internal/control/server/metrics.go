@@ -17,7 +17,7 @@ type Metrics struct {
 	// Documents are those that there are, without which no flow counts: processes tell of
 	// a flow for a while after it is deleted. nil: all that are told of count.
 	Documents func() documents.Reader
-	Board   interface {
+	Board     interface {
 		Flows() map[string]status.Told
 		Processes() []status.Process
 		Trouble() error

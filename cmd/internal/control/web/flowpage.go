@@ -40,9 +40,9 @@ type liveView struct {
 	Detail   string // in the words of what runs
 	Since    int64
 	ToDo     string
-	ToDoPath string // where to do it
+	ToDoPath string      // where to do it
 	Lag      *FlowStatus // what waits; nil: not known
-	Known    bool // some process tells what it does
+	Known    bool        // some process tells what it does
 	Hours    []hourRow
 	Total    Counts
 	Chart    template.HTML

@@ -146,7 +146,9 @@ func TestAnEditThatChangesNothingIsNotSaidToBeAChange(t *testing.T) {
 		is(200).at(at + "?done=unchanged").has("Nothing was changed").hasNot("Changed.")
 	r.patch(id, `[{"op":"replace","path":"/name","value":"Theirs"}]`)
 	conflict := r.post(at+"/edit", "etag", etag, "before", before, "name", "Mine", segmentsField, "propensity | High propensity").is(409)
-	hidden := func(name string) string { return html.UnescapeString(conflict.find(`name="` + name + `" value="([^"]*)"`)) }
+	hidden := func(name string) string {
+		return html.UnescapeString(conflict.find(`name="` + name + `" value="([^"]*)"`))
+	}
 	r.post(at+"/resolve", "etag", hidden("etag"), "before", hidden("before"), "mine", hidden("mine")).is(400).has("Choose at least one change", "Mine")
 }
 
