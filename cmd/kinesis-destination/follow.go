@@ -134,7 +134,7 @@ func (o *followOptions) admitted(store *journal.Store, board *status.Board, log 
 	v, commit, _ := buildInfo()
 	return destination.Options{
 		Logger: log, Version: v, Commit: commit, Profiling: o.profiling, Admin: o.access,
-		Collectors: append(more, server.Metrics{Journal: store.Status, Board: board}),
+		Collectors: append(more, server.Metrics{Journal: store.Status, Documents: server.Followed{Journal: store}.Documents, Board: board}),
 	}
 }
 

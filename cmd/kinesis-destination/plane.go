@@ -70,6 +70,16 @@ func readSources(files []string) (sources.List, error) {
 	if len(all) > 0 {
 		return nil, all
 	}
+	for i, source := range list { // a flow names its source: which of two it reads must not hang on the order of flags
+		first := slices.IndexFunc(list, func(s *sources.Source) bool { return s.Sandbox == source.Sandbox && s.Name == source.Name })
+		if first < i {
+			all = append(all, config.Problem{File: files[i], Path: "name", Message: fmt.Sprintf(
+				"two sources of sandbox %s have the name %s: %s has it, too; give each another name, or leave one --source out", source.Sandbox, source.Name, files[first])})
+		}
+	}
+	if len(all) > 0 {
+		return nil, all
+	}
 	return list, nil
 }
 
@@ -91,6 +101,15 @@ func (o *planeOptions) open(ctx context.Context, list sources.List, options jour
 		return journal.OpenFiles(ctx, o.store, options)
 	}
 	return journal.OpenKafka(ctx, o.kafka(list), options)
+}
+
+// keptIn is where the journal is, for who looks at the settings: without the brokers,
+// whose addresses no page shows.
+func (o *planeOptions) keptIn() string {
+	if o.store != "" {
+		return o.store
+	}
+	return "Kafka: " + o.topic
 }
 
 // kafka is where the journal's topic is. A cluster that a source names is reached as that

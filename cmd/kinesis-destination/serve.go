@@ -166,7 +166,7 @@ func (o *serveOptions) serve(ctx context.Context, list sources.List, keys *seal.
 	}()
 	begin(board, store)
 	options.Store, options.Activity, options.ReadOnly = server.Journal(store), board, func() string { return store.Status().ReadOnly }
-	options.Operation.Audit = server.Audit(store)
+	options.KeptIn, options.Operation.Audit = o.keptIn(), server.Audit(store)
 	plane, err := server.New(options)
 	if err != nil {
 		return err
@@ -244,7 +244,7 @@ func listen(ctx context.Context, address string, certificate *tls.Certificate, p
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("listen on --listen %s: %w", address, err)
 	}
 	l = netutil.LimitListener(l, mostConnections)
 	scheme := "http"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,6 +30,45 @@ func serveFiles(t *testing.T) (source, keys, dir string) {
 		}
 	}
 	return source, keys, dir
+}
+
+// TestTwoSourcesOfOneNameAreRefused: which of them a flow reads would hang on the order of flags.
+func TestTwoSourcesOfOneNameAreRefused(t *testing.T) {
+	source, keys, dir := serveFiles(t)
+	text, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, other := filepath.Join(dir, "second.yaml"), filepath.Join(dir, "other.yaml")
+	for file, more := range map[string]string{second: "sandbox: prod\n", other: "sandbox: dev\n"} {
+		if err := os.WriteFile(file, append([]byte(more), text...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := command(t, "", "serve", "--store", dir+"/store", "--seal-keys", keys, "--source", source, "--source", other, "--source", second)
+	if got.code != exitUsage || !strings.Contains(got.stderr, second) || !strings.Contains(got.stderr, source+" has it") || strings.Contains(got.stderr, other) || !strings.Contains(got.stderr, "prod") {
+		t.Errorf("%+v", got)
+	}
+	if _, err := readSources([]string{source, other}); err != nil {
+		t.Errorf("in two sandboxes: %v", err)
+	}
+}
+
+// TestAnAddressInUseIsNamedByItsFlag, not by a key of a file that serve does not have.
+func TestAnAddressInUseIsNamedByItsFlag(t *testing.T) {
+	source, keys, dir := serveFiles(t)
+	used, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // the test's own time bounds it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = used.Close() }() // the process ends anyway
+	at := used.Addr().String()
+	for flag, other := range map[string]string{"--admin": "--listen", "--listen": "--admin"} {
+		got := command(t, "", "serve", "--store", dir+"/store", "--source", source, "--seal-keys", keys, flag, at, other, "127.0.0.1:0")
+		if got.code != exitFailed || !strings.Contains(got.stderr, "listen on "+flag+" "+at) || strings.Contains(got.stderr, "server.listen") {
+			t.Errorf("%s: %+v", flag, got)
+		}
+	}
 }
 
 func TestServeRefusesWhatWouldBeOpenToOthers(t *testing.T) {
@@ -108,10 +148,11 @@ func TestServeAnswersUntilItIsStopped(t *testing.T) {
 	address, admin := said(`address=(http://[0-9.:]+)`), "http://"+said(`listen=([0-9.:]+)`)
 	for url, words := range map[string]string{
 		address + "/data/foundation/flowservice/connectionSpecs": "Amazon Kinesis",
-		admin + "/healthz": "ok",
-		admin + "/readyz":  "ready",
-		admin + "/metrics": `kinesis_destination_control_read_only{reason="log"} 0`,
-		admin + "/status":  `"destinations": []`,
+		address + "/s/prod/settings":                             "<bdi>" + dir,
+		admin + "/healthz":                                       "ok",
+		admin + "/readyz":                                        "ready",
+		admin + "/metrics":                                       `kinesis_destination_control_read_only{reason="log"} 0`,
+		admin + "/status":                                        `"destinations": []`,
 	} {
 		response, err := http.Get(url) //nolint:noctx // the test's own time bounds it
 		if err != nil {

@@ -11,15 +11,16 @@ attribute=${ATTRIBUTE:-personalEmail.address}
 
 # call METHOD PATH [BODY [HEADER]]: the answer; what is refused ends the script with its words.
 call() {
-  local args=(--silent --show-error --fail-with-body --request "$1" --header 'Content-Type: application/json' --header 'x-sandbox-name: prod')
+  local answer args=(--silent --show-error --fail-with-body --request "$1" --header 'Content-Type: application/json' --header 'x-sandbox-name: prod')
   [[ -z ${TOKEN:-} ]] || args+=(--header "Authorization: Bearer $TOKEN")
   [[ -z ${4:-} ]] || args+=(--header "$4")
   # The body goes by standard input: credentials do not belong into a process list.
   if [[ -n ${3:-} ]]; then
-    curl "${args[@]}" --data-binary @- "$base$2" <<<"$3"
+    answer=$(curl "${args[@]}" --data-binary @- "$base$2" <<<"$3")
   else
-    curl "${args[@]}" "$base$2"
-  fi || { echo "refused: $1 $2" >&2; exit 1; }
+    answer=$(curl "${args[@]}" "$base$2")
+  fi || { printf 'refused: %s %s\n%s\n' "$1" "$2" "$answer" >&2; exit 1; }
+  printf '%s\n' "$answer"
 }
 field() { sed -E "s/.*\"$1\":\"((\\\\\"|[^\"])*)\".*/\1/; s/\\\\\"//g"; }
 

@@ -27,8 +27,9 @@ type admin struct {
 	serving sync.WaitGroup
 }
 
-// startAdmin listens on the addresses of servers; each of them shows all of a fleet.
-func startAdmin(endpoints []config.Server, fleet *Fleet, o Options) (*admin, error) {
+// startAdmin listens on the addresses of servers, which setting gives; each of them
+// shows all of a fleet.
+func startAdmin(endpoints []config.Server, setting string, fleet *Fleet, o Options) (*admin, error) {
 	a := new(admin)
 	listen := o.Listen
 	if listen == nil {
@@ -42,7 +43,7 @@ func startAdmin(endpoints []config.Server, fleet *Fleet, o Options) (*admin, err
 		listener, err := listen("tcp", e.Listen)
 		if err != nil {
 			a.close(context.Background())
-			return nil, fmt.Errorf("listen on server.listen %s: %w", e.Listen, err)
+			return nil, fmt.Errorf("listen on %s %s: %w", setting, e.Listen, err)
 		}
 		listener = overTLS(listener, e.TLS)
 		a.serve(newServer(adminHandler(fleet, names, o.Version, e.Token), o.Logger, readTime), listener, "admin endpoints", o.Logger)

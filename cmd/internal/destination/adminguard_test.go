@@ -75,7 +75,7 @@ func TestTheAdminEndpointsSpeakTLS(t *testing.T) {
 	files := config.ServerTLS{CertFile: filepath.Join(folder, "tls.crt"), KeyFile: filepath.Join(folder, "tls.key")}
 	trusted := writePair(t, files)
 	var address string
-	a, err := startAdmin([]config.Server{{Listen: "127.0.0.1:0", TLS: files}}, NewFleet(Options{}), Options{
+	a, err := startAdmin([]config.Server{{Listen: "127.0.0.1:0", TLS: files}}, "server.listen", NewFleet(Options{}), Options{
 		Logger: slog.New(slog.DiscardHandler),
 		Listen: func(network, at string) (net.Listener, error) {
 			l, err := net.Listen(network, at)

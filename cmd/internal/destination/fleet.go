@@ -149,7 +149,7 @@ func (f *Fleet) Serve(ctx context.Context, listen string) error {
 func (f *Fleet) startAdmin(listen string) (*admin, error) {
 	endpoint := f.o.Admin
 	endpoint.Listen = listen
-	return startAdmin([]config.Server{endpoint}, f, f.o)
+	return startAdmin([]config.Server{endpoint}, "--admin", f, f.o)
 }
 
 // want tells each flow what it is to be; begin has a new one live.

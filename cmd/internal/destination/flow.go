@@ -40,7 +40,7 @@ type Flow struct {
 	Reason     string    `json:"reason,omitempty"` // of a closed set
 	Detail     string    `json:"detail,omitempty"`
 	Since      time.Time `json:"since"`
-	Lag        int64     `json:"lag"` // of the partitions that are this process's
+	Lag        int64     `json:"lag"` // of the partitions that are this process's; -1: nothing reads them, so it is not known
 	LagSeconds float64   `json:"lagSeconds"`
 }
 
@@ -69,7 +69,7 @@ type flow struct {
 func newFlow(id string, fleet *Fleet, wanted Wanted) *flow {
 	return &flow{
 		id: id, fleet: fleet, wanted: wanted, changed: make(chan struct{}, 1), past: newPast(), keep: time.Now().Add(keepFirst),
-		now: Flow{ID: id, Sandbox: wanted.Sandbox, State: Starting, Since: time.Now()},
+		now: Flow{ID: id, Sandbox: wanted.Sandbox, State: Starting, Since: time.Now(), Lag: -1},
 	}
 }
 
@@ -267,10 +267,12 @@ func (f *flow) account() Account {
 	return all
 }
 
-// set notes a state where there is no destination to ask.
+// set notes a state where there is no destination to ask: what it knew last of the lag
+// is not so any more.
 func (f *flow) set(state State, reason, detail string) {
 	f.mu.Lock()
 	f.note(state, reason, deadletter.Brief(detail), time.Now())
+	f.now.Lag, f.now.LagSeconds = -1, 0
 	now := f.now
 	f.mu.Unlock()
 	f.tell(now)

@@ -88,7 +88,7 @@ func Run(ctx context.Context, configs []config.Config, o Options) error {
 		}
 	}
 	var err error
-	if watch, err = startAdmin(endpoints, fleet, o); err != nil {
+	if watch, err = startAdmin(endpoints, "server.listen", fleet, o); err != nil {
 		return err
 	}
 	destinations := fleet.destinations()

@@ -104,7 +104,7 @@ func Outcome(err error) error {
 	case errors.Is(err, documents.ErrNotWritten):
 		return api.Refuse(api.CodeUnavailable, "the journal does not take the change now, and it will not happen: try again in a while. Reads go on.")
 	case errors.Is(err, documents.ErrReadOnly):
-		return api.Refuse(api.CodeUnavailable, "%s; nothing has changed. Reads go on, and so do flows that run.", err)
+		return api.Refuse(api.CodeUnavailable, "%s; nothing has changed. Reads go on, and so do flows that run. Whoever operates it mends the cause, which 'kinesis-destination control check' tells in full, or puts an export into a new journal with 'control import'.", err)
 	}
 	return err
 }

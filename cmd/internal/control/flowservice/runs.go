@@ -124,14 +124,16 @@ func total(by map[string]int64) (n int64) {
 
 // showTold is what processes tell of a flow, as a document shows it.
 func showTold(t status.Told) object {
-	shown := object{"state": t.State, "lag": t.Lag, "lagSeconds": t.LagSeconds}
+	shown := object{"state": t.State}
+	waiting(shown, t.Lag, t.LagSeconds)
 	stated(shown, t.Reason, t.Detail, t.Since)
 	if !t.At.IsZero() {
 		shown["asOf"] = t.At.UnixMilli()
 	}
 	processes := []object{}
 	for _, p := range t.Processes {
-		one := object{"id": p.Process, "state": p.State, "lag": p.Lag, "lagSeconds": p.LagSeconds, "asOf": p.At.UnixMilli(), "silent": p.Silent}
+		one := object{"id": p.Process, "state": p.State, "asOf": p.At.UnixMilli(), "silent": p.Silent}
+		waiting(one, p.Lag, p.LagSeconds)
 		stated(one, p.Reason, p.Detail, p.Since)
 		if p.Host != "" {
 			one["host"] = p.Host
@@ -140,6 +142,13 @@ func showTold(t status.Told) object {
 	}
 	shown["processes"] = processes
 	return shown
+}
+
+// waiting puts in what waits, where it is known.
+func waiting(shown object, lag int64, seconds float64) {
+	if lag >= 0 {
+		shown["lag"], shown["lagSeconds"] = lag, seconds
+	}
 }
 
 func stated(shown object, reason, detail string, since time.Time) {

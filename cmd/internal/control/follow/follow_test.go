@@ -128,7 +128,7 @@ func TestOneFlowsErrorIsItsOwn(t *testing.T) {
 		r.becomes(p, good.flow, destination.Running, soon)
 		r.becomes(p, nowhere.flow, destination.Held, time.Minute)
 		pass(backfilled)
-		if f := p.flow(lost.flow); f.State != destination.Refused || f.Reason != destination.ReasonConfiguration || !strings.Contains(f.Detail, "--seal-keys") {
+		if f := p.flow(lost.flow); f.State != destination.Refused || f.Reason != destination.ReasonConfiguration || !strings.Contains(f.Detail, "--seal-keys") || strings.Contains(f.Detail, "Error: ") {
 			t.Errorf("a flow without its key: %+v", f)
 		}
 		if f := p.flow(nowhere.flow); f.Reason != "stream-missing" && f.Detail == "" {

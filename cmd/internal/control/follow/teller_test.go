@@ -86,7 +86,7 @@ func TestAnyReplicaAnswersWhatAProcessDid(t *testing.T) {
 		r.action(&m, "disable") // what was counted last is told, too
 		r.becomes(p, m.flow, destination.Stopped, soon)
 		pass(45 * time.Second)
-		if got := flow(); told(t, got, "state") != "stopped" {
+		if got := flow(); told(t, got, "state") != "stopped" || told(t, got, "lag") != nil || told(t, got, "lagSeconds") != nil {
 			t.Errorf("%v", got)
 		}
 		if got := record(); got["inputRecordCount"].(float64) != got["outputRecordCount"].(float64)+got["skippedRecordCount"].(float64)+got["failedRecordCount"].(float64)+got["underWayRecordCount"].(float64) || got["outputRecordCount"] != float64(len(r.kinesis.History("leads"))) {

@@ -126,7 +126,7 @@ func (f *files) index() (torn int64, err error) {
 	in := bufio.NewReaderSize(io.NewSectionReader(f.file, 0, 1<<62), 1<<16)
 	line, err := in.ReadString('\n')
 	if err != nil {
-		return 0, fmt.Errorf("its first line: %w", err)
+		return 0, noFirstLine(line, err)
 	}
 	from, ours := strings.CutPrefix(strings.TrimSuffix(line, "\n"), fileHeader)
 	if f.first, err = strconv.ParseInt(from, 10, 64); err != nil || !ours || f.first < 0 {

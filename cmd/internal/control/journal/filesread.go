@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -28,6 +29,18 @@ func openFilesRead(dir string) (*filesRead, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return &filesRead{f}, nil
+}
+
+// noFirstLine says why a journal has no first line, and what to do.
+func noFirstLine(line string, err error) error {
+	switch {
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("its first line: %w", err)
+	case line != "":
+		return errors.New("it ends within its first line: put it back from a backup, or an export into another folder with 'control import'")
+	}
+	return errors.New("the file is empty, and a journal never is: something has emptied it, or its disk has lost it. " +
+		"Put it back from a backup, or an export into another folder with 'control import'; delete the file only to begin without any document")
 }
 
 // Append implements appendLog.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/journal"
@@ -24,6 +25,12 @@ type Followed struct{ Journal *journal.Store }
 func (f Followed) Watch() (documents.Reader, <-chan struct{}) {
 	s, moved := f.Journal.Watch()
 	return snapshot{s}, moved
+}
+
+// Documents are those that are known now.
+func (f Followed) Documents() documents.Reader {
+	s, _ := f.Journal.Watch()
+	return snapshot{s}
 }
 
 // Known tells whether the documents have been read to their end once: before, nothing
@@ -99,7 +106,7 @@ func (j journalStore) Propose(ctx context.Context, c documents.Change) (string, 
 	}
 	switch {
 	case errors.Is(err, journal.ErrReadOnly):
-		return "", fmt.Errorf("%w: %w", documents.ErrReadOnly, err)
+		return "", fmt.Errorf("%w: %s", documents.ErrReadOnly, strings.TrimPrefix(err.Error(), journal.ErrReadOnly.Error()+": ")) // both say it
 	case errors.Is(err, journal.ErrMayStillHappen):
 		return "", fmt.Errorf("%w: %w", documents.ErrOutcomeUnknown, err)
 	case errors.Is(err, journal.ErrNotWritten):

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -83,4 +85,41 @@ func TestWhatWasMadeOutlivesTheProcess(t *testing.T) {
 	}
 	r.call("DELETE", flowservice+"/flows/"+m.flow, "").is(202)
 	r.call("GET", flowservice+"/flows/"+m.flow, "").is(404)
+}
+
+// TestAReadOnlyPlaneSaysOnceThatItIsAndWhatToDo: here an entry was taken out of the journal.
+func TestAReadOnlyPlaneSaysOnceThatItIsAndWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	open := func() *journal.Store {
+		store, err := journal.OpenFiles(t.Context(), dir, journal.Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+	store := open()
+	on := func(o *server.Options) { o.Store = server.Journal(store) }
+	r := newRig(t, on)
+	m := r.flow(leads)
+	for _, segment := range []string{"a", "b"} {
+		m.etag = r.call("PATCH", flowservice+"/flows/"+m.flow, add(segment, ""), "If-Match", m.etag).is(202).str("etag")
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "journal")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := strings.SplitAfter(string(text), "\n")
+	if err := os.WriteFile(file, []byte(strings.Join(slices.Delete(entries, len(entries)-3, len(entries)-2), "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store = open()
+	defer func() { _ = store.Close() }()
+	got := newRig(t, on).call("DELETE", flowservice+"/flows/"+m.flow, "").is(503).says("offset ", "control check", "control import")
+	if n := strings.Count(got.str("detail"), "the control plane is read-only"); n != 1 {
+		t.Errorf("it says so %d times: %s", n, got.text)
+	}
 }

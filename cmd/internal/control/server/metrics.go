@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/journal"
 	"kinesis-destination/cmd/internal/control/status"
 )
@@ -13,7 +14,10 @@ import (
 // Metrics are how the control plane is: its journal, and what processes tell.
 type Metrics struct {
 	Journal func() journal.Status
-	Board   interface {
+	// Documents are those that there are, without which no flow counts: processes tell of
+	// a flow for a while after it is deleted. nil: all that are told of count.
+	Documents func() documents.Reader
+	Board     interface {
 		Flows() map[string]status.Told
 		Processes() []status.Process
 		Trouble() error
@@ -73,12 +77,27 @@ func (m Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, state := range status.States {
 		states[state] = 0
 	}
-	for _, told := range m.Board.Flows() {
-		states[told.State]++
+	there := m.flows()
+	for id, told := range m.Board.Flows() {
+		if there == nil || there[id] {
+			states[told.State]++
+		}
 	}
 	for _, state := range slices.Sorted(maps.Keys(states)) {
 		gauge(flowsDesc, float64(states[state]), string(state))
 	}
+}
+
+// flows are the ids of those that there are; nil: not known.
+func (m Metrics) flows() map[string]bool {
+	if m.Documents == nil {
+		return nil
+	}
+	there := map[string]bool{}
+	for _, e := range m.Documents().List(documents.Flows + "/") {
+		there[documents.ID(e.Key)] = true
+	}
+	return there
 }
 
 func one(yes bool) float64 {

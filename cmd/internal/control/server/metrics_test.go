@@ -14,10 +14,34 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/journal"
 	"kinesis-destination/cmd/internal/control/server"
 	"kinesis-destination/cmd/internal/control/status"
 )
+
+// TestAFlowThatIsDeletedIsNotCounted, though processes tell of it for a while.
+func TestAFlowThatIsDeletedIsNotCounted(t *testing.T) {
+	r := newRig(t)
+	m := r.flow(leads)
+	board := told{flows: map[string]status.Told{m.flow: {State: status.Running}, "deleted": {State: status.Running}, "deleted-too": {State: status.Silent}}}
+	metrics := server.Metrics{Journal: func() journal.Status { return journal.Status{} }, Board: board, Documents: func() documents.Reader {
+		v, err := r.store.View(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(metrics)
+	shown := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, line := range []string{`{state="running"} 1`, `{state="silent"} 0`} {
+		if !strings.Contains(shown.Body.String(), "kinesis_destination_control_flows"+line+"\n") {
+			t.Errorf("no %s", line)
+		}
+	}
+}
 
 // told is what processes tell.
 type told struct {

@@ -16,7 +16,7 @@ import (
 // broker, no key and no hash of a token.
 func settings(o Options) func() web.Settings {
 	return func() web.Settings {
-		var s web.Settings
+		s := web.Settings{Store: o.KeptIn}
 		for _, source := range o.Sources {
 			one := web.SourceInfo{
 				Name: source.Name, Description: source.Description, Sandbox: source.Sandbox, Topics: source.Kafka.TopicNames(), Segments: len(source.Segments),

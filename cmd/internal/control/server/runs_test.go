@@ -37,7 +37,7 @@ func (a *activity) Trouble() error { return a.trouble }
 func TestPagesShowWhatProcessesTell(t *testing.T) {
 	hour := time.Now().Add(-time.Hour).Truncate(time.Hour)
 	a := &activity{told: map[string]status.Told{}, runs: map[string][]status.Run{}}
-	r := newRig(t, func(o *server.Options) { o.Activity = a })
+	r := newRig(t, func(o *server.Options) { o.Activity, o.KeptIn = a, "Kafka: control-journal" })
 	m := r.flow(leads)
 	page := func(path string) string {
 		answer := httptest.NewRecorder()
@@ -47,13 +47,27 @@ func TestPagesShowWhatProcessesTell(t *testing.T) {
 		}
 		return answer.Body.String()
 	}
+	r.call("PATCH", flowservice+"/flows/"+m.flow, `[{"op":"add","path":"/transformations/0/params/segmentSelectors/selectors/-","value":{"type":"PLATFORM_SEGMENT","value":{"id":"vip"}}}]`, "If-Match", m.etag).is(202)
+	r.call("POST", flowservice+"/flows/"+m.flow+"/action?op=enable", "").is(200)
 	at := "/s/prod/flows/" + m.flow
 	a.told[m.flow] = status.Told{State: status.Held, Reason: "access-denied", Since: hour, Lag: 4711}
 	a.runs[m.flow] = []status.Run{{Hour: hour, Counts: status.Counts{Received: 1234, Activated: 1234}}}
 	if body := page(at); !strings.Contains(body, "4,711") || !strings.Contains(body, "1,234") {
 		t.Errorf("%s", body)
 	}
-	if body := page("/s/prod/settings"); !strings.Contains(body, "worker-1") {
+	if body := page("/s/prod/flows"); !strings.Contains(body, "state-held") || strings.Contains(body, "state-enabled") {
+		t.Errorf("the list does not say that it is held: %s", body)
+	}
+	if body := page("/s/prod/flows?state=held"); !strings.Contains(body, m.flow) {
+		t.Errorf("it is not among those held: %s", body)
+	}
+	if body := page("/s/prod/flows?state=refused"); strings.Contains(body, m.flow) {
+		t.Errorf("it is among those refused: %s", body)
+	}
+	if body := page("/s/prod/catalog"); !strings.Contains(body, `flows?state=held">1<`) || strings.Contains(body, "state=refused") {
+		t.Errorf("the card does not say that one is held: %s", body)
+	}
+	if body := page("/s/prod/settings"); !strings.Contains(body, "worker-1") || !strings.Contains(body, "Kafka: control-journal") {
 		t.Errorf("%s", body)
 	}
 }
@@ -139,6 +153,11 @@ func TestAFlowShowsWhatProcessesTellOfIt(t *testing.T) {
 	if got.str("items", 0, "status", "state") != "held" || got.get("items", 0, "status", "lag") != 7. || got.get("items", 0, "status", "since") != float64(since.UnixMilli()) || got.str("items", 0, "status", "processes", 0, "id") != "p1" {
 		t.Errorf("%s", got.text)
 	}
+	a.told[m.flow] = status.Told{State: status.Stopped, Lag: -1, Processes: []status.Part{{Process: "p1", State: status.Stopped, Lag: -1}}}
+	if got := r.call("GET", flowservice+"/flows/"+m.flow, "").is(200); strings.Contains(got.text, `"lag`) {
+		t.Errorf("nobody knows the lag: %s", got.text)
+	}
+	a.told[m.flow] = status.Told{State: status.Held, Reason: "throttled"}
 	held := r.call("GET", flowservice+"/flows?property=status.state==held", "").is(200)
 	if held.str("items", 0, "id") != m.flow || held.str("items", 0, "status", "reason") != "throttled" {
 		t.Errorf("%s", held.text)

@@ -54,6 +54,8 @@ type Options struct {
 	Work jobs.Work
 	// Share has a job of a flow take from the memory of a process that runs flows, too.
 	Share func(c *config.Config)
+	// KeptIn is where the documents are kept, as pages show it.
+	KeptIn string
 	// Operation is what pages show of flows that run, and of the control plane.
 	Operation web.Operation
 }

@@ -192,8 +192,10 @@ func TestTheTutorialsScriptWorks(t *testing.T) {
 	}
 	script = exec.CommandContext(t.Context(), "bash", "../../../../deployments/http/tutorial.sh")
 	script.Env = append(os.Environ(), "SERVE_URL="+r.http.URL, "STREAM=nowhere", "AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey, "no_proxy=127.0.0.1")
-	if out, err := script.CombinedOutput(); err == nil || !strings.Contains(string(out), "refused: POST /targetConnections") {
-		t.Errorf("with a stream that there is not: %v: %s", err, out)
+	said := &strings.Builder{} // what it says of a refusal, apart from answers that it reads itself
+	script.Stderr = said
+	if out, err := script.Output(); err == nil || !strings.Contains(said.String(), "refused: POST /targetConnections") || !strings.Contains(said.String(), "nowhere") {
+		t.Errorf("with a stream that there is not: %v: %s %s", err, out, said)
 	}
 }
 

@@ -14,7 +14,8 @@ type Told struct {
 	Reason string    `json:"reason,omitempty"`
 	Detail string    `json:"detail,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
-	// Lag and LagSeconds are of all partitions that a process has.
+	// Lag and LagSeconds are of all partitions that a process has; -1 and 0: no process
+	// knows.
 	Lag        int64   `json:"lag"`
 	LagSeconds float64 `json:"lagSeconds"`
 	// At is when the last of the processes was heard of.
@@ -42,7 +43,7 @@ var order = map[State]int{Refused: 0, Held: 1, Starting: 2, Running: 3, Stopped:
 
 // flow is what the processes of a store tell of a flow.
 func (t *table) flow(store, id string, now time.Time) Told {
-	told := Told{State: None, Processes: []Part{}}
+	told := Told{State: None, Lag: -1, Processes: []Part{}}
 	for process, p := range t.processes {
 		if f, ok := p.by[id]; ok && p.Store == store {
 			told.Processes = append(told.Processes, Part{
@@ -64,8 +65,8 @@ func (t *table) flow(store, id string, now time.Time) Told {
 		if p.At.After(told.At) {
 			told.At = p.At
 		}
-		if !p.Silent || told.State == Silent {
-			told.Lag += p.Lag
+		if p.Lag >= 0 && (!p.Silent || told.State == Silent) {
+			told.Lag = max(0, told.Lag) + p.Lag
 			told.LagSeconds = max(told.LagSeconds, p.LagSeconds)
 		}
 	}

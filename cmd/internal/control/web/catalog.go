@@ -7,6 +7,7 @@ import (
 
 type catalogView struct {
 	Accounts, Flows, Enabled int
+	Held, Refused            int // of those, as processes tell it
 	Empty                    bool
 }
 
@@ -32,6 +33,14 @@ func showCatalog(p *page) error {
 	}
 	if v.Enabled, err = p.count("flows", "state==enabled"); err != nil {
 		return err
+	}
+	if p.h.o.Runs != nil && v.Enabled > 0 {
+		if v.Held, err = p.count("flows", lookedFor["held"]); err != nil {
+			return err
+		}
+		if v.Refused, err = p.count("flows", lookedFor["refused"]); err != nil {
+			return err
+		}
 	}
 	v.Empty = v.Accounts+v.Flows == 0
 	return p.show(http.StatusOK, "catalog", "catalog", "catalog.title", v, nil)

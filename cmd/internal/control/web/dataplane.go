@@ -22,7 +22,7 @@ type FlowStatus struct {
 	Reason     string // why it is held, refused or stopped, in one word
 	Detail     string // the same in a sentence
 	Since      time.Time
-	Lag        int64   // events that wait
+	Lag        int64   // events that wait; -1: not known
 	LagSeconds float64 // age of the oldest of them
 }
 

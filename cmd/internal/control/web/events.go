@@ -79,7 +79,11 @@ func (p *page) events(sent map[string]string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	live, err := p.live(f)
+	letters, err := p.letters(f)
+	if err != nil {
+		return "", err
+	}
+	live, err := p.live(f, letters.Job)
 	if err != nil {
 		return "", err
 	}
@@ -87,9 +91,7 @@ func (p *page) events(sent map[string]string) (string, error) {
 	for _, part := range liveParts {
 		var data any = live
 		if part == "job" {
-			if data, err = p.letters(f); err != nil {
-				return "", err
-			}
+			data = letters
 		}
 		text, err := p.part("flow", part, data)
 		if err != nil {

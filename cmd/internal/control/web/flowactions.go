@@ -1,8 +1,10 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // pauseView is what a pause leaves waiting, and until when.
@@ -59,6 +61,36 @@ func (p *page) waiting(f flow, v *pauseView) {
 	if !w.Oldest.IsZero() {
 		v.Oldest = w.Oldest.UnixMilli()
 	}
+}
+
+const (
+	// leftWait bounds the look at what a paused flow leaves to Kafka: its page is not kept
+	// waiting by a Kafka that is away.
+	leftWait = 3 * time.Second
+	// leftEvery is how often a page that is live looks: each look asks the brokers.
+	leftEvery = 30 * time.Second
+)
+
+// left is what a paused flow leaves to Kafka, which nothing but Kafka knows; nil: not
+// known.
+func (p *page) left(f flow) *FlowStatus {
+	now := p.h.o.Now()
+	if p.h.o.Source == nil || !p.waitsAt.IsZero() && now.Sub(p.waitsAt) < leftEvery {
+		return p.waits
+	}
+	ctx, cancel := context.WithTimeout(p.ctx(), leftWait)
+	defer cancel()
+	w, err := p.h.o.Source.Waiting(ctx, p.sandbox, f.ID)
+	p.waits, p.waitsAt = nil, now
+	if err != nil {
+		p.h.o.Log.Warn("what a flow leaves to Kafka could not be looked up", "flow", f.ID, "error", err)
+		return nil
+	}
+	p.waits = &FlowStatus{Lag: w.Events}
+	if w.Events > 0 && !w.Oldest.IsZero() {
+		p.waits.LagSeconds = max(0, now.Sub(w.Oldest).Seconds())
+	}
+	return p.waits
 }
 
 // act pauses or resumes a flow, as the API does.

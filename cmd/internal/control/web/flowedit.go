@@ -120,9 +120,9 @@ func edit(p *page) error {
 		return api.Refuse(api.CodeInvalid, "the form has lost what the flow was: open it again")
 	}
 	mine := before.edited(values.Get(fieldName), values.Get(fieldDetail), values.Get(fieldSegments), values.Get(fieldAttributes))
-	err = p.change(before, mine, values.Get("etag"))
+	changed, err := p.change(before, mine, values.Get("etag"))
 	if err == nil {
-		p.redirect(p.flowPath(p.r.PathValue("id"), "?done=changed"))
+		p.redirect(p.flowPath(p.r.PathValue("id"), "?done="+doneOf(changed, "changed")))
 		return nil
 	}
 	refusal, err := refused(err, editFields...)
@@ -135,14 +135,22 @@ func edit(p *page) error {
 	return p.editPage(refusal.Cause.Status, before.Name, values.Get("etag"), values.Get("before"), Form{values, refusal})
 }
 
-// change sends what differs as one patch of a version.
-func (p *page) change(from, to editable, etag string) error {
+// change sends what differs as one patch of a version; false: nothing does.
+func (p *page) change(from, to editable, etag string) (bool, error) {
 	operations := from.patch(to)
 	if len(operations) == 0 {
-		return nil
+		return false, nil
 	}
 	_, err := p.call(p.ctx(), http.MethodPatch, flowService+"/flows/"+url.PathEscape(p.r.PathValue("id")), operations, nil, "If-Match", etag)
-	return err
+	return err == nil, err
+}
+
+// doneOf is what the next page says was done.
+func doneOf(changed bool, done string) string {
+	if changed {
+		return done
+	}
+	return "unchanged"
 }
 
 // conflictPage shows both sides' changes. What only I changed is chosen beforehand.
@@ -195,7 +203,10 @@ func resolve(p *page) error {
 			chosen = append(chosen, d)
 		}
 	}
-	err = p.change(theirs, apply(mine, theirs, chosen), f.Etag)
+	if len(chosen) == 0 {
+		return p.conflictPage(http.StatusBadRequest, before, mine, &Refusal{Whole: p.t("conflict.choose")}, undo)
+	}
+	changed, err := p.change(theirs, apply(mine, theirs, chosen), f.Etag)
 	if refusal, ok := errors.AsType[*api.Error](err); ok {
 		shown, err := refused(refusal)
 		if err != nil {
@@ -209,7 +220,7 @@ func resolve(p *page) error {
 	if undo {
 		done = "undone"
 	}
-	p.redirect(p.flowPath(f.ID, "?done="+done))
+	p.redirect(p.flowPath(f.ID, "?done="+doneOf(changed, done)))
 	return nil
 }
 

@@ -40,9 +40,9 @@ type liveView struct {
 	Detail   string // in the words of what runs
 	Since    int64
 	ToDo     string
-	ToDoPath string // where to do it
-	Lag      *FlowStatus
-	Known    bool // some process tells what it does
+	ToDoPath string      // where to do it
+	Lag      *FlowStatus // what waits; nil: not known
+	Known    bool        // some process tells what it does
 	Hours    []hourRow
 	Total    Counts
 	Chart    template.HTML
@@ -98,10 +98,10 @@ func (p *page) flowPage(status int, refusal *Refusal) error {
 	if len(f.TargetIDs) > 0 {
 		v.Target = targets[f.TargetIDs[0]]
 	}
-	if v.Live, err = p.live(f); err != nil {
+	if v.Letters, err = p.letters(f); err != nil {
 		return err
 	}
-	if v.Letters, err = p.letters(f); err != nil {
+	if v.Live, err = p.live(f, v.Letters.Job); err != nil {
 		return err
 	}
 	v.History, v.NoHistory = p.history(f)
@@ -116,8 +116,8 @@ func (p *page) flowPage(status int, refusal *Refusal) error {
 	return p.show(status, "flow", "flows", "flow.title", v, refusal)
 }
 
-// live is what changes on the page of a flow.
-func (p *page) live(f flow) (liveView, error) {
+// live is what changes on the page of a flow, whose last job is job.
+func (p *page) live(f flow, job *jobView) (liveView, error) {
 	now := p.h.o.Now()
 	v := liveView{Base: p.base(), FlowID: f.ID, Enabled: f.State == "enabled", As: now.UnixMilli()}
 	var told *FlowStatus
@@ -132,6 +132,12 @@ func (p *page) live(f flow) (liveView, error) {
 		}
 	}
 	p.stateOf(&v, f, told)
+	if f.State != "enabled" {
+		v.Lag = p.left(f)
+		if job != nil && !job.Over() {
+			v.Cause = p.t("cause.paused.job", f.UpdatedBy)
+		}
+	}
 	for _, h := range hours {
 		v.Total.add(h.Counts)
 	}

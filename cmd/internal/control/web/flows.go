@@ -23,6 +23,13 @@ type flowsView struct {
 type listedFlow struct {
 	flow
 	Stream, Region string
+	Stands         string // as its page says it, of the words state.…
+}
+
+// lookedFor are states that the list can be filtered by: what the document says, and
+// what processes tell that somebody should see to.
+var lookedFor = map[string]string{
+	"enabled": "state==enabled", "disabled": "state==disabled", "held": "status.state==held", "refused": "status.state==refused",
 }
 
 // flowOrders are the orders of the list, as the API has them.
@@ -39,8 +46,8 @@ func showFlows(p *page) error {
 	if v.Query != "" {
 		query.Add("property", "name~="+v.Query)
 	}
-	if v.State == "enabled" || v.State == "disabled" {
-		query.Add("property", "state=="+v.State)
+	if condition := lookedFor[v.State]; condition != "" {
+		query.Add("property", condition)
 	} else {
 		v.State = ""
 	}
@@ -67,9 +74,24 @@ func showFlows(p *page) error {
 		if len(f.TargetIDs) > 0 {
 			one.Stream, one.Region = streams[f.TargetIDs[0]].Params.Stream, streams[f.TargetIDs[0]].Params.Region
 		}
+		if one.Stands, err = p.stands(f); err != nil {
+			return err
+		}
 		v.Flows = append(v.Flows, one)
 	}
 	return p.show(http.StatusOK, "flows", "flows", "flows.title", v, nil)
+}
+
+// stands is the word of how a flow stands; where nobody tells what flows do, what its
+// document says.
+func (p *page) stands(f flow) (string, error) {
+	if p.h.o.Runs == nil {
+		return f.State, nil
+	}
+	told, err := p.h.o.Runs.Status(p.ctx(), p.sandbox, f.ID)
+	var v liveView
+	p.stateOf(&v, f, told)
+	return v.State, err
 }
 
 func (p *page) flowsAddress(v flowsView, from string) string {

@@ -97,6 +97,18 @@ func TestAPauseSaysWhatWaitsAndUntilWhenKafkaKeepsIt(t *testing.T) {
 	}
 }
 
+// TestAPausedFlowShowsWhatKafkaHasOfItNow, not what the process knew that ran it.
+func TestAPausedFlowShowsWhatKafkaHasOfItNow(t *testing.T) {
+	f := &fakePlane{status: &web.FlowStatus{State: "stopped", Lag: 777, LagSeconds: 60}}
+	r, at, id := activated(t, f)
+	r.api("POST", flowservice+"/flows/"+id+"/action?op=disable", "{}")
+	r.get(at).is(200).hasNot("777", "1 min 0 s")
+	f.waiting = &web.Waiting{Topic: "segment-evaluations", Events: 4242, Oldest: time.Now().Add(-49 * time.Hour)}
+	r.get(at).is(200).has("4,242", "2 d 1 h").hasNot("777")
+	f.waiting.Events = -1
+	r.get(at).is(200).hasNot(">-1<", "2 d 1 h")
+}
+
 func TestADeleteNeedsTheNameTyped(t *testing.T) {
 	r, at, id := activated(t, &fakePlane{})
 	form := r.get(at + "/delete").is(200).has("type its name")
@@ -124,6 +136,20 @@ func TestAnEditIsSavedAndItsMistakesStandBesideTheFields(t *testing.T) {
 	r.post(at+"/edit", "etag", etag, "before", before, "name", "Leads <b>", "description", "For sales", segmentsField, "propensity | High\nvip", attributesField, "person.name\n\n personalEmail.address ").
 		is(200).at(at+"?done=changed").has("Leads &lt;b&gt;", "For sales", "personalEmail.address", "vip")
 	r.post(at+"/edit", "before", "nonsense").is(400).has("open it again")
+}
+
+// TestAnEditThatChangesNothingIsNotSaidToBeAChange, nor one of which nothing was chosen.
+func TestAnEditThatChangesNothingIsNotSaidToBeAChange(t *testing.T) {
+	r, at, id := activated(t, &fakePlane{})
+	etag, before := r.editForm(at)
+	r.post(at+"/edit", "etag", etag, "before", before, "name", "Leads", "description", "", segmentsField, "propensity | High propensity", attributesField, "").
+		is(200).at(at + "?done=unchanged").has("Nothing was changed").hasNot("Changed.")
+	r.patch(id, `[{"op":"replace","path":"/name","value":"Theirs"}]`)
+	conflict := r.post(at+"/edit", "etag", etag, "before", before, "name", "Mine", segmentsField, "propensity | High propensity").is(409)
+	hidden := func(name string) string {
+		return html.UnescapeString(conflict.find(`name="` + name + `" value="([^"]*)"`))
+	}
+	r.post(at+"/resolve", "etag", hidden("etag"), "before", hidden("before"), "mine", hidden("mine")).is(400).has("Choose at least one change", "Mine")
 }
 
 func TestTwoPeopleEditAndEachChangeIsPutOnTheirs(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"kinesis-destination/cmd/internal/control/api"
 )
@@ -27,6 +28,9 @@ type page struct {
 	lang    string
 	session *session
 	names   map[string]string // of segments, by their ids; nil: not asked for yet
+
+	waits   *FlowStatus // what waited for a paused flow; nil: not known
+	waitsAt time.Time   // when that was looked up
 }
 
 func (h *Handler) newPage(w http.ResponseWriter, r *http.Request) *page {

@@ -7,7 +7,7 @@ import (
 
 func TestABackfillIsCountedThenStartedWatchedAndStopped(t *testing.T) {
 	f := &fakePlane{}
-	r, at, _ := activated(t, f)
+	r, at, id := activated(t, f)
 	r.get(at).has("Send again")
 	r.get(at+"/resend").is(200).has("High propensity", `value="backfill" checked`, `value="earliest"`, "offsets such as 0=100", "goes on beside it")
 	r.post(at+"/resend", "op", "backfill", "segment", "nothing", "from", "earliest", "to", "latest", "rate", "0").is(400).has("is no activated segment", `id="errors"`)
@@ -19,6 +19,8 @@ func TestABackfillIsCountedThenStartedWatchedAndStopped(t *testing.T) {
 	r.post(at+"/resend", form...).is(200)
 	<-f.told
 	r.get(at).has("<progress", "40 of 100 events read", "Stop")
+	r.api("POST", flowservice+"/flows/"+id+"/action?op=disable", "{}")
+	r.get(at).has("paused it; nothing is read or sent but by what runs below")
 	r.post(at+"/jobs/stop", "op", "backfill").is(200).at(at + "?done=stopped")
 	r.waits(at, "Stopped after 40 of 100 events", "Go on")
 	r.post(at+"/jobs/stop", "op", "backfill").is(200) // it has ended: nobody minds
