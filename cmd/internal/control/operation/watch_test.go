@@ -14,6 +14,8 @@ import (
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/documents/documentstest"
 	"kinesis-destination/cmd/internal/control/jobs"
+	"kinesis-destination/consumer/embeddedkafka"
+	"kinesis-destination/transform"
 )
 
 // site is a flow of which a job is under way.
@@ -124,5 +126,31 @@ func TestTheNoteOfAJobNamesWhoStoppedIt(t *testing.T) {
 	}
 	if got := by(strings.Repeat("a", 500)); len(got) > 100 || by("ann") != "ann@control-plane" {
 		t.Errorf("who is %s", got)
+	}
+}
+
+func TestOffsetsAreOfPartitionsThatThereAre(t *testing.T) {
+	kafka, err := embeddedkafka.Start(embeddedkafka.Options{Topics: map[string]int{"events": 3}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kafka.Close)
+	s := newSite(t)
+	s.flows.Now = time.Now
+	within := s.flows.Config
+	s.flows.Config = func(v documents.Reader, sandbox, flowID string) (config.Config, error) {
+		c, err := within(v, sandbox, flowID)
+		c.Source.Kafka.Brokers, c.Source.Kafka.Topic, c.Source.Kafka.Group = kafka.ListenAddrs(), "events", "one"
+		c.Activation.Segments = []transform.Segment{{ID: "vip"}}
+		return c, err
+	}
+	for _, c := range []struct{ from, to, field string }{
+		{"0=5,77=3", "", "from"}, {"", "3=1", "to"}, {"0=0,2=0", "", ""}, {"1h", "", ""},
+	} {
+		err := s.flows.Check(t.Context(), "prod", "one", &jobs.Request{Op: jobs.Replay, From: c.from, To: c.to})
+		refusal, refused := errors.AsType[*api.Error](err)
+		if refused != (c.field != "") || refused && (refusal.Errors[0].Field != c.field || !strings.Contains(refusal.Errors[0].Message, "they are 0 to 2")) {
+			t.Errorf("from %q to %q: %v", c.from, c.to, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/api"
@@ -41,6 +42,8 @@ func (f *Flows) Check(ctx context.Context, sandbox, flowID string, r *jobs.Reque
 		}
 	} else if err := f.checkRange(c, r); err != nil {
 		return err
+	} else if err := f.checkPartitions(ctx, c, r); err != nil {
+		return err
 	}
 	if r.Op == jobs.Drop || f.Judge == nil { // a drop sends nothing
 		return nil
@@ -50,6 +53,35 @@ func (f *Flows) Check(ctx context.Context, sandbox, flowID string, r *jobs.Reque
 		return err
 	}
 	return f.Judge(ctx, view, sandbox, flowID)
+}
+
+// partitionWait bounds the look at the partitions of the source: where Kafka is away the
+// job finds out what is wrong.
+const partitionWait = 3 * time.Second
+
+// checkPartitions refuses offsets of partitions that are not there.
+func (f *Flows) checkPartitions(ctx context.Context, c *config.Config, r *jobs.Request) error {
+	for _, end := range []struct{ field, text string }{{"from", r.From}, {"to", r.To}} {
+		if !strings.Contains(end.text, "=") {
+			continue
+		}
+		place, err := consumer.ParsePlace(end.text, f.Now())
+		if err != nil {
+			return err
+		}
+		history, err := consumer.NewHistory(c.Source.Kafka, nil)
+		if err != nil {
+			return err
+		}
+		limited, cancel := context.WithTimeout(ctx, partitionWait)
+		_, err = history.AllWithin(limited, place, consumer.End())
+		cancel()
+		history.Close()
+		if errors.Is(err, consumer.ErrNoPartition) {
+			return api.Invalid([]api.FieldError{{Field: end.field, Message: err.Error()}})
+		}
+	}
+	return nil
 }
 
 // inAPIWords says of a reason that no letter has what a command would say of its flag.

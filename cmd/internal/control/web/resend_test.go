@@ -3,6 +3,8 @@ package web_test
 import (
 	"strings"
 	"testing"
+
+	"kinesis-destination/cmd/internal/control/documents"
 )
 
 func TestABackfillIsCountedThenStartedWatchedAndStopped(t *testing.T) {
@@ -50,4 +52,15 @@ func TestAJobThatTheStreamHoldsSaysWhy(t *testing.T) {
 	close(f.proceed)
 	r.waits(at, "Over: 100 of 100")
 	r.get(at).hasNot("Cause: the stream")
+}
+
+func TestAJobIsInTheHistoryOfItsFlowAndInTheActivity(t *testing.T) {
+	r, at, id := activated(t, &fakePlane{})
+	why := "POST /flows/" + id + "/jobs op=drop reason=malformed"
+	if _, err := r.store.Propose(t.Context(), documents.Change{By: "ann", Why: why, Writes: []documents.Write{{Key: documents.Key(documents.Jobs, "prod", id), Doc: []byte(`{}`)}}}); err != nil {
+		t.Fatal(err)
+	}
+	r.get(at).is(200).has(why, "ann")
+	r.get("/s/prod/activity?kind=flows&by=ann").is(200).has(why, at)
+	r.get("/s/dev/activity").hasNot(why)
 }
