@@ -97,7 +97,8 @@ func completeFlags(c *cobra.Command) {
 	}
 	for name, words := range map[string][]cobra.Completion{
 		"stage": rules.LetterStages, "reason": deadletters.FilterReasons(),
-		"from": rangeTimes, "to": rangeTimes, "since": pastTimes, "until": pastTimes,
+		"letters": {"write", "skip"},
+		"from":    rangeTimes, "to": rangeTimes, "since": pastTimes, "until": pastTimes,
 	} {
 		if c.Flags().Lookup(name) != nil {
 			_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))

@@ -87,7 +87,9 @@ func (x *explain) check(cmd *cobra.Command, args []string) error {
 	switch {
 	case x.config == "":
 		return errNoConfig
-	case x.example && (len(args) == 1 || x.raw || given("topic") || given("partition") || given("offset")):
+	case x.example && len(args) == 1:
+		return fmt.Errorf("--example prints an event of the schema and reads none: leave FILE (%s) out", args[0])
+	case x.example && (x.raw || given("topic") || given("partition") || given("offset")):
 		return errors.New("--example goes with --schema alone")
 	case x.example:
 		return checkOutput(x.output)

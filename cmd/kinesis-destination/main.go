@@ -119,7 +119,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}")
-	root.SetFlagErrorFunc(wrongUse)
+	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(demoCommand(), runCommand(), validateCommand(), explainCommand(), replayCommand(), verifyCommand(), lagCommand(), policiesCommand(), deadLettersCommand(), produceSampleCommand(), controlCommand(), serveCommand(), tokenCommand(), versionCommand(), docsCommand())
 	completeFlags(root)
 	return root
@@ -135,7 +135,11 @@ func refuseUnknownTopics(root *cobra.Command) {
 	}
 	help.Args = func(_ *cobra.Command, args []string) error {
 		if found, left, err := root.Find(args); err != nil || found == nil || len(left) > 0 {
-			return wrongUse(root, fmt.Errorf("there is no command %q", strings.Join(args, " ")))
+			meant := ""
+			if found != nil && len(left) > 0 {
+				meant = commandMeant(found, left[0])
+			}
+			return wrongUse(root, fmt.Errorf("there is no command %q%s", strings.Join(args, " "), meant))
 		}
 		return nil
 	}
@@ -160,6 +164,9 @@ func refuseExtraArgs(root *cobra.Command) {
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
+			if cmd.HasSubCommands() && len(args) > 0 {
+				err = fmt.Errorf("%w%s", err, commandMeant(cmd, args[0]))
+			}
 			return wrongUse(cmd, err)
 		}
 		return nil

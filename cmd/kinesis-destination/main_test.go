@@ -33,7 +33,7 @@ func TestExitCodesTellWrongUseFromFailure(t *testing.T) {
 		{"--help", 0, ""},
 		{"nonsense", exitUsage, "unknown command \"nonsense\" for \"kinesis-destination\"\nSee 'kinesis-destination --help'\n"},
 		{"completion", 0, ""},
-		{"completion bsh", exitUsage, "unknown command \"bsh\" for \"kinesis-destination completion\"\nSee 'kinesis-destination completion --help'\n"},
+		{"completion bsh", exitUsage, "unknown command \"bsh\" for \"kinesis-destination completion\" (did you mean zsh?)\nSee 'kinesis-destination completion --help'\n"},
 		{"completion bash more", exitUsage, "unknown command \"more\" for \"kinesis-destination completion bash\"\nSee 'kinesis-destination completion bash --help'\n"},
 		{"demo --memory 61MiB", exitUsage, "--memory: 61MiB of memory is too little: 62MiB are needed for 1 destination\n"},
 		{"demo --memory=", exitUsage, "--memory is empty, which would take the default: leave it out if that is meant\n"},

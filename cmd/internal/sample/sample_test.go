@@ -71,8 +71,10 @@ func TestTheFirstEventOfAnySchemaLeavesWithEveryMappedAttribute(t *testing.T) {
 	for name, c := range map[string]struct{ schema, attributes string }{
 		"the contract's": {string(schemas.SegmentEvaluation), "person.name.firstName, person.birthDate, personalEmail.address, loyalty.points"},
 		"a company's":    {ownSchema, "work.companyName, work.score, net"},
-		"a union's": {`["null", {"type": "record", "name": "Deleted", "fields": [{"name": "profileId", "type": "string"}]}, ` + ownSchema + `]`,
-			"work.companyName, work.score, net"},
+		"a union's": {
+			`["null", {"type": "record", "name": "Deleted", "fields": [{"name": "profileId", "type": "string"}]}, ` + ownSchema + `]`,
+			"work.companyName, work.score, net",
+		},
 	} {
 		cfg, schema := load(t, c.schema, c.attributes)
 		for seed := range uint64(20) {
