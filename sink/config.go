@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,18 @@ var (
 	streamARN  = regexp.MustCompile(`^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/[a-zA-Z0-9_.-]{1,128}$`)
 	roleARN    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$`)
 )
+
+// Warnings are what is taken, and probably not meant: a region that is like one of AWS',
+// and none. AWS adds regions, and behind an endpoint any name may do.
+func (c *Config) Warnings() []string {
+	if slices.Contains(regions, c.Region) {
+		return nil
+	}
+	if meant := suggest.DidYouMean(c.Region, regions); meant != "" {
+		return []string{"target.kinesis.region: " + c.Region + " is no region of AWS that is known here" + meant}
+	}
+	return nil
+}
 
 // Validate reports every mistake with its path inside the destination.
 func (c *Config) Validate(report func(path, message string)) {

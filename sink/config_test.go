@@ -50,6 +50,17 @@ func TestConfigReadsTheDocumentedBlock(t *testing.T) {
 	}
 }
 
+// TestARegionThatIsNoneIsWarnedOf, for behind an endpoint it is taken.
+func TestARegionThatIsNoneIsWarnedOf(t *testing.T) {
+	for region, meant := range map[string]string{"us-east1": "us-east-1", "eu-centrl-1": "eu-central-1", "us-east-1": "", "local": "", "": ""} {
+		c := Config{Region: region, Endpoint: "http://localhost:4567"}
+		got := strings.Join(c.Warnings(), "\n")
+		if meant == "" && got != "" || meant != "" && (!strings.Contains(got, "target.kinesis.region: "+region) || !strings.Contains(got, "did you mean "+meant+"?")) {
+			t.Errorf("%q: %q", region, got)
+		}
+	}
+}
+
 func TestConfigReportsAllMistakesWithTheirPaths(t *testing.T) {
 	c := parseConfig(t, `
 region: US East

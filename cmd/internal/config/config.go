@@ -194,7 +194,7 @@ func (c *Config) Rules() transform.Config {
 
 // Warnings are what is allowed but may surprise.
 func (c *Config) Warnings() []string {
-	return slices.Concat(c.RuleWarnings(), c.Source.Kafka.Warnings(), c.Source.Warnings(), c.Server.warnings())
+	return slices.Concat(c.RuleWarnings(), c.Source.Kafka.Warnings(), c.Source.Warnings(), c.Target.Kinesis.Warnings(), c.Server.warnings())
 }
 
 // RuleWarnings are those of Warnings that a reload can bring.

@@ -292,7 +292,7 @@ func TestReplayRefusesToStartAgainstAPolicy(t *testing.T) {
 }
 
 func TestContractAReplayOfMembersSendsThePresentStateOfEachOnce(t *testing.T) {
-	s := newSite(t, nil)
+	s := newSite(t, embeddedkinesis.Random(33, embeddedkinesis.Rates{})) // whose history is known
 	g, err := leads.New(33, 120)
 	if err != nil {
 		t.Fatal(err)

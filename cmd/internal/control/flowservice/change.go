@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents"
+	"kinesis-destination/sink"
 )
 
 // attempt is one try to make a change: what it reads, and from which state.
@@ -28,6 +30,14 @@ type attempt struct {
 }
 
 func (a *attempt) warn(text string) { a.warnings = append(a.warnings, text) }
+
+// warnRegion warns of a region that is probably not meant, in the words of a field.
+func (a *attempt) warnRegion(field, region string) {
+	named := sink.Config{Region: region}
+	for _, warning := range named.Warnings() {
+		a.warn(strings.Replace(warning, "target.kinesis.region", field, 1))
+	}
+}
 
 // lookup looks a document up and notes that the change relies on it.
 func (a *attempt) lookup(key string) (documents.Entry, bool) {

@@ -230,6 +230,9 @@ func (s *Service) setAuth(a *attempt, c *Connection, specName string, p authPara
 			return false, err
 		}
 	}
+	if next.Region != before.Region {
+		a.warnRegion("auth.params.region", next.Region)
+	}
 	c.Auth = &next
 	return changed, nil
 }

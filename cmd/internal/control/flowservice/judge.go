@@ -2,6 +2,7 @@ package flowservice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -194,10 +195,23 @@ func (s *Service) alone(a *attempt, f *Flow, p parts, c config.Config) error {
 		beside, _ := s.configuration(q, func(string, string) {})
 		beside.Default()
 		if err := config.Together([]config.Config{beside, c}); err != nil {
-			return api.Refuse(api.CodeInvalid, "flow %s (%s): %s", other.ID, other.Name, strings.TrimLeft(err.Error(), ": "))
+			return besideRefused(err, &other)
 		}
 	}
 	return nil
+}
+
+// besideRefused is why a flow cannot be beside another one, field by field.
+func besideRefused(err error, other *Flow) error {
+	problems, ok := errors.AsType[config.Problems](err)
+	if !ok {
+		return err
+	}
+	var fields []api.FieldError
+	for _, p := range problems {
+		fields = append(fields, api.FieldError{Field: p.Path, Message: fmt.Sprintf("%s (the other one is flow %s, %s)", p.Message, other.ID, other.Name)})
+	}
+	return api.Invalid(fields)
 }
 
 // own says whether a flow's group and topic of dead letters are made of its id.

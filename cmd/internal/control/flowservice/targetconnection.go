@@ -115,6 +115,9 @@ func (s *Service) buildTarget(a *attempt, body any, before *documents.Entry) (an
 	if err := refusal(problems); err != nil {
 		return nil, err
 	}
+	if before == nil || old.Region != c.Params.Region {
+		a.warnRegion("params.region", c.Params.Region)
+	}
 	if before == nil || old.Stream != c.Params.Stream || old.Region != c.Params.Region || old.Endpoint != c.Params.Endpoint {
 		if err := s.validateStream(a, base, c); err != nil {
 			return nil, err

@@ -115,3 +115,13 @@ func TestCredentialsWithoutTheirKeySayWhichKeyIsMissing(t *testing.T) {
 	r.call("GET", flowservice+"/connections/"+base+"/test", "").is(400).says("--seal-keys")
 	r.call("GET", flowservice+"/connections/"+base, "").is(200)
 }
+
+// TestARegionThatIsNoneIsWarnedOf: behind an endpoint it is taken, and AWS adds regions.
+func TestARegionThatIsNoneIsWarnedOf(t *testing.T) {
+	r := newRig(t)
+	body := `{"name":"a","connectionSpec":{"id":"` + kinesisSpec + `","version":"1.0"},"auth":{"specName":"Aws Kinesis authentication credentials","params":{"accessKeyId":"` + accessKey + `","secretKey":"` + secretKey + `","region":"%s"}}}`
+	r.call("POST", flowservice+"/connections?validate=false", strings.Replace(body, "%s", "us-east1", 1)).is(201).says("auth.params.region", "did you mean us-east-1?")
+	if got := r.call("POST", flowservice+"/connections?validate=false", strings.Replace(body, "%s", "us-east-1", 1)).is(201); strings.Contains(got.text, "did you mean") {
+		t.Errorf("%s", got.text)
+	}
+}

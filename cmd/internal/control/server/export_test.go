@@ -70,7 +70,10 @@ governance:
 		t.Error("name or description differ")
 	}
 	// A second flow of the same group would get half of the events.
-	r.call("POST", at, text, "Content-Type", "application/yaml").is(400).says("group")
+	twice := r.call("POST", at, text, "Content-Type", "application/yaml").is(400).says("two destinations share this group", "high-propensity-leads")
+	if twice.str("errors", 0, "field") != "source.kafka.group" || twice.str("errors", 1, "field") != "deadLetter.topic" || strings.Contains(twice.str("detail"), "\n") {
+		t.Errorf("each mistake is one of its own: %s", twice.text)
+	}
 	r.call("POST", at, strings.Replace(text, "localhost:9092", "elsewhere:9092", 1), "Content-Type", "application/yaml").is(400).says("no source")
 	r.call("POST", at, strings.Replace(text, "${KINESIS_SECRET_ACCESS_KEY}", "literal", 1), "Content-Type", "application/yaml").is(400).says("target.kinesis.credentials")
 	r.call("POST", at, strings.Replace(text, "park: true", "prak: true", 1), "Content-Type", "application/yaml").is(400).says("deadLetter.prak", "line")

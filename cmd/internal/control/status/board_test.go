@@ -148,25 +148,6 @@ func TestWhatSomebodyShouldSeeToIsShownFirstAndLagIsSummed(t *testing.T) {
 	})
 }
 
-// TestLagThatNobodyKnowsIsNotTakenForZero: a flow that is stopped has nobody who looks.
-func TestLagThatNobodyKnowsIsNotTakenForZero(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLog()
-		a, b := board(t, l, "a"), board(t, l, "b")
-		after(2*time.Second, func() {
-			a.Report(Flow{ID: "f", State: Stopped, Lag: -1})
-			b.Report(Flow{ID: "f", State: Stopped, Lag: -1})
-			a.Report(Flow{ID: "g", State: Refused, Lag: -1})
-			b.Report(Flow{ID: "g", State: Running, Lag: 7})
-		})
-		if got, known, none := b.Flow("f").Lag, b.Flow("g").Lag, b.Flow("h").Lag; got != -1 || known != 7 || none != -1 {
-			t.Errorf("%d where nobody knows, %d where one does, %d where nobody tells", got, known, none)
-		}
-		closed(t, a)
-		closed(t, b)
-	})
-}
-
 func TestAProcessThatIsSilentIsShownSoAndDoesNotOutvoteOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog()

@@ -106,6 +106,9 @@ func (f *fakePlane) Do(ctx context.Context, r jobs.Order, tell jobs.Teller) (job
 	done := jobs.Done{Selected: 100, Finished: 100, By: map[string]int64{"delivered": 99, "superseded": 1}}
 	if r.OfEvents() && r.DryRun {
 		done.By, done.Estimate = map[string]int64{"other-segment": 3}, &jobs.Estimate{Records: 1234, Bytes: 5_000_000, Shards: 2, Seconds: 12.4, USD: .02, Prices: "list prices of us-east-1"}
+		if r.From == "latest" {
+			done.Estimate.Records = 0
+		}
 	}
 	return done, f.fail
 }

@@ -77,6 +77,9 @@ func (j *job) Again() string {
 	case !j.OfEvents() || !j.Over():
 		return ""
 	case j.DryRun && j.State == "over":
+		if j.Estimate != nil && j.Estimate.Records == 0 {
+			return "" // there is nothing to send
+		}
 		return "job.start"
 	case !j.DryRun && j.State != "over":
 		return "job.goon"

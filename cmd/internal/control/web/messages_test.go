@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"kinesis-destination/cmd/internal/control/follow"
+	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/sink"
@@ -127,6 +129,7 @@ func TestEveryReasonIsSaidInASentence(t *testing.T) {
 		sink.HoldDeadLetterTopic, sink.HoldParkingFull, sink.HoldExhausted, sink.HoldConfiguration, sink.HoldUnknown, sink.HoldClockSkew, rules.HoldRegistry, rules.HoldViolation,
 		consumer.ReasonUnreachable, consumer.ReasonTLS, consumer.ReasonAuthentication, consumer.ReasonAccessDenied, consumer.ReasonTopicMissing, consumer.ReasonOutOfRange,
 		consumer.ReasonGroupProtocol, consumer.ReasonCorrupt, consumer.ReasonTooLarge, consumer.ReasonKafka, rules.ReasonTombstone,
+		follow.ReasonTooMany, destination.ReasonConfiguration, destination.ReasonEnded, destination.ReasonDisabled,
 	}
 	for _, reason := range []transform.Reason{
 		transform.ReasonConsentExit, transform.ReasonUnmappedSegment, transform.ReasonUnmappedAttribute, transform.ReasonNotInMappedSegment, transform.ReasonNothingChanged, transform.ReasonConsent,

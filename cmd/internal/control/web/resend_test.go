@@ -31,6 +31,14 @@ func TestABackfillIsCountedThenStartedWatchedAndStopped(t *testing.T) {
 	}
 }
 
+// TestWhatIsCountedToBeNothingIsNotToBeStarted.
+func TestWhatIsCountedToBeNothingIsNotToBeStarted(t *testing.T) {
+	r, at, _ := activated(t, &fakePlane{})
+	r.post(at+"/resend", "op", "backfill", "segment", "propensity", "from", "latest", "to", "latest", "rate", "50", "dry", "yes").is(200)
+	r.waits(at, "It would put 0 records")
+	r.get(at).hasNot("Start it")
+}
+
 func TestAReplayOfEveryEventIsAskedForByName(t *testing.T) {
 	f := &fakePlane{}
 	r, at, _ := activated(t, f)

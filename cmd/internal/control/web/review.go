@@ -139,13 +139,25 @@ func (p *page) reviewPage(status int, a *activation, refusal *Refusal) error {
 	v.Violations = v.Verdict.violations()
 	if e := v.Verdict.Example; e != nil {
 		for what, n := range e.Outcomes {
-			v.Outcomes = append(v.Outcomes, outcome{what, n})
+			v.Outcomes = append(v.Outcomes, outcome{p.outcome(what), n})
 		}
 		slices.SortFunc(v.Outcomes, func(a, b outcome) int {
 			return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.What, b.What))
 		})
 	}
 	return p.show(status, "review", "flows", "review.title", v, refusal)
+}
+
+// outcome says in words what becomes of an event, and why.
+func (p *page) outcome(what string) string {
+	word, reason, because := strings.Cut(what, ": ")
+	if p.h.catalogs[p.lang].has("outcome." + word) {
+		word = p.t("outcome." + word)
+	}
+	if !because {
+		return word
+	}
+	return word + ": " + p.reason(reason)
 }
 
 // finish makes the changes; or takes some of them back, which is a way out.
