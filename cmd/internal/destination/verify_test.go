@@ -132,7 +132,7 @@ func TestContractVerifyFindsALetterInPlaceOfARecord(t *testing.T) {
 // Numbers alone led nobody to the event; and what a replay of all events does on purpose
 // was called out of order.
 func TestContractVerifyNamesPlacesAndKnowsReplays(t *testing.T) {
-	s := newSite(t, nil)
+	s := newSite(t, embeddedkinesis.Random(34, embeddedkinesis.Rates{})) // whose history is known
 	s.fiveHundred()
 	last := s.embedded.History(s.name)
 	replayAll(t, s.config(""), everything("all"))
