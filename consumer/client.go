@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"errors"
 	"net"
 
@@ -39,6 +40,18 @@ func settlesSoon(err error) bool {
 		}
 	}
 	return false
+}
+
+// untilSettled asks again while what comes settles soon, for as long as one request may
+// take.
+func untilSettled(ctx context.Context, ask func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for wait := newBackoff(); ; pause(ctx, wait.NextBackOff()) {
+		if err := ask(ctx); !settlesSoon(err) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // outOfGroup tells of errors that end a membership: nothing that it had can be

@@ -185,6 +185,35 @@ func TestABrokerThatLeadsAPartitionNotYetIsAskedAgain(t *testing.T) {
 	})
 }
 
+// A coordinator that is being chosen, as of the first group of a cluster, is no answer either.
+func TestACoordinatorThatIsNoneYetIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		var refused atomic.Int32
+		w.kafka.ControlKey(int16(kmsg.DescribeGroups), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			if refused.Add(1) > 3 {
+				return nil, nil, false
+			}
+			answer := r.ResponseKind().(*kmsg.DescribeGroupsResponse)
+			for _, asked := range r.(*kmsg.DescribeGroupsRequest).Groups {
+				group := kmsg.NewDescribeGroupsResponseGroup()
+				group.Group, group.ErrorCode = asked, kerr.NotCoordinator.Code
+				answer.Groups = append(answer.Groups, group)
+			}
+			return answer, nil, true
+		})
+		h, err := NewHistory(w.config, w.network.DialContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		if members, err := h.Members(context.Background(), w.config.Group); err != nil || len(members) != 0 || refused.Load() != 4 {
+			t.Errorf("%v, %v; asked %d times", members, err, refused.Load())
+		}
+	})
+}
+
 // TestReadersOfAProcessPeekInTurns: each look at a partition's oldest message brings a
 // whole batch, which waits for no room. Those of all readers that share a budget are
 // bounded together.

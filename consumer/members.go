@@ -21,18 +21,29 @@ type Member struct {
 
 // Members are the processes that are in a group now; it is not joined.
 func (h *History) Members(ctx context.Context, group string) ([]Member, error) {
+	var members []Member
+	err := untilSettled(ctx, func(ctx context.Context) (err error) {
+		members, err = h.members(ctx, group)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask who is in group %s: %w", group, missingRight(err, "DESCRIBE on group ", group))
+	}
+	return members, nil
+}
+
+func (h *History) members(ctx context.Context, group string) ([]Member, error) {
 	answer, err := h.transport.RoundTrip(ctx, h.cfg.Addr(), &describegroups.Request{Groups: []string{group}})
 	if err != nil {
-		return nil, fmt.Errorf("ask who is in group %s: %w", group, err)
+		return nil, err
 	}
 	var members []Member
 	for _, g := range answer.(*describegroups.Response).Groups {
-		code := kafka.Error(g.ErrorCode)
-		if errors.Is(code, kafka.GroupIdNotFound) {
+		switch code := kafka.Error(g.ErrorCode); {
+		case errors.Is(code, kafka.GroupIdNotFound):
 			continue // newer brokers say so of a group that has nobody
-		}
-		if code != 0 {
-			return nil, fmt.Errorf("ask who is in group %s: %w", group, missingRight(code, "DESCRIBE on group ", group))
+		case code != 0:
+			return nil, code
 		}
 		for _, m := range g.Members {
 			member := Member{ID: m.MemberID, Host: strings.TrimPrefix(m.ClientHost, "/")}
@@ -50,10 +61,13 @@ func (h *History) Members(ctx context.Context, group string) ([]Member, error) {
 
 // Groups are the groups whose names begin so, of those that this user may describe.
 func (h *History) Groups(ctx context.Context, prefix string) ([]string, error) {
-	answer, err := h.client.ListGroups(ctx, &kafka.ListGroupsRequest{Addr: h.cfg.Addr()})
-	if err == nil {
-		err = answer.Error
-	}
+	var answer *kafka.ListGroupsResponse
+	err := untilSettled(ctx, func(ctx context.Context) (err error) {
+		if answer, err = h.client.ListGroups(ctx, &kafka.ListGroupsRequest{Addr: h.cfg.Addr()}); err == nil {
+			err = answer.Error
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list the groups: %w", err)
 	}

@@ -149,15 +149,12 @@ func committedOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, 
 		}
 	}
 	var res *kafka.OffsetFetchResponse
-	for wait := newBackoff(); ; pause(ctx, wait.NextBackOff()) {
-		res, err = client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{Addr: addr, GroupID: group, Topics: topics})
-		if err == nil {
+	err = untilSettled(ctx, func(ctx context.Context) (err error) {
+		if res, err = client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{Addr: addr, GroupID: group, Topics: topics}); err == nil {
 			err = res.Error
 		}
-		if !settlesSoon(err) || ctx.Err() != nil {
-			break
-		}
-	}
+		return err
+	})
 	if errors.Is(err, kafka.GroupIdNotFound) { // some brokers say so of a group that never committed
 		res, err = &kafka.OffsetFetchResponse{}, nil
 	}
