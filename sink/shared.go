@@ -80,23 +80,23 @@ func (l *lane) share(r *request) {
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	s.join(r, l.sink.memory.batchBytes())
+	s.join(r)
 	for {
 		select {
 		case group := <-r.turn:
 			if len(group) > 0 {
 				l.send(group)
-				s.ended(group, l.sink.memory.batchBytes())
+				s.ended(group)
 			}
 			return
 		case <-timer.C:
-			s.hurry(r, l.sink.memory.batchBytes())
+			s.hurry(r)
 		}
 	}
 }
 
 // join adds a request. Exactly one turn comes of it.
-func (s *sharedCalls) join(r *request, limit int) {
+func (s *sharedCalls) join(r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.came(r.lane)
@@ -105,7 +105,7 @@ func (s *sharedCalls) join(r *request, limit int) {
 	if !r.patient {
 		s.hasty++
 	}
-	s.depart(limit)
+	s.depart()
 }
 
 // left notes that a lane has nothing to share after its last shared call.
@@ -116,7 +116,7 @@ func (s *sharedCalls) left(l *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.came(l)
-	s.depart(l.sink.memory.batchBytes())
+	s.depart()
 }
 
 func (s *sharedCalls) came(l *lane) {
@@ -127,7 +127,7 @@ func (s *sharedCalls) came(l *lane) {
 }
 
 // ended notes the end of a call, and lets the lanes go on whose requests it carried.
-func (s *sharedCalls) ended(group []*request, limit int) {
+func (s *sharedCalls) ended(group []*request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.under--
@@ -138,28 +138,29 @@ func (s *sharedCalls) ended(group []*request, limit int) {
 			r.turn <- nil
 		}
 	}
-	s.depart(limit)
+	s.depart()
 }
 
 // hurry sends what waits, if the request is among it still.
-func (s *sharedCalls) hurry(r *request, limit int) {
+func (s *sharedCalls) hurry(r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for slices.Contains(s.waiting, r) {
-		s.send(limit)
+		s.send()
 	}
 }
 
 // depart sends what waits, once there is no reason to wait any more.
-func (s *sharedCalls) depart(limit int) {
+func (s *sharedCalls) depart() {
 	for len(s.waiting) > 0 && (s.records >= sharedEnough || s.under+s.returning == 0 || s.hasty > 0 && s.under < sharedUnder) {
-		s.send(limit)
+		s.send()
 	}
 }
 
 // send has the lane of the first request make a call with it and those that follow,
 // as far as one call takes them.
-func (s *sharedCalls) send(limit int) {
+func (s *sharedCalls) send() {
+	limit := s.waiting[0].lane.sink.memory.batchBytes()
 	n, records, bytes := 0, 0, 0
 	for n < len(s.waiting) {
 		r := s.waiting[n]
