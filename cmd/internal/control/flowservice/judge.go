@@ -162,6 +162,11 @@ func (s *Service) Judge(ctx context.Context, v documents.Reader, sandbox, flowID
 	if !ok {
 		return refusal(problems)
 	}
+	return s.allowed(ctx, &f, p)
+}
+
+// allowed says whether the policies that a flow is gathered with allow it.
+func (s *Service) allowed(ctx context.Context, f *Flow, p parts) error {
 	c, _ := s.configuration(p, func(string, string) {})
 	c.Default()
 	rules, err := transform.NewRules(c.Rules())
@@ -169,7 +174,7 @@ func (s *Service) Judge(ctx context.Context, v documents.Reader, sandbox, flowID
 		return api.Refuse(api.CodeInvalid, "flow %s (%s): %s", f.ID, f.Name, inAPIWords(err.Error()))
 	}
 	violations, _ := s.violations(ctx, p.from, rules)
-	return Violated(&f, violations)
+	return Violated(f, violations)
 }
 
 // alone refuses a group or a topic of dead letters that another flow has: each would
@@ -263,14 +268,7 @@ func (s *Service) Standing(ctx context.Context, v documents.Reader, sandbox stri
 			continue
 		}
 		p.policies = policies
-		c, _ := s.configuration(p, func(string, string) {})
-		c.Default()
-		rules, err := transform.NewRules(c.Rules())
-		if err != nil {
-			return api.Refuse(api.CodeInvalid, "flow %s (%s): %s", f.ID, f.Name, inAPIWords(err.Error()))
-		}
-		violations, _ := s.violations(ctx, p.from, rules)
-		if err := Violated(&f, violations); err != nil {
+		if err := s.allowed(ctx, &f, p); err != nil {
 			return err
 		}
 	}
