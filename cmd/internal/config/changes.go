@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -22,16 +23,19 @@ func NeedRestart(old, now *Config) Problems {
 }
 
 // OtherThanRules names the keys that differ and are not of the rules, of configurations
-// that were made of documents, with all defaults filled in.
+// that were made of documents.
 func OtherThanRules(old, now *Config) []string {
-	var keys []string
-	differences(reflect.ValueOf(*old), reflect.ValueOf(*now), "", func(path string) {
-		switch block, _, _ := strings.Cut(path, "."); block {
-		case "activation", "governance", "description", "server":
-		default:
-			keys = append(keys, path)
-		}
+	return slices.DeleteFunc(Differences(old, now), func(path string) bool {
+		block, _, _ := strings.Cut(path, ".")
+		return slices.Contains([]string{"activation", "governance", "description", "server"}, block)
 	})
+}
+
+// Differences names the keys that differ, of configurations that were made of documents,
+// with all defaults filled in. Of secrets it compares what they are now.
+func Differences(old, now *Config) []string {
+	var keys []string
+	differences(reflect.ValueOf(*old), reflect.ValueOf(*now), "", func(path string) { keys = append(keys, path) })
 	return keys
 }
 
