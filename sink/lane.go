@@ -41,7 +41,7 @@ type lane struct {
 	request   request     // what it sends
 	alone     [1]*request // a call's requests where it shares none
 	gathered  []inFlight  // room for what goes in a shared call
-	returning bool        // its last call was shared; guarded by sharedCalls.mu
+	returning bool        // its last call was shared; set before the lane hears of its end
 }
 
 func newLane(s *Sink, random *rand.Rand) *lane {

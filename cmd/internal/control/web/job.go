@@ -140,7 +140,7 @@ func stopJob(p *page) error {
 			return refusal.Cause
 		}
 	}
-	if op := values.Get("op"); op == "replay" || op == "backfill" {
+	if stopped := (job{Op: values.Get("op")}); stopped.OfEvents() {
 		p.redirect(p.flowPath(id, "?done=stopped"))
 		return nil
 	}
