@@ -18,7 +18,7 @@ var flows = []mutation{
 	},
 	{
 		"a change of the rules starts nothing anew", "cmd/internal/config/changes.go",
-		"case \"activation\", \"governance\", \"description\", \"server\":", "case \"governance\", \"description\", \"server\":", followPkg, "TestAChangeOfActivation",
+		"[]string{\"activation\", \"governance\", \"description\", \"server\"}", "[]string{\"governance\", \"description\", \"server\"}", followPkg, "TestAChangeOfActivation",
 	},
 	{
 		"what a policy forbids does not go on by the rules of before", "cmd/internal/destination/flow.go",
