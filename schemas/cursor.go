@@ -180,7 +180,7 @@ func (c *Cursor) Branch(t *Type) *Type {
 
 // Skip reads over one value, and checks all of it on the way.
 func (c *Cursor) Skip(t *Type) {
-	if pos := skip(c.b, c.pos, t.ops, 0); pos >= 0 {
+	if pos := skip(c.b, c.pos, t.ops, 0, nil); pos >= 0 {
 		c.pos = pos
 	} else {
 		c.Fail()

@@ -31,14 +31,15 @@ const (
 	opNullable // null or something: the next ops say what
 	opBlocks
 	opCall
+	opMark // the value of the next ops is marked
 )
 
 // op skips one value.
 type op struct {
 	code  opCode
 	after uint8 // how many ops a nullable's null jumps over
-	n     int32 // bytes of a fixed, symbols of an enum, index of a null
-	t     *Type // of a union, an array or map, or a call
+	n     int32 // bytes of a fixed, symbols of an enum, index of a null, slot of a mark
+	t     *Type // of a union, an array or map, a call, or a mark
 }
 
 // compile makes the type's ops, and those of the types within. room is for how many ops there is still room.
@@ -120,8 +121,9 @@ func (t *Type) inline(room *int) []op {
 	return t.ops
 }
 
-// skip reads over what the ops say, from pos on. It returns the place after that, or -1 when the bytes do not fit.
-func skip(b []byte, pos int, ops []op, depth int) int {
+// skip reads over what the ops say, from pos on, and notes what they mark. It returns the place after that, or -1 when
+// the bytes do not fit.
+func skip(b []byte, pos int, ops []op, depth int, marks *[]Mark) int {
 	for i := 0; i < len(ops); i++ {
 		o := &ops[i]
 		switch o.code {
@@ -136,8 +138,11 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 				return -1
 			}
 			continue
+		case opMark:
+			(*marks)[o.n] = Mark{pos, o.t}
+			continue
 		case opCall, opBlocks:
-			if pos = skipNested(b, pos, o, depth); pos < 0 {
+			if pos = skipNested(b, pos, o, depth, marks); pos < 0 {
 				return -1
 			}
 			continue
@@ -169,7 +174,7 @@ func skip(b []byte, pos int, ops []op, depth int) int {
 				return -1
 			}
 			if branch := o.t.branches[v>>1]; len(branch) > 0 {
-				if pos = skip(b, pos, branch, depth+1); pos < 0 {
+				if pos = skip(b, pos, branch, depth+1, marks); pos < 0 {
 					return -1
 				}
 			}
@@ -214,12 +219,12 @@ func skipVarint(b []byte, pos int) int {
 }
 
 // skipNested is skip for the ops that come up less, or take long anyhow.
-func skipNested(b []byte, pos int, o *op, depth int) int {
+func skipNested(b []byte, pos int, o *op, depth int, marks *[]Mark) int {
 	if depth++; depth > maxDepth {
 		return -1
 	}
 	if o.code == opCall {
-		return skip(b, pos, o.t.ops, depth)
+		return skip(b, pos, o.t.ops, depth, marks)
 	}
 	for {
 		n, items := blockHeader(b, pos, o.t)
@@ -227,7 +232,7 @@ func skipNested(b []byte, pos int, o *op, depth int) int {
 			return items // the end, or -1
 		}
 		for pos = items; n > 0; n-- {
-			if pos = skip(b, pos, o.t.entry, depth); pos < 0 {
+			if pos = skip(b, pos, o.t.entry, depth, marks); pos < 0 {
 				return -1
 			}
 		}

@@ -15,7 +15,7 @@ import (
 // head awaits the dead-letter topic. It is pure and guarded by its lane.
 type queue struct {
 	chains   map[string]*chain
-	groups   map[int]*group
+	groups   []*group // by shard; nil where none of it was queued
 	active   []*group          // groups with ready chains, served in turn
 	resting  groupHeap         // groups with ready chains that must wait for their shard
 	waiting  chainHeap         // chains that wait for their retry
@@ -109,7 +109,7 @@ type limits struct {
 type allow func(shard int, now, turn time.Time, records, bytes int) (ok bool, until time.Time)
 
 func newQueue(locate func(*Record) int) queue {
-	return queue{chains: make(map[string]*chain), groups: make(map[int]*group), locate: locate}
+	return queue{chains: make(map[string]*chain), locate: locate}
 }
 
 // Push appends a record to its key's chain.
@@ -140,6 +140,9 @@ func (q *queue) chain() *chain {
 }
 
 func (q *queue) group(shard int) *group {
+	if shard >= len(q.groups) {
+		q.groups = append(q.groups, make([]*group, shard+1-len(q.groups))...)
+	}
 	g := q.groups[shard]
 	if g == nil {
 		g = &group{shard: shard}
@@ -240,7 +243,8 @@ func (q *queue) drain(g *group, b *batch, now time.Time, may allow) (full bool) 
 
 // checkRecord says why the stream would never take a record.
 func checkRecord(r *Record, limit int) *deadletter.Failure {
-	if n := utf8.RuneCountInString(r.PartitionKey); n < 1 || n > maxKeyRunes {
+	// What has few bytes has few characters.
+	if n := len(r.PartitionKey); n < 1 || n > maxKeyRunes && utf8.RuneCountInString(r.PartitionKey) > maxKeyRunes {
 		return &deadletter.Failure{Stage: StageSink, Reason: ReasonInvalidPartitionKey, Message: "the partition key must have 1 to 256 characters"}
 	}
 	if r.size() > limit {

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"encoding/binary"
 	"fmt"
 	"math/big"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,11 +20,14 @@ type hashKey [md5.Size]byte
 
 func hashOf(key string) hashKey { return md5.Sum([]byte(key)) }
 
+func (h *hashKey) top() uint64 { return binary.BigEndian.Uint64(h[:]) }
+
 // shardMap is the open shards at one time. It never changes; a reshard brings
 // another. Finding a key's shard takes log₂ of their number.
 type shardMap struct {
 	ids     []string
 	ends    []hashKey // inclusive, ascending
+	tops    []uint64  // the first eight bytes of those
 	buckets []*bucket
 }
 
@@ -39,7 +42,11 @@ func (m *shardMap) at(h hashKey) int {
 	if len(m.ends) == 0 {
 		return 0
 	}
-	return sort.Search(len(m.ends)-1, func(i int) bool { return bytes.Compare(m.ends[i][:], h[:]) >= 0 })
+	i, _ := slices.BinarySearch(m.tops, h.top())
+	for i < len(m.ends)-1 && bytes.Compare(m.ends[i][:], h[:]) < 0 { // of ends that begin alike
+		i++
+	}
+	return min(i, len(m.ends)-1)
 }
 
 // holds says whether the record of a key that was predicted for a shard may
@@ -81,7 +88,7 @@ func newShardMap(shards []types.Shard, before *shardMap) (*shardMap, error) {
 		if b == nil {
 			b = newBucket()
 		}
-		m.ids, m.ends, m.buckets = append(m.ids, s.id), append(m.ends, s.to), append(m.buckets, b)
+		m.ids, m.ends, m.tops, m.buckets = append(m.ids, s.id), append(m.ends, s.to), append(m.tops, s.to.top()), append(m.buckets, b)
 	}
 	return m, nil
 }

@@ -42,7 +42,7 @@ func (q *queue) Withdraw(gone func(*Record) bool, clearExhausted func(*chain)) [
 func (q *queue) Regroup(locate func(*Record) int) {
 	q.locate = locate
 	before := q.groups
-	q.groups = make(map[int]*group)
+	q.groups = nil
 	for _, c := range q.chains {
 		c.group = q.group(locate(c.entries[0].rec))
 	}
@@ -51,7 +51,7 @@ func (q *queue) Regroup(locate func(*Record) int) {
 
 // rebuild puts every chain that is not in flight where it belongs, keeping the
 // order in which they were ready. The groups are those that list them now.
-func (q *queue) rebuild(groups map[int]*group) {
+func (q *queue) rebuild(groups []*group) {
 	var order []*chain
 	for _, g := range q.active {
 		order = append(order, g.ready...)
@@ -62,6 +62,9 @@ func (q *queue) rebuild(groups map[int]*group) {
 	order = append(order, q.rejected...)
 	waiting := q.waiting
 	for _, g := range groups {
+		if g == nil {
+			continue
+		}
 		g.ready, g.room, g.listed = nil, nil, false
 	}
 	q.active, q.resting, q.waiting, q.rejected = nil, nil, nil, nil

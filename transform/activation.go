@@ -72,7 +72,7 @@ func (j *evaluation) scan() {
 			j.readMemberships(field.t)
 		case roleAttributes:
 			if j.shape.attributes != nil && j.result.promising() {
-				j.findAttributes(&j.c, field.t) // which would be gone over once more
+				j.findAttributes(&j.c) // which would be gone over once more
 			} else {
 				j.c.Skip(field.t)
 			}

@@ -111,7 +111,11 @@ func (j *evaluation) writeMemberships(w *writer, exit bool) (left bool) {
 				m.status = statusExited
 			}
 			w.unique(&ids, id)
-			w.key(view(id))
+			if mapped {
+				w.open(j.plan.rules.keys[segment])
+			} else {
+				w.key(view(id))
+			}
 			j.writeMember(w, c, m)
 			if mapped {
 				j.src.Noted.write(segment, m.status)

@@ -11,23 +11,17 @@ import (
 	"kinesis-destination/schemas"
 )
 
-// found is where a mapped path's value is in an event.
-type found struct {
-	pos int
-	t   *schemas.Type // nil when the path is not there
-}
-
 var identityKey = []byte(`{"id":`)
 
 // scratch is what an event with attributes is lent: where the mapped ones are, and the keys that wait for their value.
 // It does not go back by way of a writer: all that a writer holds would then be taken for something that outlives the
 // event.
 type scratch struct {
-	slots []found
+	slots []schemas.Mark
 	leads leadStack
 
 	// What the two begin with: enough for most events, and one allocation with the scratch.
-	slotRoom [12]found
+	slotRoom [12]schemas.Mark
 	leadRoom [12]lead
 }
 
@@ -38,12 +32,12 @@ var scratchPool = sync.Pool{New: func() any {
 }}
 
 // findAttributes goes over the attributes and notes where the mapped paths are, in slots that are lent to the event.
-func (j *evaluation) findAttributes(c *schemas.Cursor, t *schemas.Type) {
+func (j *evaluation) findAttributes(c *schemas.Cursor) {
 	n := len(j.plan.rules.paths)
 	j.scratch = scratchPool.Get().(*scratch)
 	j.scratch.slots = slices.Grow(j.scratch.slots[:0], n)[:n]
 	clear(j.scratch.slots)
-	j.shape.attributes.find(c, t, j.scratch.slots)
+	c.SkipMarking(j.shape.attributes, j.scratch.slots)
 }
 
 // end gives back what was lent to the event.
@@ -61,7 +55,7 @@ func (j *evaluation) writeAttributes(w *writer) {
 	}
 	if j.scratch == nil { // the first look had no reason to
 		c := j.c.At(j.result.at[roleAttributes])
-		j.findAttributes(&c, j.shape.types[roleAttributes])
+		j.findAttributes(&c)
 	}
 	j.scratch.leads.list = j.scratch.leads.list[:0]
 	w.leads = &j.scratch.leads
@@ -71,49 +65,15 @@ func (j *evaluation) writeAttributes(w *writer) {
 	w.leads = nil
 }
 
-// find walks over a value and notes where the mapped paths are.
-func (b *branch) find(c *schemas.Cursor, t *schemas.Type, slots []found) {
-	if b == nil {
-		c.Skip(t)
-		return
-	}
-	if b.slot != noSlot {
-		slots[b.slot] = found{c.Pos(), t}
-		c.Skip(t)
-		return
-	}
-	switch t.Kind {
-	case schemas.Union:
-		if i := c.Index(len(t.Union)); b.children[i] != nil {
-			b.children[i].find(c, t.Union[i], slots)
-		} else {
-			c.Skip(t.Union[i])
-		}
-	case schemas.Record:
-		for i := range b.fields {
-			step := &b.fields[i]
-			switch {
-			case step.child == nil:
-				c.Skip(step.t)
-			case step.child.slot != noSlot: // what most mapped paths are: no call of its own
-				slots[step.child.slot] = found{c.Pos(), step.t}
-				c.Skip(step.t)
-			default:
-				step.child.find(c, step.t, slots)
-			}
-		}
-	}
-}
-
 // writeOutline writes a node of the outline as a member. What turns out to be empty leaves no key.
-func (j *evaluation) writeOutline(w *writer, o *outline, slots []found) {
+func (j *evaluation) writeOutline(w *writer, o *outline, slots []schemas.Mark) {
 	if o.slot != noSlot {
-		if slots[o.slot].t == nil || w.ended() {
+		t := slots[o.slot].Type
+		if t == nil || w.ended() {
 			return
 		}
 		mark := w.open(o.key)
-		c := j.c.At(slots[o.slot].pos)
-		t := c.Branch(slots[o.slot].t)
+		c := j.c.At(slots[o.slot].Pos)
 		if !w.collections && (t.Kind == schemas.Array || t.Kind == schemas.Map) {
 			w.fail(ReasonCollection)
 		}
@@ -136,8 +96,8 @@ func (j *evaluation) writeOutline(w *writer, o *outline, slots []found) {
 }
 
 // writeIdentities writes the identity map, and returns where the first identity of the partition key's namespace is.
-func (j *evaluation) writeIdentities(w *writer) found {
-	var key found
+func (j *evaluation) writeIdentities(w *writer) schemas.Mark {
+	var key schemas.Mark
 	w.member(`"identityMap":{`)
 	c := j.c.At(j.result.at[roleIdentities])
 	t := c.Branch(j.shape.types[roleIdentities])
@@ -164,7 +124,7 @@ func (j *evaluation) writeIdentities(w *writer) found {
 }
 
 // writeNamespace writes the identities of a namespace, and returns where the first one is.
-func (j *evaluation) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Type) (first found) {
+func (j *evaluation) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Type) (first schemas.Mark) {
 	if t.Kind != schemas.Array {
 		j.result.unreadable = j.result.unreadable || t.Kind != schemas.Null
 		c.Skip(t)
@@ -183,13 +143,13 @@ func (j *evaluation) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Typ
 				c.Skip(part.t)
 				continue
 			}
-			at := found{c.Pos(), part.t}
+			at := schemas.Mark{Pos: c.Pos(), Type: part.t}
 			mark := w.open(identityKey)
 			if !w.value(c, part.t) {
 				w.dst = w.dst[:mark]
 				continue
 			}
-			if first.t == nil {
+			if first.Type == nil {
 				first = at
 			}
 			w.dst = append(w.dst, '}')
@@ -199,20 +159,20 @@ func (j *evaluation) writeNamespace(w *writer, c *schemas.Cursor, t *schemas.Typ
 }
 
 // partitionKey is the profile's id, or the identity that stands for it.
-func (j *evaluation) partitionKey(identity found) string {
+func (j *evaluation) partitionKey(identity schemas.Mark) string {
 	if key := j.keyAt(identity); key != "" {
 		return key
 	}
-	return j.keyAt(found{j.result.at[roleProfileID], j.shape.types[roleProfileID]})
+	return j.keyAt(schemas.Mark{Pos: j.result.at[roleProfileID], Type: j.shape.types[roleProfileID]})
 }
 
 // keyAt is the text or number at a place, as a string of its own; empty when there is neither.
-func (j *evaluation) keyAt(place found) string {
-	if place.t == nil {
+func (j *evaluation) keyAt(place schemas.Mark) string {
+	if place.Type == nil {
 		return ""
 	}
-	c := j.c.At(place.pos)
-	t := c.Branch(place.t)
+	c := j.c.At(place.Pos)
+	t := c.Branch(place.Type)
 	if t.Kind == schemas.Int || t.Kind == schemas.Long {
 		return strconv.FormatInt(c.Long(), 10)
 	}

@@ -16,6 +16,7 @@ import (
 type Rules struct {
 	cfg       Config
 	segments  segmentSet
+	keys      [][]byte // per segment: its id, as the key of a JSON member
 	extras    [][]byte // per segment: the members that includeSegment… adds, as JSON with a leading comma
 	outline   *outline // what a record's attributes look like
 	paths     []string // the path of each slot
@@ -45,6 +46,7 @@ func NewRules(c Config) (*Rules, error) {
 		r.unmapped = SameMergePolicy
 	}
 	for _, segment := range c.Activation.Segments {
+		r.keys = append(r.keys, append(appendString(nil, segment.ID), ':'))
 		r.extras = append(r.extras, extras(c.Activation, segment))
 	}
 	r.paths, _ = uncovered(c.Activation.Attributes)

@@ -99,7 +99,7 @@ type shape struct {
 	changed    forms
 	members    forms
 	identities forms
-	attributes *branch // nil when no mapped path is in the schema
+	attributes *schemas.Type // with marks at the mapped paths; nil when none is in the schema
 	watched    pathSet
 }
 

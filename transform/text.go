@@ -1,6 +1,9 @@
 package transform
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 const hexDigits = "0123456789abcdef"
 
@@ -15,9 +18,19 @@ var plain = func() (table [utf8.RuneSelf]bool) {
 // appendString writes a JSON string, as encoding/json does without HTML escaping: bytes that are no UTF-8 become
 // U+FFFD, and U+2028 and U+2029 are escaped, as some readers take them for line ends.
 func appendString(dst []byte, s string) []byte {
+	if !isPlain(s) {
+		return appendEscaped(dst, s)
+	}
+	at := len(dst)
+	dst = slices.Grow(dst, len(s)+2)[:at+len(s)+2]
+	dst[at], dst[len(dst)-1] = '"', '"'
+	copy(dst[at+1:], s)
+	return dst
+}
+
+func appendEscaped(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	i := plainPrefix(s)
-	for start := 0; ; start = i {
+	for start, i := 0, 0; ; start = i {
 		for i < len(s) && s[i] < utf8.RuneSelf && plain[s[i]] {
 			i++
 		}
@@ -43,21 +56,35 @@ func appendString(dst []byte, s string) []byte {
 	}
 }
 
-// plainPrefix is how far a string needs no look at its single bytes: it looks at eight at a time, and finds any that
-// is a control character, a quote, a backslash or not ASCII. The arithmetic is that of "Bit Twiddling Hacks", haszero
-// and hasless; where it errs it sees something special that is not, never the other way round.
-func plainPrefix(s string) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
-		quote, backslash := x^ones*'"', x^ones*'\\'
-		if (x|(x-ones*' ')&^x|(quote-ones)&^quote|(backslash-ones)&^backslash)&highs != 0 {
-			break
+// isPlain says that all bytes of a string stand for themselves. It looks at eight at a time, the last eight of them
+// some of which it has seen before.
+func isPlain(s string) bool {
+	if len(s) < 8 {
+		for i := range len(s) {
+			if s[i] >= utf8.RuneSelf || !plain[s[i]] {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; i < len(s)-8; i += 8 {
+		if special(s[i : i+8]) {
+			return false
 		}
 	}
-	return i
+	return !special(s[len(s)-8:])
+}
+
+// special says that any of eight bytes is a control character, a quote, a backslash or not ASCII. The arithmetic is
+// that of "Bit Twiddling Hacks", haszero and hasless; where it errs it sees something special that is not, never the
+// other way round.
+func special(s string) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	_ = s[7]
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	quote, backslash := x^ones*'"', x^ones*'\\'
+	return (x|(x-ones*' ')&^x|(quote-ones)&^quote|(backslash-ones)&^backslash)&highs != 0
 }
 
 func appendEscape(dst []byte, b byte) []byte {

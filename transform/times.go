@@ -79,26 +79,23 @@ func (w *writer) date(day int64) {
 }
 
 // appendDate writes YYYY-MM-DD for a day counted from 1970-01-01. The calendar is counted in eras of 400 years whose
-// years begin in March, so that the leap day is a year's last (after Howard Hinnant's civil_from_days).
+// years begin in March, so that the leap day is a year's last (C. Neri, L. Schneider, "Euclidean affine functions and
+// their application to calendar algorithms", 2022, which says why each step is exact).
 func appendDate(dst []byte, day int64) []byte {
 	// From 0000-03-01 on, and one era more so that January and February of the year 0 count from zero as well.
-	d := uint32(day - firstDay - 60 + 146097)
-	era, inEra := d/146097, d%146097
-	year := (inEra - inEra/1460 + inEra/36524 - inEra/146096) / 365
-	inYear := inEra - (365*year + year/4 - year/100)
-	month := (5*inYear + 2) / 153
-	dayOfMonth := inYear - (153*month+2)/5 + 1
-	year += era * 400
-	if month < 10 {
-		month += 3
-	} else {
-		month -= 9
+	inCenturies := 4*uint32(day-firstDay-60+146097) + 3
+	century, inCentury := inCenturies/146097, inCenturies%146097/4
+	product := 2939745 * uint64(4*inCentury+3)
+	year, inYear := 100*century+uint32(product>>32)-400, uint32(product)/2939745/4
+	inMonths := 2141*inYear + 197913
+	month, dayOfMonth := inMonths>>16, inMonths&0xffff/2141+1
+	if inYear >= 306 {
+		month -= 12
 		year++
 	}
-	year -= 400
 	y, c := pair(year%100), pair(year/100)
-	m, dd := pair(month), pair(dayOfMonth)
-	return append(dst, c[0], c[1], y[0], y[1], '-', m[0], m[1], '-', dd[0], dd[1])
+	m, d := pair(month), pair(dayOfMonth)
+	return append(dst, c[0], c[1], y[0], y[1], '-', m[0], m[1], '-', d[0], d[1])
 }
 
 // appendClock writes HH:MM:SS, and as many digits of a fraction as it takes, in threes.
