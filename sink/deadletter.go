@@ -41,12 +41,13 @@ func (s *Sink) letterOptions(backoff func(time.Time) *backoff.Backoff) deadlette
 // of dead letters already. done hears what became of it, once: DeadLettered, AtRest,
 // or none of the outcomes when it is given back.
 func (s *Sink) deadLetter(r *Record, f deadletter.Failure, done func(Outcome)) {
-	if r.Origin.AtRest {
+	from := r.origin()
+	if from.AtRest {
 		done(AtRest)
 		return
 	}
 	s.letters.Add(&deadletter.Letter{
-		Origin: &r.Origin, PartitionKey: r.PartitionKey, Revoked: r.Revoked, Failure: f, At: time.Now(),
+		Origin: from, PartitionKey: r.PartitionKey, Revoked: r.Revoked, Failure: f, At: time.Now(),
 		Done: func(written bool) {
 			if written {
 				done(DeadLettered)

@@ -26,7 +26,7 @@ import (
 func TestDeadLetterKeepsTheMessageAndSaysWhatHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{})
-		r := &Record{Owner: w.oracle.record("x", 0, nil), Origin: deadletter.Origin{
+		r := &Record{Owner: w.oracle.record("x", 0, nil), Source: &deadletter.Origin{
 			Topic: testTopic, Partition: 2, Offset: 1<<40 + 7, Time: time.UnixMilli(1590441879123),
 			Key: []byte("profile"), Value: []byte{0, 0, 0, 0, 1, 255},
 			Headers: []kafka.Header{{Key: "traceparent", Value: []byte("00-a")}, {Key: "twice", Value: nil}, {Key: "twice", Value: []byte{1}}},
@@ -40,7 +40,7 @@ func TestDeadLetterKeepsTheMessageAndSaysWhatHappened(t *testing.T) {
 			t.Fatalf("%d letters", len(got))
 		}
 		m := got[0]
-		if m.Partition != 2 || !bytes.Equal(m.Key, r.Origin.Key) || !bytes.Equal(m.Value, r.Origin.Value) {
+		if m.Partition != 2 || !bytes.Equal(m.Key, r.origin().Key) || !bytes.Equal(m.Value, r.origin().Value) {
 			t.Errorf("letter %+v", m)
 		}
 		want := []kafka.Header{
@@ -82,7 +82,7 @@ func TestDeadLetterTopicIsShapedLikeTheSource(t *testing.T) {
 			t.Fatal(err)
 		}
 		big := w.oracle.record("", 0, nil)
-		big.rec.Origin.Value = bytes.Repeat([]byte{7}, 4_999_000)
+		big.rec.origin().Value = bytes.Repeat([]byte{7}, 4_999_000)
 		if err := w.sink.Reject(t.Context(), big.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +259,7 @@ func TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder(t *testing.T) {
 		})
 		var stuck []*tracked
 		for range 90 {
-			if tr := reject(); tr.rec.Origin.Partition == 1 {
+			if tr := reject(); tr.rec.origin().Partition == 1 {
 				stuck = append(stuck, tr)
 			} else {
 				tr.wait()
@@ -307,7 +307,7 @@ func TestLetterLargerThanTheTopicTakesIsCompressed(t *testing.T) {
 		w := newWorld(t, worldOptions{topics: []kfake.Opt{kfake.SeedTopics(2, testDLT)}}) // with 1 MiB
 		small := w.oracle.record("", 0, nil)
 		big := w.oracle.record("", 0, nil)
-		big.rec.Origin.Value = bytes.Repeat([]byte("compressed at the source "), 100_000)
+		big.rec.origin().Value = bytes.Repeat([]byte("compressed at the source "), 100_000)
 		for _, tr := range []*tracked{small, big} {
 			if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 				t.Fatal(err)

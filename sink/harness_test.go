@@ -154,7 +154,7 @@ func (o *oracle) record(key string, size int, revoked <-chan struct{}) *tracked 
 	}
 	tr.rec = &Record{
 		PartitionKey: key, Data: data, Revoked: revoked, Owner: tr,
-		Origin: deadletter.Origin{Topic: testTopic, Partition: o.n % 3, Offset: int64(o.n), Time: time.Now(), Key: []byte(key), Value: fmt.Appendf(nil, "%s/%d", key, tr.seq), Headers: []kafka.Header{{Key: "h", Value: []byte{0, 1}}}},
+		Source: &deadletter.Origin{Topic: testTopic, Partition: o.n % 3, Offset: int64(o.n), Time: time.Now(), Key: []byte(key), Value: fmt.Appendf(nil, "%s/%d", key, tr.seq), Headers: []kafka.Header{{Key: "h", Value: []byte{0, 1}}}},
 	}
 	o.n++
 	o.all = append(o.all, tr)

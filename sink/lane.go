@@ -75,7 +75,7 @@ func (l *lane) push(e entry) error {
 		// Checked under the lock: a later Withdraw would find it otherwise.
 		return ErrRevoked
 	}
-	if e.failure == nil && l.sink.parking.Holds(&e.rec.Origin, e.rec.PartitionKey) {
+	if e.failure == nil && l.sink.parking != nil && l.sink.parking.Holds(e.rec.origin(), e.rec.PartitionKey) {
 		e.failure = parkedFailure()
 	}
 	l.queue.Push(e)
@@ -199,7 +199,7 @@ func (l *lane) deadLetter(f inFlight) {
 		l.mu.Lock()
 		l.settle(f.chain, outcome, why.Reason)
 		if outcome == DeadLettered && l.sink.parking != nil {
-			f.park(&e.rec.Origin)
+			f.park(e.rec.origin())
 		}
 		l.queue.Settle(f.chain)
 		settled := l.takeSettled()

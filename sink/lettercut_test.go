@@ -59,7 +59,7 @@ func (w *world) reject(change func(*deadletter.Origin)) *tracked {
 	w.t.Helper()
 	tr := w.oracle.record("", 0, nil)
 	if change != nil {
-		change(&tr.rec.Origin)
+		change(tr.rec.origin())
 	}
 	if err := w.sink.Reject(w.t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 		w.t.Fatal(err)
@@ -101,10 +101,10 @@ func TestWhatIsTooLargeForTheTopicIsLeftOutOfALetter(t *testing.T) {
 				w := newWorld(t, worldOptions{topics: []kfake.Opt{kfake.SeedTopics(3, testDLT)}})
 				before, tr, after := w.reject(nil), w.oracle.record("", 0, nil), (*tracked)(nil)
 				if c.change != nil {
-					c.change(&tr.rec.Origin)
+					c.change(tr.rec.origin())
 				}
-				o := tr.rec.Origin
-				o.Partition, tr.rec.Origin.Partition = 0, 0
+				o := tr.rec.origin()
+				o.Partition = 0
 				if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed", Message: strings.Repeat("name", 400_000)}); err != nil {
 					t.Fatal(err)
 				}
@@ -119,7 +119,7 @@ func TestWhatIsTooLargeForTheTopicIsLeftOutOfALetter(t *testing.T) {
 				if len(letters) != 3 {
 					t.Fatalf("%d letters", len(letters))
 				}
-				judgeCut(t, &o, letters[1], c.want)
+				judgeCut(t, o, letters[1], c.want)
 				if held := w.reported(); len(held) > 0 {
 					t.Errorf("holds reported: %q", held)
 				}
@@ -237,7 +237,7 @@ func TestALetterThatCannotBeWrittenHoldsNoOtherPartition(t *testing.T) {
 		})
 		stuck := 0
 		for range directRecords { // all the room of partition 1
-			if tr := w.oracle.record("", 0, nil); tr.rec.Origin.Partition == 1 {
+			if tr := w.oracle.record("", 0, nil); tr.rec.origin().Partition == 1 {
 				stuck++
 				if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
 					t.Fatal(err)

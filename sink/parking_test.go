@@ -31,7 +31,7 @@ func parked(o worldOptions) worldOptions {
 func (w *world) from(partition int, key string, size int) *tracked {
 	w.t.Helper()
 	tr := w.oracle.record(key, size, nil)
-	tr.rec.Origin.Partition = partition
+	tr.rec.origin().Partition = partition
 	if err := w.sink.Put(w.t.Context(), tr.rec); err != nil {
 		w.t.Fatalf("put: %v", err)
 	}
@@ -82,7 +82,7 @@ func TestLaterEventsOfAnIdentityFollowItsDeadOne(t *testing.T) {
 		}
 		key := hashOf("k")
 		for i, want := range []*tracked{dead, queued, late} {
-			if !bytes.Equal(letters[i].Value, want.rec.Origin.Value) || !bytes.Equal(headerOf(letters[i], deadletter.HeaderParkedKey), key[:]) {
+			if !bytes.Equal(letters[i].Value, want.rec.origin().Value) || !bytes.Equal(headerOf(letters[i], deadletter.HeaderParkedKey), key[:]) {
 				t.Errorf("letter %d is %q", i, letters[i].Value)
 			}
 		}
@@ -198,7 +198,7 @@ func TestParkingAgreesWithASimpleModel(t *testing.T) {
 						want[tr], dead[id] = ReasonRecordTooLarge, true
 					}
 					if dead[id] {
-						expected[id] = append(expected[id], string(tr.rec.Origin.Value))
+						expected[id] = append(expected[id], string(tr.rec.origin().Value))
 					}
 					if random.IntN(20) == 0 {
 						<-time.After(time.Duration(random.IntN(300)) * time.Millisecond)
@@ -208,7 +208,7 @@ func TestParkingAgreesWithASimpleModel(t *testing.T) {
 				w.check()
 				for _, tr := range w.oracle.all {
 					if tr.reason != want[tr] || (tr.outcome == DeadLettered) != (want[tr] != "") {
-						t.Errorf("%s/%d of %d: %v %q, want %q", tr.key, tr.seq, tr.rec.Origin.Partition, tr.outcome, tr.reason, want[tr])
+						t.Errorf("%s/%d of %d: %v %q, want %q", tr.key, tr.seq, tr.rec.origin().Partition, tr.outcome, tr.reason, want[tr])
 					}
 				}
 				got := map[identity][]string{}

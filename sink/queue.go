@@ -303,7 +303,10 @@ func (c *chain) depart(n int) inFlight {
 func (c *chain) park(head *deadletter.Origin) {
 	for i := c.inFlight; i < len(c.entries); i++ {
 		e := &c.entries[i]
-		if e.failure == nil && e.rec.Origin.Topic == head.Topic && e.rec.Origin.Partition == head.Partition {
+		if e.failure != nil {
+			continue
+		}
+		if from := e.rec.origin(); from.Topic == head.Topic && from.Partition == head.Partition {
 			e.failure = parkedFailure()
 		}
 	}

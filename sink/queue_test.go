@@ -33,10 +33,10 @@ func always(int, time.Time, time.Time, int, int) (bool, time.Time) { return true
 var epoch = time.Unix(0, 0)
 
 func item(key string, n, size int) entry {
-	return entry{rec: &Record{PartitionKey: key, Data: []byte(strings.Repeat("x", size)), Origin: deadletter.Origin{Offset: int64(n)}}}
+	return entry{rec: &Record{PartitionKey: key, Data: []byte(strings.Repeat("x", size)), Source: &deadletter.Origin{Offset: int64(n)}}}
 }
 
-func name(e entry) string { return fmt.Sprintf("%s%d", e.rec.PartitionKey, e.rec.Origin.Offset) }
+func name(e entry) string { return fmt.Sprintf("%s%d", e.rec.PartitionKey, e.rec.origin().Offset) }
 
 // TestQueueTranscripts replays the stories in testdata/queue.
 //
@@ -252,7 +252,7 @@ func depart(t *testing.T, p *plainQueue, flights []inFlight, ready map[string]bo
 
 func compareWithdraw(t *testing.T, q *queue, p *plainQueue, key string) {
 	t.Helper()
-	gone := func(r *Record) bool { return r.PartitionKey == key && r.Origin.Offset%2 == 0 }
+	gone := func(r *Record) bool { return r.PartitionKey == key && r.origin().Offset%2 == 0 }
 	var want []string
 	for _, it := range p.items {
 		if gone(it.e.rec) && !it.flying {

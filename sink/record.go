@@ -2,11 +2,9 @@ package sink
 
 import (
 	"errors"
-	"unsafe"
 
 	"kinesis-destination/sink/deadletter"
 
-	"github.com/segmentio/kafka-go"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -22,8 +20,8 @@ type Record struct {
 	PartitionKey string
 	// Data is the JSON document. The sink owns it until the Owner hears.
 	Data []byte
-	// Origin is the source message, for the dead letter.
-	Origin deadletter.Origin
+	// Source is the message that it comes from; nil: there is none.
+	Source Source
 	// Revoked is closed when the claim on the source partition has ended. Nil: never.
 	Revoked <-chan struct{}
 	// Owner hears what became of the record.
@@ -32,6 +30,14 @@ type Record struct {
 	Links []trace.Link
 
 	hash hashKey // of the key; the sink finds it once
+}
+
+// Source is the message that a record comes from. It is asked until the Owner hears.
+type Source interface {
+	// Origin tells of the message, for its dead letter: few records need that.
+	Origin() *deadletter.Origin
+	// Held is about how much memory the message keeps that nobody else counts.
+	Held() int
 }
 
 // Owner hears of a record exactly once, by one of the two methods. They are
@@ -93,10 +99,17 @@ func (r *Record) size() int { return len(r.Data) + len(r.PartitionKey) }
 // whole buffer.
 func (r *Record) held() int {
 	n := recordCost + cap(r.Data) + len(r.PartitionKey)
-	if r.Origin.Counted {
-		return n + int(unsafe.Sizeof(kafka.Header{}))*len(r.Origin.Headers)
+	if r.Source != nil {
+		n += r.Source.Held()
 	}
-	return n + r.Origin.Held()
+	return n
+}
+
+func (r *Record) origin() *deadletter.Origin {
+	if r.Source == nil {
+		return &deadletter.Origin{}
+	}
+	return r.Source.Origin()
 }
 
 func (r *Record) revoked() bool {

@@ -141,7 +141,7 @@ func (s *Sink) Reject(ctx context.Context, r *Record, f deadletter.Failure) erro
 	if r.revoked() {
 		return ErrRevoked
 	}
-	bytes, room := r.held(), s.direct.of(&r.Origin)
+	bytes, room := r.held(), s.direct.of(r.origin())
 	if err := room.acquire(ctx, bytes, r.Revoked, s.closing); err != nil {
 		return err
 	}

@@ -27,12 +27,12 @@ type Origin struct {
 	AtRest bool
 	// TopicID is that of the topic; zero: it is not known.
 	TopicID [16]byte
-	// Counted says that whoever hands the record out counts what the message takes
-	// in memory, until the record's owner hears.
-	Counted bool
 	// Redrives is how often the message was a dead letter and failed again.
 	Redrives int
 }
+
+// Origin implements sink.Source.
+func (o *Origin) Origin() *Origin { return o }
 
 // headerCost is what a header takes in memory beside its text: on the wire an
 // empty one is two bytes, and a message may have millions.

@@ -254,8 +254,8 @@ func handleLetter(t *testing.T, judging *rules.Evaluator, l *letter.Letter, tall
 		t.Fatal(err)
 	}
 	r := (&RedriveJob{}).record(l, j)
-	if !bytes.Equal(r.Origin.Value, l.Source.Value) || r.Origin.Offset < 0 || r.Origin.Partition < 0 {
-		t.Fatalf("it would be redriven as %+v", r.Origin)
+	if !bytes.Equal(r.Source.Origin().Value, l.Source.Value) || r.Source.Origin().Offset < 0 || r.Source.Origin().Partition < 0 {
+		t.Fatalf("it would be redriven as %+v", r.Source.Origin())
 	}
 }
 

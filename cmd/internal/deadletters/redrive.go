@@ -300,7 +300,7 @@ func (r *RedriveJob) settle(l *letter.Letter, count func(*Redriven)) {
 func (r *RedriveJob) record(l *letter.Letter, j rules.Evaluation) *sink.Record {
 	return &sink.Record{
 		PartitionKey: j.PartitionKey, Data: j.Data,
-		Origin: deadletter.Origin{
+		Source: &deadletter.Origin{
 			Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset, Time: l.SourceTime,
 			Key: l.Source.Key, Value: l.Source.Value, Headers: l.SourceHeaders, Redrives: l.Redrives + 1,
 		},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/cmd/internal/hold"
@@ -218,17 +219,24 @@ func (p *pipeline) export(ctx context.Context, d *delivery, m *consumer.Message,
 
 func (p *pipeline) record(ctx context.Context, d *delivery, m *consumer.Message, key string, data []byte, reason string) *sink.Record {
 	d.pipeline, d.message, d.reason = p, m, reason
-	origin := letter.Origin(m)
-	origin.Counted = true // until it is settled
 	d.record = sink.Record{
 		PartitionKey: key,
 		Data:         data,
-		Origin:       origin,
+		Source:       d,
 		Revoked:      m.Revoked(),
 		Owner:        d,
 		Links:        p.links(ctx, m),
 	}
 	return &d.record
+}
+
+// Origin implements sink.Source.
+func (d *delivery) Origin() *deadletter.Origin { return letter.Origin(d.message) }
+
+// Held implements sink.Source. The consumer counts what the message takes until it is
+// at rest; its headers are taken along once more on the way to a dead letter.
+func (d *delivery) Held() int {
+	return int(unsafe.Sizeof(consumer.Header{})) * len(d.message.Headers)
 }
 
 // Done settles the message.

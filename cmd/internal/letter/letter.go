@@ -71,8 +71,8 @@ func Read(m *consumer.Message) (_ *Letter, foreign string) {
 func DeadAlready(m *consumer.Message) bool { return reader.DeadAlready(m.Topic, m.Headers) }
 
 // Origin is a message as the sink has it.
-func Origin(m *consumer.Message) deadletter.Origin {
-	return deadletter.Origin{
+func Origin(m *consumer.Message) *deadletter.Origin {
+	return &deadletter.Origin{
 		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Time: m.Time,
 		Key: m.Key, Value: m.Value, Headers: m.Headers, AtRest: DeadAlready(m), TopicID: m.TopicID(),
 		Omitted: (*deadletter.Omitted)(m.Omitted),
@@ -81,7 +81,7 @@ func Origin(m *consumer.Message) deadletter.Origin {
 
 // KeptOrigin is the origin of a message that is kept after it was read: a copy,
 // or all that was decoded with the message would be kept.
-func KeptOrigin(m *consumer.Message) deadletter.Origin {
+func KeptOrigin(m *consumer.Message) *deadletter.Origin {
 	o := Origin(m)
 	o.Key, o.Value = bytes.Clone(o.Key), bytes.Clone(o.Value)
 	o.Headers = slices.Clone(o.Headers)

@@ -275,7 +275,7 @@ func (w *Job) freeSlot() {
 }
 
 func (w *Job) record(s *PartitionRange, m *consumer.Message, j rules.Evaluation) *sink.Record {
-	return &sink.Record{PartitionKey: j.PartitionKey, Data: j.Data, Origin: letter.KeptOrigin(m), Revoked: w.InFlight.revoked(), Owner: &resent{w, s, w.InFlight, j.Outcome == transform.Reject}}
+	return &sink.Record{PartitionKey: j.PartitionKey, Data: j.Data, Source: letter.KeptOrigin(m), Revoked: w.InFlight.revoked(), Owner: &resent{w, s, w.InFlight, j.Outcome == transform.Reject}}
 }
 
 // resent hears what became of an event that the sink took.

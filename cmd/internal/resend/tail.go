@@ -84,11 +84,11 @@ func (t *Tail) LookAgain(p TopicPartition, offset int64) {
 
 // NewerEvent is an event of a source topic, as it leaves.
 type NewerEvent struct {
-	deadletter.Origin
+	*deadletter.Origin
 	key  string
 	data []byte
 }
 
 func (e *NewerEvent) record(owner sink.Owner, revoked <-chan struct{}) *sink.Record {
-	return &sink.Record{PartitionKey: e.key, Data: e.data, Origin: e.Origin, Owner: owner, Revoked: revoked}
+	return &sink.Record{PartitionKey: e.key, Data: e.data, Source: e.Origin, Owner: owner, Revoked: revoked}
 }
