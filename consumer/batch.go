@@ -33,6 +33,7 @@ type decoder struct {
 	payload payload     // of it
 	left    int         // records of it that are to come; -1: there is no batch
 	above   int64       // the last record's offset
+	reuse   bool        // buffers are used again once their messages are at rest
 }
 
 func newDecoder(tp topicPartition, set *recordSet, a *account) *decoder {
@@ -223,7 +224,7 @@ func (d *decoder) collect(ctx context.Context, r run) (*part, error) {
 	own := !r.omit && d.payload.exactly(r.bytes)
 	cost := r.cost
 	if !own {
-		cost += int64(r.bytes)
+		cost += int64(bufferSize(r.bytes))
 	}
 	if r.omit {
 		cost = messageCost + slotCost + maxKept
@@ -236,8 +237,9 @@ func (d *decoder) collect(ctx context.Context, r run) (*part, error) {
 	case own:
 		cost += d.payload.giveAway()
 	case !r.omit:
-		buffer = slices.Clone(buffer)
+		buffer = d.codecs.buffers.copyOf(buffer)
 	}
+	whole := buffer
 	messages := make([]Message, 0, r.records)
 	headers := make([]Header, 0, r.headers)
 	for range r.records {
@@ -255,7 +257,11 @@ func (d *decoder) collect(ctx context.Context, r run) (*part, error) {
 	if !own {
 		d.payload.pass(r.bytes)
 	}
-	return d.handOut(messages, cost), nil
+	p := d.handOut(messages, cost)
+	if d.reuse && !r.omit {
+		p.buffer = whole
+	}
+	return p, nil
 }
 
 // handOut ends the decoding of messages of the batch at hand.

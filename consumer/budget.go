@@ -36,7 +36,7 @@ const decodeShare = 4
 // NewBudget makes a budget of so many bytes. Records beyond largest are never
 // whole in memory: they are handed out without their value, see [Message].
 func NewBudget(limit, largest int64) *Budget {
-	return budgetOf(limit, largest, newDecompressor())
+	return budgetOf(limit, largest, newDecompressor(limit))
 }
 
 func budgetOf(limit, largest int64, codecs *decompressor) *Budget {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -41,16 +40,18 @@ var errNotWhole = errors.New("larger than is decompressed at once")
 type decompressor struct {
 	slots   chan struct{} // who decompresses at once, so that scratch buffers are as few
 	scratch sync.Pool     // of *[]byte, wholeBytes long
+	buffers buffers       // for what comes out
 	zstd    *zstd.Decoder
 }
 
-func newDecompressor() *decompressor {
+// newDecompressor makes one of a process whose budget is limit.
+func newDecompressor(limit int64) *decompressor {
 	n := min(wholeAtOnce, runtime.GOMAXPROCS(0))
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(n), zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		panic(err) // known options: cannot fail
 	}
-	return &decompressor{slots: make(chan struct{}, n), zstd: d}
+	return &decompressor{slots: make(chan struct{}, n), zstd: d, buffers: buffers{most: limit / keptShare}}
 }
 
 // whole decompresses a batch in one go. It is given room for what comes out when
@@ -76,11 +77,11 @@ func (d *decompressor) whole(codec compress.Compression, src []byte, room func(n
 	if err != nil {
 		return nil, 0, err
 	}
-	need = int64(len(all))
+	need = int64(bufferSize(len(all)))
 	if !room(need) {
 		return nil, need, nil
 	}
-	return slices.Clone(all), need, nil
+	return d.buffers.copyOf(all), need, nil
 }
 
 func readWhole(codec compress.Compression, src, to []byte) ([]byte, error) {

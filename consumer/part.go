@@ -27,14 +27,15 @@ const (
 )
 
 // part is a run of messages that are slices of one buffer, decoded together. Its
-// memory counts until the last of them is at rest; then the garbage collector has
-// it. Buffers are never written again, so that nobody can see another's bytes.
+// memory counts until the last of them is at rest; then the buffer is used again, of
+// messages that a claim handed out.
 type part struct {
 	messages []Message
 	topic    topicID // zero: it is not known
 	next     int64   // offset to go on from; nothing to hand out lies between the last message and it
 	account  *account
 	cost     int64
+	buffer   []byte       // to be used again; nil: somebody may keep what is in it
 	users    atomic.Int64 // messages that are not at rest, and who hands them out
 }
 
@@ -55,6 +56,9 @@ func (p *part) leave(n int) {
 		return
 	}
 	if p.users.Add(-int64(n)) == 0 {
+		if p.buffer != nil {
+			p.account.budget.codecs.buffers.give(p.buffer)
+		}
 		p.account.closed(p.cost)
 	}
 }

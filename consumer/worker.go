@@ -35,6 +35,7 @@ func (c *claim) handOut(s *recordSet, handler Handler) error {
 		return nil // fetched before it was known that what precedes it cannot be read
 	}
 	d := newDecoder(c.topicPartition, s, &c.account)
+	d.reuse = true
 	defer d.close()
 	defer c.tracing.end(s)
 	for {

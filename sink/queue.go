@@ -15,7 +15,7 @@ import (
 // head awaits the dead-letter topic. It is pure and guarded by its lane.
 type queue struct {
 	chains   map[string]*chain
-	groups   []*group // by shard; nil where none of it was queued
+	groups   []*group          // by shard; nil where none of it was queued
 	active   []*group          // groups with ready chains, served in turn
 	resting  groupHeap         // groups with ready chains that must wait for their shard
 	waiting  chainHeap         // chains that wait for their retry

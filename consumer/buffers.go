@@ -1,0 +1,78 @@
+package consumer
+
+import "sync"
+
+// Buffers of parts are used again once all messages of the part are at rest: half of
+// what the collector would have to find was of these.
+const (
+	// bufferStep is what their sizes are multiples of, so that one of another part fits.
+	bufferStep = 8 << 10
+	// leastReused is the smallest: it must not be much larger than what is in it.
+	leastReused = 32 << 10
+	// keptShare is how much of a budget may wait for its next use, besides what the budget
+	// counts: one part in so many. Messages come to rest in bursts, call by call.
+	keptShare = 4
+)
+
+// buffers are those that wait. They are safe for concurrent use.
+type buffers struct {
+	most  int64 // bytes that wait
+	mu    sync.Mutex
+	free  [partBytes/bufferStep + 1][][]byte // by their size; guarded by mu, as all below
+	bytes int64
+}
+
+// bufferSize is what a buffer for n bytes takes.
+func bufferSize(n int) int {
+	if n < leastReused || n > partBytes {
+		return n
+	}
+	return (n + bufferStep - 1) / bufferStep * bufferStep
+}
+
+// copyOf copies what a part is made of into a buffer of its own.
+func (b *buffers) copyOf(src []byte) []byte { return append(b.take(len(src)), src...) }
+
+// take gives an empty buffer with room for n bytes.
+func (b *buffers) take(n int) []byte {
+	size := bufferSize(n)
+	if n >= leastReused && n <= partBytes {
+		if buffer := b.waiting(size); buffer != nil {
+			return buffer
+		}
+	}
+	return make([]byte, 0, size)
+}
+
+func (b *buffers) waiting(size int) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	free := b.free[size/bufferStep]
+	last := len(free) - 1
+	if last < 0 {
+		return nil
+	}
+	buffer := free[last]
+	free[last], b.free[size/bufferStep] = nil, free[:last]
+	b.bytes -= int64(size)
+	return buffer
+}
+
+// give takes a buffer back that nobody looks at any more.
+func (b *buffers) give(buffer []byte) {
+	size := cap(buffer)
+	if size < leastReused || size > partBytes || size%bufferStep != 0 {
+		return
+	}
+	if poison { // whoever does look is to be found out
+		for i := range buffer {
+			buffer[i] = 0xdb
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bytes+int64(size) <= b.most {
+		b.free[size/bufferStep] = append(b.free[size/bufferStep], buffer[:0])
+		b.bytes += int64(size)
+	}
+}
