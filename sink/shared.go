@@ -14,7 +14,7 @@ const (
 	sharedEnough = 100
 	// sharedUnder is how many shared calls are under way before a request waits behind
 	// which no records wait, and hastyWait is how long it does at most.
-	sharedUnder = 4
+	sharedUnder = 8
 	hastyWait   = time.Millisecond
 	// patientWait is how long any other waits at most: a call that takes longer is a
 	// slow one, which is no reason to wait.
