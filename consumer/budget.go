@@ -36,7 +36,7 @@ const decodeShare = 4
 // NewBudget makes a budget of so many bytes. Records beyond largest are never
 // whole in memory: they are handed out without their value, see [Message].
 func NewBudget(limit, largest int64) *Budget {
-	return budgetOf(limit, largest, newDecompressor(limit))
+	return budgetOf(limit, largest, newDecompressor())
 }
 
 func budgetOf(limit, largest int64, codecs *decompressor) *Budget {
@@ -97,8 +97,19 @@ func (b *Budget) acquire(n int64) {
 
 func (b *Budget) acquireLocked(n int64) {
 	b.used += n
-	if b.whole != nil {
+	b.counted(n)
+}
+
+// counted passes a change on to who counts it, too. Buffers that wait have what is free.
+func (b *Budget) counted(n int64) {
+	if b.whole == nil {
+		b.codecs.buffers.bound(max(0, min(b.limit/keptShare, b.limit-b.used)))
+		return
+	}
+	if n > 0 {
 		b.whole.acquire(n)
+	} else {
+		b.whole.release(-n)
 	}
 }
 
@@ -112,9 +123,7 @@ func (b *Budget) release(n int64) {
 func (b *Budget) releaseLocked(n int64) {
 	full := b.used >= b.fetchLimit()
 	b.used -= n
-	if b.whole != nil {
-		b.whole.release(n)
-	}
+	b.counted(-n)
 	if b.used <= b.limit {
 		b.over, b.fetched = nil, false
 	}

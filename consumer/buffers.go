@@ -9,17 +9,29 @@ const (
 	bufferStep = 8 << 10
 	// leastReused is the smallest: it must not be much larger than what is in it.
 	leastReused = 32 << 10
-	// keptShare is how much of a budget may wait for its next use, besides what the budget
-	// counts: one part in so many. Messages come to rest in bursts, call by call.
+	// keptShare is how much of a budget may wait for its next use, where that much is free:
+	// one part in so many. Messages come to rest in bursts, call by call.
 	keptShare = 4
 )
 
 // buffers are those that wait. They are safe for concurrent use.
 type buffers struct {
-	most  int64 // bytes that wait
 	mu    sync.Mutex
 	free  [partBytes/bufferStep + 1][][]byte // by their size; guarded by mu, as all below
 	bytes int64
+	most  int64
+}
+
+// bound says how many bytes may wait, and lets go of those beyond.
+func (b *buffers) bound(most int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.most = most
+	for size := len(b.free) - 1; b.bytes > most && size > 0; size-- {
+		for len(b.free[size]) > 0 && b.bytes > most {
+			b.pop(size * bufferStep)
+		}
+	}
 }
 
 // bufferSize is what a buffer for n bytes takes.
@@ -47,11 +59,16 @@ func (b *buffers) take(n int) []byte {
 func (b *buffers) waiting(size int) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	free := b.free[size/bufferStep]
-	last := len(free) - 1
-	if last < 0 {
+	if len(b.free[size/bufferStep]) == 0 {
 		return nil
 	}
+	return b.pop(size)
+}
+
+// pop takes one of those of a size; there is one.
+func (b *buffers) pop(size int) []byte {
+	free := b.free[size/bufferStep]
+	last := len(free) - 1
 	buffer := free[last]
 	free[last], b.free[size/bufferStep] = nil, free[:last]
 	b.bytes -= int64(size)

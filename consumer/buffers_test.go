@@ -58,9 +58,12 @@ func TestABufferIsUsedAgainOnceItsMessagesAreAtRest(t *testing.T) {
 	}
 }
 
-// TestBuffersThatWaitAreBounded, whatever their sizes are.
+// TestBuffersThatWaitAreBounded by what is free of the budget, whatever their sizes are, and go when that is needed.
 func TestBuffersThatWaitAreBounded(t *testing.T) {
-	b := &buffers{most: 1 << 20}
+	budget := newBudget(4 << 20)
+	budget.acquire(1)
+	budget.release(1)
+	b := &budget.codecs.buffers
 	for n := range 4000 {
 		b.give(make([]byte, 0, bufferSize(n*50)))
 	}
@@ -75,6 +78,26 @@ func TestBuffersThatWaitAreBounded(t *testing.T) {
 	}
 	if int64(kept) != b.bytes || kept > 1<<20 || kept < 1<<20-partBytes {
 		t.Errorf("%d bytes wait, %d are counted", kept, b.bytes)
+	}
+	for _, used := range []int64{3<<20 + 1<<19, 1 << 17, 4 << 20} {
+		budget.acquire(used)
+		if free := budget.limit - used; b.bytes > free || free < 1<<19 && b.bytes > 0 {
+			t.Errorf("%d bytes wait, of %d that are free", b.bytes, free)
+		}
+		budget.release(used)
+	}
+}
+
+// TestABufferOfAMessageThatIsGivenBackIsNotUsedAgain: somebody may be writing a letter of it.
+func TestABufferOfAMessageThatIsGivenBackIsNotUsedAgain(t *testing.T) {
+	budget := newBudget(defaultBudget)
+	first := onePart(t, budget, "lz4", true)
+	at := place(first)
+	first.leave(len(first.messages)) // the worker, and all but one
+	first.keep()
+	first.leave(1)
+	if second := onePart(t, budget, "lz4", true); place(second) == at {
+		t.Error("the buffer is used again")
 	}
 }
 

@@ -73,7 +73,7 @@ func FuzzRecordBatch(f *testing.F) {
 		f.Add(codecBatch(f, codec, many(5, empty)...), uint8(codec)|appendTimeBit, int64(2))
 	}
 	f.Add(codecBatch(f, 0, protocol.Record{Key: protocol.NewBytes([]byte{0, 0, 0, 1})}), uint8(controlBit|transactionalBit), int64(0))
-	shared := newDecompressor(defaultBudget)
+	shared := newDecompressor()
 	f.Fuzz(func(t *testing.T, raw []byte, attributes uint8, position int64) {
 		if len(raw) < batchHeaderEnd || len(raw) > 1<<16 || position < 0 {
 			return

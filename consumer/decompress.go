@@ -44,14 +44,13 @@ type decompressor struct {
 	zstd    *zstd.Decoder
 }
 
-// newDecompressor makes one of a process whose budget is limit.
-func newDecompressor(limit int64) *decompressor {
+func newDecompressor() *decompressor {
 	n := min(wholeAtOnce, runtime.GOMAXPROCS(0))
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(n), zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		panic(err) // known options: cannot fail
 	}
-	return &decompressor{slots: make(chan struct{}, n), zstd: d, buffers: buffers{most: limit / keptShare}}
+	return &decompressor{slots: make(chan struct{}, n), zstd: d}
 }
 
 // whole decompresses a batch in one go. It is given room for what comes out when

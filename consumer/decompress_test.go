@@ -12,7 +12,7 @@ import (
 // CPU sees all cores of its node.
 func TestWhatDecompressionsTakeDoesNotGrowWithTheCores(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(64))
-	d := newDecompressor(defaultBudget)
+	d := newDecompressor()
 	packed := lz4Of(t, make([]byte, 1000))
 	const batches = 64
 	inside, release, done := make(chan struct{}, batches), make(chan struct{}), make(chan error, batches)

@@ -36,6 +36,7 @@ type part struct {
 	account  *account
 	cost     int64
 	buffer   []byte       // to be used again; nil: somebody may keep what is in it
+	kept     atomic.Bool  // somebody may look at what is in it, though all is at rest
 	users    atomic.Int64 // messages that are not at rest, and who hands them out
 }
 
@@ -50,15 +51,23 @@ func newPart(a *account, messages []Message, cost int64) *part {
 	return p
 }
 
+// keep has the buffer not used again. A message that is given back may be on its way to
+// the dead-letter topic at that moment: a request that is called off is written on.
+func (p *part) keep() {
+	if p != nil {
+		p.kept.Store(true)
+	}
+}
+
 // leave tells that n of the users need the part no more.
 func (p *part) leave(n int) {
 	if p == nil { // of a message that nothing was decoded for
 		return
 	}
 	if p.users.Add(-int64(n)) == 0 {
-		if p.buffer != nil {
+		p.account.closed(p.cost)
+		if p.buffer != nil && !p.kept.Load() {
 			p.account.budget.codecs.buffers.give(p.buffer)
 		}
-		p.account.closed(p.cost)
 	}
 }

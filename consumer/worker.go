@@ -261,6 +261,7 @@ func (c *claim) withdraw(m *Message) {
 	c.mu.Lock()
 	c.pending--
 	c.mu.Unlock()
+	m.part.keep()
 	m.part.leave(1)
 	c.signal()
 }

@@ -88,7 +88,7 @@ func (t *Type) compile(room *int) {
 
 // Sequence is a type for values that follow each other, so that they are skipped together: a record without a name.
 func Sequence(types []*Type) *Type {
-	t := &Type{Kind: Record}
+	t := &Type{Kind: Record, marking: true}
 	for _, inner := range types {
 		t.Fields = append(t.Fields, Field{Type: inner})
 		t.minSize = min(t.minSize+inner.minSize, maxFixedSize)
@@ -220,6 +220,9 @@ func skipVarint(b []byte, pos int) int {
 
 // skipNested is skip for the ops that come up less, or take long anyhow.
 func skipNested(b []byte, pos int, o *op, depth int, marks *[]Mark) int {
+	if o.code == opCall && o.t.marking { // what it stands for may have been no call
+		return skip(b, pos, o.t.ops, depth, marks)
+	}
 	if depth++; depth > maxDepth {
 		return -1
 	}

@@ -75,7 +75,7 @@ func (l *lane) push(e entry) error {
 		// Checked under the lock: a later Withdraw would find it otherwise.
 		return ErrRevoked
 	}
-	if e.failure == nil && l.sink.parking != nil && l.sink.parking.Holds(e.rec.origin(), e.rec.PartitionKey) {
+	if e.failure == nil && l.sink.parking.Any() && l.sink.parking.Holds(e.rec.origin(), e.rec.PartitionKey) {
 		e.failure = parkedFailure()
 	}
 	l.queue.Push(e)

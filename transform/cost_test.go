@@ -1,8 +1,10 @@
 package transform
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,5 +233,82 @@ func TestWaysToAMappedPathAreBounded(t *testing.T) {
 	took, allocated = cost(func() { rules.StayingBehind(s) })
 	if took > 10*time.Second || allocated > 100<<20 {
 		t.Errorf("looking for collections: %v, %d MiB allocated", took, allocated>>20)
+	}
+}
+
+// TestAPlanIsNoLargerThanItsSchema, also where hundreds of thousands of ways lead to a mapped path: each union on them
+// is one of all the records of the next level.
+func TestAPlanIsNoLargerThanItsSchema(t *testing.T) {
+	const records = 40
+	fields := make([]string, 63)
+	for i := range fields {
+		fields[i] = fmt.Sprintf(`{"name":"f%d","type":"long"}`, i)
+	}
+	inner := `{"type":"record","name":"Leaf","fields":[{"name":"in","type":{"type":"record","name":"Wide","fields":[` + strings.Join(fields, ",") + `]}}]}`
+	for level := range 3 {
+		branches := make([]string, records)
+		for i := range branches {
+			of := inner
+			if i > 0 && level == 0 {
+				of = `"Leaf"`
+			} else if i > 0 {
+				names := make([]string, records)
+				for j := range names {
+					names[j] = fmt.Sprintf(`"L%dR%d"`, level-1, j)
+				}
+				of = `["null",` + strings.Join(names, ",") + `]`
+			}
+			branches[i] = fmt.Sprintf(`{"type":"record","name":"L%dR%d","fields":[{"name":"a","type":%s}]}`, level, i, of)
+		}
+		inner = `["null",` + strings.Join(branches, ",") + `]`
+	}
+	s := mustSchema(t, eventOf(inner))
+	config := personConfig()
+	config.Activation.Attributes = []string{"person.a.a.a"}
+	rules, err := NewRules(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took, allocated := cost(func() { _, err = Compile(rules, s) })
+	if err != nil || took > 10*time.Second || allocated > 100<<20 {
+		t.Errorf("%v after %v, %d MiB allocated, for a schema of %d KiB", err, took, allocated>>20, s.Size()>>10)
+	}
+}
+
+// TestAttributesAreFoundAtAnyDepth that is read, wherever they stand in the event: what is looked at a second time, to
+// find them, is no deeper then.
+func TestAttributesAreFoundAtAnyDepth(t *testing.T) {
+	for wide := 58; wide < 66; wide++ {
+		fields := strings.Repeat(`{"name":"f%d","type":"long"},`, wide)
+		numbers := make([]any, wide)
+		for i := range numbers {
+			numbers[i] = i
+		}
+		person := `["null",{"type":"record","name":"P","fields":[` + fmt.Sprintf(fields, numbers...) + `{"name":"next","type":["null","P"]}]}]`
+		text := string(eventOf(person))
+		changed := strings.Index(text, `{"name":"changed"`)
+		attributes := strings.Index(text, `{"name":"attributes","type":{"type":"record"`)
+		membership := strings.Index(text, `{"name":"segmentMembership"`)
+		first := text[:changed] + text[attributes:membership] + text[changed:attributes] + text[membership:]
+		for i := range 40 { // a level is a call or two
+			depth := 490 + i
+			if i >= 20 {
+				depth += 480
+			}
+			value := bytes.Repeat(append([]byte{2}, make([]byte, wide)...), depth)
+			value = append(value, 0)
+			after, before := mustSchema(t, []byte(text)), mustSchema(t, []byte(first))
+			usual := eventWith(after, value)
+			head, tail := []byte("\x02p"), bytes.TrimPrefix(usual.Body, []byte("\x02p"))
+			other := schemas.Event{Schema: before, Body: slices.Concat(head, value, []byte("\x02\x06seg\x00\x00"), tail[len("\x02\x06seg\x00\x00")+len(value):])}
+			got, err := mustPlan(t, personConfig(), before).Apply(nil, other, Source{})
+			want, _ := mustPlan(t, personConfig(), after).Apply(nil, usual, Source{})
+			if depth < 495 && got.Outcome != Export {
+				t.Fatalf("%d fields, %d deep: %v %v", wide, depth, got.Outcome, err)
+			}
+			if got.Outcome == Export && !bytes.Equal(got.Data, want.Data) {
+				t.Errorf("%d fields, %d deep: %d bytes where the attributes come first, %d where they come last", wide, depth, len(got.Data), len(want.Data))
+			}
+		}
 	}
 }

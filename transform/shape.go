@@ -163,7 +163,8 @@ func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) (*s
 	}
 	if t := s.types[roleAttributes]; t != nil {
 		resolver := resolver{dropped: dropped}
-		s.attributes = resolver.resolve(t, r.outline, "")
+		s.attributes = resolver.resolve(t, r.outline)
+		resolver.names(t, r.outline, "")
 		if resolver.ways > maxWays {
 			return nil, fmt.Errorf("%s: more than %d fields and branches of unions lie on the ways to the mapped paths", origin, maxWays)
 		}

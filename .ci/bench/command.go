@@ -305,8 +305,6 @@ func (p *process) end() (result, error) {
 	if p.peak == 0 {
 		return result{}, errors.New("peak RSS is not known: the benchmark needs Linux's /proc")
 	}
-	usage, _ := p.ProcessState.SysUsage().(*syscall.Rusage)
-	fmt.Fprintf(os.Stderr, "   user %.2f s, system %.2f s, %d faults, %d+%d switches\n", p.ProcessState.UserTime().Seconds(), p.ProcessState.SystemTime().Seconds(), usage.Minflt, usage.Nvcsw, usage.Nivcsw)
 	return result{cpu: p.ProcessState.UserTime() + p.ProcessState.SystemTime(), peak: p.peak}, nil
 }
 

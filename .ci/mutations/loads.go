@@ -19,6 +19,18 @@ var loads = []mutation{
 		"return b.peeks", "return make(chan struct{}, peekParallel)", consumerPkg, "TestReadersOfAProcessPeekInTurns",
 	},
 	{
+		"a buffer waits until its last message is at rest", "consumer/part.go",
+		"if p.users.Add(-int64(n)) == 0 {", "if p.users.Add(-int64(n)) <= 1 {", consumerPkg, "TestABufferIsUsedAgainOnce",
+	},
+	{
+		"what is read without a claim is its reader's", "consumer/batch.go",
+		"if d.reuse && !r.omit {", "if !r.omit {", consumerPkg, "TestABufferIsUsedAgainOnce",
+	},
+	{
+		"buffers that wait are bounded", "consumer/buffers.go",
+		"if b.bytes+int64(size) <= b.most {", "if true {", consumerPkg, "TestBuffersThatWaitAreBounded",
+	},
+	{
 		"a segment counts once its record is delivered", "cmd/internal/destination/pipeline.go",
 		"		d.noted.Delivered()\n", "", destinationPkg, "TestWhatIsCountedForSegmentsIsWhatTheStreamHolds",
 	},

@@ -95,6 +95,9 @@ func (p *Parking) Release(dealtWith func(Place) bool) (released int) {
 	return released
 }
 
+// Any says that an identity is parked; none is by a nil Parking.
+func (p *Parking) Any() bool { return p != nil && p.count.Load() > 0 }
+
 // Count is how many identities are parked.
 func (p *Parking) Count() int { return int(p.count.Load()) }
 

@@ -14,7 +14,7 @@ import (
 // alive is what may be live at once, by construction: every budget full.
 func alive(s Shares, destinations int) int64 {
 	n := int64(destinations)
-	return fixed + (n-1)*another + s.Fetched + s.Fetched/4 + s.Queued + s.Calls + n*(2*s.Schemas+int64(s.Newest)*identityBytes)
+	return fixed + (n-1)*another + s.Fetched + s.Queued + s.Calls + n*(2*s.Schemas+int64(s.Newest)*identityBytes)
 }
 
 func TestWhatTheBudgetsAllowIsLessThanTheProcessMayTake(t *testing.T) {
