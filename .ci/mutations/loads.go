@@ -27,6 +27,18 @@ var loads = []mutation{
 		"if d.reuse && !r.omit {", "if !r.omit {", consumerPkg, "TestABufferIsUsedAgainOnce",
 	},
 	{
+		"a buffer of what was given back is not used again", "consumer/worker.go",
+		"	m.part.keep()\n", "", consumerPkg, "TestABufferOfAMessageThatIsGivenBack",
+	},
+	{
+		"what is found on a second look is no deeper than on the first", "schemas/skip.go",
+		"if o.code == opCall && o.t.marking {", "if o.code == opCall && o.t.marking && false {", transformPkg, "TestAttributesAreFoundAtAnyDepth",
+	},
+	{
+		"a plan is no larger than its schema", "transform/resolve.go",
+		"if marked, known := r.known[at]; known {", "if marked, known := r.known[at]; known && false {", transformPkg, "TestAPlanIsNoLargerThanItsSchema",
+	},
+	{
 		"buffers that wait are bounded", "consumer/buffers.go",
 		"if b.bytes+int64(size) <= b.most {", "if true {", consumerPkg, "TestBuffersThatWaitAreBounded",
 	},

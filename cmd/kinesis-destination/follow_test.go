@@ -29,7 +29,7 @@ func TestFollowingRefusesFlagsThatDoNotGoTogether(t *testing.T) {
 
 // Without --flows, there are as many as there is memory for, a hundred at most.
 func TestAsManyFlowsAsThereIsMemoryFor(t *testing.T) {
-	for size, most := range map[string]int{"": 100, "1GiB": 100, "160MiB": 50, "64MiB": 2} {
+	for size, most := range map[string]int{"": 100, "1GiB": 100, "160MiB": 49, "66MiB": 2} {
 		o := followOptions{admin: "127.0.0.1:0", size: size}
 		room, err := o.room()
 		if err != nil {

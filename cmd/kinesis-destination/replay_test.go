@@ -77,6 +77,10 @@ func TestReplayEndsWithACountOfEveryEvent(t *testing.T) {
 			t.Errorf("%v: %+v", c.args, out)
 		}
 	}
+	out = command(s.t, "", "verify", "-c", s.configFile, "--from", "99=0")
+	if out.code != exitUsage || !strings.Contains(out.stderr, "99=0: there is no such partition: they are 0 to 1") {
+		t.Errorf("verify: %+v", out)
+	}
 	// What is refused says nothing of a replay that goes on.
 	if out, _ := s.replay("--segment", "nobody"); strings.Contains(out.stderr, "note:") || strings.Contains(out.stderr, "--id") {
 		t.Errorf("%+v", out)

@@ -52,6 +52,9 @@ or offsets as partition=offset,….`,
 				return err
 			}
 			v, err := verify.Run(cmd.Context(), &configs[0], begin, end, list)
+			if errors.Is(err, consumer.ErrNoPartition) {
+				return usageError{err}
+			}
 			if err != nil {
 				return err
 			}

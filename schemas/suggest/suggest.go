@@ -35,7 +35,7 @@ func Near(word string, known []string) string {
 const shortestPart = 3
 
 // Close is the known word that another one surely stands for; empty when there is none. In this order: the same but for
-// capitals and punctuation (PLAIN, us-east1); but for one slip of the pen; what begins with it, the shortest; of a dotted
+// capitals and punctuation (PLAIN, us-east1); but for one slip of the pen; what begins with it; of a dotted
 // path what ends with it.
 func Close(word string, known []string) string {
 	for _, alike := range []func(word, candidate string) bool{
@@ -50,7 +50,7 @@ func Close(word string, known []string) string {
 	} {
 		best := ""
 		for _, candidate := range known {
-			if alike(strings.ToLower(word), strings.ToLower(candidate)) && (best == "" || len(candidate) < len(best)) {
+			if alike(strings.ToLower(word), strings.ToLower(candidate)) && (best == "" || nearer(word, candidate, best)) {
 				best = candidate
 			}
 		}
@@ -59,6 +59,15 @@ func Close(word string, known []string) string {
 		}
 	}
 	return ""
+}
+
+// nearer tells whether of two words that are alike to another one the first is rather meant: the one that begins as it
+// does, for the first letter is seldom wrong, then the shorter one.
+func nearer(word, a, b string) bool {
+	if begins := word[:min(1, len(word))]; strings.HasPrefix(a, begins) != strings.HasPrefix(b, begins) {
+		return strings.HasPrefix(a, begins)
+	}
+	return len(a) < len(b)
 }
 
 var punctuation = strings.NewReplacer("-", "", "_", "", " ", "", ".", "")

@@ -52,8 +52,8 @@ func TestLessThanIsNeededIsAMistakeWithTheFigure(t *testing.T) {
 		destinations int
 		want         string
 	}{
-		{61 * mib, 1, "61MiB of memory is too little: 62MiB are needed"},
-		{96 * mib, 30, "96MiB of memory is too little: 120MiB are needed"},
+		{63 * mib, 1, "63MiB of memory is too little: 64MiB are needed"},
+		{96 * mib, 30, "96MiB of memory is too little: 122MiB are needed"},
 	} {
 		_, err := Divide(c.process, math.MaxInt64, c.destinations)
 		if _, little := errors.AsType[TooLittle](err); !little || err.Error() != c.want {
