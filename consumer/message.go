@@ -8,7 +8,8 @@ import (
 )
 
 // Message arrived from Kafka. Key, Value and Headers are valid until it is at
-// rest: whoever keeps them longer copies them, or keeps more in memory than counts.
+// rest: whoever keeps them longer copies them. Those of a [Consumer] are overwritten by
+// other messages then.
 type Message struct {
 	Topic     string
 	Partition int
