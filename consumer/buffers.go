@@ -34,9 +34,12 @@ func (b *buffers) bound(most int64) {
 	}
 }
 
+// reused says that buffers of a size are used again.
+func reused(size int) bool { return size >= leastReused && size <= partBytes }
+
 // bufferSize is what a buffer for n bytes takes.
 func bufferSize(n int) int {
-	if n < leastReused || n > partBytes {
+	if !reused(n) {
 		return n
 	}
 	return (n + bufferStep - 1) / bufferStep * bufferStep
@@ -48,7 +51,7 @@ func (b *buffers) copyOf(src []byte) []byte { return append(b.take(len(src)), sr
 // take gives an empty buffer with room for n bytes.
 func (b *buffers) take(n int) []byte {
 	size := bufferSize(n)
-	if n >= leastReused && n <= partBytes {
+	if reused(n) {
 		if buffer := b.waiting(size); buffer != nil {
 			return buffer
 		}
@@ -78,7 +81,7 @@ func (b *buffers) pop(size int) []byte {
 // give takes a buffer back that nobody looks at any more.
 func (b *buffers) give(buffer []byte) {
 	size := cap(buffer)
-	if size < leastReused || size > partBytes || size%bufferStep != 0 {
+	if !reused(size) || size%bufferStep != 0 {
 		return
 	}
 	if poison { // whoever does look is to be found out

@@ -19,13 +19,12 @@ func Marked(t *Type, slot int) *Type {
 		return Choice(branches)
 	}
 	room := maxInlinedOps
-	return &Type{Kind: t.Kind, minSize: t.minSize, marking: true, ops: append([]op{{code: opMark, n: int32(slot), t: t}}, t.inline(&room)...)}
+	return &Type{Kind: t.Kind, marking: true, ops: append([]op{{code: opMark, n: int32(slot), t: t}}, t.inline(&room)...)}
 }
 
 // Choice is a union of types, some of which may be marked or have something marked in them.
 func Choice(branches []*Type) *Type {
 	t := &Type{Kind: Union, Union: branches, marking: true}
-	t.weigh()
 	room := maxInlinedOps
 	t.compile(&room)
 	return t

@@ -91,7 +91,6 @@ func Sequence(types []*Type) *Type {
 	t := &Type{Kind: Record, marking: true}
 	for _, inner := range types {
 		t.Fields = append(t.Fields, Field{Type: inner})
-		t.minSize = min(t.minSize+inner.minSize, maxFixedSize)
 	}
 	t.weigh()
 	room := maxInlinedOps
@@ -220,7 +219,7 @@ func skipVarint(b []byte, pos int) int {
 
 // skipNested is skip for the ops that come up less, or take long anyhow.
 func skipNested(b []byte, pos int, o *op, depth int, marks *[]Mark) int {
-	if o.code == opCall && o.t.marking { // what it stands for may have been no call
+	if o.code == opCall && o.t.marking { // what it was made of may have been no call
 		return skip(b, pos, o.t.ops, depth, marks)
 	}
 	if depth++; depth > maxDepth {

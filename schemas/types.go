@@ -84,7 +84,7 @@ type Type struct {
 	branches  [][]op // of a union: how each is skipped
 	entry     []op   // of an array or map: how an item is skipped, its key included
 	compiling bool   // ops are being made: the type contains itself
-	marking   bool   // it stands for a type, with marks in it
+	marking   bool   // it was made of others, by Marked, Choice or Sequence: no schema has it
 }
 
 // Void says that a value has no bytes: a null, a fixed of none, a record of those. There is nothing to read, and in a

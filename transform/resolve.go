@@ -12,10 +12,10 @@ const maxWays = 1_000_000
 
 // resolver finds the mapped paths in a schema.
 type resolver struct {
-	dropped []bool   // per slot, nil for none: what onViolation leaves out
-	aliased []string // the names of mapped paths that go by an alias
-	ways    int      // looked at
-	known   map[way]*schemas.Type
+	dropped []bool                // per slot, nil for none: what onViolation leaves out
+	aliased []string              // the names of mapped paths that go by an alias
+	ways    int                   // looked at
+	known   map[way]*schemas.Type // what was found already
 }
 
 // way is a part of the outline below a type: what is found there is the same wherever the two meet.
@@ -35,9 +35,6 @@ func (r *resolver) resolve(t *schemas.Type, o *outline) *schemas.Type {
 		return nil
 	}
 	marked := r.mark(t, o)
-	if r.known == nil {
-		r.known = map[way]*schemas.Type{}
-	}
 	r.known[at] = marked
 	return marked
 }

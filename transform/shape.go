@@ -162,7 +162,7 @@ func newShape(r *Rules, record *schemas.Type, origin string, dropped []bool) (*s
 		s.missing = fmt.Errorf("%s has no %s", origin, strings.Join(lacks, ", no "))
 	}
 	if t := s.types[roleAttributes]; t != nil {
-		resolver := resolver{dropped: dropped}
+		resolver := resolver{dropped: dropped, known: map[way]*schemas.Type{}}
 		s.attributes = resolver.resolve(t, r.outline)
 		resolver.names(t, r.outline, "")
 		if resolver.ways > maxWays {

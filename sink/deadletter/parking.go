@@ -118,7 +118,7 @@ func (p *Parking) List(most int) []Parked {
 // Holds says whether the identity that a partition key stands for is parked, of the
 // message's source partition. A nil Parking parks none.
 func (p *Parking) Holds(o *Origin, partitionKey string) bool {
-	if p == nil || p.count.Load() == 0 {
+	if !p.Any() {
 		return false
 	}
 	p.mu.Lock()
