@@ -29,6 +29,7 @@ const (
 	opEnum
 	opUnion
 	opNullable // null or something: the next ops say what
+	opText     // null or bytes, which most fields of an event are
 	opBlocks
 	opCall
 	opMark // the value of the next ops is marked
@@ -37,9 +38,9 @@ const (
 // op skips one value.
 type op struct {
 	code  opCode
-	after uint8 // how many ops a nullable's null jumps over
-	n     int32 // bytes of a fixed, symbols of an enum, index of a null, slot of a mark
-	t     *Type // of a union, an array or map, a call, or a mark
+	after uint8 // how many ops a nullable's null jumps over; of a text, the index of its null
+	n     int32 // bytes of a fixed, symbols of an enum, index of a null, slot of a mark; of a text, of its mark
+	t     *Type // of a union, an array or map, a call, or a mark; of a text, nil where it is not marked
 }
 
 // compile makes the type's ops, and those of the types within. room is for how many ops there is still room.
@@ -105,6 +106,13 @@ func (t *Type) union() []op {
 			continue
 		}
 		ops := t.branches[1-null] // at most maxInlined
+		if n := len(ops); n > 0 && ops[n-1].code == opBytes && (n == 1 || n == 2 && ops[0].code == opMark) {
+			text := op{code: opText, after: uint8(null)}
+			if n == 2 {
+				text.n, text.t = ops[0].n, ops[0].t
+			}
+			return []op{text}
+		}
 		return append([]op{{code: opNullable, n: int32(null), after: uint8(len(ops))}}, ops...)
 	}
 	return []op{{code: opUnion, t: t}}
@@ -147,16 +155,34 @@ func skip(b []byte, pos int, ops []op, depth int, marks *[]Mark) int {
 			continue
 		}
 		// Everything else begins with a number, and nearly always one of a single byte.
-		if pos >= len(b) {
+		if uint(pos) >= uint(len(b)) {
 			return -1
 		}
-		first, v := b[pos], uint64(b[pos])
+		first := b[pos]
+		v := uint64(first)
 		if pos++; first >= 0x80 {
 			if v, pos = number(b, pos-1); pos < 0 {
 				return -1
 			}
 		}
 		switch o.code {
+		case opText:
+			if v == uint64(o.after)<<1 {
+				continue
+			}
+			if v != uint64(1-o.after)<<1 || uint(pos) >= uint(len(b)) {
+				return -1
+			}
+			if o.t != nil {
+				(*marks)[o.n] = Mark{pos, o.t}
+			}
+			v = uint64(b[pos])
+			if pos++; v >= 0x80 {
+				if v, pos = number(b, pos-1); pos < 0 {
+					return -1
+				}
+			}
+			fallthrough
 		case opBytes:
 			if v&1 != 0 || v>>1 > uint64(len(b)-pos) {
 				return -1

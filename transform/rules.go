@@ -83,23 +83,40 @@ func (r *Rules) Warnings() []string {
 	return warnings
 }
 
-// segmentSet finds mapped segments by id. Most segments of a profile are not mapped, so most are told by a glance.
+// segmentSet finds mapped segments by id. A glance tells which segment an id can be, and most are none.
 type segmentSet struct {
+	hint  [256]hint
 	index map[string]int // into Activation.Segments
-	hint  [256]bool
+}
+
+// hint is which segments the ids of one glance can be.
+type hint struct {
+	id    string // of the first of them; empty: there is none
+	first int
+	more  bool
 }
 
 func newSegmentSet(segments []Segment) segmentSet {
 	s := segmentSet{index: map[string]int{}}
 	for i, segment := range segments {
 		s.index[segment.ID] = i
-		s.hint[glance(segment.ID)] = true
+		if h := &s.hint[glance(segment.ID)]; h.id == "" {
+			*h = hint{id: segment.ID, first: i}
+		} else {
+			h.more = true
+		}
 	}
 	return s
 }
 
 func (s *segmentSet) find(id string) (int, bool) {
-	if len(id) == 0 || !s.hint[glance(id)] {
+	if len(id) == 0 {
+		return 0, false
+	}
+	switch h := &s.hint[glance(id)]; {
+	case h.id == id:
+		return h.first, true
+	case !h.more:
 		return 0, false
 	}
 	i, ok := s.index[id]

@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"encoding/binary"
 	"slices"
 	"unicode/utf8"
 )
@@ -16,16 +17,43 @@ var plain = func() (table [utf8.RuneSelf]bool) {
 }()
 
 // appendString writes a JSON string, as encoding/json does without HTML escaping: bytes that are no UTF-8 become
-// U+FFFD, and U+2028 and U+2029 are escaped, as some readers take them for line ends.
+// U+FFFD, and U+2028 and U+2029 are escaped, as some readers take them for line ends. It looks at eight bytes at a time
+// and copies them, the last eight of them some of which it has copied before.
 func appendString(dst []byte, s string) []byte {
-	if !isPlain(s) {
-		return appendEscaped(dst, s)
+	at, n := len(dst), len(s)
+	dst = slices.Grow(dst, n+len(`""`))
+	out := dst[at : at+n+len(`""`)]
+	out[0], out[n+1] = '"', '"'
+	switch out = out[1 : n+1]; {
+	case n >= 8:
+		for i := 0; i < n-8; i += 8 {
+			x := eight(s[i:])
+			if special(x) {
+				return appendEscaped(dst, s)
+			}
+			binary.LittleEndian.PutUint64(out[i:], x)
+		}
+		x := eight(s[n-8:])
+		if special(x) {
+			return appendEscaped(dst, s)
+		}
+		binary.LittleEndian.PutUint64(out[n-8:], x)
+	case n >= 4:
+		x := four(s) | four(s[n-4:])<<32
+		if special(x) {
+			return appendEscaped(dst, s)
+		}
+		binary.LittleEndian.PutUint32(out, uint32(x))
+		binary.LittleEndian.PutUint32(out[n-4:], uint32(x>>32))
+	default:
+		for i := range n {
+			if s[i] >= utf8.RuneSelf || !plain[s[i]] {
+				return appendEscaped(dst, s)
+			}
+			out[i] = s[i]
+		}
 	}
-	at := len(dst)
-	dst = slices.Grow(dst, len(s)+2)[:at+len(s)+2]
-	dst[at], dst[len(dst)-1] = '"', '"'
-	copy(dst[at+1:], s)
-	return dst
+	return dst[:at+n+len(`""`)]
 }
 
 func appendEscaped(dst []byte, s string) []byte {
@@ -56,33 +84,23 @@ func appendEscaped(dst []byte, s string) []byte {
 	}
 }
 
-// isPlain says that all bytes of a string stand for themselves. It looks at eight at a time, the last eight of them
-// some of which it has seen before.
-func isPlain(s string) bool {
-	if len(s) < 8 {
-		for i := range len(s) {
-			if s[i] >= utf8.RuneSelf || !plain[s[i]] {
-				return false
-			}
-		}
-		return true
-	}
-	for i := 0; i < len(s)-8; i += 8 {
-		if special(s[i : i+8]) {
-			return false
-		}
-	}
-	return !special(s[len(s)-8:])
+// eight is the first eight bytes of a string, four the first four.
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func four(s string) uint64 {
+	_ = s[3]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
 
 // special says that any of eight bytes is a control character, a quote, a backslash or not ASCII. The arithmetic is
 // that of "Bit Twiddling Hacks", haszero and hasless; where it errs it sees something special that is not, never the
 // other way round.
-func special(s string) bool {
+func special(x uint64) bool {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	_ = s[7]
-	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 	quote, backslash := x^ones*'"', x^ones*'\\'
 	return (x|(x-ones*' ')&^x|(quote-ones)&^quote|(backslash-ones)&^backslash)&highs != 0
 }

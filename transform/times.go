@@ -54,8 +54,11 @@ func (w *writer) timestamp(seconds, nanos int64, utc bool) {
 		w.fail(ReasonTimeOutOfRange)
 		return
 	}
-	dst := append(appendDate(append(w.dst, '"'), days), 'T')
-	dst = appendClock(dst, uint32(second), uint32(nanos))
+	dst := append(w.dst, `"0000-00-00T00:00:00`...)
+	text := dst[len(w.dst):]
+	putDate(text[1:], days)
+	putClock(text[12:], uint32(second))
+	dst = appendFraction(dst, uint32(nanos))
 	if utc {
 		dst = append(dst, 'Z')
 	}
@@ -67,7 +70,9 @@ func (w *writer) timeOfDay(second, nanos int64) {
 		w.fail(ReasonTimeOutOfRange)
 		return
 	}
-	w.dst = append(appendClock(append(w.dst, '"'), uint32(second), uint32(nanos)), '"')
+	dst := append(w.dst, `"00:00:00`...)
+	putClock(dst[len(w.dst)+1:], uint32(second))
+	w.dst = append(appendFraction(dst, uint32(nanos)), '"')
 }
 
 func (w *writer) date(day int64) {
@@ -75,13 +80,15 @@ func (w *writer) date(day int64) {
 		w.fail(ReasonTimeOutOfRange)
 		return
 	}
-	w.dst = append(appendDate(append(w.dst, '"'), day), '"')
+	dst := append(w.dst, `"0000-00-00"`...)
+	putDate(dst[len(w.dst)+1:], day)
+	w.dst = dst
 }
 
-// appendDate writes YYYY-MM-DD for a day counted from 1970-01-01. The calendar is counted in eras of 400 years whose
-// years begin in March, so that the leap day is a year's last (C. Neri, L. Schneider, "Euclidean affine functions and
-// their application to calendar algorithms", 2022, which says why each step is exact).
-func appendDate(dst []byte, day int64) []byte {
+// putDate writes the digits of YYYY-MM-DD for a day counted from 1970-01-01. The calendar is counted in eras of 400
+// years whose years begin in March, so that the leap day is a year's last (C. Neri, L. Schneider, "Euclidean affine
+// functions and their application to calendar algorithms", 2022, which says why each step is exact).
+func putDate(text []byte, day int64) {
 	// From 0000-03-01 on, and one era more so that January and February of the year 0 count from zero as well.
 	inCenturies := 4*uint32(day-firstDay-60+146097) + 3
 	century, inCentury := inCenturies/146097, inCenturies%146097/4
@@ -93,23 +100,31 @@ func appendDate(dst []byte, day int64) []byte {
 		month -= 12
 		year++
 	}
-	y, c := pair(year%100), pair(year/100)
-	m, d := pair(month), pair(dayOfMonth)
-	return append(dst, c[0], c[1], y[0], y[1], '-', m[0], m[1], '-', d[0], d[1])
+	_ = text[9]
+	putPair(text, year/100)
+	putPair(text[2:], year%100)
+	putPair(text[5:], month)
+	putPair(text[8:], dayOfMonth)
 }
 
-// appendClock writes HH:MM:SS, and as many digits of a fraction as it takes, in threes.
-func appendClock(dst []byte, second, nanos uint32) []byte {
-	h, m, s := pair(second/3600), pair(second/60%60), pair(second%60)
-	dst = append(dst, h[0], h[1], ':', m[0], m[1], ':', s[0], s[1])
+// putClock writes the digits of HH:MM:SS.
+func putClock(text []byte, second uint32) {
+	_ = text[7]
+	putPair(text, second/3600)
+	putPair(text[3:], second/60%60)
+	putPair(text[6:], second%60)
+}
+
+// appendFraction writes as many digits of a fraction of a second as it takes, in threes.
+func appendFraction(dst []byte, nanos uint32) []byte {
 	if nanos == 0 {
 		return dst
 	}
 	dst = append(dst, '.')
 	for unit := uint32(nanosPerMilli); nanos != 0; unit /= 1000 {
 		part := nanos / unit
-		p := pair(part % 100)
-		dst = append(dst, byte('0'+part/100), p[0], p[1])
+		dst = append(dst, byte('0'+part/100), '0', '0')
+		putPair(dst[len(dst)-2:], part%100)
 		nanos -= part * unit
 	}
 	return dst
@@ -123,7 +138,8 @@ var pairs = func() (table [100][2]byte) {
 	return table
 }()
 
-func pair(n uint32) [2]byte { return pairs[n] }
+// putPair writes a number below 100 with two digits.
+func putPair(text []byte, n uint32) { *(*[2]byte)(text) = pairs[n] }
 
 // floorDiv divides towards the past: the rest is never negative.
 func floorDiv(n, by int64) (quotient, rest int64) {
