@@ -46,12 +46,12 @@ func (c *Cursor) Long() int64 {
 }
 
 func (c *Cursor) longSlow() int64 {
-	v, n := binary.Uvarint(c.b[c.pos:])
-	if n <= 0 {
+	v, pos := number(c.b, c.pos)
+	if pos < 0 {
 		c.Fail()
 		return 0
 	}
-	c.pos += n
+	c.pos = pos
 	return int64(v>>1) ^ -int64(v&1)
 }
 

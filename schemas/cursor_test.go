@@ -2,9 +2,11 @@ package schemas
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -222,5 +224,44 @@ func TestFieldIsFoundByNameBeforeAlias(t *testing.T) {
 	}
 	if s.Root.Field("d") != nil || len((&Type{Kind: Null}).Alternatives()) != 0 {
 		t.Error("something is there that is not")
+	}
+}
+
+// TestNumbersAreThoseOfEncodingBinary, however long they are and wherever the bytes end.
+func TestNumbersAreThoseOfEncodingBinary(t *testing.T) {
+	check := func(b []byte) {
+		t.Helper()
+		want, n := binary.Uvarint(b)
+		end := n
+		if n <= 0 {
+			want, end = 0, -1
+		}
+		if got, at := number(b, 0); got != want || at != end {
+			t.Errorf("%x is %d up to %d, want %d up to %d", b, got, at, want, end)
+		}
+		if at := skipVarint(b, 0); at != end {
+			t.Errorf("%x ends at %d, want %d", b, at, end)
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for bits := range 65 {
+		for range 100 {
+			b := binary.AppendUvarint(nil, random.Uint64()>>(64-bits)) // of no bits: zero
+			for cut := range b {
+				check(b[:cut])
+			}
+			for range 10 {
+				check(b)
+				b = append(b, byte(random.Uint32()))
+			}
+		}
+	}
+	for n := range 12 { // longer than it has to be, or than a number can be
+		b := bytes.Repeat([]byte{0x80}, n)
+		check(b)
+		for _, last := range []byte{0, 1, 2, 0x7f} {
+			check(append(b[:n:n], last))
+			check(append(b[:n:n], last, 0xff, 0x80, 0, 1, 2, 3, 4, 5, 6))
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package schemas
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Most of an event is skipped, so skipping is compiled: a type is a list of ops, nested records lie flat in it.
 
@@ -135,10 +138,9 @@ func skip(b []byte, pos int, ops []op, depth int, marks *[]Mark) int {
 		o := &ops[i]
 		switch o.code {
 		case opFixed:
-			if int(o.n) > len(b)-pos {
+			if pos += int(o.n); pos > len(b) {
 				return -1
 			}
-			pos += int(o.n)
 			continue
 		case opVarint:
 			if pos = skipVarint(b, pos); pos < 0 {
@@ -148,7 +150,7 @@ func skip(b []byte, pos int, ops []op, depth int, marks *[]Mark) int {
 		case opMark:
 			(*marks)[o.n] = Mark{pos, o.t}
 			continue
-		case opCall, opBlocks:
+		case opUnion, opCall, opBlocks:
 			if pos = skipNested(b, pos, o, depth, marks); pos < 0 {
 				return -1
 			}
@@ -158,8 +160,7 @@ func skip(b []byte, pos int, ops []op, depth int, marks *[]Mark) int {
 		if uint(pos) >= uint(len(b)) {
 			return -1
 		}
-		first := b[pos]
-		v := uint64(first)
+		first, v := b[pos], uint64(b[pos])
 		if pos++; first >= 0x80 {
 			if v, pos = number(b, pos-1); pos < 0 {
 				return -1
@@ -194,25 +195,8 @@ func skip(b []byte, pos int, ops []op, depth int, marks *[]Mark) int {
 			} else if v != uint64(1-o.n)<<1 {
 				return -1
 			}
-		case opUnion:
-			if v&1 != 0 || v>>1 >= uint64(len(o.t.branches)) || depth > maxDepth {
-				return -1
-			}
-			if branch := o.t.branches[v>>1]; len(branch) > 0 {
-				if pos = skip(b, pos, branch, depth+1, marks); pos < 0 {
-					return -1
-				}
-			}
-		case opBoolean:
-			if first > 1 {
-				return -1
-			}
-		case opEnum:
-			if v&1 != 0 || v>>1 >= uint64(o.n) {
-				return -1
-			}
-		case opInt:
-			if v > 1<<32-1 {
+		case opBoolean, opEnum, opInt:
+			if o.refuses(first, v) {
 				return -1
 			}
 		}
@@ -220,8 +204,30 @@ func skip(b []byte, pos int, ops []op, depth int, marks *[]Mark) int {
 	return pos
 }
 
+// refuses says that a number is none that the op's value can be; first is its first byte.
+func (o *op) refuses(first byte, v uint64) bool {
+	switch o.code {
+	case opBoolean:
+		return first > 1
+	case opEnum:
+		return v&1 != 0 || v>>1 >= uint64(o.n)
+	default:
+		return v > 1<<32-1
+	}
+}
+
 // number reads an unsigned number, and where what follows starts: -1 when it does not end.
 func number(b []byte, pos int) (uint64, int) {
+	if len(b)-pos >= 8 {
+		x := binary.LittleEndian.Uint64(b[pos:])
+		if end := ^x & continued; end != 0 { // the bit of its last byte is the lowest
+			x &= end ^ (end - 1)
+			x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+			x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+			x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
+			return x, pos + bits.TrailingZeros64(end)/8 + 1
+		}
+	}
 	v, n := binary.Uvarint(b[pos:])
 	if n <= 0 {
 		return 0, -1
@@ -229,23 +235,30 @@ func number(b []byte, pos int) (uint64, int) {
 	return v, pos + n
 }
 
+// continued is the bit of each of eight bytes by which a number says that it goes on.
+const continued = 0x8080808080808080
+
 // skipVarint reads over a number whose value does not matter: at most ten bytes, the tenth of them 0 or 1.
 func skipVarint(b []byte, pos int) int {
-	for i := 0; pos < len(b); i++ {
-		v := b[pos]
-		if pos++; v < 0x80 {
-			if i >= binary.MaxVarintLen64 || i == binary.MaxVarintLen64-1 && v > 1 {
-				return -1
-			}
-			return pos
+	if len(b)-pos >= 8 {
+		if end := ^binary.LittleEndian.Uint64(b[pos:]) & continued; end != 0 {
+			return pos + bits.TrailingZeros64(end)/8 + 1
 		}
 	}
-	return -1
+	_, pos = number(b, pos)
+	return pos
 }
 
 // skipNested is skip for the ops that come up less, or take long anyhow.
 func skipNested(b []byte, pos int, o *op, depth int, marks *[]Mark) int {
-	if o.code == opCall && o.t.marking { // what it was made of may have been no call
+	switch {
+	case o.code == opUnion:
+		v, pos := number(b, pos)
+		if pos < 0 || v&1 != 0 || v>>1 >= uint64(len(o.t.branches)) || depth > maxDepth {
+			return -1
+		}
+		return skip(b, pos, o.t.branches[v>>1], depth+1, marks)
+	case o.code == opCall && o.t.marking: // what it was made of may have been no call
 		return skip(b, pos, o.t.ops, depth, marks)
 	}
 	if depth++; depth > maxDepth {

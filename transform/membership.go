@@ -12,16 +12,17 @@ type member struct {
 	timeType  *schemas.Type
 }
 
-// readMember reads one entry. One that is null is not present.
-func (j *evaluation) readMember(c *schemas.Cursor, t *schemas.Type) member {
+// readMember reads one entry into m. One that is null is not present.
+func (j *evaluation) readMember(m *member, c *schemas.Cursor, t *schemas.Type) {
 	t = c.Branch(t)
 	parts, ok := j.shape.members.of(t)
 	if !ok {
 		j.result.unreadable = j.result.unreadable || t.Kind != schemas.Null
 		c.Skip(t)
-		return member{}
+		*m = member{}
+		return
 	}
-	m := member{present: true, ownPolicy: true}
+	*m = member{present: true, ownPolicy: true}
 	for _, part := range parts {
 		field := part.t
 		switch part.role {
@@ -39,7 +40,6 @@ func (j *evaluation) readMember(c *schemas.Cursor, t *schemas.Type) member {
 			c.Skip(field)
 		}
 	}
-	return m
 }
 
 // readMemberships looks for mapped segments.
@@ -49,6 +49,7 @@ func (j *evaluation) readMemberships(t *schemas.Type) {
 		j.c.Skip(t)
 		return
 	}
+	var m member
 	for outer := (schemas.Blocks{}); !j.watch.ended(1) && j.c.Next(t, &outer); {
 		j.c.Bytes()
 		namespace := j.c.Branch(t.Items)
@@ -64,11 +65,11 @@ func (j *evaluation) readMemberships(t *schemas.Type) {
 				continue
 			}
 			j.src.Noted.list(segment)
-			if m := j.readMember(&j.c, namespace.Items); m.present {
+			if j.readMember(&m, &j.c, namespace.Items); m.present {
 				j.result.listed = true
 				j.result.inside = j.result.inside || m.status == statusRealized || m.status == statusExisting
 				if j.plan.rules.unmapped == SameMergePolicy {
-					j.result.policies.add(m)
+					j.result.policies.add(&m)
 				}
 			}
 		}
@@ -83,6 +84,7 @@ func (j *evaluation) writeMemberships(w *writer, exit bool) (left bool) {
 	c := j.c.At(j.result.at[roleMembership])
 	t := c.Branch(j.shape.types[roleMembership])
 	own := j.ownPolicy(exit)
+	var m member
 	var names, ids keySet
 	defer names.free()
 	defer ids.free()
@@ -100,8 +102,8 @@ func (j *evaluation) writeMemberships(w *writer, exit bool) (left bool) {
 		for inner := (schemas.Blocks{}); !w.ended() && c.Next(namespace, &inner); {
 			id := c.Bytes()
 			segment, mapped := j.plan.rules.segments.find(view(id))
-			m := j.readMember(&c, namespace.Items)
-			if !m.present || !mapped && (exit || !j.holdsUnmapped(m, own)) {
+			j.readMember(&m, &c, namespace.Items)
+			if !m.present || !mapped && (exit || !j.holdsUnmapped(&m, own)) {
 				continue
 			}
 			if mapped && segment+1 == j.result.mapped {
@@ -116,7 +118,7 @@ func (j *evaluation) writeMemberships(w *writer, exit bool) (left bool) {
 			} else {
 				w.key(view(id))
 			}
-			j.writeMember(w, c, m)
+			j.writeMember(w, &c, &m)
 			if mapped {
 				j.src.Noted.write(segment, m.status)
 				w.dst = append(w.dst, j.plan.rules.extras[segment]...)
@@ -135,7 +137,7 @@ func (j *evaluation) writeMemberships(w *writer, exit bool) (left bool) {
 }
 
 // writeMember writes an entry up to where a mapped segment's extras follow.
-func (j *evaluation) writeMember(w *writer, c schemas.Cursor, m member) {
+func (j *evaluation) writeMember(w *writer, c *schemas.Cursor, m *member) {
 	w.dst = append(w.dst, '{')
 	if m.timeType != nil {
 		mark := len(w.dst)
@@ -159,7 +161,7 @@ func (j *evaluation) ownPolicy(exit bool) string {
 	return text(&c, t)
 }
 
-func (j *evaluation) holdsUnmapped(m member, own string) bool {
+func (j *evaluation) holdsUnmapped(m *member, own string) bool {
 	switch j.plan.rules.unmapped {
 	case AllSegments:
 		return true
@@ -178,7 +180,7 @@ type policySet struct {
 	rest map[string]struct{} // the others: an event with many is hostile
 }
 
-func (s *policySet) add(m member) {
+func (s *policySet) add(m *member) {
 	switch {
 	case m.ownPolicy:
 		s.own = true
@@ -194,7 +196,7 @@ func (s *policySet) add(m member) {
 }
 
 // has says whether an entry's merge policy is in the set; own is the event's own.
-func (s *policySet) has(m member, own string) bool {
+func (s *policySet) has(m *member, own string) bool {
 	if m.ownPolicy {
 		return s.own || s.holds(own)
 	}

@@ -31,6 +31,60 @@ func (o *outline) add(parts []string, slot int) {
 	o.children[i].add(parts[1:], slot)
 }
 
+// leaf is a mapped path as it is written: with the keys on the way to it that no leaf before it has written.
+type leaf struct {
+	slot  int
+	way   []*outline // from the outermost key to its own
+	joint []byte     // what stands between the value of the leaf before it and its own
+}
+
+// leaves are those of an outline, in its order.
+func (o *outline) leaves() []leaf {
+	var all []leaf
+	o.gather(&all, nil)
+	var last *leaf
+	for i := range all {
+		all[i].joint = all[i].appendJoint(nil, last)
+		last = &all[i]
+	}
+	return all
+}
+
+func (o *outline) gather(all *[]leaf, way []*outline) {
+	if o.slot != noSlot {
+		*all = append(*all, leaf{slot: o.slot, way: slices.Clone(way)})
+	}
+	for _, child := range o.children {
+		child.gather(all, append(way, child))
+	}
+}
+
+// appendJoint writes what stands between the value of another leaf and its own, where those between them have none: the
+// ends of the objects that it is not in, and the keys that lead to it. After nil it is the first.
+func (l *leaf) appendJoint(dst []byte, after *leaf) []byte {
+	shared := 0
+	if after != nil {
+		for l.way[shared] == after.way[shared] { // no leaf lies below another
+			shared++
+		}
+		dst = append(appendClosing(dst, len(after.way)-1-shared), ',')
+	}
+	for _, o := range l.way[shared:] {
+		dst = append(dst, o.key...)
+		if o.slot == noSlot {
+			dst = append(dst, '{')
+		}
+	}
+	return dst
+}
+
+func appendClosing(dst []byte, n int) []byte {
+	for range n {
+		dst = append(dst, '}')
+	}
+	return dst
+}
+
 // under says whether path lies below parent, or is it.
 func under(path, parent string) bool {
 	return strings.HasPrefix(path, parent) && (len(path) == len(parent) || path[len(parent)] == '.')

@@ -59,40 +59,36 @@ func (j *evaluation) writeAttributes(w *writer) {
 	}
 	j.scratch.leads.list = j.scratch.leads.list[:0]
 	w.leads = &j.scratch.leads
-	for _, child := range j.plan.rules.outline.children {
-		j.writeOutline(w, child, j.scratch.slots)
-	}
-	w.leads = nil
-}
-
-// writeOutline writes a node of the outline as a member. What turns out to be empty leaves no key.
-func (j *evaluation) writeOutline(w *writer, o *outline, slots []schemas.Mark) {
-	if o.slot != noSlot {
-		t := slots[o.slot].Type
-		if t == nil || w.ended() {
-			return
+	leaves, last := j.plan.rules.leaves, -1
+	for i := range leaves {
+		l := &leaves[i]
+		value := j.scratch.slots[l.slot]
+		if value.Type == nil || w.ended() {
+			continue
 		}
-		mark := w.open(o.key)
-		c := j.c.At(slots[o.slot].Pos)
-		if !w.collections && (t.Kind == schemas.Array || t.Kind == schemas.Map) {
+		mark := len(w.dst)
+		switch {
+		case last == i-1:
+			w.dst = append(w.dst, l.joint...)
+		case last < 0:
+			w.dst = l.appendJoint(w.dst, nil)
+		default:
+			w.dst = l.appendJoint(w.dst, &leaves[last])
+		}
+		if !w.collections && (value.Type.Kind == schemas.Array || value.Type.Kind == schemas.Map) {
 			w.fail(ReasonCollection)
 		}
-		if !w.value(&c, t) {
+		c := j.c.At(value.Pos)
+		if !w.value(&c, value.Type) {
 			w.dst = w.dst[:mark]
+			continue
 		}
-		return
+		last = i
 	}
-	mark := w.open(o.key)
-	w.dst = append(w.dst, '{')
-	start := len(w.dst)
-	for _, child := range o.children {
-		j.writeOutline(w, child, slots)
+	w.leads = nil
+	if last >= 0 {
+		w.dst = appendClosing(w.dst, len(leaves[last].way)-1)
 	}
-	if len(w.dst) == start {
-		w.dst = w.dst[:mark]
-		return
-	}
-	w.dst = append(w.dst, '}')
 }
 
 // writeIdentities writes the identity map, and returns where the first identity of the partition key's namespace is.

@@ -19,6 +19,7 @@ type Rules struct {
 	keys      [][]byte // per segment: its id, as the key of a JSON member
 	extras    [][]byte // per segment: the members that includeSegment… adds, as JSON with a leading comma
 	outline   *outline // what a record's attributes look like
+	leaves    []leaf   // of it
 	paths     []string // the path of each slot
 	watched   pathSet
 	unmapped  string
@@ -53,6 +54,7 @@ func NewRules(c Config) (*Rules, error) {
 	for slot, path := range r.paths {
 		r.outline.add(strings.Split(path, "."), slot)
 	}
+	r.leaves = r.outline.leaves()
 	r.watched = newPathSet(r.paths)
 	if namespace, ok := strings.CutPrefix(c.PartitionKey, keyByIdentity); ok {
 		r.namespace = namespace

@@ -39,6 +39,7 @@ func (p *Plan) Memberships(ev schemas.Event, done <-chan struct{}) ([]Membership
 }
 
 func (j *evaluation) listed() []Membership {
+	var m member
 	var list []Membership
 	c := j.c.At(j.result.at[roleMembership])
 	t := c.Branch(j.shape.types[roleMembership])
@@ -51,7 +52,7 @@ func (j *evaluation) listed() []Membership {
 		}
 		for inner := (schemas.Blocks{}); !j.watch.ended(1) && c.Next(namespace, &inner); {
 			segment, mapped := j.plan.rules.segments.find(view(c.Bytes()))
-			m := j.readMember(&c, namespace.Items)
+			j.readMember(&m, &c, namespace.Items)
 			if mapped && m.present {
 				list = append(list, Membership{j.plan.rules.cfg.Activation.Segments[segment].ID, m.status == statusRealized || m.status == statusExisting})
 			}
