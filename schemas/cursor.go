@@ -86,6 +86,18 @@ func (c *Cursor) Boolean() bool {
 
 // Bytes reads bytes or a string, as a view.
 func (c *Cursor) Bytes() []byte {
+	if start := c.pos + 1; start <= len(c.b) {
+		if n := c.b[c.pos]; n&0x81 == 0 { // fewer than 64, as most are
+			if end := start + int(n>>1); end <= len(c.b) {
+				c.pos = end
+				return c.b[start:end:end]
+			}
+		}
+	}
+	return c.longBytes()
+}
+
+func (c *Cursor) longBytes() []byte {
 	n := c.Long()
 	if n < 0 || n > int64(len(c.b)-c.pos) {
 		c.Fail()
