@@ -4,6 +4,7 @@
 package event
 
 import (
+	"bytes"
 	_ "embed" // the schema
 	"encoding/binary"
 	"fmt"
@@ -104,6 +105,36 @@ func (m *Maker) Make(number, identity int, serial int64) ([]byte, error) {
 		return nil, fmt.Errorf("encode event %d: %w", number, err)
 	}
 	return event, nil
+}
+
+// Dated is an event that is made before it is written, and then given its serial.
+type Dated struct {
+	Value []byte
+	at    int // where the serial is
+	size  int // of it
+}
+
+// MakeDated makes an event of a serial about as great as the one that it is going to have.
+func (m *Maker) MakeDated(number, identity int, about int64) (Dated, error) {
+	value, err := m.Make(number, identity, about)
+	if err != nil {
+		return Dated{}, err
+	}
+	serial := binary.AppendVarint(nil, about)
+	if bytes.Count(value, serial) != 1 {
+		return Dated{}, fmt.Errorf("event %d does not have its serial once", number)
+	}
+	return Dated{value, bytes.Index(value, serial), len(serial)}, nil
+}
+
+// Date sets the serial.
+func (d *Dated) Date(serial int64) error {
+	text := binary.AppendVarint(nil, serial)
+	if len(text) != d.size {
+		return fmt.Errorf("a serial of %d bytes is to have %d", len(text), d.size)
+	}
+	copy(d.Value[d.at:], text)
+	return nil
 }
 
 func id(text string) any {
