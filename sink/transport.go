@@ -62,7 +62,7 @@ func configureTransport(t *http.Transport, dial func(ctx context.Context, networ
 		if err != nil {
 			return nil, &dialError{err}
 		}
-		return conn, nil
+		return bodyConn{conn}, nil
 	}
 	t.TLSHandshakeTimeout = handshakeTimeout
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*lanes+4, lanes+2
