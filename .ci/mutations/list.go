@@ -101,7 +101,15 @@ var mutations = []mutation{
 	},
 	{
 		"the unsent is withdrawn", "sink/sink.go",
-		"l.withdrawIf((*Record).revoked)", "", sinkPkg, "TestWithdrawn|TestWithdrawLeaves",
+		"l.giveBack((*Record).revoked)", "", sinkPkg, "TestWithdrawn|TestWithdrawLeaves",
+	},
+	{
+		"so is what a lane has not looked at yet", "sink/undelivered.go",
+		"	l.absorb()\n", "", sinkPkg, "TestWithdrawLeaves|TestCloseAwaits",
+	},
+	{
+		"a closed lane takes nothing more", "sink/lane.go",
+		"case in.closed:", "case false:", sinkPkg, "TestCloseAwaits",
 	},
 	{
 		"a failed record of an ended claim is withdrawn", "sink/undelivered.go",
