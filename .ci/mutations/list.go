@@ -148,6 +148,10 @@ var mutations = []mutation{
 		"if len(c.entries) == 1 {", "if len(c.entries) >= 1 {", sinkPkg, "TestQueue",
 	},
 	{
+		"keys of one hash are kept apart", "sink/chains.go",
+		"c.hash != r.hash || c.key != r.PartitionKey", "c.hash != r.hash", sinkPkg, "TestQueue|TestChains",
+	},
+	{
 		"an answer belongs to the entry at its place", "sink/deliver.go",
 		"l.result(rest[:n], now, results[0])", "l.result(rest[:n], now, results[len(results)-1])", sinkPkg, "TestOnlyTheFailedEntryIsSentAgain",
 	},
