@@ -344,6 +344,10 @@ var mutations = []mutation{
 		"\t\tt.CloseIdleConnections()\n", "", destinationPkg, "TestWhatMovedToAnotherAddressIsFoundThere",
 	},
 	{
+		"nothing of a body is written after its deadline", "sink/body.go",
+		"time.Now().After(b.deadline)", "false", sinkPkg, "TestABodyStopsAtItsDeadline",
+	},
+	{
 		"a buffer that may still be read is left", "sink/exchange.go",
 		"if !sent.done() {", "if false {", sinkPkg, "TestABufferThatMayStillBeReadIsLeft",
 	},
