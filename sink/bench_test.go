@@ -121,7 +121,8 @@ func BenchmarkPutRecords(b *testing.B) {
 func BenchmarkQueue(b *testing.B) {
 	records := make([]*Record, 4000)
 	for i := range records {
-		records[i] = &Record{PartitionKey: fmt.Sprint("key-", i%3000), Data: make([]byte, 600)}
+		key := fmt.Sprint("key-", i%3000)
+		records[i] = &Record{PartitionKey: key, Data: make([]byte, 600), hash: hashOf(key)}
 	}
 	lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
 	q := newQueue(func(*Record) int { return 0 })
@@ -141,7 +142,8 @@ func BenchmarkQueue(b *testing.B) {
 func TestTheQueueAllocatesNothingForARecordOfItsOwnIdentity(t *testing.T) {
 	records := make([]*Record, maxBatchRecords)
 	for i := range records {
-		records[i] = &Record{PartitionKey: fmt.Sprint("key-", i), Data: make([]byte, 600)}
+		key := fmt.Sprint("key-", i)
+		records[i] = &Record{PartitionKey: key, Data: make([]byte, 600), hash: hashOf(key)}
 	}
 	lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
 	shard := 0
@@ -150,7 +152,7 @@ func TestTheQueueAllocatesNothingForARecordOfItsOwnIdentity(t *testing.T) {
 		for _, r := range records {
 			q.Push(entry{rec: r})
 		}
-		for len(q.chains) > 0 {
+		for q.chains.n > 0 {
 			for _, f := range q.Batch(epoch, lim, always) {
 				q.Settle(f.chain)
 			}
@@ -209,7 +211,8 @@ func answeredLane() *laneOfRecords {
 	l.shards = unmapped
 	shard := []byte("shardId-000000000000")
 	for i := range maxBatchRecords {
-		l.records = append(l.records, &Record{PartitionKey: fmt.Sprint("key-", i), Data: make([]byte, 600), Owner: deaf{}})
+		key := fmt.Sprint("key-", i)
+		l.records = append(l.records, &Record{PartitionKey: key, Data: make([]byte, 600), Owner: deaf{}, hash: hashOf(key)})
 		l.results = append(l.results, result{shard: shard, sequenced: true})
 	}
 	return l

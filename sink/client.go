@@ -58,7 +58,8 @@ func newClient(ctx context.Context, cfg Config, opts Options) (*client, error) {
 	if b, ok := shared.HTTPClient.(*awshttp.BuildableClient); ok {
 		buildable = b
 	}
-	base := buildable.GetTransport()
+	base := buildable.GetTransport() // with its CA bundle by now
+	dialTLS(base)
 	c.proxy = base.Proxy
 	c.transport = &transport{base: base, own: shared.DisableClockSkewCorrection}
 	c.http = &http.Client{

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -203,49 +202,3 @@ func appendAll(dst []byte, response *http.Response, limit int64) ([]byte, error)
 		}
 	}
 }
-
-// body is a request's as the transport reads it. A process that was stopped for a
-// while finds the deadline passed when it goes on, before it has written anything
-// more: its successor may be writing already.
-type body struct {
-	data     []byte
-	deadline time.Time
-	at       atomic.Int64
-	repeated atomic.Bool
-}
-
-func newBody(ctx context.Context, data []byte) *body {
-	b := &body{data: data}
-	b.deadline, _ = ctx.Deadline()
-	return b
-}
-
-// again implements Request.GetBody. The transport asks for another body only if
-// nothing of the first was written, so this repeats nothing.
-func (b *body) again() (io.ReadCloser, error) {
-	b.repeated.Store(true)
-	return &body{data: b.data, deadline: b.deadline}, nil
-}
-
-// done says that nobody reads the data any more.
-func (b *body) done() bool {
-	return !b.repeated.Load() && b.at.Load() == int64(len(b.data))
-}
-
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
-	at := b.at.Load()
-	if at == int64(len(b.data)) {
-		return 0, io.EOF // also after the deadline: nothing more is written
-	}
-	if !b.deadline.IsZero() && time.Now().After(b.deadline) {
-		return 0, errTooLate
-	}
-	n := copy(p, b.data[at:])
-	b.at.Store(at + int64(n))
-	return n, nil
-}
-
-// Close implements io.Closer. What is closed is not empty: the transport may be
-// reading it, and would call a stored request failed (aws-sdk-go-v2 #2737).
-func (*body) Close() error { return nil }

@@ -197,6 +197,7 @@ func TestCloseAwaitsCallsAndGivesBackTheUnsent(t *testing.T) {
 					w.put("k", 0)
 				}
 				<-time.After(time.Second)
+				w.put("k", 0) // which the lane has not looked at when it ends
 				began, bound := time.Now(), time.Second
 				if patient {
 					bound = time.Minute
@@ -206,7 +207,9 @@ func TestCloseAwaitsCallsAndGivesBackTheUnsent(t *testing.T) {
 					t.Errorf("close took %v", took)
 				}
 				for i, tr := range w.oracle.all {
-					tr.wait() // every owner has heard
+					if !tr.resting() {
+						t.Fatalf("the owner of record %d has not heard", i)
+					}
 					if tr.withdrawn == (patient && i == 0) {
 						t.Errorf("record %d: withdrawn %v", i, tr.withdrawn)
 					}

@@ -18,6 +18,7 @@ type lane struct {
 	signal chan struct{} // of capacity 1: something may have become possible
 	room   *room
 	done   chan struct{} // closed when the goroutine has ended
+	inbox  inbox
 
 	mu      sync.Mutex
 	queue   queue        // guarded by mu
@@ -25,6 +26,7 @@ type lane struct {
 	shards  *shardMap    // guarded by mu: what the queue is grouped by
 	stale   bool         // guarded by mu: something was put back after its claim had ended
 	settled []settlement // guarded by mu: news not yet told
+	taken   []entry      // guarded by mu: room for the inbox's next entries
 
 	inFlight atomic.Int64
 
@@ -64,22 +66,53 @@ type settlement struct {
 	reason  string
 }
 
-// push queues an entry. Its room is taken already.
+// inbox is what came and is not in the queue yet. The queue is touched by few: a lane
+// takes all that has come at once, where each record of each worker would have the
+// queue's memory move from core to core.
+type inbox struct {
+	mu      sync.Mutex
+	entries []entry // guarded by mu
+	closed  bool    // guarded by mu
+}
+
+func (in *inbox) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+}
+
+// push hands an entry over. Its room is taken already.
 func (l *lane) push(e entry) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	in := &l.inbox
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	switch {
-	case l.closing:
+	case in.closed:
 		return ErrClosed
 	case e.rec.revoked():
 		// Checked under the lock: a later Withdraw would find it otherwise.
 		return ErrRevoked
 	}
-	if e.failure == nil && l.sink.parking.Any() && l.sink.parking.Holds(e.rec.origin(), e.rec.PartitionKey) {
-		e.failure = parkedFailure()
-	}
-	l.queue.Push(e)
+	in.entries = append(in.entries, e)
 	return nil
+}
+
+// absorb queues what has come. The lane's lock is held.
+func (l *lane) absorb() {
+	l.inbox.mu.Lock()
+	came := l.inbox.entries
+	l.inbox.entries = l.taken
+	l.inbox.mu.Unlock()
+	for _, e := range came {
+		if e.failure == nil && l.sink.parking.Any() && l.sink.parking.Holds(e.rec.origin(), e.rec.PartitionKey) {
+			e.failure = parkedFailure()
+		}
+		l.queue.Push(e)
+	}
+	clear(came)
+	if l.taken = came[:0]; cap(came) > 2*keepSpare {
+		l.taken = nil
+	}
 }
 
 func (l *lane) wake() {
@@ -128,6 +161,7 @@ func (l *lane) next(now time.Time) (batch []inFlight, at time.Time, end bool) {
 		l.shards = m
 		l.queue.Regroup(m.locate)
 	}
+	l.absorb()
 	rejected := l.queue.Rejected()
 	may := false
 	if may, at = l.mayCall(now); may {

@@ -49,7 +49,7 @@ const (
 	poolShare = 4
 	// recordCost is what a queued record takes besides its bytes: itself, its owner,
 	// its chain, and the places of the two in maps and lists.
-	recordCost = int(unsafe.Sizeof(Record{})+unsafe.Sizeof(chain{})+unsafe.Sizeof(entry{})) + 160
+	recordCost = int(unsafe.Sizeof(Record{})+unsafe.Sizeof(chain{})+2*unsafe.Sizeof(entry{})) + 160
 )
 
 // callCost is what the call of a batch takes.

@@ -293,7 +293,7 @@ func BenchmarkPacedQueue(b *testing.B) {
 					}
 				}
 			}
-			benchShard.Add(int64(len(q.chains)))
+			benchShard.Add(int64(q.chains.n))
 		})
 	}
 }

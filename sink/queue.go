@@ -14,7 +14,7 @@ import (
 // at once: a chain is ready, or waits for its retry, or is in flight, or its
 // head awaits the dead-letter topic. It is pure and guarded by its lane.
 type queue struct {
-	chains   map[string]*chain
+	chains   chains
 	groups   []*group          // by shard; nil where none of it was queued
 	active   []*group          // groups with ready chains, served in turn
 	resting  groupHeap         // groups with ready chains that must wait for their shard
@@ -42,15 +42,17 @@ type entry struct {
 // chain is everything queued of one key.
 type chain struct {
 	key      string
+	hash     hashKey // of the key
+	next     *chain  // in chains
 	group    *group
 	entries  []entry
-	state    chainState
 	inFlight int // entries[:sending] are in flight, or in the hands of the dead-letter writer
 	due      time.Time
 
 	retry     *backoff.Backoff // of the head, once it failed
 	attempts  int              // of the head
-	exhausted bool             // the head outlived its retry and is held
+	state     chainState
+	exhausted bool // the head outlived its retry and is held
 
 	only [1]entry // room for entries of the usual key, which has one
 }
@@ -64,7 +66,7 @@ type inFlight struct {
 	joins bool
 }
 
-type chainState int
+type chainState uint8
 
 const (
 	chainReady chainState = iota
@@ -109,18 +111,17 @@ type limits struct {
 type allow func(shard int, now, turn time.Time, records, bytes int) (ok bool, until time.Time)
 
 func newQueue(locate func(*Record) int) queue {
-	return queue{chains: make(map[string]*chain), locate: locate}
+	return queue{chains: newChains(), locate: locate}
 }
 
 // Push appends a record to its key's chain.
 func (q *queue) Push(e entry) {
-	key := e.rec.PartitionKey
-	c := q.chains[key]
+	c := q.chains.find(e.rec)
 	if c == nil {
 		c = q.chain()
-		c.key, c.group = key, q.group(q.locate(e.rec))
+		c.key, c.hash, c.group = e.rec.PartitionKey, e.rec.hash, q.group(q.locate(e.rec))
 		c.entries = c.only[:0]
-		q.chains[key] = c
+		q.chains.add(c)
 	}
 	c.entries = append(c.entries, e)
 	if len(c.entries) == 1 {
@@ -318,7 +319,7 @@ func (q *queue) Settle(c *chain) {
 	c.entries = c.entries[c.inFlight:]
 	c.inFlight, c.retry, c.attempts = 0, nil, 0
 	if len(c.entries) == 0 {
-		delete(q.chains, c.key)
+		q.chains.remove(c)
 		if *c = (chain{}); len(q.spare) < keepSpare { // nothing has it any more
 			q.spare = append(q.spare, c)
 		}

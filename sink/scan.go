@@ -53,6 +53,10 @@ func (s *scanner) answer(dst []result) ([]result, bool) {
 func (s *scanner) records(dst []result) []result {
 	for l := s.open('[', ']', majorList); s.more(&l); {
 		var r result
+		if s.stored(&r) {
+			dst = append(dst, r)
+			continue
+		}
 		had := 0
 		for l := s.open('{', '}', majorMap); s.more(&l); {
 			field := fieldOf(s.name())
@@ -63,6 +67,32 @@ func (s *scanner) records(dst []result) []result {
 		dst = append(dst, r)
 	}
 	return dst
+}
+
+// stored takes an entry in JSON as nearly all are, word for word; false: it has taken
+// nothing.
+func (s *scanner) stored(r *result) bool {
+	rest, begins := bytes.CutPrefix(s.rest, []byte(`{"SequenceNumber":"`))
+	if s.binary || !begins {
+		return false
+	}
+	number, rest, _ := cutText(rest)
+	rest, goesOn := bytes.CutPrefix(rest, []byte(`,"ShardId":"`))
+	shard, rest, _ := cutText(rest)
+	if len(number) == 0 || !goesOn || len(rest) == 0 || rest[0] != '}' {
+		return false
+	}
+	s.rest, r.sequenced, r.shard = rest[1:], true, shard
+	return true
+}
+
+// cutText takes a text of JSON that has no escapes, up to the quote that ends it.
+func cutText(s []byte) (text, rest []byte, ok bool) {
+	n := bytes.IndexByte(s, '"')
+	if n < 0 || !isPlain(s[:n]) {
+		return nil, nil, false
+	}
+	return s[:n], s[n+1:], true
 }
 
 // once notes a field; one that is unknown or there again is unusual.
@@ -144,13 +174,12 @@ func (s *scanner) textJSON() []byte {
 		s.bad = true
 		return nil
 	}
-	n := bytes.IndexByte(s.rest, '"')
-	if n < 0 || !isPlain(s.rest[:n]) {
+	text, rest, ok := cutText(s.rest)
+	if !ok {
 		s.bad = true
 		return nil
 	}
-	text := s.rest[:n]
-	s.rest = s.rest[n+1:]
+	s.rest = rest
 	return text
 }
 
@@ -178,7 +207,9 @@ func (s *scanner) space() {
 
 // next takes a character of JSON, if it is the next.
 func (s *scanner) next(c byte) bool {
-	s.space()
+	if len(s.rest) == 0 || s.rest[0] != c { // there is hardly ever space
+		s.space()
+	}
 	if len(s.rest) == 0 || s.rest[0] != c {
 		return false
 	}

@@ -181,11 +181,7 @@ func (s *Sink) lane(h hashKey) *lane {
 // What is in flight of them is settled when its answer is there.
 func (s *Sink) Withdraw() {
 	for _, l := range s.lanes {
-		l.mu.Lock()
-		l.withdrawIf((*Record).revoked)
-		settled := l.takeSettled()
-		l.mu.Unlock()
-		l.notify(settled)
+		l.giveBack((*Record).revoked)
 		l.wake()
 	}
 	s.letters.Withdraw()
@@ -204,6 +200,7 @@ func (s *Sink) close(ctx context.Context) error {
 	defer stop()
 	close(s.closing)
 	for _, l := range s.lanes {
+		l.inbox.close()
 		l.mu.Lock()
 		l.closing = true
 		l.mu.Unlock()
@@ -216,11 +213,7 @@ func (s *Sink) close(ctx context.Context) error {
 	s.stopped()
 	s.others.Wait()
 	for _, l := range s.lanes {
-		l.mu.Lock()
-		l.withdrawIf(func(*Record) bool { return true })
-		settled := l.takeSettled()
-		l.mu.Unlock()
-		l.notify(settled)
+		l.giveBack(func(*Record) bool { return true })
 		l.room.close()
 	}
 	s.direct.close()

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +63,7 @@ func configureTransport(t *http.Transport, dial func(ctx context.Context, networ
 		if err != nil {
 			return nil, &dialError{err}
 		}
-		return conn, nil
+		return bodyConn{conn}, nil
 	}
 	t.TLSHandshakeTimeout = handshakeTimeout
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*lanes+4, lanes+2
@@ -82,6 +83,33 @@ func configureTransport(t *http.Transport, dial func(ctx context.Context, networ
 	t.Protocols.SetHTTP1(true)
 	if t.TLSClientConfig != nil {
 		t.TLSClientConfig.NextProtos = nil
+	}
+}
+
+// dialTLS has the transport's TLS connections take bodies without a copy as well. Its
+// own would be above those that DialContext makes. They are made the same way; through
+// a proxy, to which DialContext leads, the transport goes on to make its own.
+func dialTLS(t *http.Transport) {
+	t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := t.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		cfg := t.TLSClientConfig.Clone() // nil, if it is
+		if cfg == nil {
+			cfg = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		if host, _, err := net.SplitHostPort(address); err == nil && cfg.ServerName == "" {
+			cfg.ServerName = host
+		}
+		ctx, cancel := context.WithTimeout(ctx, t.TLSHandshakeTimeout)
+		defer cancel()
+		secure := tls.Client(conn, cfg)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close() // nothing was sent
+			return nil, err
+		}
+		return bodyConn{secure}, nil
 	}
 }
 

@@ -89,6 +89,16 @@ func (l *lane) withdrawStale() {
 	}
 }
 
+// giveBack gives back what gone names of all that is unsent.
+func (l *lane) giveBack(gone func(*Record) bool) {
+	l.mu.Lock()
+	l.absorb()
+	l.withdrawIf(gone)
+	settled := l.takeSettled()
+	l.mu.Unlock()
+	l.notify(settled)
+}
+
 func (l *lane) withdrawIf(gone func(*Record) bool) {
 	for _, e := range l.queue.Withdraw(gone, l.clearExhausted) {
 		l.settled = append(l.settled, settlement{rec: e.rec})

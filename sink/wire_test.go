@@ -33,7 +33,7 @@ func readBody(tb testing.TB, protocol, stream string, data []byte, keys ...strin
 		text = w.record(text, data, key)
 		room += w.room(len(data), len(key))
 	}
-	if frame := len(w.end(w.begin(nil), "")); strings.ToValidUTF8(strings.Join(keys, ""), "") == strings.Join(keys, "") && isPlain(strings.Join(keys, "")) && len(text) > room+frame {
+	if frame := len(w.end(w.begin(nil), "")); strings.ToValidUTF8(strings.Join(keys, ""), "") == strings.Join(keys, "") && isPlain([]byte(strings.Join(keys, ""))) && len(text) > room+frame {
 		tb.Errorf("%s: %d bytes, where %d were reckoned with", protocol, len(text), room+frame)
 	}
 	var got sentBody
@@ -67,6 +67,19 @@ func TestABodyIsWhatLibrariesReadOfIt(t *testing.T) {
 	}
 	checkBody(t, "arn:aws:kinesis:us-east-1:123456789012:stream/leads", nil, "broken \xff\xfe UTF-8")
 	checkBody(t, "leads", nil)
+}
+
+func TestPlainIsWhatJSONWritesAsItIs(t *testing.T) {
+	for b := range 256 {
+		for size := range 20 {
+			text := bytes.Repeat([]byte("~"), size+1)
+			text[size/2] = byte(b)
+			want := b >= ' ' && b < 0x80 && b != '"' && b != '\\'
+			if got := isPlain(text); got != want {
+				t.Errorf("%q: %v", text, got)
+			}
+		}
+	}
 }
 
 func FuzzBody(f *testing.F) {
@@ -126,6 +139,9 @@ func TestAnAnswerIsReadWhateverItsForm(t *testing.T) {
 		{`{"Records":[]}`, "", true},
 		{`{"Records":[{"SequenceNumber":"1","ShardId":"\u0061","New":{"x":[1]}}],"Later":[{}]}`, "a/", false},
 		{`{"Records":[{"ErrorCode":"B","ErrorMessage":"a \"quote\""}]}`, "/B", false},
+		{`{"Records":[{"SequenceNumber":"1","ShardId":"a"}, {"SequenceNumber":"2","ShardId":"b","ErrorCode":"B"},{"SequenceNumber":"3","ShardId":"c" }]}`, "a/ b/B c/", true},
+		{`{"Records":[{"SequenceNumber":"1","ShardId":"a\u0062"},{"SequenceNumber":"1","ShardId":"é"}]}`, "ab/ é/", false},
+		{`{"Records":[{"SequenceNumber":"","ShardId":"a"}]}`, errUnsaid.Error(), false},
 		{`{"Records":[{"ShardId":"a"}]}`, errUnsaid.Error(), false},
 		{`{"Records":[{}]}`, errUnsaid.Error(), false},
 		{`{"Records":[{"ErrorCode":"","SequenceNumber":""}]}`, errUnsaid.Error(), false},

@@ -7,7 +7,7 @@ import "container/heap"
 // much as the queue is long. Each chain that loses its head is given to clearExhausted.
 func (q *queue) Withdraw(gone func(*Record) bool, clearExhausted func(*chain)) []entry {
 	var taken []entry
-	for _, c := range q.chains {
+	for _, c := range q.chains.all() {
 		before, head := len(taken), c.entries[0].rec
 		kept := c.entries[:c.inFlight]
 		for _, e := range c.entries[c.inFlight:] {
@@ -29,7 +29,7 @@ func (q *queue) Withdraw(gone func(*Record) bool, clearExhausted func(*chain)) [
 			c.state = chainReady
 		}
 		if len(kept) == 0 {
-			delete(q.chains, c.key)
+			q.chains.remove(c)
 		}
 	}
 	if len(taken) > 0 {
@@ -43,7 +43,7 @@ func (q *queue) Regroup(locate func(*Record) int) {
 	q.locate = locate
 	before := q.groups
 	q.groups = nil
-	for _, c := range q.chains {
+	for _, c := range q.chains.all() {
 		c.group = q.group(locate(c.entries[0].rec))
 	}
 	q.rebuild(before)
