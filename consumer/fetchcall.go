@@ -156,6 +156,7 @@ func (res *fetchResponse) close() {
 		p := &res.partitions[i]
 		if p.cost > 0 {
 			p.budget.release(p.cost)
+			p.budget.codecs.buffers.give(p.records)
 		}
 		p.records, p.cost = nil, 0
 	}
