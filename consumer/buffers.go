@@ -10,12 +10,11 @@ import (
 // fetched, parts and their messages, windows. It was two thirds of what the collector
 // would have to find.
 const (
-	// bufferStep is what their sizes are multiples of, so that one of another part fits.
-	bufferStep = 8 << 10
-	// largeStep is that of those larger than a part.
-	largeStep = 64 << 10
-	// leastReused is the smallest: it must not be much larger than what is in it.
-	leastReused = 32 << 10
+	// sizeBits are how many bits of a size count, so that one of a like size fits: an
+	// eighth of it at most is empty.
+	sizeBits = 4
+	// leastReused is the smallest.
+	leastReused = 8 << 10
 	// mostReused is the largest: all that is fetched of a partition at a time.
 	mostReused = partitionMaxBytes
 	// messageStep is what is set aside of messages, from leastMessages on.
@@ -25,7 +24,7 @@ const (
 	mostSlots = 2 * maxOpen
 	// keptShare is how much of a budget may wait for its next use, where that much is free:
 	// one part in so many. Messages come to rest in bursts, call by call.
-	keptShare = 4
+	keptShare = 2
 )
 
 // buffers are those that wait. They are safe for concurrent use.
@@ -54,13 +53,10 @@ func reused(size int) bool { return size >= leastReused && size <= mostReused }
 
 // bufferSize is what a buffer for n bytes takes.
 func bufferSize(n int) int {
-	switch {
-	case !reused(n):
+	if !reused(n) {
 		return n
-	case n <= partBytes:
-		return upTo(n, bufferStep)
 	}
-	return upTo(n, largeStep)
+	return upTo(n, 1<<(bits.Len(uint(n-1))-sizeBits))
 }
 
 // messagesSize is how many messages are set aside for n.

@@ -76,7 +76,7 @@ func TestBuffersThatWaitAreBounded(t *testing.T) {
 		b.giveSlots(b.takeSlots(n))
 	}
 	kept := waits(t, &b.data) + waits(t, &b.messages) + waits(t, &b.slots)
-	if kept != b.waiting() || kept > 1<<20 || kept < 1<<20-partBytes {
+	if kept != b.waiting() || kept > budget.limit/keptShare || kept < budget.limit/keptShare-partBytes {
 		t.Errorf("%d bytes wait, %d are counted", kept, b.waiting())
 	}
 	for _, used := range []int64{3<<20 + 1<<19, 1 << 17, 4 << 20} {
@@ -189,7 +189,7 @@ func TestABufferHasRoomForWhatItIsTakenFor(t *testing.T) {
 		for again := range 2 {
 			t.Run(fmt.Sprint(n, again), func(t *testing.T) {
 				got := b.copyOf(make([]byte, n))
-				if len(got) != n || cap(got) < n || n >= leastReused && cap(got) != bufferSize(n) || bufferSize(n)-n >= largeStep || n <= partBytes && bufferSize(n)-n >= bufferStep {
+				if len(got) != n || cap(got) < n || n >= leastReused && cap(got) != bufferSize(n) || (bufferSize(n)-n)*8 > bufferSize(n) {
 					t.Errorf("%d of %d bytes, counted as %d", len(got), cap(got), bufferSize(n))
 				}
 				b.give(got)

@@ -122,7 +122,7 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 }
 
 // wireBuffer is read of an answer at a time, but for the records.
-const wireBuffer = 16 << 10
+const wireBuffer = 4 << 10
 
 // fetchResponse is what a broker answered, partition by partition.
 type fetchResponse struct {
