@@ -165,7 +165,7 @@ func TestAWindowTakesTheSlotsOfOneThatRanEmpty(t *testing.T) {
 		}
 		return at
 	}
-	if fill() != fill() {
+	if first, second := fill(), fill(); first != second {
 		t.Error("the second window's slots are others")
 	}
 }
