@@ -33,7 +33,7 @@ type decoder struct {
 	payload payload     // of it
 	left    int         // records of it that are to come; -1: there is no batch
 	above   int64       // the last record's offset
-	reuse   bool        // buffers are used again once their messages are at rest
+	reuse   bool        // buffers and messages are used again once all of a part's are at rest
 }
 
 func newDecoder(tp topicPartition, set *recordSet, a *account) *decoder {
@@ -223,6 +223,9 @@ func (d *decoder) ended() {
 func (d *decoder) collect(ctx context.Context, r run) (*part, error) {
 	own := !r.omit && d.payload.exactly(r.bytes)
 	cost := r.cost
+	if d.reuse {
+		cost += int64(messagesSize(r.records)-r.records) * messageCost
+	}
 	if !own {
 		cost += int64(bufferSize(r.bytes))
 	}
@@ -240,7 +243,7 @@ func (d *decoder) collect(ctx context.Context, r run) (*part, error) {
 		buffer = d.codecs.buffers.copyOf(buffer)
 	}
 	whole := buffer
-	messages := make([]Message, 0, r.records)
+	messages := d.room(r.records)
 	headers := make([]Header, 0, r.headers)
 	for range r.records {
 		head, size, _ := recordSize(buffer) // they were read before
@@ -262,6 +265,14 @@ func (d *decoder) collect(ctx context.Context, r run) (*part, error) {
 		p.buffer = whole
 	}
 	return p, nil
+}
+
+// room is for n messages.
+func (d *decoder) room(n int) []Message {
+	if d.reuse {
+		return d.codecs.buffers.takeMessages(n)
+	}
+	return make([]Message, 0, n)
 }
 
 // handOut ends the decoding of messages of the batch at hand.

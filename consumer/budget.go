@@ -25,6 +25,7 @@ type Budget struct {
 	over    *account      // the one that has been let beyond the limit
 	fetched bool          // a batch has been, too, before it was decoded
 	asking  int           // fetches under way
+	short   bool          // there was no room for another one
 	waiting int           // who wait for room to decode
 	wake    chan struct{} // closed and replaced on every change
 }
@@ -121,13 +122,12 @@ func (b *Budget) release(n int64) {
 }
 
 func (b *Budget) releaseLocked(n int64) {
-	full := b.used >= b.fetchLimit()
 	b.used -= n
 	b.counted(-n)
 	if b.used <= b.limit {
 		b.over, b.fetched = nil, false
 	}
-	if b.waiting > 0 || full && b.used < b.fetchLimit() {
+	if b.waiting > 0 || b.short && b.room() > 0 {
 		b.signalLocked()
 	}
 }
@@ -140,6 +140,7 @@ func (b *Budget) signal() {
 
 func (b *Budget) signalLocked() {
 	close(b.wake)
+	b.short = false
 	b.wake = make(chan struct{})
 }
 
@@ -147,7 +148,20 @@ func (b *Budget) signalLocked() {
 func (b *Budget) state() (room int64, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.fetchLimit() - b.used, b.wake
+	room = b.room()
+	b.short = b.short || room <= 0
+	return room, b.wake
+}
+
+// room is how much may be fetched: nothing while there is not enough for the fetches
+// under way, as what finds no room was fetched for nothing. But they may be waiting for
+// what is not written yet: where three quarters are free, one more may be asked for.
+func (b *Budget) room() int64 {
+	free := b.fetchLimit() - b.used
+	if free < min(int64(b.asking)*fetchWorth, b.fetchLimit()/4*3) {
+		return 0
+	}
+	return free
 }
 
 // asks counts a fetch that is under way, until done.
@@ -156,6 +170,9 @@ func (b *Budget) asks() (done func()) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.asking += n
+		if b.short && b.room() > 0 {
+			b.signalLocked()
+		}
 	}
 	add(1)
 	return func() { add(-1) }

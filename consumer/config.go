@@ -158,6 +158,8 @@ const (
 	fetchMaxBytes     = 16 << 20
 	// fetchLeastBytes is what a fetch may bring however many others are under way.
 	fetchLeastBytes = 128 << 10
+	// fetchWorth is what each should find room for: of smaller ones there are many.
+	fetchWorth = 4 * fetchLeastBytes
 	// defaultBudget bounds the bytes fetched and not yet at rest, over all partitions,
 	// where the process is not told what it may take.
 	defaultBudget = 64 << 20

@@ -122,7 +122,7 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 }
 
 // wireBuffer is read of an answer at a time, but for the records.
-const wireBuffer = 16 << 10
+const wireBuffer = 4 << 10
 
 // fetchResponse is what a broker answered, partition by partition.
 type fetchResponse struct {
@@ -156,6 +156,7 @@ func (res *fetchResponse) close() {
 		p := &res.partitions[i]
 		if p.cost > 0 {
 			p.budget.release(p.cost)
+			p.budget.codecs.buffers.give(p.records)
 		}
 		p.records, p.cost = nil, 0
 	}

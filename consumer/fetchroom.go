@@ -62,9 +62,10 @@ func (w *fetchWire) records(p *fetchedPartition, n int64) {
 		w.fail(io.EOF)
 		return
 	}
-	if !w.acquireRecords(n) {
-		if most := w.call.budget.batch; n > most {
-			p.tooLarge = errTooLarge{n, most}
+	size := int64(bufferSize(int(n)))
+	if !w.acquireRecords(size) {
+		if most := w.call.budget.batch; size > most {
+			p.tooLarge = errTooLarge{size, most}
 		}
 		if _, err := io.CopyN(io.Discard, w.from, n); err != nil {
 			w.fail(err)
@@ -72,10 +73,10 @@ func (w *fetchWire) records(p *fetchedPartition, n int64) {
 		return
 	}
 	w.got = true
-	p.cost += n
+	p.cost += size
 	if w.err == nil {
 		var err error
-		if p.records, err = readGrowing(w.from, n); err != nil {
+		if p.records, err = readGrowing(w.from, n, w.call.budget.codecs.buffers.take(int(min(n, partitionMaxBytes)))); err != nil {
 			w.fail(err)
 		}
 	}

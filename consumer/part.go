@@ -27,16 +27,16 @@ const (
 )
 
 // part is a run of messages that are slices of one buffer, decoded together. Its
-// memory counts until the last of them is at rest; then the buffer is used again, of
-// messages that a claim handed out.
+// memory counts until the last of them is at rest; then the buffer and the
+// messages are used again, of those that a claim handed out.
 type part struct {
 	messages []Message
 	topic    topicID // zero: it is not known
 	next     int64   // offset to go on from; nothing to hand out lies between the last message and it
 	account  *account
 	cost     int64
-	buffer   []byte       // to be used again; nil: somebody may keep what is in it
-	kept     atomic.Bool  // somebody may look at what is in it, though all is at rest
+	buffer   []byte       // to be used again, as its messages are; nil: somebody may keep them
+	kept     atomic.Bool  // somebody may look at them, though all is at rest
 	users    atomic.Int64 // messages that are not at rest, and who hands them out
 }
 
@@ -51,7 +51,7 @@ func newPart(a *account, messages []Message, cost int64) *part {
 	return p
 }
 
-// keep has the buffer not used again. A message that is given back may be on its way to
+// keep has the buffer and the messages not used again. A message that is given back may be on its way to
 // the dead-letter topic at that moment: a request that is called off is written on.
 func (p *part) keep() {
 	if p != nil {
@@ -67,7 +67,9 @@ func (p *part) leave(n int) {
 	if p.users.Add(-int64(n)) == 0 {
 		p.account.closed(p.cost)
 		if p.buffer != nil && !p.kept.Load() {
-			p.account.budget.codecs.buffers.give(p.buffer)
+			b := &p.account.budget.codecs.buffers
+			b.give(p.buffer)
+			b.giveMessages(p.messages)
 		}
 	}
 }

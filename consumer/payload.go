@@ -16,7 +16,7 @@ import (
 type payload struct {
 	window []byte        // not read yet
 	stream io.ReadCloser // what follows; nil: nothing
-	buffer []byte        // the window's, where there is a stream
+	buffer []byte        // the window's, where it is not of what was fetched
 	owned  bool          // the window is nobody else's
 	cost   int64         // of the account
 }
@@ -39,7 +39,7 @@ func (p *payload) open(ctx context.Context, d *decoder, codec compress.Compressi
 		}
 	}
 	if err == nil {
-		p.window, p.owned, p.cost = plain, true, need
+		p.window, p.buffer, p.owned, p.cost = plain, plain, true, need
 		return nil
 	}
 	if !errors.Is(err, errNotWhole) {
@@ -65,6 +65,9 @@ func (p *payload) close(a *account) {
 	p.end()
 	if p.cost > 0 {
 		a.release(p.cost)
+	}
+	if p.owned { // parts were copied out of it
+		a.budget.codecs.buffers.give(p.buffer)
 	}
 	*p = payload{}
 }
@@ -158,7 +161,7 @@ func (d *decoder) large(ctx context.Context, size int64) (*part, error) {
 	if err := d.account.acquire(ctx, size); err != nil {
 		return nil, err
 	}
-	b, err := readGrowing(&d.payload, size)
+	b, err := readGrowing(&d.payload, size, make([]byte, 0, min(size, partitionMaxBytes)))
 	var rec record
 	if err == nil {
 		head, _, _ := recordSize(b)
@@ -279,16 +282,15 @@ func (s *skimmer) copy(to io.Writer, n int64) {
 // growFactor is how much more is set aside than has come, of what is said to come.
 const growFactor = 8
 
-// readGrowing reads n bytes, and never sets aside much more than has come of them.
-func readGrowing(r io.Reader, n int64) ([]byte, error) {
-	b := make([]byte, 0, min(n, partitionMaxBytes))
+// readGrowing reads n bytes into b, and never sets aside much more than has come of them.
+func readGrowing(r io.Reader, n int64, b []byte) ([]byte, error) {
 	for int64(len(b)) < n {
 		if len(b) == cap(b) {
 			more := make([]byte, len(b), min(n, growFactor*int64(cap(b))))
 			copy(more, b)
 			b = more
 		}
-		got, err := io.ReadFull(r, b[len(b):cap(b)])
+		got, err := io.ReadFull(r, b[len(b):min(int64(cap(b)), n)])
 		b = b[:len(b)+got]
 		if err != nil {
 			if errors.Is(err, io.EOF) {

@@ -12,6 +12,8 @@ type watermark struct {
 	first uint64 // sequence number of slots[head]
 	next  int64  // everything below it is at rest
 
+	buffers *buffers // where slots come from once they are many, and go to; nil: nowhere
+
 	anew  uint64 // slots before this number are of offsets that are gone
 	start int64  // where what follows them begins
 }
@@ -28,6 +30,9 @@ func newWatermark(next int64) watermark { return watermark{next: next} }
 // Open notes a message as handed out. Offsets must rise. The returned number
 // names the message in Settle.
 func (w *watermark) Open(offset int64, at time.Time) uint64 {
+	if len(w.slots) == cap(w.slots) && len(w.slots) >= keptSlots && w.buffers != nil {
+		w.grow()
+	}
 	w.slots = append(w.slots, slot{offset: offset, next: offset + 1, at: at.UnixMilli()})
 	return w.first + uint64(len(w.slots)-w.head) - 1
 }
@@ -97,12 +102,22 @@ func (w *watermark) Oldest() (time.Time, bool) {
 // Size is what the window takes, in bytes.
 func (w *watermark) Size() int64 { return int64(cap(w.slots)) * slotCost }
 
+// grow makes room for twice as many slots.
+func (w *watermark) grow() {
+	had := w.slots
+	w.slots = append(w.buffers.takeSlots(len(had)), had...)
+	w.buffers.giveSlots(had)
+}
+
 // keptSlots are kept when nothing is open.
 const keptSlots = 256
 
 // compact gives passed slots back once they are the larger part.
 func (w *watermark) compact() {
 	if w.head == len(w.slots) && cap(w.slots) > keptSlots {
+		if w.buffers != nil {
+			w.buffers.giveSlots(w.slots)
+		}
 		w.slots, w.head = nil, 0
 	}
 	if w.head < 64 || w.head < len(w.slots)/2 {

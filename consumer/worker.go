@@ -142,10 +142,12 @@ type recordSet struct {
 	span   fetchSpan
 }
 
-// close gives back what the set takes.
+// close gives back what the set takes. Nobody looks at its bytes any more: what was
+// handed out of them was decompressed or copied.
 func (s *recordSet) close() {
 	if s.cost > 0 {
 		s.budget.release(s.cost)
+		s.budget.codecs.buffers.give(s.batches)
 	}
 	s.batches, s.cost = nil, 0
 }
@@ -174,7 +176,7 @@ func newRecordSet(tp topicPartition, position int64, p *fetchedPartition) (*reco
 		s.next = max(s.next, raw.last+1)
 		rest = rest[len(raw.raw):]
 	}
-	s.batches = p.records[:len(p.records)-len(rest)]
+	s.batches, p.records = p.records[:len(p.records)-len(rest)], nil
 	if err != nil {
 		err = fmt.Errorf("read records of %s/%d: %w", tp.topic, tp.partition, err)
 	}

@@ -40,7 +40,23 @@ var loads = []mutation{
 	},
 	{
 		"buffers that wait are bounded", "consumer/buffers.go",
-		"if b.bytes+int64(size) <= b.most {", "if true {", consumerPkg, "TestBuffersThatWaitAreBounded",
+		"if b.waiting()+bytesOf(one) <= b.most {", "if true {", consumerPkg, "TestBuffersThatWaitAreBounded",
+	},
+	{
+		"messages that wait go when their room is needed", "consumer/buffers.go",
+		"	b.messages.shed(b.waiting() - most)\n", "", consumerPkg, "TestBuffersThatWaitAreBounded",
+	},
+	{
+		"what was fetched is handed out as a copy", "consumer/payload.go",
+		"return p.owned && p.stream == nil", "return p.stream == nil", consumerPkg, "TestWhatWasFetchedIsUsedAgain",
+	},
+	{
+		"nothing is fetched that would find no room", "consumer/budget.go",
+		"if free < min(", "if free < 1 && 0 < min(", consumerPkg, "TestNothingIsFetchedThatWouldFindNoRoom",
+	},
+	{
+		"who waits to fetch hears of a fetch that ended", "consumer/budget.go",
+		"		if b.short && b.room() > 0 {\n", "		if false {\n", consumerPkg, "TestNothingIsFetchedThatWouldFindNoRoom",
 	},
 	{
 		"a segment counts once its record is delivered", "cmd/internal/destination/pipeline.go",
