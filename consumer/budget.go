@@ -178,6 +178,13 @@ func (b *Budget) asks() (done func()) {
 	return func() { add(-1) }
 }
 
+// crowded tells whether one more fetch would have to wait for one of those under way.
+func (b *Budget) crowded() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.room() <= 0
+}
+
 // share is what one of the fetches under way may bring: what all of them ask for finds
 // room, or it would be passed over and fetched again.
 func (b *Budget) share() int64 {

@@ -1,6 +1,9 @@
 package consumer
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // TestNothingIsFetchedThatWouldFindNoRoom: of many that share a budget, those fetch that find room, and the others once
 // there is some again. Fetches of what is not written yet keep nobody from asking as well.
@@ -56,5 +59,29 @@ func TestNothingIsFetchedThatWouldFindNoRoom(t *testing.T) {
 	case <-changed:
 	default:
 		t.Error("who waits does not hear of room")
+	}
+}
+
+// TestAFetchThatOthersWaitForDoesNotWaitLong: where one who stands still has most of what many share, the others take
+// turns, and an event of one of them must not wait until each of those before it has waited in vain for half a second.
+func TestAFetchThatOthersWaitForDoesNotWaitLong(t *testing.T) {
+	b := newBudget(64 * fetchWorth)
+	claims := []*claim{{}}
+	waits := func() time.Duration {
+		return time.Duration(newFetchCall(0, claims, b).MaxWaitTime) * time.Millisecond
+	}
+	for range 100 {
+		defer b.asks()()
+	}
+	if got := waits(); got != fetchMaxWait {
+		t.Errorf("where nothing is kept, a hundred fetches wait %v each", got)
+	}
+	b.acquire(30 * fetchWorth)
+	if got := waits(); got != fetchCrowdedWait {
+		t.Errorf("where there is room for 18 of a hundred, each waits %v", got)
+	}
+	b.asking = 18
+	if got := waits(); got != fetchMaxWait {
+		t.Errorf("where there is room for one more, each waits %v", got)
 	}
 }

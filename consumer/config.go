@@ -152,8 +152,12 @@ const (
 	// heartbeatsPerSession is at least how many must be missed for the session to end.
 	heartbeatsPerSession = 6
 
-	requestTimeout    = 10 * time.Second
-	fetchMaxWait      = 500 * time.Millisecond
+	requestTimeout = 10 * time.Second
+	fetchMaxWait   = 500 * time.Millisecond
+	// fetchCrowdedWait is that of a fetch for whose end others wait: of a hundred
+	// readers that share what one who stands still has left, each has its turn within
+	// half a second.
+	fetchCrowdedWait  = 100 * time.Millisecond
 	partitionMaxBytes = 1 << 20
 	fetchMaxBytes     = 16 << 20
 	// fetchLeastBytes is what a fetch may bring however many others are under way.
