@@ -235,14 +235,14 @@ func (d *decoder) collect(ctx context.Context, r run) (*part, error) {
 	if err := d.account.acquire(ctx, cost); err != nil {
 		return nil, err
 	}
-	buffer := d.payload.window[:r.bytes]
+	buffer, whole := d.payload.window[:r.bytes], d.payload.buffer
 	switch {
 	case own:
 		cost += d.payload.giveAway()
 	case !r.omit:
 		buffer = d.codecs.buffers.copyOf(buffer)
+		whole = buffer
 	}
-	whole := buffer
 	messages := d.room(r.records)
 	headers := make([]Header, 0, r.headers)
 	for range r.records {

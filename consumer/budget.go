@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 )
 
 // Budget bounds what is kept of what was fetched, over all consumers of a
@@ -20,14 +21,15 @@ type Budget struct {
 	codecs  *decompressor
 	peeks   chan struct{} // fetches for one message each that are under way
 
-	mu      sync.Mutex
-	used    int64
-	over    *account      // the one that has been let beyond the limit
-	fetched bool          // a batch has been, too, before it was decoded
-	asking  int           // fetches under way
-	short   bool          // there was no room for another one
-	waiting int           // who wait for room to decode
-	wake    chan struct{} // closed and replaced on every change
+	mu       sync.Mutex
+	used     int64
+	over     *account      // the one that has been let beyond the limit
+	fetched  bool          // a batch has been, too, before it was decoded
+	asking   int           // fetches under way
+	bringing int           // of those, who asked just now
+	short    bool          // there was no room for another one
+	waiting  int           // who wait for room to decode
+	wake     chan struct{} // closed and replaced on every change
 }
 
 // decodeShare keeps a part of the budget from what is fetched, so that what is
@@ -154,35 +156,39 @@ func (b *Budget) state() (room int64, changed <-chan struct{}) {
 }
 
 // room is how much may be fetched: nothing while there is not enough for the fetches
-// under way, as what finds no room was fetched for nothing. But they may be waiting for
-// what is not written yet: where three quarters are free, one more may be asked for.
+// that are about to bring something, as what finds no room was fetched for nothing.
+// Where three quarters are free, one more may be asked for in any case.
 func (b *Budget) room() int64 {
 	free := b.fetchLimit() - b.used
-	if free < min(int64(b.asking)*fetchWorth, b.fetchLimit()/4*3) {
+	if free < min(int64(b.bringing)*fetchWorth, b.fetchLimit()/4*3) {
 		return 0
 	}
 	return free
 }
 
-// asks counts a fetch that is under way, until done.
+// asks counts a fetch that is under way, until done. Brokers answer at once where they
+// have something: a fetch that has not been answered for a while waits for what is not
+// written yet, or for a broker that is gone, and is in nobody's way.
 func (b *Budget) asks() (done func()) {
-	add := func(n int) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.asking += n
-		if b.short && b.room() > 0 {
-			b.signalLocked()
-		}
+	b.count(1, 1)
+	waits := sync.OnceFunc(func() { b.count(0, -1) })
+	timer := time.AfterFunc(fetchBrings, waits)
+	return func() {
+		timer.Stop()
+		waits()
+		b.count(-1, 0)
 	}
-	add(1)
-	return func() { add(-1) }
 }
 
-// crowded tells whether one more fetch would have to wait for one of those under way.
-func (b *Budget) crowded() bool {
+// count changes how many fetches are under way, and how many may bring something.
+func (b *Budget) count(asking, bringing int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.room() <= 0
+	b.asking += asking
+	b.bringing += bringing
+	if b.short && b.room() > 0 {
+		b.signalLocked()
+	}
 }
 
 // share is what one of the fetches under way may bring: what all of them ask for finds

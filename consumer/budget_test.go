@@ -1,13 +1,20 @@
 package consumer
 
 import (
+	"context"
+	"slices"
+	"sync"
 	"testing"
-	"time"
+	"testing/synctest"
 )
 
 // TestNothingIsFetchedThatWouldFindNoRoom: of many that share a budget, those fetch that find room, and the others once
 // there is some again. Fetches of what is not written yet keep nobody from asking as well.
 func TestNothingIsFetchedThatWouldFindNoRoom(t *testing.T) {
+	synctest.Test(t, nothingIsFetchedThatWouldFindNoRoom)
+}
+
+func nothingIsFetchedThatWouldFindNoRoom(t *testing.T) {
 	b := newBudget(64 * fetchWorth) // three quarters of it are for what is fetched
 	for range 100 {
 		if room, _ := b.state(); room <= 0 {
@@ -15,7 +22,7 @@ func TestNothingIsFetchedThatWouldFindNoRoom(t *testing.T) {
 		}
 		defer b.asks()()
 	}
-	b.asking = 0
+	b.bringing = 0
 
 	b.acquire(46 * fetchWorth)
 	done := b.asks()
@@ -44,7 +51,7 @@ func TestNothingIsFetchedThatWouldFindNoRoom(t *testing.T) {
 	third()
 
 	b.acquire(10 * fetchWorth)
-	b.asking = 0
+	b.bringing = 0
 	if room, changed = b.state(); room > 0 {
 		t.Errorf("all is kept, and %d may be fetched", room)
 	}
@@ -62,26 +69,32 @@ func TestNothingIsFetchedThatWouldFindNoRoom(t *testing.T) {
 	}
 }
 
-// TestAFetchThatOthersWaitForDoesNotWaitLong: where one who stands still has most of what many share, the others take
-// turns, and an event of one of them must not wait until each of those before it has waited in vain for half a second.
-func TestAFetchThatOthersWaitForDoesNotWaitLong(t *testing.T) {
-	b := newBudget(64 * fetchWorth)
-	claims := []*claim{{}}
-	waits := func() time.Duration {
-		return time.Duration(newFetchCall(0, claims, b).MaxWaitTime) * time.Millisecond
-	}
-	for range 100 {
-		defer b.asks()()
-	}
-	if got := waits(); got != fetchMaxWait {
-		t.Errorf("where nothing is kept, a hundred fetches wait %v each", got)
-	}
-	b.acquire(30 * fetchWorth)
-	if got := waits(); got != fetchCrowdedWait {
-		t.Errorf("where there is room for 18 of a hundred, each waits %v", got)
-	}
-	b.asking = 18
-	if got := waits(); got != fetchMaxWait {
-		t.Errorf("where there is room for one more, each waits %v", got)
-	}
+// TestNoFetchLoopStarves: a hundred destinations share what one that is held has left them, and wait for events that
+// are not written yet. Each is asked for again as soon as the broker has answered, as if it were alone.
+func TestNoFetchLoopStarves(t *testing.T) {
+	const loops, rounds = 100, 40
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(21<<20, 10<<20)
+		b.acquire(6 << 20)
+		ctx, cancel := context.WithTimeout(t.Context(), rounds*fetchMaxWait)
+		defer cancel()
+		var asked [loops]int
+		var wg sync.WaitGroup
+		for i := range loops {
+			wg.Go(func() {
+				f := &fetcher{budget: b}
+				claims := []*claim{newClaim(ctx, topicPartition{"events", i}, position{})}
+				for len(f.await(ctx, claims)) > 0 {
+					done := b.asks()
+					pause(ctx, fetchMaxWait) // the broker has nothing
+					done()
+					asked[i]++
+				}
+			})
+		}
+		wg.Wait()
+		if least := slices.Min(asked[:]); least < rounds-2 {
+			t.Errorf("of %d polls that a loop has time for, one made %d", rounds, least)
+		}
+	})
 }

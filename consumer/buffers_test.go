@@ -197,3 +197,29 @@ func TestABufferHasRoomForWhatItIsTakenFor(t *testing.T) {
 		}
 	}
 }
+
+// TestABufferThatIsPartlyReadWaitsAsAWhole: of a batch whose first part was copied out, the second has the rest of the
+// decompressed buffer, and what waits for its next use is all of that.
+func TestABufferThatIsPartlyReadWaitsAsAWhole(t *testing.T) {
+	const half = 64 << 10
+	value := make([]byte, half-11) // a record of exactly half a part
+	raw := codecBatch(t, codecs["lz4"], protocol.Record{Value: protocol.NewBytes(value)}, protocol.Record{Value: protocol.NewBytes(value)})
+	budget := newBudget(64 << 20)
+	s, err := newRecordSet(topicPartition{"events", 0}, 0, &fetchedPartition{records: raw, budget: budget})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDecoder(topicPartition{"events", 0}, s, &account{budget: budget})
+	defer d.close()
+	d.reuse = true
+	var last *part
+	for p, err := d.part(t.Context()); p != nil || err != nil; p, err = d.part(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = p
+	}
+	if got := cap(last.buffer); len(last.messages) != 1 || got < 2*half {
+		t.Errorf("the last part of %d messages gives back %d bytes of a buffer of %d", len(last.messages), got, 2*half)
+	}
+}

@@ -154,10 +154,9 @@ const (
 
 	requestTimeout = 10 * time.Second
 	fetchMaxWait   = 500 * time.Millisecond
-	// fetchCrowdedWait is that of a fetch for whose end others wait: of a hundred
-	// readers that share what one who stands still has left, each has its turn within
-	// half a second.
-	fetchCrowdedWait  = 100 * time.Millisecond
+	// fetchBrings is how long a fetch may take that brings something: some fifty times
+	// what a broker takes for an answer.
+	fetchBrings       = 50 * time.Millisecond
 	partitionMaxBytes = 1 << 20
 	fetchMaxBytes     = 16 << 20
 	// fetchLeastBytes is what a fetch may bring however many others are under way.

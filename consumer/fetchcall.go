@@ -49,12 +49,9 @@ func newFetchCall(node int, claims []*claim, b *Budget) *fetchCall {
 			FetchOffset: c.position, PartitionMaxBytes: partitionMaxBytes,
 		})
 	}
-	limit, wait := min(fetchMaxBytes, max(fetchLeastBytes, b.share())), fetchMaxWait
-	if b.crowded() {
-		wait = fetchCrowdedWait
-	}
+	limit := min(fetchMaxBytes, max(fetchLeastBytes, b.share()))
 	return &fetchCall{node: int32(node), budget: b, Request: fetch.Request{
-		ReplicaID: -1, MaxWaitTime: int32(wait.Milliseconds()), MinBytes: 1, MaxBytes: int32(limit),
+		ReplicaID: -1, MaxWaitTime: int32(fetchMaxWait.Milliseconds()), MinBytes: 1, MaxBytes: int32(limit),
 		IsolationLevel: readCommitted, SessionID: -1, SessionEpoch: -1, Topics: topics,
 	}}
 }

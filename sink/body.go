@@ -12,8 +12,8 @@ import (
 const writeAtOnce = 64 << 10
 
 // body is a request's as the transport reads it. A process that was stopped for a
-// while finds the deadline passed when it goes on, before it has written anything
-// more: its successor may be writing already.
+// while finds the deadline passed when it goes on, and writes no more than what it had
+// begun with, of writeAtOnce bytes at most: its successor may be writing already.
 type body struct {
 	data     []byte
 	deadline time.Time

@@ -72,7 +72,7 @@ type settlement struct {
 type inbox struct {
 	mu      sync.Mutex
 	entries []entry // guarded by mu
-	closed  bool    // guarded by mu
+	closed  bool    // guarded by mu: nothing comes any more. The lane's closing ends its goroutine
 }
 
 func (in *inbox) close() {

@@ -46,7 +46,7 @@ type chain struct {
 	next     *chain  // in chains
 	group    *group
 	entries  []entry
-	inFlight int // entries[:sending] are in flight, or in the hands of the dead-letter writer
+	inFlight int // entries[:inFlight] are in flight, or in the hands of the dead-letter writer
 	due      time.Time
 
 	retry     *backoff.Backoff // of the head, once it failed

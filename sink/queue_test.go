@@ -290,3 +290,18 @@ func drainQueues(t *testing.T, q *queue, p *plainQueue, now time.Time, out []inF
 		t.Fatalf("the queue is not empty: %d chains", q.chains.n)
 	}
 }
+
+// TestALimitIsKeptThoughARecordCame: what is found out about a request in flight is about its records, wherever the
+// chain keeps them by now.
+func TestALimitIsKeptThoughARecordCame(t *testing.T) {
+	q := newQueue(func(*Record) int { return 0 })
+	next := func() entry { return entry{rec: &Record{PartitionKey: "k", Data: []byte("d"), hash: hashOf("k")}} }
+	q.Push(next())
+	f := q.Batch(epoch, limits{records: 500, bytes: 1 << 20, record: 1 << 20}, always)[0]
+	q.Push(next()) // as a withdrawal takes records in while a call is under way
+	f.limit(1)
+	q.Again(f.chain, epoch, epoch)
+	if got := f.chain.entries[0].share; got != 1 {
+		t.Errorf("a request that was to be of one record may have %d (0: any number)", got)
+	}
+}

@@ -87,8 +87,8 @@ func configureTransport(t *http.Transport, dial func(ctx context.Context, networ
 }
 
 // dialTLS has the transport's TLS connections take bodies without a copy as well. Its
-// own would be above those that DialContext makes. They are made the same way; through
-// a proxy, to which DialContext leads, the transport goes on to make its own.
+// own would be above those that DialContext makes. They are made the same way; inside
+// a proxy's tunnel the transport goes on to make its own.
 func dialTLS(t *http.Transport) {
 	t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := t.DialContext(ctx, network, address)

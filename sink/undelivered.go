@@ -140,7 +140,11 @@ func (l *lane) halve(batch []inFlight, n int, now time.Time, err error) {
 
 // limit lets the records of a flight go only in requests of so many.
 func (f inFlight) limit(share int) {
-	for i := range f.head {
-		f.head[i].share = share
+	for i := range f.flying() {
+		f.flying()[i].share = share
 	}
 }
+
+// flying are the entries of a flight where the chain has them now: what came since it
+// left may have moved them, and head is as they were.
+func (f inFlight) flying() []entry { return f.entries[:f.inFlight] }

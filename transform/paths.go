@@ -31,7 +31,7 @@ func (o *outline) add(parts []string, slot int) {
 	o.children[i].add(parts[1:], slot)
 }
 
-// leaf is a mapped path as it is written: with the keys on the way to it that no leaf before it has written.
+// leaf is a mapped path as it is written.
 type leaf struct {
 	slot  int
 	way   []*outline // from the outermost key to its own

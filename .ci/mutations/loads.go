@@ -32,7 +32,7 @@ var loads = []mutation{
 	},
 	{
 		"what is found on a second look is no deeper than on the first", "schemas/skip.go",
-		"if o.code == opCall && o.t.marking {", "if o.code == opCall && o.t.marking && false {", transformPkg, "TestAttributesAreFoundAtAnyDepth",
+		"case o.code == opCall && o.t.marking:", "case o.code == opCall && o.t.marking && false:", transformPkg, "TestAttributesAreFoundAtAnyDepth",
 	},
 	{
 		"a plan is no larger than its schema", "transform/resolve.go",
@@ -56,7 +56,23 @@ var loads = []mutation{
 	},
 	{
 		"who waits to fetch hears of a fetch that ended", "consumer/budget.go",
-		"		if b.short && b.room() > 0 {\n", "		if false {\n", consumerPkg, "TestNothingIsFetchedThatWouldFindNoRoom",
+		"	if b.short && b.room() > 0 {\n", "	if false {\n", consumerPkg, "TestNothingIsFetchedThatWouldFindNoRoom",
+	},
+	{
+		"a fetch that waits for events is in nobody's way", "consumer/budget.go",
+		"time.AfterFunc(fetchBrings, waits)", "time.AfterFunc(time.Hour, waits)", consumerPkg, "TestNoFetchLoopStarves",
+	},
+	{
+		"a buffer that is partly read waits as a whole", "consumer/batch.go",
+		"d.payload.window[:r.bytes], d.payload.buffer\n", "d.payload.window[:r.bytes], d.payload.window[:r.bytes]\n", consumerPkg, "TestABufferThatIsPartlyRead",
+	},
+	{
+		"a limit is kept though a record came", "sink/undelivered.go",
+		"return f.entries[:f.inFlight]", "return f.head", sinkPkg, "TestALimitIsKept",
+	},
+	{
+		"attributes that are absent leave no mark", "transform/projection.go",
+		"case last == i-1:", "case true:", transformPkg, "TestPlanAgreesWithModel",
 	},
 	{
 		"a segment counts once its record is delivered", "cmd/internal/destination/pipeline.go",
