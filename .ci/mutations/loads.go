@@ -75,6 +75,22 @@ var loads = []mutation{
 		"case last == i-1:", "case true:", transformPkg, "TestPlanAgreesWithModel",
 	},
 	{
+		"what a lane has not looked at yet is withdrawn, too", "sink/undelivered.go",
+		"	l.absorb()\n", "", sinkPkg, "TestWithdrawLeaves|TestCloseAwaits",
+	},
+	{
+		"a closed lane takes nothing more", "sink/lane.go",
+		"case in.closed:", "case false:", sinkPkg, "TestCloseAwaits",
+	},
+	{
+		"keys of one hash are kept apart", "sink/chains.go",
+		"c.hash != r.hash || c.key != r.PartitionKey", "c.hash != r.hash", sinkPkg, "TestQueue|TestChains",
+	},
+	{
+		"nothing of a body is written after its deadline", "sink/body.go",
+		"time.Now().After(b.deadline)", "false", sinkPkg, "TestABodyStopsAtItsDeadline",
+	},
+	{
 		"a segment counts once its record is delivered", "cmd/internal/destination/pipeline.go",
 		"		d.noted.Delivered()\n", "", destinationPkg, "TestWhatIsCountedForSegmentsIsWhatTheStreamHolds",
 	},
