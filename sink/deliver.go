@@ -190,8 +190,9 @@ func (l *lane) stored(flights []inFlight, now time.Time, shard []byte) {
 	misrouted := !l.placed(flights[0].chain, shard) && len(flights) > 1
 	for _, f := range flights {
 		if misrouted {
-			for i := range f.flying() {
-				f.flying()[i].alone = true
+			flying := f.flying()
+			for i := range flying {
+				flying[i].alone = true
 			}
 			l.keep(f.chain, now, retryResharded)
 			continue

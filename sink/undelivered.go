@@ -140,8 +140,9 @@ func (l *lane) halve(batch []inFlight, n int, now time.Time, err error) {
 
 // limit lets the records of a flight go only in requests of so many.
 func (f inFlight) limit(share int) {
-	for i := range f.flying() {
-		f.flying()[i].share = share
+	flying := f.flying()
+	for i := range flying {
+		flying[i].share = share
 	}
 }
 

@@ -33,9 +33,10 @@ func (o *outline) add(parts []string, slot int) {
 
 // leaf is a mapped path as it is written.
 type leaf struct {
-	slot  int
-	way   []*outline // from the outermost key to its own
-	joint []byte     // what stands between the value of the leaf before it and its own
+	slot   int
+	way    []*outline // from the outermost key to its own
+	before *leaf      // nil: it is the first
+	joint  []byte     // what stands between the value of the leaf before it and its own
 }
 
 // leaves are those of an outline, in its order.
@@ -44,7 +45,7 @@ func (o *outline) leaves() []leaf {
 	o.gather(&all, nil)
 	var last *leaf
 	for i := range all {
-		all[i].joint = all[i].appendJoint(nil, last)
+		all[i].before, all[i].joint = last, all[i].appendJoint(nil, last)
 		last = &all[i]
 	}
 	return all

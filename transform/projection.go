@@ -59,21 +59,18 @@ func (j *evaluation) writeAttributes(w *writer) {
 	}
 	j.scratch.leads.list = j.scratch.leads.list[:0]
 	w.leads = &j.scratch.leads
-	leaves, last := j.plan.rules.leaves, -1
-	for i := range leaves {
-		l := &leaves[i]
+	var last *leaf // of those that are written
+	for i := range j.plan.rules.leaves {
+		l := &j.plan.rules.leaves[i]
 		value := j.scratch.slots[l.slot]
 		if value.Type == nil || w.ended() {
 			continue
 		}
 		mark := len(w.dst)
-		switch {
-		case last == i-1:
+		if last == l.before {
 			w.dst = append(w.dst, l.joint...)
-		case last < 0:
-			w.dst = l.appendJoint(w.dst, nil)
-		default:
-			w.dst = l.appendJoint(w.dst, &leaves[last])
+		} else {
+			w.dst = l.appendJoint(w.dst, last)
 		}
 		if !w.collections && (value.Type.Kind == schemas.Array || value.Type.Kind == schemas.Map) {
 			w.fail(ReasonCollection)
@@ -83,11 +80,11 @@ func (j *evaluation) writeAttributes(w *writer) {
 			w.dst = w.dst[:mark]
 			continue
 		}
-		last = i
+		last = l
 	}
 	w.leads = nil
-	if last >= 0 {
-		w.dst = appendClosing(w.dst, len(leaves[last].way)-1)
+	if last != nil {
+		w.dst = appendClosing(w.dst, len(last.way)-1)
 	}
 }
 

@@ -72,7 +72,7 @@ var loads = []mutation{
 	},
 	{
 		"attributes that are absent leave no mark", "transform/projection.go",
-		"case last == i-1:", "case true:", transformPkg, "TestPlanAgreesWithModel",
+		"if last == l.before {", "if true {", transformPkg, "TestPlanAgreesWithModel",
 	},
 	{
 		"what a lane has not looked at yet is withdrawn, too", "sink/undelivered.go",
