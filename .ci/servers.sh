@@ -3,7 +3,10 @@
 # shellcheck shell=bash disable=SC2034
 
 pids=()
-small_jvm=(-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+# What was started, by the number of its process.
+declare -A started=()
+# The heap stands first: who needs another one leaves it out. Without memory a server ends and says so, in place of going on without a thread.
+small_jvm=(-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError)
 
 # find_java MAJOR prints the first java of at least that version: JAVA_HOME, PATH, then the installed JDKs.
 find_java() {
@@ -38,6 +41,7 @@ pick_ports() {
 # await NAME PID COMMAND… asks until the command succeeds, the process is gone, or 90 s are over.
 await() {
   local name=$1 pid=$2 begin=$SECONDS
+  started[$pid]=$name
   shift 2
   until "$@"; do
     if ! kill -0 "$pid" 2>/dev/null || [ $((SECONDS - begin)) -ge 90 ]; then
@@ -59,7 +63,8 @@ start_kafka() {
     -e "s|@TLS@|$6|g" -e "s|@MTLS@|$(($6 + 1))|g" -e "s|@SASL@|$(($6 + 2))|g" -e "s|@SASLTLS@|$(($6 + 3))|g" \
     .ci/kafka.properties .ci/kafka.security.properties >"$5/server.properties"
   local format=(--add-scram 'SCRAM-SHA-256=[name=scram,password=scram-secret]' --add-scram 'SCRAM-SHA-512=[name=scram,password=scram-secret]')
-  start_script "$5" "$run/kafka.log" "$1" "${small_jvm[@]}" -cp "$2/*"
+  # The suites leave some 5,000 partitions behind, of 40 KB of heap each.
+  start_script "$5" "$run/kafka.log" "$1" -Xmx1g "${small_jvm[@]:1}" -cp "$2/*"
   : >"$run/kafka.log"
   "$5/start" &
   await kafka $! grep -q 'Kafka Server started' "$run/kafka.log"
@@ -125,6 +130,14 @@ registry_answers() {
   exec 3>&-
   [[ $status == *" 200 "* ]]
 } 2>/dev/null
+
+# tell_ended names what was started and has ended by itself.
+tell_ended() {
+  local pid
+  for pid in "${!started[@]}"; do
+    kill -0 "$pid" 2>/dev/null || echo "contract: ${started[$pid]} ended before the suites did" >&2
+  done
+}
 
 # stop_servers ends what was started here: asked first, after 15 s by force.
 stop_servers() {

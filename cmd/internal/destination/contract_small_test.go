@@ -160,11 +160,7 @@ func (s *site) grow(partitions int) {
 	if err != nil || res.Errors[s.topic] != nil {
 		s.t.Fatal("add partitions:", err, res)
 	}
-	s.await(30*time.Second, "the partitions are known", func() bool {
-		m, err := s.kafka.Metadata(context.Background(), &kafka.MetadataRequest{Topics: []string{s.topic}})
-		return err == nil && len(m.Topics[0].Partitions) == partitions &&
-			!slices.ContainsFunc(m.Topics[0].Partitions, func(p kafka.Partition) bool { return p.Error != nil })
-	})
+	s.awaitLed(s.topic, partitions)
 }
 
 // watchResident looks every 250 ms at what a process takes, until it is told to end and tells it, in MiB.

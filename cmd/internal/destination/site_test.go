@@ -133,12 +133,18 @@ func (s *site) makeTopic(name string, partitions int) {
 	if err != nil || res.Errors[name] != nil {
 		s.t.Fatalf("create topic %s: %v %v", name, err, res)
 	}
-	s.await(30*time.Second, "topic "+name+" is known", func() bool {
+	s.awaitLed(name, partitions)
+}
+
+// awaitLed is done when the broker knows so many partitions of a topic, and leads each.
+func (s *site) awaitLed(name string, partitions int) {
+	s.t.Helper()
+	s.await(time.Minute, "topic "+name+" is known", func() bool {
 		m, err := s.kafka.Metadata(context.Background(), &kafka.MetadataRequest{Topics: []string{name}})
 		return err == nil && m.Topics[0].Error == nil && len(m.Topics[0].Partitions) == partitions
 	})
 	for partition := range partitions {
-		s.await(30*time.Second, "topic "+name+" is led", func() bool {
+		s.await(time.Minute, "topic "+name+" is led", func() bool {
 			at, err := s.kafka.ListOffsets(context.Background(), &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{name: {kafka.LastOffsetOf(partition)}}})
 			return err == nil && len(at.Topics[name]) == 1 && at.Topics[name][0].Error == nil
 		})
