@@ -158,7 +158,10 @@ const (
 	// what a broker takes for an answer.
 	fetchBrings       = 50 * time.Millisecond
 	partitionMaxBytes = 1 << 20
-	fetchMaxBytes     = 16 << 20
+	// oneBatch asks for a partition's next batch alone: a broker gives the first one whole,
+	// however large (KIP-74).
+	oneBatch      = 1
+	fetchMaxBytes = 16 << 20
 	// fetchLeastBytes is what a fetch may bring however many others are under way.
 	fetchLeastBytes = 128 << 10
 	// fetchWorth is what each should find room for: of smaller ones there are many.

@@ -69,7 +69,7 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 }
 
 // Outlook looks from Next on: it fills in Start and End, or why they are not known,
-// and Oldest where that is zero and wanted.
+// and Oldest where that is zero and wanted; wanted may fill it in.
 func (h *History) Outlook(ctx context.Context, all []Progress, wanted func(*Progress) bool) error {
 	if err := h.bounds(ctx, all); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (h *History) bounds(ctx context.Context, all []Progress) error {
 }
 
 // peekParallel bounds the fetches for one message each that are under way, in all of a
-// process: each brings a whole batch, which nobody waits to have room for.
+// process: each brings a batch, which nobody waits to have room for.
 const peekParallel = 8
 
 func (h *History) oldest(ctx context.Context, all []Progress, wanted func(*Progress) bool) error {
@@ -150,14 +150,28 @@ var errFound = errors.New("found")
 // or it does not say.
 func (h *History) firstTime(ctx context.Context, r Range) (time.Time, error) {
 	var at time.Time
-	err := h.Read(ctx, r, func(m *Message) error {
-		if m.Timed() {
-			at = m.Time
+	own := h.cfg.Budget.part(historyBudget)
+	batches := h.fetchRange(r, own, oneBatch)
+	for {
+		set, err := batches.next(ctx)
+		if errors.Is(err, kafka.OffsetOutOfRange) {
+			return at, nil // the topic has let go of it since
 		}
-		return errFound
-	})
-	if errors.Is(err, errFound) || errors.Is(err, kafka.OffsetOutOfRange) {
-		return at, nil // out of range: the topic has let go of it since
+		if set == nil || err != nil {
+			return at, err
+		}
+		past, err := h.read(ctx, r, set, &account{budget: own}, func(m *Message) error {
+			if m.Timed() {
+				at = m.Time
+			}
+			return errFound
+		})
+		set.close()
+		if errors.Is(err, errFound) {
+			return at, nil
+		}
+		if past || err != nil {
+			return at, err
+		}
 	}
-	return at, err
 }

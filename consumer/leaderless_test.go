@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -282,4 +283,43 @@ func (c *fetchCounter) Read(b []byte) (int, error) {
 		c.under.Add(-1)
 	}
 	return n, err
+}
+
+// TestALookAtTheOldestMessageCostsOneBatch: of a partition of many batches, one is asked
+// for, once, though all of them would fit a fetch; one that holds no message is passed over.
+func TestALookAtTheOldestMessageCostsOneBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const batches = 50
+		w := newWorld(t, 1)
+		for i := range batches {
+			w.produce(0, 2*i, 2)
+		}
+		var mu sync.Mutex
+		var asked []int64
+		most := int32(0)
+		w.kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			mu.Lock()
+			defer mu.Unlock()
+			f := r.(*kmsg.FetchRequest)
+			asked = append(asked, f.Topics[0].Partitions[0].FetchOffset)
+			most = max(most, f.Topics[0].Partitions[0].PartitionMaxBytes)
+			return nil, nil, false
+		})
+		h, err := NewHistory(w.config, w.network.DialContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		all, err := h.Progress(context.Background(), w.config.Group)
+		if err != nil || len(all) != 1 || all[0].Oldest.IsZero() {
+			t.Fatal(all, err)
+		}
+		synctest.Wait() // for whatever is asked behind the answer
+		mu.Lock()
+		defer mu.Unlock()
+		if !slices.Equal(asked, []int64{0}) || most > 1 {
+			t.Errorf("asked for offsets %v, %d bytes at most", asked, most)
+		}
+	})
 }

@@ -51,7 +51,7 @@ func Peek(ctx context.Context, cfg Config, dial func(ctx context.Context, networ
 
 // message is the one at an offset; nil: there is none.
 func (p *peek) message(ctx context.Context, offset int64, isolation int8) (*fetchedPartition, *Message, error) {
-	at, set, err := p.fetch(ctx, offset, isolation)
+	at, set, err := p.fetch(ctx, offset, oneBatch, isolation)
 	if set == nil {
 		return at, nil, err
 	}
@@ -91,15 +91,16 @@ func (p *peek) lookUp(ctx context.Context) error {
 	return nil
 }
 
-// fetch asks for what is from an offset on. With an error, what comes before what
-// is at fault is good; without a set, there is nothing.
-func (p *peek) fetch(ctx context.Context, offset int64, isolation int8) (*fetchedPartition, *recordSet, error) {
+// fetch asks for what is from an offset on, of at most so many bytes, or one batch. With
+// an error, what comes before what is at fault is good; without a set, there is nothing.
+func (p *peek) fetch(ctx context.Context, offset int64, most int32, isolation int8) (*fetchedPartition, *recordSet, error) {
 	leader, err := p.leader(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	call := newFetchCall(leader, []*claim{{topicPartition: p.topicPartition, fetching: fetching{position: offset}}}, p.budget)
 	call.IsolationLevel = isolation
+	call.Topics[0].Partitions[0].PartitionMaxBytes = most
 	res, err := roundTrip(ctx, p.transport, p.addr, call)
 	if err != nil {
 		return nil, nil, err

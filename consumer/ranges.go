@@ -244,8 +244,20 @@ func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) 
 	var ended error
 	own := h.cfg.Budget.part(historyBudget)
 	fetching.Go(func() {
-		ended = h.fetch(ctx, r, own, sets)
-		close(sets)
+		defer close(sets)
+		ahead := h.fetchRange(r, own, partitionMaxBytes)
+		for ended == nil {
+			var set *recordSet
+			if set, ended = ahead.next(ctx); set == nil {
+				return
+			}
+			select {
+			case sets <- set:
+			case <-ctx.Done():
+				set.close()
+				ended = ctx.Err()
+			}
+		}
 	})
 	defer fetching.Wait()
 	defer cancel()
@@ -283,51 +295,4 @@ func (h *History) read(ctx context.Context, r Range, s *recordSet, a *account, e
 			return past, err
 		}
 	}
-}
-
-// fetch reads a range set by set.
-func (h *History) fetch(ctx context.Context, r Range, own *Budget, sets chan<- *recordSet) error {
-	p := peek{h.transport, h.cfg.Addr(), own, r.topicPartition()}
-	wait := newBackoff()
-	told := false
-	for at := r.From; at < r.To; {
-		answer, set, err := p.fetch(ctx, at, readCommitted)
-		good := set != nil && (err == nil || set.next > at) // what comes before what is at fault
-		if set != nil && !good {
-			set.close()
-		}
-		switch {
-		case ctx.Err() != nil:
-			if good {
-				set.close()
-			}
-			return ctx.Err()
-		case good:
-		case errors.Is(err, kafka.OffsetOutOfRange):
-			return fmt.Errorf("read %s/%d from offset %d: %w", r.Topic, r.Partition, at, err)
-		case errors.Is(err, errCorrupt), holdReason(err) == ReasonTooLarge:
-			return err
-		default:
-			if h.Waiting != nil && !told && !settlesSoon(err) {
-				told = true
-				h.Waiting(err)
-			}
-			pause(ctx, wait.NextBackOff())
-			continue
-		}
-		wait.Reset()
-		told = false
-		next := set.next
-		select {
-		case sets <- set:
-		case <-ctx.Done():
-			set.close()
-			return ctx.Err()
-		}
-		if next == at && answer.lastStable >= 0 && at >= answer.lastStable {
-			return nil // a transaction that is still open holds the rest back
-		}
-		at = next
-	}
-	return nil
 }

@@ -15,6 +15,14 @@ var loads = []mutation{
 		"r.lane.keepCall(r.batch, records, now, v, shown)", "r.lane.keepCall(r.batch, recordGroups(r.batch), now, v, shown)", sinkPkg, "TestTheCulpritOfASharedCallIsFound",
 	},
 	{
+		"a look at an oldest message costs one batch", "consumer/lag.go",
+		"h.fetchRange(r, own, oneBatch)", "h.fetchRange(r, own, partitionMaxBytes)", consumerPkg, "TestALookAtTheOldestMessageCostsOneBatch",
+	},
+	{
+		"an oldest message that is known is not looked for", "cmd/internal/destination/lagprobe.go",
+		"		p.Oldest = before.Oldest\n", "", destinationPkg, "TestLagIsExactOfWhatIsNotFetched",
+	},
+	{
 		"readers of a process look at oldest messages in turns", "consumer/budget.go",
 		"return b.peeks", "return make(chan struct{}, peekParallel)", consumerPkg, "TestReadersOfAProcessPeekInTurns",
 	},

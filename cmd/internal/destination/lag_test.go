@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/sink/embeddedkinesis"
@@ -56,6 +58,14 @@ func TestLagIsExactOfWhatIsNotFetched(t *testing.T) {
 		for ; full < 90; full++ {
 			write(0, 900_000)
 		}
+		var looks atomic.Int32 // for one batch
+		b.kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			b.kafka.KeepControl()
+			if r.(*kmsg.FetchRequest).Topics[0].Partitions[0].PartitionMaxBytes == 1 {
+				looks.Add(1)
+			}
+			return nil, nil, false
+		})
 		p := b.start(8080, "")
 		pass(time.Minute)
 		if fetched := p.consumer.Stats().Partitions[0].Open; fetched >= full {
@@ -74,6 +84,9 @@ func TestLagIsExactOfWhatIsNotFetched(t *testing.T) {
 		}
 		if n := metric(t, metrics, "kinesis_destination_lag_seconds", 1); n < 60 || n > 61 {
 			t.Errorf("the oldest waiting event is %v s old", n)
+		}
+		if n := looks.Load(); n != 1 {
+			t.Errorf("the oldest waiting event was fetched %d times to be looked at", n)
 		}
 		for partition := range 2 {
 			if n := metric(t, metrics, "kinesis_destination_workable_lag", partition); n != 0 {

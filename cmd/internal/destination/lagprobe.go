@@ -40,7 +40,7 @@ func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 		for _, p := range stats().Partitions {
 			all = append(all, consumer.Progress{Topic: p.Topic, Partition: p.Partition, Next: p.Settled, Oldest: p.Oldest})
 		}
-		if len(all) == 0 || l.history.Outlook(ctx, all, l.standing) != nil {
+		if len(all) == 0 || l.history.Outlook(ctx, all, l.unfound) != nil {
 			return
 		}
 		l.mu.Lock()
@@ -54,14 +54,20 @@ func (l *lagProbe) run(ctx context.Context, stats func() consumer.Stats) {
 	})
 }
 
-// standing says whether a partition is where it was when it was looked at last. How old
-// the oldest event is of one that moves would be wrong by the time that it is shown,
-// and is a whole batch to fetch.
-func (l *lagProbe) standing(p *consumer.Progress) bool {
+// unfound says whether the oldest event of a partition is to be looked for: a batch to
+// fetch for one time. Of a partition that moves it would be wrong by the time that it is
+// shown; of one that stands where it was found before, it is filled in.
+func (l *lagProbe) unfound(p *consumer.Progress) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before, known := l.found[resend.TopicPartition{Topic: p.Topic, Partition: p.Partition}]
-	return !known || before.Next == p.Next
+	if !known || before.Next != p.Next {
+		return false
+	}
+	if max(before.Next, before.Start) == max(p.Next, p.Start) { // what is older may have expired
+		p.Oldest = before.Oldest
+	}
+	return p.Oldest.IsZero()
 }
 
 // complete adds what was found to what the consumer knows.
