@@ -202,8 +202,8 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	if claims = f.reseat(ctx, claims); len(claims) == 0 {
 		return nil
 	}
-	began, done := time.Now(), f.budget.asks()
-	res, err := roundTrip(ctx, f.transport, f.addr, f.request(node, claims))
+	began, done, call := time.Now(), f.budget.asks(), f.request(node, claims)
+	res, err := roundTrip(ctx, f.transport, f.addr, call)
 	done()
 	if err != nil {
 		return err
@@ -245,6 +245,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	for _, c := range misplaced { // a question each, which the others do not wait for
 		c.tried(f.outOfRange(ctx, c))
 	}
+	moved = res.outgrown(byName, int64(call.MaxBytes)) || moved
 	if stale == nil && !moved && time.Since(began) < emptyRest {
 		pause(ctx, emptyRest)
 	}
@@ -254,22 +255,6 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 // emptyRest is the pause after an answer that came at once and brought nothing:
 // a follower gives such answers until it has heard what is committed by now.
 const emptyRest = 50 * time.Millisecond
-
-func roundTrip(ctx context.Context, transport *kafka.Transport, addr net.Addr, call *fetchCall) (*fetchResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
-	defer cancel()
-	answer, err := transport.RoundTrip(ctx, addr, call)
-	if err != nil {
-		call.end()
-		return nil, fmt.Errorf("fetch: %w", err)
-	}
-	res := answer.(*fetchResponse)
-	if res.code != 0 {
-		res.close()
-		return nil, fmt.Errorf("fetch: %w", kafka.Error(res.code))
-	}
-	return res, nil
-}
 
 func (f *fetcher) request(node int, claims []*claim) *fetchCall {
 	rack := f.rack
@@ -311,7 +296,7 @@ func (f *fetcher) take(c *claim, p *fetchedPartition, span fetchSpan) error {
 	}
 	c.mu.Unlock()
 	if set.next > c.position {
-		c.position = set.next
+		c.position, c.batch = set.next, set.largest
 		c.push(set)
 	} else {
 		set.close()

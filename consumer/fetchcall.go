@@ -2,16 +2,19 @@ package consumer
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"sync"
 	"unsafe"
 
 	"kinesis-destination/consumer/connect"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
 )
@@ -35,6 +38,8 @@ type fetchCall struct {
 
 // newFetchCall asks a broker for what follows the claims' positions, in their order.
 func newFetchCall(node int, claims []*claim, b *Budget) *fetchCall {
+	limit := min(fetchMaxBytes, max(fetchLeastBytes, b.share()))
+	share(limit, claims)
 	var topics []fetch.RequestTopic
 	at := map[string]int{}
 	for _, c := range claims {
@@ -46,10 +51,9 @@ func newFetchCall(node int, claims []*claim, b *Budget) *fetchCall {
 		}
 		topics[i].Partitions = append(topics[i].Partitions, fetch.RequestPartition{
 			Partition: int32(c.partition), CurrentLeaderEpoch: -1, LogStartOffset: -1,
-			FetchOffset: c.position, PartitionMaxBytes: partitionMaxBytes,
+			FetchOffset: c.position, PartitionMaxBytes: int32(c.asked),
 		})
 	}
-	limit := min(fetchMaxBytes, max(fetchLeastBytes, b.share()))
 	return &fetchCall{node: int32(node), budget: b, Request: fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(fetchMaxWait.Milliseconds()), MinBytes: 1, MaxBytes: int32(limit),
 		IsolationLevel: readCommitted, SessionID: -1, SessionEpoch: -1, Topics: topics,
@@ -124,6 +128,23 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 // wireBuffer is read of an answer at a time, but for the records.
 const wireBuffer = 4 << 10
 
+// roundTrip makes the exchange.
+func roundTrip(ctx context.Context, transport *kafka.Transport, addr net.Addr, call *fetchCall) (*fetchResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
+	defer cancel()
+	answer, err := transport.RoundTrip(ctx, addr, call)
+	if err != nil {
+		call.end()
+		return nil, fmt.Errorf("fetch: %w", err)
+	}
+	res := answer.(*fetchResponse)
+	if res.code != 0 {
+		res.close()
+		return nil, fmt.Errorf("fetch: %w", kafka.Error(res.code))
+	}
+	return res, nil
+}
+
 // fetchResponse is what a broker answered, partition by partition.
 type fetchResponse struct {
 	code       int16
@@ -141,6 +162,7 @@ type fetchedPartition struct {
 	lastStable    int64
 	aborted       []abortedTransaction
 	replica       int32 // where to fetch instead; -1: here
+	brought       int64 // bytes of records in the answer, whether there was room for them or not
 	records       []byte
 	tooLarge      error // why there are none
 

@@ -62,6 +62,7 @@ func (w *fetchWire) records(p *fetchedPartition, n int64) {
 		w.fail(io.EOF)
 		return
 	}
+	p.brought = n
 	size := int64(bufferSize(int(n)))
 	if !w.acquireRecords(size) {
 		if most := w.call.budget.batch; size > most {

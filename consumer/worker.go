@@ -135,6 +135,7 @@ type recordSet struct {
 	topic   topicID // zero: it is not known
 	from    int64   // the offset that was asked for
 	next    int64   // the offset after it
+	largest int64   // bytes of its largest batch
 	restart bool    // next was set anew, for the offsets before it are gone
 
 	budget *Budget
@@ -174,6 +175,7 @@ func newRecordSet(tp topicPartition, position int64, p *fetchedPartition) (*reco
 			break
 		}
 		s.next = max(s.next, raw.last+1)
+		s.largest = max(s.largest, int64(len(raw.raw)))
 		rest = rest[len(raw.raw):]
 	}
 	s.batches, p.records = p.records[:len(p.records)-len(rest)], nil

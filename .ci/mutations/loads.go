@@ -15,6 +15,14 @@ var loads = []mutation{
 		"r.lane.keepCall(r.batch, records, now, v, shown)", "r.lane.keepCall(r.batch, recordGroups(r.batch), now, v, shown)", sinkPkg, "TestTheCulpritOfASharedCallIsFound",
 	},
 	{
+		"an answer brings something of many partitions", "consumer/fetchsize.go",
+		"cmp.Or(c.batch, usual); batch > 0 {", "cmp.Or(c.batch, usual); batch < 0 {", consumerPkg, "TestAnAnswerBringsSomethingOfManyPartitions",
+	},
+	{
+		"a batch larger than its partition's share is asked for", "consumer/fetchsize.go",
+		"c.batch, found = partitionMaxBytes, true", "found = true", consumerPkg, "TestABatchLargerThanAskedForIsAskedForAgain",
+	},
+	{
 		"a look at an oldest message costs one batch", "consumer/lag.go",
 		"h.fetchRange(r, own, oneBatch)", "h.fetchRange(r, own, partitionMaxBytes)", consumerPkg, "TestALookAtTheOldestMessageCostsOneBatch",
 	},

@@ -1,0 +1,143 @@
+package consumer
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestAFetchAsksOfEachPartitionForItsShare(t *testing.T) {
+	for _, at := range []struct {
+		limit       int64
+		batches     []int64
+		asked, last int64 // of the first and of the last
+	}{
+		{16 << 20, []int64{0, 0, 0}, 1 << 20, 1 << 20}, // nothing is known
+		{16 << 20, make([]int64, 1000), 1 << 20, 1 << 20},
+		{16 << 20, []int64{20_000, 20_000}, 1 << 20, 1 << 20},
+		{1 << 20, []int64{1000, 1000, 1000, 1000}, 256 << 10, 256 << 10},
+		{1 << 20, []int64{100_000, 1000, 1000, 1000}, 400_000, 256 << 10}, // as of large batches
+		{1 << 20, []int64{100_000, 0, 0, 0}, 400_000, 400_000},            // not known: as those
+		{1 << 20, append(make([]int64, 99), 1000), 64 << 10, 64 << 10},
+		{1 << 20, []int64{600_000, 600_000}, 1 << 20, 1 << 20},
+	} {
+		var claims []*claim
+		for _, batch := range at.batches {
+			claims = append(claims, &claim{fetching: fetching{batch: batch}})
+		}
+		share(at.limit, claims)
+		if first, last := claims[0].asked, claims[len(claims)-1].asked; first != at.asked || last != at.last {
+			t.Errorf("%d bytes, batches of %v: %d and %d are asked for", at.limit, at.batches, first, last)
+		}
+	}
+}
+
+// filler writes batches of about so many bytes, which do not compress, to a partition.
+func (w *world) filler(cl *kgo.Client, random *rand.Rand, partition, batches, size int) {
+	w.t.Helper()
+	value := make([]byte, size)
+	for range batches {
+		for i := range value {
+			value[i] = byte(random.Uint32())
+		}
+		r := &kgo.Record{Topic: "events", Partition: int32(partition), Value: bytes.Clone(value)}
+		if err := cl.ProduceSync(context.Background(), r).FirstErr(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// TestAnAnswerBringsSomethingOfManyPartitions: once the size of the batches is known,
+// each answer has its part of each.
+func TestAnAnswerBringsSomethingOfManyPartitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions, batches, size = 40, 60, 10_000
+		w := newWorld(t, partitions)
+		w.config.Budget = NewBudget(2<<20, 1<<20)
+		cl := w.producer()
+		defer cl.Close()
+		random := rand.New(rand.NewPCG(7, 7))
+		for p := range partitions {
+			w.filler(cl, random, p, batches, size)
+		}
+		var mu sync.Mutex
+		least, most, fetches := int32(1<<30), int32(0), 0 // bytes of a partition
+		w.kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			mu.Lock()
+			defer mu.Unlock()
+			if fetches++; fetches > 5 {
+				for _, p := range r.(*kmsg.FetchRequest).Topics[0].Partitions {
+					least, most = min(least, p.PartitionMaxBytes), max(most, p.PartitionMaxBytes)
+				}
+			}
+			return nil, nil, false
+		})
+		var settled sync.WaitGroup
+		settled.Add(partitions * batches)
+		m := w.member(Options{}, func(_ *member, msg *Message) {
+			msg.Settle()
+			settled.Done()
+		})
+		settled.Wait()
+		m.stop(t)
+		if least != partitionLeastBytes || most > partitionLeastBytes {
+			t.Errorf("%d to %d bytes are asked for of a partition", least, most)
+		}
+	})
+}
+
+// TestABatchLargerThanAskedForIsAskedForAgain: of many partitions that have much, one has
+// a batch larger than its share. It does not wait until its partition is the first that is
+// asked for.
+func TestABatchLargerThanAskedForIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions, large = 40, 30
+		w := newWorld(t, partitions)
+		w.config.Budget = NewBudget(2<<20, 1<<20)
+		cl := w.producer()
+		defer cl.Close()
+		random := rand.New(rand.NewPCG(8, 8))
+		for p := range partitions {
+			if p == large {
+				w.filler(cl, random, p, 1, 10_000)
+				w.filler(cl, random, p, 1, 500_000)
+			}
+			w.filler(cl, random, p, 60, 10_000)
+		}
+		var mu sync.Mutex
+		var asked []int32 // for the large batch
+		w.kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			mu.Lock()
+			defer mu.Unlock()
+			for _, p := range r.(*kmsg.FetchRequest).Topics[0].Partitions {
+				if p.Partition == large && p.FetchOffset == 1 {
+					asked = append(asked, p.PartitionMaxBytes)
+				}
+			}
+			return nil, nil, false
+		})
+		came := make(chan struct{})
+		m := w.member(Options{}, func(_ *member, msg *Message) {
+			msg.Settle()
+			if msg.Partition == large && msg.Offset == 1 {
+				close(came)
+			}
+		})
+		<-came
+		m.stop(t)
+		mu.Lock()
+		defer mu.Unlock()
+		if !slices.Contains(asked, partitionLeastBytes) || asked[len(asked)-1] != partitionMaxBytes {
+			t.Errorf("bytes that were asked for: %d", asked)
+		}
+	})
+}
