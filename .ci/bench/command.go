@@ -115,6 +115,10 @@ func (b *bench) standstill(ctx context.Context, r row, topic string) error {
 	if err := p.stay(ctx, stillstand, false); err != nil {
 		return err
 	}
+	cpu, read, err := p.soFar()
+	if err != nil {
+		return err
+	}
 	if err := b.setTask(ctx, account.Task{Shards: r.shards, Latency: r.latency}); err != nil {
 		return err
 	}
@@ -123,7 +127,7 @@ func (b *bench) standstill(ctx context.Context, r row, topic string) error {
 		return err
 	}
 	b.watch(r, product, got)
-	b.printStandstill(r, got)
+	b.printStandstill(r, got, cpu, read)
 	return nil
 }
 
@@ -254,6 +258,27 @@ func (p *process) look() {
 			}
 		}
 	}
+}
+
+// soFar is what a process that runs has used: CPU, and the bytes that it has read.
+func (p *process) soFar() (cpu time.Duration, read int64, err error) {
+	const tick = time.Second / 100 // of the numbers in stat, on every Linux
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", p.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	var state string
+	var skipped, user, system int64
+	if _, err := fmt.Sscan(after, &state, &skipped, &skipped, &skipped, &skipped, &skipped, &skipped, &skipped, &skipped, &skipped, &skipped, &user, &system); err != nil {
+		return 0, 0, fmt.Errorf("read stat: %w", err)
+	}
+	_, err = fmt.Sscanf(string(io), "rchar: %d", &read)
+	return time.Duration(user+system) * tick, read, err
 }
 
 func (p *process) gone() bool {

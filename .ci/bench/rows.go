@@ -59,6 +59,7 @@ var rows = []row{
 	{name: "1part", title: "1 partition", partitions: 1},
 	{name: "200part", title: "200 partitions", partitions: 200},
 	{name: "1000part", title: "1,000 partitions", partitions: 1000},
+	{name: "1000stalled", title: "and the stream stands still for 30 s", partitions: 1000, waits: forStream},
 	{name: "100ids", title: "100 identities", identities: 100},
 	{name: "kpl", title: "100 identities, aggregation: kpl", identities: 100, aggregation: "kpl"},
 	{name: "2k", title: "2,000 identities", identities: 2000},

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"kinesis-destination/.ci/bench/event"
 )
@@ -55,8 +56,10 @@ func (b *bench) printRow(r row, line int, command string, events int, turns []re
 		fmt.Sprintf("%.0f", median(turns, func(r result) float64 { return float64(r.peak) / (1 << 20) })), calls)
 }
 
-func (b *bench) printStandstill(r row, got result) {
+// printStandstill prints what a program took, and what it had used when the standstill ended.
+func (b *bench) printStandstill(r row, got result, cpu time.Duration, read int64) {
 	fmt.Printf(columns, r.title, product, "-", "-", "-", fmt.Sprintf("%d", got.peak>>20), "-")
+	fmt.Printf("%34s by then %.1f s of CPU, %d MiB read\n", "", cpu.Seconds(), read>>20)
 }
 
 func median(turns []result, of func(result) float64) float64 {
