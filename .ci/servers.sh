@@ -133,9 +133,12 @@ registry_answers() {
 
 # tell_ended names what was started and has ended by itself.
 tell_ended() {
-  local pid
+  local pid now
   for pid in "${!started[@]}"; do
-    kill -0 "$pid" 2>/dev/null || echo "contract: ${started[$pid]} ended before the suites did" >&2
+    now=$pid
+    # Stories may have started Kafka again.
+    [ "${started[$pid]}" != kafka ] || now=$(cat "$run/kafka/pid" 2>/dev/null || echo "$pid")
+    kill -0 "$now" 2>/dev/null || echo "contract: ${started[$pid]} ended before the suites did" >&2
   done
 }
 

@@ -7,22 +7,27 @@ import "cmp"
 // identities, and each has one record in flight. Of what is known to have large batches
 // more is asked for, of what nothing is known as of those.
 func share(limit int64, claims []*claim) {
-	usual := int64(0) // the largest batch of any
+	usual, busy := int64(0), int64(0) // the largest batch of any; those that may have something
 	for _, c := range claims {
 		usual = max(usual, c.batch)
+		if c.mayBring() {
+			busy++
+		}
 	}
 	for _, c := range claims {
 		c.asked = partitionMaxBytes
 		if batch := cmp.Or(c.batch, usual); batch > 0 {
-			c.asked = min(partitionMaxBytes, max(partitionLeastBytes, limit/int64(len(claims)), batchesEach*batch))
+			c.asked = min(partitionMaxBytes, max(partitionLeastBytes, limit/max(1, busy), batchesEach*batch))
 		}
 	}
 }
 
 // outgrown notes where the next batch of a partition is larger than what was asked for: it
 // has something, and of an answer of at most so many bytes with room for it there came
-// nothing, but of partitions behind it, or not half an answer. A broker gives the first
-// batch of an answer whole, and none that is cut off. It tells whether there are such.
+// nothing, but of partitions behind it. A broker gives the first batch of an answer whole,
+// and none that is cut off. Behind the last of which something came, where there is half an
+// answer left, the first is one: the broker may have a lower limit, which all of them are
+// behind. It tells whether there are such.
 func (res *fetchResponse) outgrown(claims map[topicPartition]*claim, limit int64) bool {
 	last := len(res.partitions) - 1
 	for last >= 0 && res.partitions[last].brought == 0 {
@@ -32,17 +37,25 @@ func (res *fetchResponse) outgrown(claims map[topicPartition]*claim, limit int64
 	for i := range res.partitions {
 		p := &res.partitions[i]
 		c := claims[p.topicPartition]
-		roomy := c != nil && room >= c.asked && (i < last || room >= limit/2)
-		if room -= p.brought; roomy && p.code == 0 && p.brought == 0 && c.asked < partitionMaxBytes && c.waits() {
-			c.batch, found = partitionMaxBytes, true
+		if c != nil && p.waits() && c.asked < partitionMaxBytes && room >= c.asked && c.mayBring() {
+			if i < last || room >= limit/2 {
+				c.batch, found = partitionMaxBytes, true
+			}
+			if i > last {
+				break
+			}
 		}
+		room -= p.brought
 	}
 	return found
 }
 
-// waits says whether the partition has something that was not fetched.
-func (c *claim) waits() bool {
+// waits says that nothing came of the partition, for no reason that the broker gives.
+func (p *fetchedPartition) waits() bool { return p.code == 0 && p.brought == 0 && p.replica < 0 }
+
+// mayBring says whether the partition may have something that was not fetched.
+func (c *claim) mayBring() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.end > c.position
+	return c.end < 0 || c.end > c.position
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -30,7 +31,9 @@ func TestAFetchAsksOfEachPartitionForItsShare(t *testing.T) {
 	} {
 		var claims []*claim
 		for _, batch := range at.batches {
-			claims = append(claims, &claim{fetching: fetching{batch: batch}})
+			c := &claim{fetching: fetching{batch: batch}}
+			c.end = -1
+			claims = append(claims, c)
 		}
 		share(at.limit, claims)
 		if first, last := claims[0].asked, claims[len(claims)-1].asked; first != at.asked || last != at.last {
@@ -68,15 +71,18 @@ func TestAnAnswerBringsSomethingOfManyPartitions(t *testing.T) {
 			w.filler(cl, random, p, batches, size)
 		}
 		var mu sync.Mutex
-		least, most, fetches := int32(1<<30), int32(0), 0 // bytes of a partition
+		least, most, fetches := int32(1<<30), int32(0), 0 // bytes of a partition, while most have something
 		w.kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 			w.kafka.KeepControl()
 			mu.Lock()
 			defer mu.Unlock()
-			if fetches++; fetches > 5 {
-				for _, p := range r.(*kmsg.FetchRequest).Topics[0].Partitions {
-					least, most = min(least, p.PartitionMaxBytes), max(most, p.PartitionMaxBytes)
-				}
+			asked := r.(*kmsg.FetchRequest).Topics[0].Partitions
+			busy := slices.DeleteFunc(slices.Clone(asked), func(p kmsg.FetchRequestTopicPartition) bool { return p.FetchOffset == batches })
+			if fetches++; fetches <= 3 || len(busy) < partitions*3/4 {
+				return nil, nil, false
+			}
+			for _, p := range busy {
+				least, most = min(least, p.PartitionMaxBytes), max(most, p.PartitionMaxBytes)
 			}
 			return nil, nil, false
 		})
@@ -140,4 +146,75 @@ func TestABatchLargerThanAskedForIsAskedForAgain(t *testing.T) {
 			t.Errorf("bytes that were asked for: %d", asked)
 		}
 	})
+}
+
+// TestOneBusyPartitionAmongIdleOnesIsFetchedFast: the share is of those that have something.
+func TestOneBusyPartitionAmongIdleOnesIsFetchedFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions, busy, batches = 400, 7, 400
+		w := newWorld(t, partitions)
+		cl := w.producer()
+		defer cl.Close()
+		w.filler(cl, rand.New(rand.NewPCG(9, 9)), busy, batches, 10_000)
+		var fetches atomic.Int32
+		w.kafka.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			fetches.Add(1)
+			return nil, nil, false
+		})
+		var settled sync.WaitGroup
+		settled.Add(batches)
+		m := w.member(Options{}, func(_ *member, msg *Message) {
+			msg.Settle()
+			settled.Done()
+		})
+		settled.Wait()
+		if n := fetches.Load(); n > 8 {
+			t.Errorf("4 MB took %d fetches", n)
+		}
+		m.stop(t)
+	})
+}
+
+// TestWhichBatchesAreLargerThanAskedFor: of answers as brokers give them.
+func TestWhichBatchesAreLargerThanAskedFor(t *testing.T) {
+	const asked, limit = 64 << 10, 1 << 20
+	for name, at := range map[string]struct {
+		brought []int64 // by partition; -1: its leader names a follower, -2: it has nothing
+		grown   []int   // the partitions whose batches are larger
+	}{
+		"all have brought something":           {[]int64{60_000, 60_000}, nil},
+		"one has not, others behind it have":   {[]int64{60_000, 0, 60_000}, []int{1}},
+		"one has nothing":                      {[]int64{60_000, -2, 60_000}, nil},
+		"one is read from a follower":          {[]int64{60_000, -1, 60_000}, nil},
+		"the answer was full":                  {[]int64{500_000, 500_000, 0, 0}, nil},
+		"the last one has not, there was room": {[]int64{60_000, -2, 0}, []int{2}},
+		"the broker has a lower limit":         {[]int64{60_000, 60_000, 0, 0, 0}, []int{2}},
+		"nothing came":                         {[]int64{-2, -2}, nil},
+	} {
+		claims, res := map[topicPartition]*claim{}, &fetchResponse{}
+		for i, brought := range at.brought {
+			tp := topicPartition{"events", i}
+			c := &claim{topicPartition: tp, fetching: fetching{position: 5, asked: asked, batch: 1}}
+			c.end = 9
+			p := fetchedPartition{topicPartition: tp, replica: -1, brought: max(0, brought)}
+			switch brought {
+			case -1:
+				p.replica = 2
+			case -2:
+				c.end = 5
+			}
+			claims[tp], res.partitions = c, append(res.partitions, p)
+		}
+		found := res.outgrown(claims, limit)
+		var grown []int
+		for i := range at.brought {
+			if claims[topicPartition{"events", i}].batch == partitionMaxBytes {
+				grown = append(grown, i)
+			}
+		}
+		if !slices.Equal(grown, at.grown) || found != (grown != nil) {
+			t.Errorf("%s: %v, %v", name, grown, found)
+		}
+	}
 }

@@ -69,12 +69,14 @@ func (h *History) Progress(ctx context.Context, group string) ([]Progress, error
 }
 
 // Outlook looks from Next on: it fills in Start and End, or why they are not known,
-// and Oldest where that is zero and wanted; wanted may fill it in.
+// and Oldest where that is zero and wanted; wanted may fill it in. Where no message can
+// be looked at, as of what is corrupt, Oldest stays zero.
 func (h *History) Outlook(ctx context.Context, all []Progress, wanted func(*Progress) bool) error {
 	if err := h.bounds(ctx, all); err != nil {
 		return err
 	}
-	return h.oldest(ctx, all, wanted)
+	_ = h.oldest(ctx, all, wanted) // it is known of the others
+	return nil
 }
 
 // Bounds fills in Start and End.
@@ -124,7 +126,7 @@ const peekParallel = 8
 func (h *History) oldest(ctx context.Context, all []Progress, wanted func(*Progress) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
 	defer cancel()
-	peeks, ctx := errgroup.WithContext(ctx)
+	var peeks errgroup.Group
 	peeks.SetLimit(peekParallel)
 	for i := range all {
 		p := &all[i]
@@ -173,5 +175,6 @@ func (h *History) firstTime(ctx context.Context, r Range) (time.Time, error) {
 		if past || err != nil {
 			return at, err
 		}
+		batches.most = partitionMaxBytes // there may be many without a message
 	}
 }

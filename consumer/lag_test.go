@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // progress asks for the group's progress in partition 0.
@@ -107,6 +109,67 @@ func TestProgressCountsNoFurtherThanWhatMayBeRead(t *testing.T) {
 		}
 		if p := w.progress(w.config); p.Lag() != 4 || !p.Oldest.Equal(now) {
 			t.Errorf("the oldest event is the first committed one: %+v, written %v", p, now)
+		}
+	})
+}
+
+// TestTheOldestMessageIsFoundBehindManyAbortedOnes, in two fetches more.
+func TestTheOldestMessageIsFoundBehindManyAbortedOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		ctx := context.Background()
+		tx := w.producer(kgo.TransactionalID("tx"))
+		defer tx.Close()
+		if err := tx.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		for range 300 {
+			if err := tx.ProduceSync(ctx, &kgo.Record{Topic: "events", Value: []byte("x")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.EndTransaction(ctx, kgo.TryAbort); err != nil {
+			t.Fatal(err)
+		}
+		w.produce(0, 0, 1)
+		fetches := 0
+		w.kafka.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			fetches++
+			return nil, nil, false
+		})
+		if p := w.progress(w.config); p.Oldest.IsZero() || fetches > 3 {
+			t.Errorf("%d fetches: %+v", fetches, p)
+		}
+	})
+}
+
+// TestOneUnreadablePartitionHidesNoOther.
+func TestOneUnreadablePartitionHidesNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.produce(0, 0, 1)
+		w.produce(1, 0, 1)
+		w.kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			asked := r.(*kmsg.FetchRequest).Topics[0]
+			if asked.Partitions[0].Partition != 0 {
+				return nil, nil, false
+			}
+			answer := r.ResponseKind().(*kmsg.FetchResponse)
+			partition := kmsg.NewFetchResponseTopicPartition()
+			partition.ErrorCode = kerr.CorruptMessage.Code
+			answer.Topics = []kmsg.FetchResponseTopic{{Topic: asked.Topic, TopicID: asked.TopicID, Partitions: []kmsg.FetchResponseTopicPartition{partition}}}
+			return answer, nil, true
+		})
+		h, err := NewHistory(w.config, w.network.DialContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		all := []Progress{{Topic: "events"}, {Topic: "events", Partition: 1}}
+		if err := h.Outlook(context.Background(), all, func(*Progress) bool { return true }); err != nil || all[1].Oldest.IsZero() || all[0].End != 1 {
+			t.Errorf("%+v: %v", all, err)
 		}
 	})
 }

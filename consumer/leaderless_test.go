@@ -286,7 +286,7 @@ func (c *fetchCounter) Read(b []byte) (int, error) {
 }
 
 // TestALookAtTheOldestMessageCostsOneBatch: of a partition of many batches, one is asked
-// for, once, though all of them would fit a fetch; one that holds no message is passed over.
+// for, once, though all of them would fit a fetch.
 func TestALookAtTheOldestMessageCostsOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const batches = 50

@@ -33,12 +33,13 @@ func (f *rangeFetch) next(ctx context.Context) (*recordSet, error) {
 	for f.at < f.to {
 		answer, set, err := f.fetch(ctx, f.at, f.most, readCommitted)
 		good := set != nil && (err == nil || set.next > f.at) // what comes before what is at fault
-		if set != nil && (!good || ctx.Err() != nil) {
+		over := ctx.Err()
+		if set != nil && (!good || over != nil) {
 			set.close()
 		}
 		switch {
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
+		case over != nil:
+			return nil, over
 		case good:
 			f.wait.Reset()
 			f.told = false

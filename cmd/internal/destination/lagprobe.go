@@ -64,7 +64,8 @@ func (l *lagProbe) unfound(p *consumer.Progress) bool {
 	if !known || before.Next != p.Next {
 		return false
 	}
-	if max(before.Next, before.Start) == max(p.Next, p.Start) { // what is older may have expired
+	// What is older may have expired, and the topic may be another one.
+	if max(before.Next, before.Start) == max(p.Next, p.Start) && p.End >= before.End {
 		p.Oldest = before.Oldest
 	}
 	return p.Oldest.IsZero()
