@@ -19,6 +19,14 @@ var loads = []mutation{
 		"cmp.Or(c.batch, usual); batch > 0 {", "cmp.Or(c.batch, usual); batch < 0 {", consumerPkg, "TestAnAnswerBringsSomethingOfManyPartitions",
 	},
 	{
+		"idle partitions have no share of an answer", "consumer/fetchsize.go",
+		"		if c.mayBring() {", "		if true {", consumerPkg, "TestOneBusyPartitionAmongIdleOnesIsFetchedFast",
+	},
+	{
+		"a batch without a message is passed over with many", "consumer/lag.go",
+		"batches.most = partitionMaxBytes", "batches.most += 0", consumerPkg, "TestTheOldestMessageIsFoundBehindManyAbortedOnes",
+	},
+	{
 		"a batch larger than its partition's share is asked for", "consumer/fetchsize.go",
 		"c.batch, found = partitionMaxBytes, true", "found = true", consumerPkg, "TestABatchLargerThanAskedForIsAskedForAgain",
 	},
