@@ -39,7 +39,7 @@ type fetchCall struct {
 // newFetchCall asks a broker for what follows the claims' positions, in their order.
 func newFetchCall(node int, claims []*claim, b *Budget) *fetchCall {
 	limit := min(fetchMaxBytes, max(fetchLeastBytes, b.share()))
-	share(limit, claims)
+	askEach(limit, claims)
 	var topics []fetch.RequestTopic
 	at := map[string]int{}
 	for _, c := range claims {

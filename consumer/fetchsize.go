@@ -2,11 +2,11 @@ package consumer
 
 import "cmp"
 
-// share finds what a fetch of so many bytes asks for of each partition: its share of the
+// askEach finds what a fetch of so many bytes asks for of each partition: its share of the
 // answer, so that one brings something of many. Of few partitions at a time there are few
 // identities, and each has one record in flight. Of what is known to have large batches
 // more is asked for, of what nothing is known as of those.
-func share(limit int64, claims []*claim) {
+func askEach(limit int64, claims []*claim) {
 	usual, busy := int64(0), int64(0) // the largest batch of any; those that may have something
 	for _, c := range claims {
 		usual = max(usual, c.batch)

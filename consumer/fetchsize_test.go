@@ -35,7 +35,7 @@ func TestAFetchAsksOfEachPartitionForItsShare(t *testing.T) {
 			c.end = -1
 			claims = append(claims, c)
 		}
-		share(at.limit, claims)
+		askEach(at.limit, claims)
 		if first, last := claims[0].asked, claims[len(claims)-1].asked; first != at.asked || last != at.last {
 			t.Errorf("%d bytes, batches of %v: %d and %d are asked for", at.limit, at.batches, first, last)
 		}

@@ -144,7 +144,7 @@ func TestTheOldestMessageIsFoundBehindManyAbortedOnes(t *testing.T) {
 	})
 }
 
-// TestOneUnreadablePartitionHidesNoOther.
+// TestOneUnreadablePartitionHidesNoOther: the oldest message of the others is known.
 func TestOneUnreadablePartitionHidesNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)

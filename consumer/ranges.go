@@ -246,9 +246,10 @@ func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) 
 	fetching.Go(func() {
 		defer close(sets)
 		ahead := h.fetchRange(r, own, partitionMaxBytes)
-		for ended == nil {
-			var set *recordSet
-			if set, ended = ahead.next(ctx); set == nil {
+		for {
+			set, err := ahead.next(ctx)
+			if set == nil {
+				ended = err
 				return
 			}
 			select {
@@ -256,6 +257,7 @@ func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) 
 			case <-ctx.Done():
 				set.close()
 				ended = ctx.Err()
+				return
 			}
 		}
 	})
