@@ -72,7 +72,7 @@ func recordGroups(batch []inFlight) (n int) {
 	return n
 }
 
-func memberSize(r *Record) int { return kpl.MemberSize(len(r.Data)) }
+func memberSize(r *Record) int { return kpl.MemberSize(r.length) }
 
 // appendAggregate packs the flights of a record group. The first one's key is the
 // outer partition key too.
@@ -83,7 +83,7 @@ func appendAggregate(dst []byte, flights []inFlight) []byte {
 	}
 	for i, f := range flights {
 		for _, e := range f.head {
-			dst = kpl.AppendMember(dst, i, e.rec.Data)
+			dst = kpl.AppendMember(dst, i, e.rec.written)
 		}
 	}
 	return kpl.AppendSum(dst)

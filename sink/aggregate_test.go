@@ -98,7 +98,7 @@ func TestAggregateIsOfTheSizeThatWasPromisedAndUnpacks(t *testing.T) {
 		c := &chain{key: key}
 		for range 2 + random.IntN(300) {
 			data := bytes.Repeat([]byte{byte(random.IntN(256))}, random.IntN(400))
-			c.entries = append(c.entries, entry{rec: &Record{PartitionKey: key, Data: data}})
+			c.entries = append(c.entries, entry{rec: taken(key, data)})
 		}
 		n, a := c.run(limits{aggregate: kpl.MaxBytes})
 		packed := appendAggregate(nil, []inFlight{{chain: c, head: c.entries[:n]}})
@@ -113,7 +113,7 @@ func TestAggregateIsOfTheSizeThatWasPromisedAndUnpacks(t *testing.T) {
 			t.Fatalf("%d members of %d: %v", len(members), n, err)
 		}
 		for i, m := range members {
-			if m.key != key || !bytes.Equal(m.data, c.entries[i].rec.Data) {
+			if m.key != key || !bytes.Equal(m.data, c.entries[i].rec.written) {
 				t.Fatalf("member %d differs", i)
 			}
 		}
@@ -127,7 +127,7 @@ func TestKeysOfOneShardShareAggregatesOfThePromisedSize(t *testing.T) {
 		total := 0
 		for i := range 400 {
 			key := strings.Repeat("k", 1+random.IntN(40)) + fmt.Sprint(i%90)
-			q.Push(entry{rec: &Record{PartitionKey: key, Data: make([]byte, 1+random.IntN(500))}})
+			q.Push(entry{rec: taken(key, make([]byte, 1+random.IntN(500)))})
 			total++
 		}
 		asked, packed := make(map[int]int), 0
@@ -202,7 +202,7 @@ func TestRejectedRecordPartsTheAggregatesOfItsKey(t *testing.T) {
 				if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "transform", Reason: "unexportable"}); err != nil {
 					t.Fatal(err)
 				}
-			} else if err := w.sink.Put(t.Context(), tr.rec); err != nil {
+			} else if err := tr.put(t.Context(), w.sink); err != nil {
 				t.Fatal(err)
 			}
 			all = append(all, tr)

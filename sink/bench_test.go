@@ -64,14 +64,16 @@ func benchClient(tb testing.TB, protocol string) *client {
 func benchBatch() (flights []inFlight, entries []types.PutRecordsRequestEntry) {
 	for i := range 500 {
 		key := fmt.Sprintf("profile-%012d", i)
-		e := entry{rec: &Record{PartitionKey: key, Data: bytes.Repeat([]byte("x"), 600)}}
+		data := bytes.Repeat([]byte("x"), 600)
+		e := entry{rec: taken(key, data)}
+		e.rec.Data = data
 		flights = append(flights, inFlight{chain: &chain{key: key}, head: []entry{e}})
 		entries = append(entries, types.PutRecordsRequestEntry{Data: e.rec.Data, PartitionKey: &key})
 	}
 	return flights, entries
 }
 
-// benchCall is what a lane does of a call, from the batch to the results.
+// benchCall is what the sink does of a call, from the documents to the results.
 func benchCall(tb testing.TB, protocol string) (call func(flights []inFlight), l *lane) {
 	tb.Helper()
 	name := "leads"
@@ -80,6 +82,10 @@ func benchCall(tb testing.TB, protocol string) (call func(flights []inFlight), l
 	ctx, cancel := context.WithTimeout(tb.Context(), time.Hour)
 	tb.Cleanup(cancel)
 	return func(flights []inFlight) {
+		for _, f := range flights {
+			r := f.head[0].rec
+			l.sink.write(r, l.sink.needs(r))
+		}
 		l.serialise(flights)
 		results, err := l.sink.client.putRecords(ctx, &l.call)
 		if err != nil || len(results) != 500 {
@@ -122,7 +128,7 @@ func BenchmarkQueue(b *testing.B) {
 	records := make([]*Record, 4000)
 	for i := range records {
 		key := fmt.Sprint("key-", i%3000)
-		records[i] = &Record{PartitionKey: key, Data: make([]byte, 600), hash: hashOf(key)}
+		records[i] = taken(key, make([]byte, 600))
 	}
 	lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
 	q := newQueue(func(*Record) int { return 0 })
@@ -143,7 +149,7 @@ func TestTheQueueAllocatesNothingForARecordOfItsOwnIdentity(t *testing.T) {
 	records := make([]*Record, maxBatchRecords)
 	for i := range records {
 		key := fmt.Sprint("key-", i)
-		records[i] = &Record{PartitionKey: key, Data: make([]byte, 600), hash: hashOf(key)}
+		records[i] = taken(key, make([]byte, 600))
 	}
 	lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
 	shard := 0
@@ -212,7 +218,9 @@ func answeredLane() *laneOfRecords {
 	shard := []byte("shardId-000000000000")
 	for i := range maxBatchRecords {
 		key := fmt.Sprint("key-", i)
-		l.records = append(l.records, &Record{PartitionKey: key, Data: make([]byte, 600), Owner: deaf{}, hash: hashOf(key)})
+		r := taken(key, make([]byte, 600))
+		r.Owner = deaf{}
+		l.records = append(l.records, r)
 		l.results = append(l.results, result{shard: shard, sequenced: true})
 	}
 	return l

@@ -49,7 +49,7 @@ const DefaultRecordBytes = defaultRecordBytes
 // Unfit says why a stream that takes so many bytes of a record, key included, would
 // never take this one; nil: it would.
 func Unfit(partitionKey string, data []byte, limit int) *deadletter.Failure {
-	return checkRecord(&Record{PartitionKey: partitionKey, Data: data}, limit)
+	return checkRecord(&Record{PartitionKey: partitionKey, length: len(data)}, limit)
 }
 
 // RecordLimit asks the stream how many bytes of a record it takes, key included.

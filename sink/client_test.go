@@ -63,6 +63,9 @@ func TestOwnBodyIsWhatTheSDKWouldSendAndItsSignatureHolds(t *testing.T) {
 	var records []types.PutRecordsRequestEntry
 	for i, k := range keys {
 		data := bytes.Repeat([]byte{byte(255 - i)}, i*7)
+		if i > 0 {
+			body = append(body, ',')
+		}
 		body = appendRecordJSON(body, data, k)
 		records = append(records, types.PutRecordsRequestEntry{Data: data, PartitionKey: &k})
 	}

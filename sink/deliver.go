@@ -76,18 +76,25 @@ func (l *lane) serialise(batch []inFlight) {
 	need := 2*len(headCBOR) + 2*len("StreamARN") + 2*len(target)
 	for _, f := range batch {
 		for _, e := range f.head {
-			need += w.room(len(e.rec.Data), len(e.rec.PartitionKey))
+			need += w.room(e.rec.length, len(e.rec.PartitionKey))
 		}
 	}
 	b := w.begin(slices.Grow(l.call.body[:0], need))
 	for rest := batch; len(rest) > 0; {
-		n := recordGroup(rest)
-		data := rest[0].head[0].rec.Data
-		if entries(rest[:n]) > 1 {
-			l.call.packed = appendAggregate(l.call.packed[:0], rest[:n])
-			data = l.call.packed
+		if len(rest) < len(batch) {
+			b = append(b, w.separator...)
 		}
-		b = w.record(b, data, rest[0].key)
+		n := recordGroup(rest)
+		written := rest[0].head[0].rec.written
+		switch {
+		case l.sink.aggregate == 0:
+			b = append(b, written...)
+		case entries(rest[:n]) > 1:
+			l.call.packed = appendAggregate(l.call.packed[:0], rest[:n])
+			b = w.record(b, l.call.packed, rest[0].key)
+		default:
+			b = w.record(b, written, rest[0].key)
+		}
 		rest = rest[n:]
 	}
 	l.call.body = w.end(b, target)
@@ -295,7 +302,7 @@ func (l *lane) takeSettled() []settlement {
 func (l *lane) notify(settled []settlement) {
 	bytes := 0
 	for _, n := range settled {
-		bytes += n.rec.held()
+		bytes += n.rec.cost
 	}
 	l.room.release(len(settled), bytes)
 	for _, n := range settled {

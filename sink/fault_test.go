@@ -132,7 +132,7 @@ func TestWithdrawLeavesWhatIsInFlightAndGivesBackTheRest(t *testing.T) {
 		var mine []*tracked
 		for range 3 {
 			tr := w.oracle.record("k", 0, revoked)
-			if err := w.sink.Put(t.Context(), tr.rec); err != nil {
+			if err := tr.put(t.Context(), w.sink); err != nil {
 				t.Fatal(err)
 			}
 			mine = append(mine, tr)
@@ -148,7 +148,7 @@ func TestWithdrawLeavesWhatIsInFlightAndGivesBackTheRest(t *testing.T) {
 			t.Fatal("not the unsent ones were given back")
 		}
 		late := w.oracle.record("k", 0, revoked)
-		if err := w.sink.Put(t.Context(), late.rec); !errors.Is(err, ErrRevoked) {
+		if err := late.put(t.Context(), w.sink); !errors.Is(err, ErrRevoked) {
 			t.Errorf("put after the claim ended: %v", err)
 		}
 		close(late.done)
@@ -170,7 +170,7 @@ func TestFailedRecordOfAnEndedClaimIsNotSentAgain(t *testing.T) {
 		}}})
 		revoked := make(chan struct{})
 		tr := w.oracle.record("k", 0, revoked)
-		if err := w.sink.Put(t.Context(), tr.rec); err != nil {
+		if err := tr.put(t.Context(), w.sink); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(100 * time.Millisecond)
@@ -215,7 +215,7 @@ func TestCloseAwaitsCallsAndGivesBackTheUnsent(t *testing.T) {
 					}
 				}
 				late := w.oracle.record("k", 0, nil)
-				if err := w.sink.Put(t.Context(), late.rec); !errors.Is(err, ErrClosed) {
+				if err := late.put(t.Context(), w.sink); !errors.Is(err, ErrClosed) {
 					t.Errorf("put after close: %v", err)
 				}
 			})
@@ -230,7 +230,7 @@ func TestMemoryIsBoundedAndPutBlocks(t *testing.T) {
 		go func() {
 			for i := range 100_000 {
 				tr := w.oracle.record(fmt.Sprint("k", i), 2000, nil)
-				if w.sink.Put(t.Context(), tr.rec) != nil {
+				if tr.put(t.Context(), w.sink) != nil {
 					return
 				}
 				taken++

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -103,7 +104,7 @@ func (w *world) reported() []string {
 func (w *world) put(key string, size int) *tracked {
 	w.t.Helper()
 	tr := w.oracle.record(key, size, nil)
-	if err := w.sink.Put(w.t.Context(), tr.rec); err != nil {
+	if err := tr.put(w.t.Context(), w.sink); err != nil {
 		w.t.Fatalf("put: %v", err)
 	}
 	return tr
@@ -159,6 +160,16 @@ func (o *oracle) record(key string, size int, revoked <-chan struct{}) *tracked 
 	o.n++
 	o.all = append(o.all, tr)
 	return tr
+}
+
+// put gives the record to a sink, and writes over its document once the sink has taken it.
+func (tr *tracked) put(ctx context.Context, s *Sink) error {
+	data := tr.rec.Data
+	err := s.Put(ctx, tr.rec)
+	if err == nil {
+		clear(data)
+	}
+	return err
 }
 
 // Done implements Owner.

@@ -57,7 +57,7 @@ func (w *wire) callCost(batch []inFlight) int64 {
 	bytes, records := 0, 0
 	for _, f := range batch {
 		for _, e := range f.head {
-			bytes += w.room(len(e.rec.Data), len(e.rec.PartitionKey))
+			bytes += w.room(e.rec.length, len(e.rec.PartitionKey))
 			records++
 		}
 	}

@@ -276,7 +276,7 @@ func BenchmarkPacedQueue(b *testing.B) {
 			lim := limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}
 			records := make([]*Record, len(keys))
 			for i := range records {
-				records[i] = &Record{PartitionKey: keys[i], Data: make([]byte, 600)}
+				records[i] = taken(keys[i], make([]byte, 600))
 			}
 			now := time.Now()
 			may := func(shard int, now, turn time.Time, records, bytes int) (bool, time.Time) {

@@ -32,7 +32,7 @@ func (w *world) from(partition int, key string, size int) *tracked {
 	w.t.Helper()
 	tr := w.oracle.record(key, size, nil)
 	tr.rec.origin().Partition = partition
-	if err := w.sink.Put(w.t.Context(), tr.rec); err != nil {
+	if err := tr.put(w.t.Context(), w.sink); err != nil {
 		w.t.Fatalf("put: %v", err)
 	}
 	return tr
@@ -123,7 +123,7 @@ func TestALetterThatIsWithdrawnParksNobody(t *testing.T) {
 		w := newWorld(t, parked(worldOptions{options: func(o *Options) { o.Brokers = []string{"localhost:1"} }}))
 		revoked := make(chan struct{})
 		tr := w.oracle.record("k", tooLarge, revoked)
-		if err := w.sink.Put(t.Context(), tr.rec); err != nil {
+		if err := tr.put(t.Context(), w.sink); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(time.Minute)

@@ -32,8 +32,15 @@ func always(int, time.Time, time.Time, int, int) (bool, time.Time) { return true
 
 var epoch = time.Unix(0, 0)
 
+// taken is a record as the sink has it, of a document that is written as it is.
+func taken(key string, data []byte) *Record {
+	return &Record{PartitionKey: key, hash: hashOf(key), length: len(data), written: data}
+}
+
 func item(key string, n, size int) entry {
-	return entry{rec: &Record{PartitionKey: key, Data: []byte(strings.Repeat("x", size)), Source: &deadletter.Origin{Offset: int64(n)}}}
+	r := taken(key, []byte(strings.Repeat("x", size)))
+	r.Source = &deadletter.Origin{Offset: int64(n)}
+	return entry{rec: r}
 }
 
 func name(e entry) string { return fmt.Sprintf("%s%d", e.rec.PartitionKey, e.rec.origin().Offset) }
@@ -295,7 +302,7 @@ func drainQueues(t *testing.T, q *queue, p *plainQueue, now time.Time, out []inF
 // chain keeps them by now.
 func TestALimitIsKeptThoughARecordCame(t *testing.T) {
 	q := newQueue(func(*Record) int { return 0 })
-	next := func() entry { return entry{rec: &Record{PartitionKey: "k", Data: []byte("d"), hash: hashOf("k")}} }
+	next := func() entry { return entry{rec: taken("k", []byte("d"))} }
 	q.Push(next())
 	f := q.Batch(epoch, limits{records: 500, bytes: 1 << 20, record: 1 << 20}, always)[0]
 	q.Push(next()) // as a withdrawal takes records in while a call is under way

@@ -18,7 +18,8 @@ var ErrRevoked = errors.New("the record's claim has ended")
 type Record struct {
 	// PartitionKey is what the stream orders by.
 	PartitionKey string
-	// Data is the JSON document. The sink owns it until the Owner hears.
+	// Data is the JSON document, which the sink copies. It is nil once the sink has taken
+	// the record.
 	Data []byte
 	// Source is the message that it comes from; nil: there is none.
 	Source Source
@@ -29,7 +30,10 @@ type Record struct {
 	// Links are the spans that the record comes from; nil when nothing is traced.
 	Links []trace.Link
 
-	hash hashKey // of the key; the sink finds it once
+	hash    hashKey // of the key; the sink finds it once, as it does all that follows
+	length  int     // of the document
+	cost    int     // what it counts in the queue's memory, see held
+	written []byte  // what goes in a request; where records are aggregated, the document as it is
 }
 
 // Source is the message that a record comes from. It is asked until the Owner hears.
@@ -92,18 +96,45 @@ const (
 	ReasonLetterOfALetter = "dead-letter-of-a-dead-letter"
 )
 
-// size is what the service counts of a record.
-func (r *Record) size() int { return len(r.Data) + len(r.PartitionKey) }
+const (
+	// keepWritten is how large a buffer is kept for the next documents of a record.
+	keepWritten = 256 << 10
+	// slackWritten is how much more than twice of what it holds a buffer may have that
+	// waits with it, and counts.
+	slackWritten = 1 << 10
+)
 
-// held is about how much memory a record keeps while it is queued: of its data the
-// whole buffer.
-func (r *Record) held() int {
-	n := recordCost + cap(r.Data) + len(r.PartitionKey)
+// Reset makes the record empty, for another document. Nobody has it any more.
+func (r *Record) Reset() {
+	written := r.written[:0]
+	if cap(written) > keepWritten {
+		written = nil
+	}
+	*r = Record{written: written}
+}
+
+// fit lets go of a buffer that is too small for what is to be written, or far too large.
+func (r *Record) fit(need int) {
+	if kept := cap(r.written); kept < need || kept > 2*need+slackWritten {
+		r.written = nil
+	}
+}
+
+// held is about how much memory the record keeps until it is at rest, of what is
+// written the whole buffer; need is what a new one is going to have.
+func (r *Record) held(need int) int {
+	n := recordCost + len(r.PartitionKey) + cap(r.written)
+	if r.written == nil {
+		n += need + need/8 // as memory is given out
+	}
 	if r.Source != nil {
 		n += r.Source.Held()
 	}
 	return n
 }
+
+// size is what the service counts of a record.
+func (r *Record) size() int { return r.length + len(r.PartitionKey) }
 
 func (r *Record) origin() *deadletter.Origin {
 	if r.Source == nil {

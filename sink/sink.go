@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,30 +142,75 @@ func (s *Sink) Reject(ctx context.Context, r *Record, f deadletter.Failure) erro
 	if r.revoked() {
 		return ErrRevoked
 	}
-	bytes, room := r.held(), s.direct.of(r.origin())
-	if err := room.acquire(ctx, bytes, r.Revoked, s.closing); err != nil {
+	r.cost = r.held(0)
+	room := s.direct.of(r.origin())
+	if err := room.acquire(ctx, r.cost, r.Revoked, s.closing); err != nil {
 		return err
 	}
 	s.deadLetter(r, f, func(outcome Outcome) {
-		room.release(1, bytes)
+		room.release(1, r.cost)
 		settlement{r, outcome, f.Reason}.notify()
 	})
 	return nil
 }
 
+// writtenFirst is which documents are written before there is room for them: while the
+// processor has them at hand, which costs a third of writing them later. One waits for
+// each who puts.
+const writtenFirst = 4 << 10
+
 func (s *Sink) enqueue(ctx context.Context, e entry) error {
-	e.rec.hash = hashOf(e.rec.PartitionKey)
-	l := s.lane(e.rec.hash)
-	bytes := e.rec.held()
-	if err := l.room.acquire(ctx, bytes, e.rec.Revoked, s.closing); err != nil {
+	r := e.rec
+	r.hash, r.length = hashOf(r.PartitionKey), len(r.Data)
+	need := 0
+	if e.failure == nil {
+		need = s.needs(r)
+	}
+	r.fit(need)
+	l, first := s.lane(r.hash), r.length <= writtenFirst
+	if first && need > 0 {
+		s.write(r, need)
+	}
+	r.cost = r.held(need)
+	if err := l.room.acquire(ctx, r.cost, r.Revoked, s.closing); err != nil {
 		return err
 	}
+	if !first && need > 0 {
+		s.write(r, need)
+	}
+	data := r.Data
+	r.Data = nil
 	if err := l.push(e); err != nil {
-		l.room.release(1, bytes)
+		r.Data = data
+		l.room.release(1, r.cost)
 		return err
 	}
 	l.wake()
 	return nil
+}
+
+// needs is how many bytes write writes: of a key that is escaped more, where the record
+// counts by what is written already, and at most otherwise.
+func (s *Sink) needs(r *Record) int {
+	if s.aggregate > 0 {
+		return len(r.Data)
+	}
+	key := len(r.PartitionKey)
+	if len(r.Data) > writtenFirst {
+		key *= len(`\u0000`)
+	}
+	return s.client.wire.room(len(r.Data), key)
+}
+
+// write writes what goes of a record in a request. Aggregates are made later, of
+// documents as they are.
+func (s *Sink) write(r *Record, need int) {
+	r.written = slices.Grow(r.written[:0], need)
+	if s.aggregate > 0 {
+		r.written = append(r.written, r.Data...)
+		return
+	}
+	r.written = s.client.wire.record(r.written, r.Data, r.PartitionKey)
 }
 
 // Parking is what the sink knows of parked identities; nil: deadLetter.park is off.

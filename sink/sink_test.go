@@ -78,7 +78,7 @@ func TestWithdrawnRecordsAreGivenBackOnce(t *testing.T) {
 		var gone []*tracked
 		for i := range 100 {
 			tr := w.oracle.record(fmt.Sprint("k", i%7), 0, revoked)
-			if err := w.sink.Put(t.Context(), tr.rec); err != nil {
+			if err := tr.put(t.Context(), w.sink); err != nil {
 				t.Fatal(err)
 			}
 			gone = append(gone, tr)

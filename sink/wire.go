@@ -9,6 +9,7 @@ import (
 // wire is a form in which the service takes PutRecords.
 type wire struct {
 	contentType string
+	separator   string // between two records
 	begin       func(dst []byte) []byte
 	record      func(dst, data []byte, key string) []byte
 	end         func(dst []byte, stream string) []byte
@@ -25,9 +26,9 @@ const (
 // wireOf is the form that a configuration names.
 func wireOf(protocol string) *wire {
 	if protocol == ProtocolCBOR {
-		return &wire{cborType, beginCBOR, appendRecordCBOR, endCBOR, func(data, key int) int { return data + key + recordCBOR }}
+		return &wire{cborType, "", beginCBOR, appendRecordCBOR, endCBOR, func(data, key int) int { return data + key + recordCBOR }}
 	}
-	return &wire{jsonType, beginJSON, appendRecordJSON, endJSON, func(data, key int) int { return data*4/3 + key + recordJSON }}
+	return &wire{jsonType, ",", beginJSON, appendRecordJSON, endJSON, func(data, key int) int { return data*4/3 + key + recordJSON }}
 }
 
 // streamField is the field of a request that names the stream: by ARN once it is
@@ -50,9 +51,6 @@ const (
 func beginJSON(dst []byte) []byte { return append(dst, headJSON...) }
 
 func appendRecordJSON(dst, data []byte, key string) []byte {
-	if dst[len(dst)-1] != '[' { // it is not the first
-		dst = append(dst, ',')
-	}
 	dst = append(dst, dataJSON...)
 	dst = appendBase64(dst, data)
 	dst = append(dst, keyJSON...)

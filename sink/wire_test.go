@@ -29,7 +29,10 @@ func readBody(tb testing.TB, protocol, stream string, data []byte, keys ...strin
 	}
 	text := w.begin(nil)
 	room := 0
-	for _, key := range keys {
+	for i, key := range keys {
+		if i > 0 {
+			text = append(text, w.separator...)
+		}
 		text = w.record(text, data, key)
 		room += w.room(len(data), len(key))
 	}

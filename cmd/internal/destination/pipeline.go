@@ -4,7 +4,6 @@ package destination
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -33,6 +32,7 @@ type pipeline struct {
 	traced  bool                 // records carry the spans that they come from
 
 	deliveries deliveries
+	documents  documents
 	rejections *rejections
 }
 
@@ -66,10 +66,11 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 		}
 		return p.reject(ctx, m, "", failure)
 	}
-	d := p.deliveries.acquire()
-	decision, err := p.evaluate(ctx, m, event, d)
+	d, room := p.deliveries.acquire(), p.documents.acquire()
+	defer p.documents.release(room)
+	decision, err := p.evaluate(ctx, m, event, d, room)
 	if decision.Outcome == transform.Export {
-		return p.sink.Put(ctx, p.export(ctx, d, m, decision))
+		return p.sink.Put(ctx, p.record(ctx, d, m, decision.PartitionKey, decision.Data, string(decision.Reason)))
 	}
 	p.deliveries.release(d)
 	switch decision.Outcome {
@@ -106,11 +107,11 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 // evaluate decides by the rules in force. While they forbid the export the partition
 // stays where it is, because only the operator can decide what is to change; with
 // each switch of the rules the event is judged anew.
-func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event schemas.Event, d *delivery) (transform.Decision, error) {
+func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event schemas.Event, d *delivery, room *document) (transform.Decision, error) {
 	source := rules.SourceIn(m)
 	source.Done = ctx.Done()
 	inForce := p.rules.Load()
-	decision, err := d.evaluate(inForce, event, source)
+	decision, err := d.evaluate(inForce, event, source, room)
 	if decision.Outcome != transform.Hold {
 		return decision, err
 	}
@@ -124,19 +125,18 @@ func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event sche
 		case <-inForce.Ended:
 		}
 		inForce = p.rules.Load()
-		decision, err = d.evaluate(inForce, event, source)
+		decision, err = d.evaluate(inForce, event, source, room)
 	}
 	return decision, err
 }
 
-// evaluate decides by one version of the rules, and writes the record into the
-// delivery's buffer.
-func (d *delivery) evaluate(rules *rules.Ruleset, event schemas.Event, source transform.Source) (transform.Decision, error) {
+// evaluate decides by one version of the rules, and writes the record into room.
+func (d *delivery) evaluate(rules *rules.Ruleset, event schemas.Event, source transform.Source, room *document) (transform.Decision, error) {
 	d.noted.Begin(rules.Tallies)
 	source.Noted = &d.noted
-	decision, err := rules.Evaluate(d.buffer, event, source)
-	if decision.Outcome == transform.Export {
-		d.wrote(decision.Data)
+	decision, err := rules.Evaluate(room.buffer[:0], event, source)
+	if cap(decision.Data) > cap(room.buffer) {
+		room.buffer = decision.Data
 	}
 	return decision, err
 }
@@ -153,17 +153,15 @@ func (p *pipeline) settle(m *consumer.Message, outcome, reason string) {
 	m.Settle()
 }
 
-// delivery is a message on its way through the sink: the record, the buffer that
-// it is written in, and who hears what became of it. One is lent to each event; an
-// event that does not leave gives it back at once, an exported one when the stream
-// has the record. So an event's export is written once, and allocates nothing but
-// its partition key.
+// delivery is a message on its way through the sink: the record, and who hears what
+// became of it. One is lent to each event; an event that does not leave gives it back
+// at once, an exported one when the stream has the record. So an event's export
+// allocates nothing but its partition key.
 type delivery struct {
 	record   sink.Record
 	pipeline *pipeline
 	message  *consumer.Message
 	reason   string          // why it is exported other than as it is
-	buffer   []byte          // empty; where the next event is written
 	noted    transform.Noted // which activated segments the record has
 }
 
@@ -172,62 +170,52 @@ type delivery struct {
 // letters, and a withdrawn one by who withdraws.
 type deliveries struct{ pool sync.Pool }
 
-const (
-	// firstBuffer is how large a buffer begins: a usual record.
-	firstBuffer = 1 << 10
-	// keepBuffer is how large a buffer is kept for the next events.
-	keepBuffer = 256 << 10
-	// slackBuffer is how much more than twice its record a buffer may have that waits
-	// with it in the sink, which counts all of it.
-	slackBuffer = firstBuffer
-)
-
 func (ds *deliveries) acquire() *delivery {
 	if d, ok := ds.pool.Get().(*delivery); ok {
 		return d
 	}
-	return &delivery{buffer: make([]byte, 0, firstBuffer)}
+	return new(delivery)
 }
 
 // release takes a delivery that nobody looks at any more.
 func (ds *deliveries) release(d *delivery) {
-	if cap(d.buffer) > keepBuffer {
-		d.buffer = make([]byte, 0, firstBuffer)
-	}
-	d.record, d.pipeline, d.message, d.reason = sink.Record{}, nil, nil, ""
+	d.record.Reset()
+	d.pipeline, d.message, d.reason = nil, nil, ""
 	ds.pool.Put(d)
 }
 
-// wrote takes what was written into the buffer, which may have grown.
-func (d *delivery) wrote(data []byte) {
-	if cap(data) > cap(d.buffer) {
-		d.buffer = data[:0]
+// document is room to write a record in, before the sink has it: few are in use at a
+// time, so that the processor has them at hand.
+type document struct{ buffer []byte }
+
+type documents struct{ pool sync.Pool }
+
+const (
+	// firstDocument is how large a buffer begins: a usual record.
+	firstDocument = 1 << 10
+	// keepDocument is how large a buffer is kept for the next events.
+	keepDocument = 256 << 10
+)
+
+func (ds *documents) acquire() *document {
+	if d, ok := ds.pool.Get().(*document); ok {
+		return d
 	}
+	return &document{make([]byte, 0, firstDocument)}
 }
 
-// export makes the record of an event that leaves. It goes in the buffer that it
-// was written in, unless that is of an event that was much larger.
-func (p *pipeline) export(ctx context.Context, d *delivery, m *consumer.Message, decision transform.Decision) *sink.Record {
-	data := decision.Data
-	if cap(data) > 2*len(data)+slackBuffer {
-		data = slices.Clone(data)
-	} else {
-		d.buffer = nil // it is the record's until the record is delivered
+func (ds *documents) release(d *document) {
+	if cap(d.buffer) <= keepDocument {
+		ds.pool.Put(d)
 	}
-	return p.record(ctx, d, m, decision.PartitionKey, data, string(decision.Reason))
 }
 
 func (p *pipeline) record(ctx context.Context, d *delivery, m *consumer.Message, key string, data []byte, reason string) *sink.Record {
 	d.pipeline, d.message, d.reason = p, m, reason
-	d.record = sink.Record{
-		PartitionKey: key,
-		Data:         data,
-		Source:       d,
-		Revoked:      m.Revoked(),
-		Owner:        d,
-		Links:        p.links(ctx, m),
-	}
-	return &d.record
+	r := &d.record
+	r.PartitionKey, r.Data = key, data
+	r.Source, r.Owner, r.Revoked, r.Links = d, d, m.Revoked(), p.links(ctx, m)
+	return r
 }
 
 // Origin implements sink.Source.
@@ -249,9 +237,6 @@ func (d *delivery) Done(outcome sink.Outcome, reason string) {
 		}
 		d.noted.Delivered()
 		p.settle(d.message, rules.Delivered, d.reason)
-		if d.buffer == nil {
-			d.buffer = d.record.Data[:0]
-		}
 		p.deliveries.release(d)
 	case sink.AtRest:
 		p.settle(d.message, rules.Filtered, reason)

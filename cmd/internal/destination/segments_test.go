@@ -64,11 +64,11 @@ func TestARecordCountsForItsActivatedSegmentsOnceItIsDelivered(t *testing.T) {
 	ruleset.Tallies = s.tallied(ruleset)
 	s.begin(ruleset, 0, time.Now())
 	d := p.deliveries.acquire()
-	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m))
+	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m), p.documents.acquire())
 	if err != nil || decision.Outcome != transform.Export {
 		t.Fatal(decision, err)
 	}
-	p.export(t.Context(), d, m, decision)
+	p.record(t.Context(), d, m, decision.PartitionKey, decision.Data, string(decision.Reason))
 	if by := s.exported(); len(by) != 0 {
 		t.Fatalf("it is counted before it is delivered: %v", by)
 	}
@@ -150,7 +150,7 @@ func TestASegmentThatNoEventHasListedIsToldOnceAfterAFairTimeWithEvents(t *testi
 		ruleset.Tallies = s.tallied(ruleset)
 		s.begin(ruleset, 0, time.Now())
 		_, _, e, m := lead(t, 1, event.Mapped)
-		if _, err := (&delivery{}).evaluate(ruleset, e, rules.SourceIn(m)); err != nil {
+		if _, err := (&delivery{}).evaluate(ruleset, e, rules.SourceIn(m), new(document)); err != nil {
 			t.Fatal(err)
 		}
 		s.look(unlistedEvents, time.Now())
