@@ -176,7 +176,7 @@ func TestABufferOfAMessageThatIsGivenBackIsNotUsedAgain(t *testing.T) {
 	first := onePart(t, budget, "lz4", true)
 	at, messages := place(first), slotsOf(first)
 	first.leave(len(first.messages)) // the worker, and all but one
-	newClaim(t.Context(), topicPartition{"events", 0}, position{}).withdraw(&first.messages[0])
+	newClaim(t.Context(), topicPartition{"events", 0}, position{}).withdraw(first.messages[0].Ack)
 	if second := onePart(t, budget, "lz4", true); place(second) == at || slotsOf(second) == messages {
 		t.Error("the buffer, or its messages, are used again")
 	}

@@ -123,6 +123,6 @@ func handOver(c *claim, offset *int64) {
 	handedOver = Message{Offset: *offset}
 	*offset++
 	if c.open(&handedOver) && !c.before(&handedOver) {
-		c.settle(&handedOver)
+		c.settle(handedOver.Ack)
 	}
 }

@@ -21,10 +21,15 @@ type Message struct {
 	Omitted *Omitted
 	// Fetch is the span of the fetch that brought the message; nil: it is not traced.
 	Fetch *trace.SpanContext
-	// Time is when it was written, as its producer or the broker says; see Timed. It
-	// stands beside what settling looks at, long after the rest was.
+	// Time is when it was written, as its producer or the broker says; see Timed.
 	Time time.Time
 
+	Ack
+}
+
+// Ack tells what became of a message. A copy serves as well as the message's own: whoever
+// settles many messages, long after they were read, need not look at them again.
+type Ack struct {
 	claim *claim
 	seq   uint64
 	part  *part
@@ -44,11 +49,11 @@ type Header = kafka.Header
 // Settle tells that the message is at rest: delivered, filtered, or
 // acknowledged by the dead-letter topic. It counts once; exactly one of Settle
 // and Withdraw is called for a message.
-func (m *Message) Settle() { m.claim.settle(m) }
+func (a Ack) Settle() { a.claim.settle(a) }
 
 // Withdraw gives the message back unsent, because its claim has ended. It will
 // be read again by the partition's next owner.
-func (m *Message) Withdraw() { m.claim.withdraw(m) }
+func (a Ack) Withdraw() { a.claim.withdraw(a) }
 
 // Revoked is closed when the claim under which the message was handed out ended;
 // nil where it was not handed out by a [Consumer].

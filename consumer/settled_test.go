@@ -72,7 +72,7 @@ func TestWhatAnEarlierOwnerSettledStaysInTheCommitUntilItIsPassed(t *testing.T) 
 			t.Fatal("the claim has stopped")
 		}
 		if c.before(m) {
-			c.settle(m)
+			c.settle(m.Ack)
 		}
 		return m
 	}

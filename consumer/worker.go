@@ -76,11 +76,11 @@ func (c *claim) handOutPart(p *part, handler Handler) (n int, all bool, err erro
 			return i, false, nil
 		}
 		if c.before(m) {
-			c.settle(m)
+			c.settle(m.Ack)
 			continue
 		}
 		if err := handler(c.ctx, m); err != nil {
-			c.withdraw(m)
+			c.withdraw(m.Ack)
 			if c.ctx.Err() != nil {
 				err = nil
 			}
@@ -245,9 +245,9 @@ func (c *claim) before(m *Message) bool {
 	return len(c.settled) > 0 && c.settled[0].from <= m.Offset
 }
 
-func (c *claim) settle(m *Message) {
+func (c *claim) settle(a Ack) {
 	c.mu.Lock()
-	settled := c.mark.Settle(m.seq)
+	settled := c.mark.Settle(a.seq)
 	if settled {
 		c.pending--
 		if !c.ended {
@@ -256,17 +256,17 @@ func (c *claim) settle(m *Message) {
 	}
 	c.mu.Unlock()
 	if settled {
-		m.part.leave(1)
+		a.part.leave(1)
 		c.signal()
 	}
 }
 
-func (c *claim) withdraw(m *Message) {
+func (c *claim) withdraw(a Ack) {
 	c.mu.Lock()
 	c.pending--
 	c.mu.Unlock()
-	m.part.keep()
-	m.part.leave(1)
+	a.part.keep()
+	a.part.leave(1)
 	c.signal()
 }
 

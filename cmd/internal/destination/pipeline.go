@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"kinesis-destination/cmd/internal/deadletters"
@@ -55,7 +56,7 @@ func (p *pipeline) Handle(ctx context.Context, m *consumer.Message) error {
 
 func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 	if m.Value == nil && m.Omitted == nil {
-		p.settle(m, rules.Filtered, rules.ReasonTombstone)
+		p.settle(m.Ack, rules.Filtered, rules.ReasonTombstone)
 		return nil
 	}
 	event, err := p.decode(ctx, m)
@@ -75,7 +76,7 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 	p.deliveries.release(d)
 	switch decision.Outcome {
 	case transform.Filter:
-		p.settle(m, rules.Filtered, string(decision.Reason))
+		p.settle(m.Ack, rules.Filtered, string(decision.Reason))
 		return nil
 	case transform.Reject:
 		return p.reject(ctx, m, decision.PartitionKey, rules.Rejection(decision, err))
@@ -148,9 +149,9 @@ func (p *pipeline) reject(ctx context.Context, m *consumer.Message, key string, 
 	return p.sink.Reject(ctx, p.record(ctx, &delivery{}, m, key, nil, ""), f)
 }
 
-func (p *pipeline) settle(m *consumer.Message, outcome, reason string) {
+func (p *pipeline) settle(a consumer.Ack, outcome, reason string) {
 	p.account.Settled(outcome, reason)
-	m.Settle()
+	a.Settle()
 }
 
 // delivery is a message on its way through the sink: the record, and who hears what
@@ -160,9 +161,11 @@ func (p *pipeline) settle(m *consumer.Message, outcome, reason string) {
 type delivery struct {
 	record   sink.Record
 	pipeline *pipeline
-	message  *consumer.Message
 	reason   string          // why it is exported other than as it is
 	noted    transform.Noted // which activated segments the record has
+	ack      consumer.Ack    // of the message
+	at       time.Time       // when the message was written; zero: it does not say
+	message  *consumer.Message
 }
 
 // deliveries are those that are not lent. Only those come back of which the sink
@@ -180,7 +183,7 @@ func (ds *deliveries) acquire() *delivery {
 // release takes a delivery that nobody looks at any more.
 func (ds *deliveries) release(d *delivery) {
 	d.record.Reset()
-	d.pipeline, d.message, d.reason = nil, nil, ""
+	d.pipeline, d.message, d.reason, d.ack = nil, nil, "", consumer.Ack{}
 	ds.pool.Put(d)
 }
 
@@ -211,7 +214,10 @@ func (ds *documents) release(d *document) {
 }
 
 func (p *pipeline) record(ctx context.Context, d *delivery, m *consumer.Message, key string, data []byte, reason string) *sink.Record {
-	d.pipeline, d.message, d.reason = p, m, reason
+	d.pipeline, d.message, d.reason, d.ack, d.at = p, m, reason, m.Ack, time.Time{}
+	if m.Timed() {
+		d.at = m.Time
+	}
 	r := &d.record
 	r.PartitionKey, r.Data = key, data
 	r.Source, r.Owner, r.Revoked, r.Links = d, d, m.Revoked(), p.links(ctx, m)
@@ -232,22 +238,22 @@ func (d *delivery) Done(outcome sink.Outcome, reason string) {
 	p := d.pipeline
 	switch outcome {
 	case sink.Delivered:
-		if d.message.Timed() {
-			p.account.Delivered(d.message.Time)
+		if !d.at.IsZero() {
+			p.account.Delivered(d.at)
 		}
 		d.noted.Delivered()
-		p.settle(d.message, rules.Delivered, d.reason)
+		p.settle(d.ack, rules.Delivered, d.reason)
 		p.deliveries.release(d)
 	case sink.AtRest:
-		p.settle(d.message, rules.Filtered, reason)
+		p.settle(d.ack, rules.Filtered, reason)
 	default:
 		p.rejections.Add(reason, d.message)
-		p.settle(d.message, rules.DeadLettered, reason)
+		p.settle(d.ack, rules.DeadLettered, reason)
 	}
 }
 
 // Withdrawn gives the message back, to be read again by the partition's next owner.
 func (d *delivery) Withdrawn() {
 	d.pipeline.account.Withdrawn()
-	d.message.Withdraw()
+	d.ack.Withdraw()
 }
