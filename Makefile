@@ -78,8 +78,8 @@ deployments: ## check chart, alerts, dashboard, compose, Dockerfile and Terrafor
 bench: ## benchmarks (BENCH=regexp); compare two outputs with benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, COMMANDS=regexp, EVENTS=, TURNS=, MEMORY=MiB, PROFILE=1, TOP=lines, KEEP=folder, BEFORE=binary)
-	.ci/contract go run ./.ci/bench -rows '$(ROWS)' -commands '$(COMMANDS)' -keep '$(KEEP)' -before '$(BEFORE)' -events $(EVENTS) -turns $(TURNS) -memory $(MEMORY) $(if $(PROFILE),-profile $(TOP))
+bench-pipeline: ## what the pipeline costs beside usual parts, on real Kafka (ROWS=regexp, COMMANDS=regexp, EVENTS=, TURNS=, MEMORY=MiB, PROFILE=1, TOP=lines, KEEP=folder, BEFORE=binary, OWN_CORE=1 the program on a core of its own)
+	$(if $(OWN_CORE),taskset --cpu-list 0-$$(($$(nproc) - 2))) .ci/contract go run ./.ci/bench -rows '$(ROWS)' -commands '$(COMMANDS)' -keep '$(KEEP)' -before '$(BEFORE)' -events $(EVENTS) -turns $(TURNS) -memory $(MEMORY) $(if $(PROFILE),-profile $(TOP)) $(if $(OWN_CORE),-core $$(($$(nproc) - 1)))
 
 memory-loads: ## resident memory over time of a process of 96 MiB under each load, on real Kafka (RSS_OVER_TIME=file)
 	RSS_OVER_TIME='$(abspath $(or $(RSS_OVER_TIME),.cache/rss-over-time.txt))' .ci/contract go test -count=1 -run TestContractASmallProcess -v ./cmd/internal/destination

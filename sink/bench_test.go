@@ -66,7 +66,7 @@ func benchBatch() (flights []inFlight, entries []types.PutRecordsRequestEntry) {
 		key := fmt.Sprintf("profile-%012d", i)
 		data := bytes.Repeat([]byte("x"), 600)
 		e := entry{rec: taken(key, data)}
-		e.rec.Data = data
+		e.rec.Data, e.rec.written, e.rec.raw = data, nil, false
 		flights = append(flights, inFlight{chain: &chain{key: key}, head: []entry{e}})
 		entries = append(entries, types.PutRecordsRequestEntry{Data: e.rec.Data, PartitionKey: &key})
 	}
@@ -84,7 +84,7 @@ func benchCall(tb testing.TB, protocol string) (call func(flights []inFlight), l
 	return func(flights []inFlight) {
 		for _, f := range flights {
 			r := f.head[0].rec
-			l.sink.write(r, l.sink.needs(r))
+			r.written = l.sink.client.wire.record(r.written[:0], r.Data, r.PartitionKey)
 		}
 		l.serialise(flights)
 		results, err := l.sink.client.putRecords(ctx, &l.call)

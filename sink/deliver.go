@@ -76,7 +76,7 @@ func (l *lane) serialise(batch []inFlight) {
 	need := 2*len(headCBOR) + 2*len("StreamARN") + 2*len(target)
 	for _, f := range batch {
 		for _, e := range f.head {
-			need += w.room(e.rec.length, len(e.rec.PartitionKey))
+			need += e.rec.sent(w)
 		}
 	}
 	b := w.begin(slices.Grow(l.call.body[:0], need))
@@ -85,15 +85,15 @@ func (l *lane) serialise(batch []inFlight) {
 			b = append(b, w.separator...)
 		}
 		n := recordGroup(rest)
-		written := rest[0].head[0].rec.written
+		first := rest[0].head[0].rec
 		switch {
-		case l.sink.aggregate == 0:
-			b = append(b, written...)
+		case !first.raw:
+			b = append(b, first.written...)
 		case entries(rest[:n]) > 1:
 			l.call.packed = appendAggregate(l.call.packed[:0], rest[:n])
-			b = w.record(b, l.call.packed, rest[0].key)
+			b = w.record(b, l.call.packed, first.PartitionKey)
 		default:
-			b = w.record(b, written, rest[0].key)
+			b = w.record(b, first.written, first.PartitionKey)
 		}
 		rest = rest[n:]
 	}

@@ -49,7 +49,7 @@ const (
 	poolShare = 4
 	// recordCost is what a queued record takes besides its bytes: itself, its owner,
 	// its chain, and the places of the two in maps and lists.
-	recordCost = int(unsafe.Sizeof(Record{})+unsafe.Sizeof(chain{})+2*unsafe.Sizeof(entry{})) + 160
+	recordCost = int(unsafe.Sizeof(Record{})+unsafe.Sizeof(chain{})+2*unsafe.Sizeof(entry{})) + 224
 )
 
 // callCost is what the call of a batch takes.
@@ -57,7 +57,7 @@ func (w *wire) callCost(batch []inFlight) int64 {
 	bytes, records := 0, 0
 	for _, f := range batch {
 		for _, e := range f.head {
-			bytes += w.room(e.rec.length, len(e.rec.PartitionKey))
+			bytes += e.rec.sent(w)
 			records++
 		}
 	}

@@ -34,7 +34,7 @@ var epoch = time.Unix(0, 0)
 
 // taken is a record as the sink has it, of a document that is written as it is.
 func taken(key string, data []byte) *Record {
-	return &Record{PartitionKey: key, hash: hashOf(key), length: len(data), written: data}
+	return &Record{PartitionKey: key, hash: hashOf(key), length: len(data), written: data, raw: true}
 }
 
 func item(key string, n, size int) entry {

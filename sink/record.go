@@ -18,8 +18,8 @@ var ErrRevoked = errors.New("the record's claim has ended")
 type Record struct {
 	// PartitionKey is what the stream orders by.
 	PartitionKey string
-	// Data is the JSON document, which the sink copies. It is nil once the sink has taken
-	// the record.
+	// Data is the JSON document. Put copies it, and sets it to nil once it has taken the
+	// record.
 	Data []byte
 	// Source is the message that it comes from; nil: there is none.
 	Source Source
@@ -33,7 +33,8 @@ type Record struct {
 	hash    hashKey // of the key; the sink finds it once, as it does all that follows
 	length  int     // of the document
 	cost    int     // what it counts in the queue's memory, see held
-	written []byte  // what goes in a request; where records are aggregated, the document as it is
+	written []byte  // what goes in a request, or, if raw, the document as it is
+	raw     bool
 }
 
 // Source is the message that a record comes from. It is asked until the Owner hears.
@@ -121,16 +122,24 @@ func (r *Record) fit(need int) {
 }
 
 // held is about how much memory the record keeps until it is at rest, of what is
-// written the whole buffer; need is what a new one is going to have.
+// written the whole buffer; need is what is asked for where there is none yet.
 func (r *Record) held(need int) int {
 	n := recordCost + len(r.PartitionKey) + cap(r.written)
 	if r.written == nil {
-		n += need + need/8 // as memory is given out
+		n += need + need/4 // Go gives out up to so much more than is asked for
 	}
 	if r.Source != nil {
 		n += r.Source.Held()
 	}
 	return n
+}
+
+// sent is how many bytes the record takes of a request's body; of one that is raw, about.
+func (r *Record) sent(w *wire) int {
+	if r.raw {
+		return w.room(r.length, len(r.PartitionKey))
+	}
+	return len(r.written) + len(w.separator)
 }
 
 // size is what the service counts of a record.

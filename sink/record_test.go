@@ -6,33 +6,51 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 )
 
-// TestARecordCountsAllThatIsWrittenOfIt, whatever its size, its key and the buffer that it has from another document.
+// TestARecordCountsAllThatIsWrittenOfIt, whatever its size, its key and the buffer that it has from another document;
+// and it uses that buffer again, unless it is too small or far too large.
 func TestARecordCountsAllThatIsWrittenOfIt(t *testing.T) {
 	for _, with := range []Config{{Protocol: ProtocolJSON}, {Protocol: ProtocolCBOR}, {Aggregation: AggregationKPL}} {
 		t.Run(with.Protocol+with.Aggregation, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, worldOptions{missing: true, config: func(cfg *Config) { cfg.Protocol, cfg.Aggregation = with.Protocol, with.Aggregation }})
-				for i, size := range []int{0, 1, 600, writtenFirst - 1, writtenFirst, writtenFirst + 1, 20_000, 100_000, 1 << 20} {
-					for j, had := range []int{0, size, 3*size + slackWritten, 5*size + 2*slackWritten} {
-						tr := w.oracle.record(fmt.Sprint(strings.Repeat("\x01", 250), i, j), size, nil)
-						tr.rec.written = make([]byte, 0, had)
-						if err := tr.put(t.Context(), w.sink); err != nil {
-							t.Fatal(err)
-						}
-						r := tr.rec
-						if r.Data != nil || len(r.written) < r.length || r.cost < recordCost+len(r.PartitionKey)+cap(r.written) {
-							t.Errorf("a document of %d bytes, where there was a buffer of %d: %d are written, %d kept, %d count", r.length, had, len(r.written), cap(r.written), r.cost)
-						}
-						if most := 2*w.sink.client.wire.room(r.length, 6*len(r.PartitionKey)) + slackWritten; cap(r.written) > most {
-							t.Errorf("a document of %d bytes waits in a buffer of %d", r.length, cap(r.written))
-						}
+				for i, size := range []int{0, 1, 600, writtenAtOnce - 1, writtenAtOnce, writtenAtOnce + 1, 6_913, 20_000, 24_471, 32_828, 33_000, 100_000, 1 << 20} {
+					for j, key := range []string{"plain", strings.Repeat("\x01", 250)} {
+						checkWritten(t, w, fmt.Sprint(key, i, j), size, j == 0)
 					}
 				}
 				w.close(time.Minute)
 			})
 		})
+	}
+}
+
+func checkWritten(t *testing.T, w *world, key string, size int, plain bool) {
+	t.Helper()
+	for n, reused := range []bool{false, true, true, false} {
+		tr := w.oracle.record(fmt.Sprint(key, n), size, nil)
+		r := tr.rec
+		raw := w.sink.aggregate > 0 || len(r.Data) > writtenAtOnce
+		need := len(r.Data)
+		if !raw {
+			need = w.sink.client.wire.room(need, len(r.PartitionKey))
+		}
+		r.written = make([]byte, 0, []int{need - 1, need, 2*need + slackWritten, 2*need + slackWritten + 1}[n])
+		had, before := cap(r.written), unsafe.SliceData(r.written)
+		if err := tr.put(t.Context(), w.sink); err != nil {
+			t.Fatal(err)
+		}
+		if r.raw != raw {
+			t.Errorf("a document of %d bytes waits as it is: %v", r.length, r.raw)
+		}
+		if r.Data != nil || len(r.written) < r.length || r.cost < recordCost+len(r.PartitionKey)+cap(r.written)+r.Source.Held() {
+			t.Errorf("a document of %d bytes, where there was a buffer of %d: %d are written, %d kept, %d count", r.length, had, len(r.written), cap(r.written), r.cost)
+		}
+		if (plain || raw) && (unsafe.SliceData(r.written) == before) != reused {
+			t.Errorf("a document of %d bytes uses a buffer of %d again: %v", r.length, had, !reused)
+		}
 	}
 }
 

@@ -154,29 +154,30 @@ func (s *Sink) Reject(ctx context.Context, r *Record, f deadletter.Failure) erro
 	return nil
 }
 
-// writtenFirst is which documents are written before there is room for them: while the
-// processor has them at hand, which costs a third of writing them later. One waits for
-// each who puts.
-const writtenFirst = 4 << 10
+// writtenAtOnce is which documents are written as they go in a request when they are put:
+// while the processor has them at hand, which costs a third of writing them later. They
+// are written before there is room for them; one waits for each who puts. A larger one is
+// copied once there is room, and written into the request itself.
+const writtenAtOnce = 4 << 10
 
 func (s *Sink) enqueue(ctx context.Context, e entry) error {
 	r := e.rec
 	r.hash, r.length = hashOf(r.PartitionKey), len(r.Data)
-	need := 0
+	r.raw = s.aggregate > 0 || r.length > writtenAtOnce
+	l, need := s.lane(r.hash), 0
 	if e.failure == nil {
 		need = s.needs(r)
 	}
 	r.fit(need)
-	l, first := s.lane(r.hash), r.length <= writtenFirst
-	if first && need > 0 {
-		s.write(r, need)
+	if !r.raw && need > 0 {
+		r.written = s.client.wire.record(slices.Grow(r.written[:0], need), r.Data, r.PartitionKey)
 	}
 	r.cost = r.held(need)
 	if err := l.room.acquire(ctx, r.cost, r.Revoked, s.closing); err != nil {
 		return err
 	}
-	if !first && need > 0 {
-		s.write(r, need)
+	if r.raw && need > 0 {
+		r.written = append(slices.Grow(r.written[:0], need), r.Data...)
 	}
 	data := r.Data
 	r.Data = nil
@@ -189,28 +190,13 @@ func (s *Sink) enqueue(ctx context.Context, e entry) error {
 	return nil
 }
 
-// needs is how many bytes write writes: of a key that is escaped more, where the record
-// counts by what is written already, and at most otherwise.
+// needs is how many bytes are going to be written of a record; a key that is escaped may
+// take more.
 func (s *Sink) needs(r *Record) int {
-	if s.aggregate > 0 {
+	if r.raw {
 		return len(r.Data)
 	}
-	key := len(r.PartitionKey)
-	if len(r.Data) > writtenFirst {
-		key *= len(`\u0000`)
-	}
-	return s.client.wire.room(len(r.Data), key)
-}
-
-// write writes what goes of a record in a request. Aggregates are made later, of
-// documents as they are.
-func (s *Sink) write(r *Record, need int) {
-	r.written = slices.Grow(r.written[:0], need)
-	if s.aggregate > 0 {
-		r.written = append(r.written, r.Data...)
-		return
-	}
-	r.written = s.client.wire.record(r.written, r.Data, r.PartitionKey)
+	return s.client.wire.room(len(r.Data), len(r.PartitionKey))
 }
 
 // Parking is what the sink knows of parked identities; nil: deadLetter.park is off.

@@ -47,6 +47,14 @@ func (n *Noted) Begin(tallies []*Tally) {
 	n.codes = n.codes[:0]
 }
 
+// Held is how many bytes it keeps beside itself.
+func (n *Noted) Held() int {
+	if cap(n.codes) <= len(n.few) {
+		return 0
+	}
+	return 2 * cap(n.codes)
+}
+
 // Delivered counts what is noted.
 func (n *Noted) Delivered() {
 	for _, code := range n.codes {

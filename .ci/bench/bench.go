@@ -20,6 +20,7 @@ type bench struct {
 	folder  string // of programs and configurations
 	keep    string // where the product and its profiles are left; empty: nowhere
 	before  string // the product as it was, or empty
+	core    string // that only the measured program is on, or empty
 	events  int
 	turns   int
 	profile int

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -183,6 +184,9 @@ func (b *bench) start(ctx context.Context, r row, command, topic, registry strin
 		if b.profile > 0 {
 			p.Args = append(p.Args, "--pprof", p.pprof)
 		}
+	}
+	if b.core != "" {
+		p.Cmd = exec.Command("taskset", slices.Concat([]string{"--cpu-list", b.core}, p.Args)...) // which becomes the program
 	}
 	p.Stdout, p.Stderr = &p.said, &p.said
 	p.began = time.Now()

@@ -4,7 +4,7 @@
 // record is missing, too many, out of its order or not whole, and when the product
 // takes more memory than it may.
 //
-//	KAFKA_BROKERS=host:port go run ./.ci/bench [-rows REGEXP] [-commands REGEXP] [-events N] [-turns N] [-memory MIB] [-profile N] [-keep FOLDER] [-before FILE]
+//	KAFKA_BROKERS=host:port go run ./.ci/bench [-rows REGEXP] [-commands REGEXP] [-events N] [-turns N] [-memory MIB] [-profile N] [-keep FOLDER] [-before FILE] [-core N]
 //
 // It needs Linux: peak RSS is VmHWM of /proc. Its topics and processes are its
 // own, and gone when it ends.
@@ -38,18 +38,19 @@ func main() {
 	profile := flag.Int("profile", 0, "print so many lines of the product's profiles in each row")
 	keep := flag.String("keep", "", "leave the product and its profiles in this folder")
 	earlier := flag.String("before", "", "run this kinesis-destination in turns with the built one, as "+before)
+	core := flag.String("core", "", "keep the measured program to this core, on which nothing else is to run: taskset")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := measure(ctx, *rows, *commands, *keep, *earlier, *events, *turns, *profile, *memory); err != nil {
+	if err := measure(ctx, *rows, *commands, *keep, *earlier, *core, *events, *turns, *profile, *memory); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, wanted, commands, keep, earlier string, events, turns, profile, memory int) (err error) {
+func measure(ctx context.Context, wanted, commands, keep, earlier, core string, events, turns, profile, memory int) (err error) {
 	chosen, err := choose(wanted, commands, earlier != "")
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func measure(ctx context.Context, wanted, commands, keep, earlier string, events
 		return err
 	}
 	b := &bench{
-		folder: folder, keep: keep, before: earlier, events: events, turns: turns, profile: profile, memory: memory,
+		folder: folder, keep: keep, before: earlier, core: core, events: events, turns: turns, profile: profile, memory: memory,
 		brokers: strings.Split(os.Getenv("KAFKA_BROKERS"), ","), prefix: fmt.Sprintf("bench-%d", os.Getpid()),
 	}
 	b.connect()

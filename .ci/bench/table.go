@@ -17,7 +17,11 @@ func (b *bench) printHead() {
 	fmt.Printf("%d events a row of about 1 KB, %d attributes mapped, 80 %% exported; lz4, 12 partitions, 50,000 identities, 512 shards, 1 ms a call, unless said otherwise.\n",
 		b.events, len(event.Attributes))
 	fmt.Printf("%s run --memory %dMiB. ", product, b.memory)
-	fmt.Printf("Medians of %d turns, after one that does not count. %s, %d cores, %s.\n\n", b.turns, processor(), runtime.NumCPU(), runtime.Version())
+	cores := fmt.Sprintf("%d cores", runtime.NumCPU())
+	if b.core != "" {
+		cores = fmt.Sprintf("the program on a core of its own (%s), all else on %d", b.core, runtime.NumCPU())
+	}
+	fmt.Printf("Medians of %d turns, after one that does not count. %s, %s, %s.\n\n", b.turns, processor(), cores, runtime.Version())
 	fmt.Printf(columns, "", "", "CPU s per million", "start-up", "", "peak RSS", "records")
 	fmt.Printf(columns, "row", "command", "events (min-max)", "CPU s", "events/s", "MiB", "a call")
 }

@@ -97,7 +97,7 @@ var mutations = []mutation{
 	},
 	{
 		"withdrawn is not settled", "cmd/internal/destination/pipeline.go",
-		"d.message.Withdraw()", "d.message.Settle()", destinationPkg, simulation,
+		"d.ack.Withdraw()", "d.ack.Settle()", destinationPkg, simulation,
 	},
 	{
 		"the unsent is withdrawn", "sink/sink.go",
@@ -257,7 +257,7 @@ var mutations = []mutation{
 	},
 	{
 		"a filtered event settles", "cmd/internal/destination/pipeline.go",
-		"p.settle(m, rules.Filtered, string(decision.Reason))\n", "", destinationPkg, "TestTheContractsMetricsAreThere",
+		"p.settle(m.Ack, rules.Filtered, string(decision.Reason))\n", "", destinationPkg, "TestTheContractsMetricsAreThere",
 	},
 
 	// What is sent once more.

@@ -52,11 +52,35 @@ var loads = []mutation{
 	},
 	{
 		"a buffer of what was given back is not used again", "consumer/worker.go",
-		"	m.part.keep()\n", "", consumerPkg, "TestABufferOfAMessageThatIsGivenBack",
+		"	a.part.keep()\n", "", consumerPkg, "TestABufferOfAMessageThatIsGivenBack",
 	},
 	{
 		"what is found on a second look is no deeper than on the first", "schemas/skip.go",
 		"case o.code == opCall && o.t.marking:", "case o.code == opCall && o.t.marking && false:", transformPkg, "TestAttributesAreFoundAtAnyDepth",
+	},
+	{
+		"a record counts what Go gives for what is asked", "sink/record.go",
+		"n += need + need/4", "n += need + need/8", sinkPkg, "TestARecordCountsAll",
+	},
+	{
+		"a buffer is used again for the next document", "sink/record.go",
+		"kept < need || kept > 2*need+slackWritten", "true", sinkPkg, "TestARecordCountsAll",
+	},
+	{
+		"a large document waits as it is", "sink/sink.go",
+		"s.aggregate > 0 || r.length > writtenAtOnce", "s.aggregate > 0", sinkPkg, "TestARecordCountsAll",
+	},
+	{
+		"a delivered record's buffer is kept", "cmd/internal/destination/pipeline.go",
+		"d.record.Reset()", "d.record = sink.Record{}", destinationPkg, "TestWhatWasWrittenOfADelivered",
+	},
+	{
+		"the sink has a copy of the document", "sink/sink.go",
+		"append(slices.Grow(r.written[:0], need), r.Data...)", "r.Data", sinkPkg, "TestAggregat|TestRecordTheStream|TestLargest",
+	},
+	{
+		"records of a body are apart", "sink/deliver.go",
+		"if len(rest) < len(batch) {", "if false {", sinkPkg, "TestRecordsArrive",
 	},
 	{
 		"a plan is no larger than its schema", "transform/resolve.go",

@@ -1,6 +1,8 @@
 package destination
 
 import (
+	"reflect"
+	"runtime"
 	"testing"
 
 	"kinesis-destination/.ci/bench/event"
@@ -77,6 +79,7 @@ func TestTheRoomOfAnEventThatWasMuchLargerIsNotKept(t *testing.T) {
 	if raceDetector {
 		t.Skip("pools lose things on purpose under the race detector")
 	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a pool has places of each of them
 	var ds documents
 	ds.release(&document{make([]byte, 0, keepDocument+1)})
 	if d := ds.acquire(); cap(d.buffer) != firstDocument {
@@ -85,6 +88,19 @@ func TestTheRoomOfAnEventThatWasMuchLargerIsNotKept(t *testing.T) {
 	ds.release(&document{make([]byte, 0, keepDocument)})
 	if d := ds.acquire(); cap(d.buffer) != keepDocument {
 		t.Errorf("a buffer of %d bytes is not kept", keepDocument)
+	}
+}
+
+// TestWhatWasWrittenOfADeliveredRecordIsRoomForTheNext: it would be an allocation for each.
+func TestWhatWasWrittenOfADeliveredRecordIsRoomForTheNext(t *testing.T) {
+	var ds deliveries
+	d := ds.acquire()
+	written := reflect.ValueOf(&d.record).Elem().FieldByName("written")
+	reflect.NewAt(written.Type(), written.Addr().UnsafePointer()).Elem().SetBytes(make([]byte, 7, 1000))
+	d.record.PartitionKey = "profile-1"
+	ds.release(d)
+	if d.record.PartitionKey != "" || written.Len() != 0 || written.Cap() != 1000 {
+		t.Errorf("%q, %d of %d bytes", d.record.PartitionKey, written.Len(), written.Cap())
 	}
 }
 

@@ -196,8 +196,9 @@ type documents struct{ pool sync.Pool }
 const (
 	// firstDocument is how large a buffer begins: a usual record.
 	firstDocument = 1 << 10
-	// keepDocument is how large a buffer is kept for the next events.
-	keepDocument = 256 << 10
+	// keepDocument is how large a buffer is kept for the next events. Whoever waits for the
+	// sink has one, be its event small: of a thousand partitions they are 8 MiB.
+	keepDocument = 8 << 10
 )
 
 func (ds *documents) acquire() *document {
@@ -230,7 +231,7 @@ func (d *delivery) Origin() *deadletter.Origin { return letter.Origin(d.message)
 // Held implements sink.Source. The consumer counts what the message takes until it is
 // at rest; its headers are taken along once more on the way to a dead letter.
 func (d *delivery) Held() int {
-	return int(unsafe.Sizeof(consumer.Header{})) * len(d.message.Headers)
+	return int(unsafe.Sizeof(consumer.Header{}))*len(d.message.Headers) + d.noted.Held()
 }
 
 // Done settles the message.

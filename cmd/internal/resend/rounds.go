@@ -154,6 +154,7 @@ func (r *Rounds) catchUp(ctx context.Context) error {
 		}
 		for id, event := range newer {
 			r.sent[id] = event.Offset
+			delete(newer, id) // the sink has its own of what it takes, and counts it
 			if err := r.InFlight.Give(func() error { return r.Sink.Put(ctx, event.record(&overtaken{r, r.InFlight}, r.InFlight.revoked())) }); err != nil {
 				return err
 			}
