@@ -42,9 +42,9 @@ func lead(t testing.TB, number int, segment string) (*pipeline, *rules.Ruleset, 
 
 // pass takes an event as far as the sink would take it, and back.
 func (p *pipeline) pass(t testing.TB, ruleset *rules.Ruleset, e schemas.Event, m *consumer.Message) {
-	d, room := p.deliveries.acquire(), p.documents.acquire()
-	defer p.documents.release(room)
-	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m), room)
+	d, into := p.deliveries.acquire(), p.scratches.acquire()
+	defer p.scratches.release(into)
+	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m), into)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,14 +80,14 @@ func TestTheRoomOfAnEventThatWasMuchLargerIsNotKept(t *testing.T) {
 		t.Skip("pools lose things on purpose under the race detector")
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a pool has places of each of them
-	var ds documents
-	ds.release(&document{make([]byte, 0, keepDocument+1)})
-	if d := ds.acquire(); cap(d.buffer) != firstDocument {
-		t.Errorf("a buffer of %d bytes is kept", cap(d.buffer))
+	var ss scratches
+	ss.release(&scratch{make([]byte, 0, keepScratch+1)})
+	if s := ss.acquire(); cap(s.buffer) != firstScratch {
+		t.Errorf("a buffer of %d bytes is kept", cap(s.buffer))
 	}
-	ds.release(&document{make([]byte, 0, keepDocument)})
-	if d := ds.acquire(); cap(d.buffer) != keepDocument {
-		t.Errorf("a buffer of %d bytes is not kept", keepDocument)
+	ss.release(&scratch{make([]byte, 0, keepScratch)})
+	if s := ss.acquire(); cap(s.buffer) != keepScratch {
+		t.Errorf("a buffer of %d bytes is not kept", keepScratch)
 	}
 }
 

@@ -33,7 +33,7 @@ type pipeline struct {
 	traced  bool                 // records carry the spans that they come from
 
 	deliveries deliveries
-	documents  documents
+	scratches  scratches
 	rejections *rejections
 }
 
@@ -67,9 +67,9 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 		}
 		return p.reject(ctx, m, "", failure)
 	}
-	d, room := p.deliveries.acquire(), p.documents.acquire()
-	defer p.documents.release(room)
-	decision, err := p.evaluate(ctx, m, event, d, room)
+	d, into := p.deliveries.acquire(), p.scratches.acquire()
+	defer p.scratches.release(into)
+	decision, err := p.evaluate(ctx, m, event, d, into)
 	if decision.Outcome == transform.Export {
 		return p.sink.Put(ctx, p.record(ctx, d, m, decision.PartitionKey, decision.Data, string(decision.Reason)))
 	}
@@ -108,11 +108,11 @@ func (p *pipeline) decode(ctx context.Context, m *consumer.Message) (schemas.Eve
 // evaluate decides by the rules in force. While they forbid the export the partition
 // stays where it is, because only the operator can decide what is to change; with
 // each switch of the rules the event is judged anew.
-func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event schemas.Event, d *delivery, room *document) (transform.Decision, error) {
+func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event schemas.Event, d *delivery, into *scratch) (transform.Decision, error) {
 	source := rules.SourceIn(m)
 	source.Done = ctx.Done()
 	inForce := p.rules.Load()
-	decision, err := d.evaluate(inForce, event, source, room)
+	decision, err := d.evaluate(inForce, event, source, into)
 	if decision.Outcome != transform.Hold {
 		return decision, err
 	}
@@ -126,18 +126,18 @@ func (p *pipeline) evaluate(ctx context.Context, m *consumer.Message, event sche
 		case <-inForce.Ended:
 		}
 		inForce = p.rules.Load()
-		decision, err = d.evaluate(inForce, event, source, room)
+		decision, err = d.evaluate(inForce, event, source, into)
 	}
 	return decision, err
 }
 
-// evaluate decides by one version of the rules, and writes the record into room.
-func (d *delivery) evaluate(rules *rules.Ruleset, event schemas.Event, source transform.Source, room *document) (transform.Decision, error) {
+// evaluate decides by one version of the rules, and writes the document into a scratch.
+func (d *delivery) evaluate(rules *rules.Ruleset, event schemas.Event, source transform.Source, into *scratch) (transform.Decision, error) {
 	d.noted.Begin(rules.Tallies)
 	source.Noted = &d.noted
-	decision, err := rules.Evaluate(room.buffer[:0], event, source)
-	if cap(decision.Data) > cap(room.buffer) {
-		room.buffer = decision.Data
+	decision, err := rules.Evaluate(into.buffer[:0], event, source)
+	if cap(decision.Data) > cap(into.buffer) {
+		into.buffer = decision.Data
 	}
 	return decision, err
 }
@@ -187,30 +187,30 @@ func (ds *deliveries) release(d *delivery) {
 	ds.pool.Put(d)
 }
 
-// document is room to write a record in, before the sink has it: few are in use at a
-// time, so that the processor has them at hand.
-type document struct{ buffer []byte }
+// scratch is what an event's document is written in, before the sink has it: few are in
+// use at a time, so that the processor has them at hand.
+type scratch struct{ buffer []byte }
 
-type documents struct{ pool sync.Pool }
+type scratches struct{ pool sync.Pool }
 
 const (
-	// firstDocument is how large a buffer begins: a usual record.
-	firstDocument = 1 << 10
-	// keepDocument is how large a buffer is kept for the next events. Whoever waits for the
+	// firstScratch is how large a buffer begins: a usual record.
+	firstScratch = 1 << 10
+	// keepScratch is how large a buffer is kept for the next events. Whoever waits for the
 	// sink has one, be its event small: of a thousand partitions they are 8 MiB.
-	keepDocument = 8 << 10
+	keepScratch = 8 << 10
 )
 
-func (ds *documents) acquire() *document {
-	if d, ok := ds.pool.Get().(*document); ok {
-		return d
+func (ss *scratches) acquire() *scratch {
+	if s, ok := ss.pool.Get().(*scratch); ok {
+		return s
 	}
-	return &document{make([]byte, 0, firstDocument)}
+	return &scratch{make([]byte, 0, firstScratch)}
 }
 
-func (ds *documents) release(d *document) {
-	if cap(d.buffer) <= keepDocument {
-		ds.pool.Put(d)
+func (ss *scratches) release(s *scratch) {
+	if cap(s.buffer) <= keepScratch {
+		ss.pool.Put(s)
 	}
 }
 

@@ -64,7 +64,7 @@ func TestARecordCountsForItsActivatedSegmentsOnceItIsDelivered(t *testing.T) {
 	ruleset.Tallies = s.tallied(ruleset)
 	s.begin(ruleset, 0, time.Now())
 	d := p.deliveries.acquire()
-	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m), p.documents.acquire())
+	decision, err := d.evaluate(ruleset, e, rules.SourceIn(m), p.scratches.acquire())
 	if err != nil || decision.Outcome != transform.Export {
 		t.Fatal(decision, err)
 	}
@@ -150,7 +150,7 @@ func TestASegmentThatNoEventHasListedIsToldOnceAfterAFairTimeWithEvents(t *testi
 		ruleset.Tallies = s.tallied(ruleset)
 		s.begin(ruleset, 0, time.Now())
 		_, _, e, m := lead(t, 1, event.Mapped)
-		if _, err := (&delivery{}).evaluate(ruleset, e, rules.SourceIn(m), new(document)); err != nil {
+		if _, err := (&delivery{}).evaluate(ruleset, e, rules.SourceIn(m), new(scratch)); err != nil {
 			t.Fatal(err)
 		}
 		s.look(unlistedEvents, time.Now())
