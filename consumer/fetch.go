@@ -214,21 +214,27 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 			return err
 		}
 	}
-	byName := make(map[topicPartition]*claim, len(claims))
-	for _, c := range claims {
-		byName[c.topicPartition] = c
+	moved, stale := f.accept(ctx, claims, res, began)
+	moved = res.outgrown(claims, int64(call.MaxBytes)) || moved
+	if stale == nil && !moved && time.Since(began) < emptyRest {
+		pause(ctx, emptyRest)
 	}
-	var stale error
+	return stale
+}
+
+// accept hands an answer to the claims that it is about. It tells whether any goes on
+// elsewhere than before, and whether one has moved to another broker.
+func (f *fetcher) accept(ctx context.Context, claims []*claim, res *fetchResponse, began time.Time) (moved bool, stale error) {
+	asked, span := askedClaims{claims: claims}, fetchSpan{began, time.Now()}
 	var misplaced []*claim
-	moved := false
 	for i := range res.partitions {
 		p := &res.partitions[i]
-		c := byName[p.topicPartition]
+		c := asked.of(p.topicPartition)
 		if c == nil {
 			continue
 		}
 		before := c.position
-		err := f.take(c, p, fetchSpan{began, time.Now()})
+		err := f.take(c, p, span)
 		moved = moved || c.position != before
 		switch {
 		case errors.Is(err, errStale):
@@ -245,11 +251,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	for _, c := range misplaced { // a question each, which the others do not wait for
 		c.tried(f.outOfRange(ctx, c))
 	}
-	moved = res.outgrown(byName, int64(call.MaxBytes)) || moved
-	if stale == nil && !moved && time.Since(began) < emptyRest {
-		pause(ctx, emptyRest)
-	}
-	return stale
+	return moved, stale
 }
 
 // emptyRest is the pause after an answer that came at once and brought nothing:
@@ -257,9 +259,9 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 const emptyRest = 50 * time.Millisecond
 
 func (f *fetcher) request(node int, claims []*claim) *fetchCall {
-	rack := f.rack
+	rack, now := f.rack, time.Now()
 	for _, c := range claims {
-		if time.Now().Before(c.leaderUntil) {
+		if now.Before(c.leaderUntil) {
 			rack = "" // a leader that knows the rack may send its reader away
 		}
 	}
@@ -287,22 +289,31 @@ func (f *fetcher) take(c *claim, p *fetchedPartition, span fetchSpan) error {
 	case p.tooLarge != nil:
 		return fmt.Errorf("fetch %s/%d from offset %d: %w", c.topic, c.partition, c.position, p.tooLarge)
 	}
-	set, broken := newRecordSet(c.topicPartition, c.position, p)
-	set.span, set.topic = span, c.id
 	c.mu.Lock()
 	c.end = p.highWatermark
 	if p.lastStable >= 0 {
 		c.end = p.lastStable
 	}
 	c.mu.Unlock()
+	var broken error
+	if len(p.records) > 0 { // of a thousand partitions most have none
+		broken = f.pass(c, p, span)
+	}
+	if broken == nil && c.readable() {
+		c.hold("", nil)
+	}
+	return broken
+}
+
+// pass hands what came of a partition to its claim.
+func (f *fetcher) pass(c *claim, p *fetchedPartition, span fetchSpan) error {
+	set, broken := newRecordSet(c.topicPartition, c.position, p)
+	set.span, set.topic = span, c.id
 	if set.next > c.position {
 		c.position, c.batch = set.next, set.largest
 		c.push(set)
 	} else {
 		set.close()
-	}
-	if broken == nil && c.readable() {
-		c.hold("", nil)
 	}
 	return broken
 }

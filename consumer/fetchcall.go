@@ -41,13 +41,15 @@ func newFetchCall(node int, claims []*claim, b *Budget) *fetchCall {
 	limit := min(fetchMaxBytes, max(fetchLeastBytes, b.share()))
 	askEach(limit, claims)
 	var topics []fetch.RequestTopic
-	at := map[string]int{}
-	for _, c := range claims {
-		i, ok := at[c.topic]
-		if !ok {
-			i = len(topics)
-			at[c.topic] = i
-			topics = append(topics, fetch.RequestTopic{Topic: c.topic})
+	at, i := map[string]int{}, 0
+	for n, c := range claims {
+		if n == 0 || c.topic != claims[n-1].topic { // as a rule there is one
+			var ok bool
+			if i, ok = at[c.topic]; !ok {
+				i = len(topics)
+				at[c.topic] = i
+				topics = append(topics, fetch.RequestTopic{Topic: c.topic, Partitions: make([]fetch.RequestPartition, 0, len(claims)-n)})
+			}
 		}
 		topics[i].Partitions = append(topics[i].Partitions, fetch.RequestPartition{
 			Partition: int32(c.partition), CurrentLeaderEpoch: -1, LogStartOffset: -1,
@@ -192,6 +194,7 @@ type fetchWire struct {
 	call *fetchCall
 	got  bool // records of a partition
 	err  error
+	room [32]byte // what numbers are read into
 }
 
 func (w *fetchWire) bytes(to []byte) {
@@ -213,21 +216,18 @@ func (w *fetchWire) fail(err error) {
 }
 
 func (w *fetchWire) int16() int16 {
-	var b [2]byte
-	w.bytes(b[:])
-	return int16(binary.BigEndian.Uint16(b[:]))
+	w.bytes(w.room[:2])
+	return int16(binary.BigEndian.Uint16(w.room[:]))
 }
 
 func (w *fetchWire) int32() int32 {
-	var b [4]byte
-	w.bytes(b[:])
-	return int32(binary.BigEndian.Uint32(b[:]))
+	w.bytes(w.room[:4])
+	return int32(binary.BigEndian.Uint32(w.room[:]))
 }
 
 func (w *fetchWire) int64() int64 {
-	var b [8]byte
-	w.bytes(b[:])
-	return int64(binary.BigEndian.Uint64(b[:]))
+	w.bytes(w.room[:8])
+	return int64(binary.BigEndian.Uint64(w.room[:]))
 }
 
 func (w *fetchWire) string() string {
@@ -245,7 +245,9 @@ func (w *fetchWire) response(version int16) *fetchResponse {
 	}
 	for topics := w.int32(); topics > 0 && w.err == nil; topics-- {
 		topic := w.string()
-		for n := w.int32(); n > 0 && w.err == nil; n-- {
+		n := w.int32()
+		res.grow(int64(n), w.call.asked())
+		for ; n > 0 && w.err == nil; n-- {
 			if !w.expected(res) {
 				break
 			}
@@ -255,6 +257,13 @@ func (w *fetchWire) response(version int16) *fetchResponse {
 		}
 	}
 	return res
+}
+
+// grow makes room for so many more partitions, as far as so many are expected in all.
+func (res *fetchResponse) grow(more int64, expected int) {
+	if n := min(more, int64(expected-len(res.partitions))); n > 0 {
+		res.partitions = slices.Grow(res.partitions, int(n))
+	}
 }
 
 // asked is how many partitions the call is about.
@@ -275,14 +284,21 @@ func (w *fetchWire) expected(res *fetchResponse) bool {
 	return true
 }
 
-// partitionHead reads what begins each partition.
-func (w *fetchWire) partitionHead() fetchedPartition {
-	p := fetchedPartition{replica: -1, budget: w.call.budget}
-	p.partition = int(w.int32())
-	p.code = w.int16()
-	p.highWatermark = w.int64()
-	p.lastStable = w.int64()
-	return p
+// partitionHead reads what begins each partition, with where its log starts from
+// version 5 on.
+func (w *fetchWire) partitionHead(logStart bool) fetchedPartition {
+	b := w.room[:4+2+8+8+8]
+	if !logStart {
+		b = b[:4+2+8+8]
+	}
+	w.bytes(b)
+	return fetchedPartition{
+		topicPartition: topicPartition{partition: int(int32(binary.BigEndian.Uint32(b)))},
+		code:           int16(binary.BigEndian.Uint16(b[4:])),
+		highWatermark:  int64(binary.BigEndian.Uint64(b[6:])),
+		lastStable:     int64(binary.BigEndian.Uint64(b[14:])),
+		replica:        -1, budget: w.call.budget,
+	}
 }
 
 // aborted reads one aborted transaction.
@@ -296,10 +312,7 @@ func (w *fetchWire) aborted(p *fetchedPartition) {
 }
 
 func (w *fetchWire) partition(version int16) fetchedPartition {
-	p := w.partitionHead()
-	if version >= 5 {
-		w.int64() // log start
-	}
+	p := w.partitionHead(version >= 5)
 	for n := w.int32(); n > 0 && w.err == nil; n-- { // -1: none
 		w.aborted(&p)
 	}

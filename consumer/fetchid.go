@@ -19,11 +19,13 @@ const fetchIDVersion = 13
 // broker knows such requests.
 func (c *fetchCall) byID(claims []*claim) {
 	ids := make(map[string]topicID, len(c.Topics))
-	for _, cl := range claims {
+	for i, cl := range claims {
 		if cl.id == (topicID{}) {
 			return
 		}
-		ids[cl.topic] = cl.id
+		if i == 0 || cl.topic != claims[i-1].topic || cl.id != claims[i-1].id {
+			ids[cl.topic] = cl.id
+		}
 	}
 	c.ids = ids
 }
@@ -77,7 +79,9 @@ func (w *fetchWire) responseByID(ids map[string]topicID) *fetchResponse {
 	for topics := w.compactLength(); topics > 0 && w.err == nil; topics-- {
 		var id topicID
 		w.bytes(id[:])
-		for n := w.compactLength(); n > 0 && w.err == nil; n-- {
+		n := w.compactLength()
+		res.grow(n, w.call.asked())
+		for ; n > 0 && w.err == nil; n-- {
 			if !w.expected(res) {
 				break
 			}
@@ -91,8 +95,7 @@ func (w *fetchWire) responseByID(ids map[string]topicID) *fetchResponse {
 }
 
 func (w *fetchWire) partitionByID() fetchedPartition {
-	p := w.partitionHead()
-	w.int64() // log start
+	p := w.partitionHead(true)
 	for n := w.compactLength(); n > 0 && w.err == nil; n-- {
 		w.aborted(&p)
 		w.tags()

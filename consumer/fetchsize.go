@@ -28,7 +28,8 @@ func askEach(limit int64, claims []*claim) {
 // and none that is cut off. Behind the last of which something came, where there is half an
 // answer left, the first is one: the broker may have a lower limit, which all of them are
 // behind. It tells whether there are such.
-func (res *fetchResponse) outgrown(claims map[topicPartition]*claim, limit int64) bool {
+func (res *fetchResponse) outgrown(claims []*claim, limit int64) bool {
+	asked := askedClaims{claims: claims}
 	last := len(res.partitions) - 1
 	for last >= 0 && res.partitions[last].brought == 0 {
 		last--
@@ -36,7 +37,7 @@ func (res *fetchResponse) outgrown(claims map[topicPartition]*claim, limit int64
 	found, room := false, limit
 	for i := range res.partitions {
 		p := &res.partitions[i]
-		c := claims[p.topicPartition]
+		c := asked.of(p.topicPartition)
 		if c != nil && p.waits() && c.asked < partitionMaxBytes && room >= c.asked && c.mayBring() {
 			if i < last || room >= limit/2 {
 				c.batch, found = partitionMaxBytes, true
@@ -58,4 +59,27 @@ func (c *claim) mayBring() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.end < 0 || c.end > c.position
+}
+
+// askedClaims finds the claims of an answer's partitions, which stand in the order of the
+// request, as a rule.
+type askedClaims struct {
+	claims []*claim
+	next   int
+	byName map[topicPartition]*claim // from the first that is out of order on
+}
+
+// of is the claim of a partition; nil: it was not asked for.
+func (a *askedClaims) of(tp topicPartition) *claim {
+	if a.next < len(a.claims) && a.claims[a.next].topicPartition == tp {
+		a.next++
+		return a.claims[a.next-1]
+	}
+	if a.byName == nil {
+		a.byName = make(map[topicPartition]*claim, len(a.claims))
+		for _, c := range a.claims {
+			a.byName[c.topicPartition] = c
+		}
+	}
+	return a.byName[tp]
 }

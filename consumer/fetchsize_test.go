@@ -192,7 +192,8 @@ func TestWhichBatchesAreLargerThanAskedFor(t *testing.T) {
 		"the broker has a lower limit":         {[]int64{60_000, 60_000, 0, 0, 0}, []int{2}},
 		"nothing came":                         {[]int64{-2, -2}, nil},
 	} {
-		claims, res := map[topicPartition]*claim{}, &fetchResponse{}
+		var claims []*claim
+		res := &fetchResponse{}
 		for i, brought := range at.brought {
 			tp := topicPartition{"events", i}
 			c := &claim{topicPartition: tp, fetching: fetching{position: 5, asked: asked, batch: 1}}
@@ -204,12 +205,12 @@ func TestWhichBatchesAreLargerThanAskedFor(t *testing.T) {
 			case -2:
 				c.end = 5
 			}
-			claims[tp], res.partitions = c, append(res.partitions, p)
+			claims, res.partitions = append(claims, c), append(res.partitions, p)
 		}
 		found := res.outgrown(claims, limit)
 		var grown []int
 		for i := range at.brought {
-			if claims[topicPartition{"events", i}].batch == partitionMaxBytes {
+			if claims[i].batch == partitionMaxBytes {
 				grown = append(grown, i)
 			}
 		}

@@ -39,6 +39,7 @@ type fetching struct {
 	batch     int64            // bytes of the largest batch of the last set; 0: there was none yet
 	asked     int64            // bytes that the fetch under way asks for at most
 	notBefore time.Time        // when to try again after an error of this partition
+	failed    bool             // it was tried in vain since wait was new
 	wait      *backoff.Backoff // how long that takes
 
 	gone   bool   // its topic is another one: it has to begin anew

@@ -54,9 +54,13 @@ func (c *claim) seen(err error) {
 // tried notes how an attempt went; one that failed is made again after a while.
 func (c *claim) tried(err error) {
 	if err == nil {
-		c.wait.Reset()
+		if c.failed {
+			c.failed = false
+			c.wait.Reset()
+		}
 		return
 	}
+	c.failed = true
 	c.hold(holdReason(err), err)
 	c.notBefore = time.Now().Add(c.wait.NextBackOff())
 }

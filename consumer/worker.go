@@ -122,7 +122,7 @@ func (c *claim) turnBack(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.back >= 0 {
-		c.position, c.back = c.back, -1
+		c.position, c.back, c.failed = c.back, -1, true
 		c.notBefore = now.Add(c.wait.NextBackOff())
 	}
 }
