@@ -135,6 +135,9 @@ func (c *cluster) brokersComeAndGo(t *testing.T) {
 		flows("two were killed and are back")
 		s.await(60*time.Second, "ready again", func() bool { ready, _ := p.Ready(); return ready })
 	}
+	s.await(60*time.Second, "the coordinator that is back takes commits", s.committed)
+	s.feed(g, o, 300)
+	s.await(90*time.Second, "at the end: all events at rest", func() bool { return atRest(p) == o.total })
 	p.stop(t)
 	if v := o.judge(s.embedded.History(s.name)); v != (verdict{}) {
 		t.Errorf("%+v", v)
