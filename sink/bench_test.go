@@ -84,7 +84,7 @@ func benchCall(tb testing.TB, protocol string) (call func(flights []inFlight), l
 	return func(flights []inFlight) {
 		for _, f := range flights {
 			r := f.head[0].rec
-			r.written = l.sink.client.wire.record(r.written[:0], r.Data, r.PartitionKey)
+			l.sink.write(r)
 		}
 		l.serialise(flights)
 		results, err := l.sink.client.putRecords(ctx, &l.call)

@@ -162,11 +162,11 @@ func (o *oracle) record(key string, size int, revoked <-chan struct{}) *tracked 
 	return tr
 }
 
-// put gives the record to a sink, and writes over its document once the sink has taken it.
+// put gives the record to a sink, and writes over its document once the sink has a copy.
 func (tr *tracked) put(ctx context.Context, s *Sink) error {
 	data := tr.rec.Data
 	err := s.Put(ctx, tr.rec)
-	if err == nil {
+	if err == nil && len(data) <= CopiedAtMost {
 		clear(data)
 	}
 	return err

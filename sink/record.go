@@ -18,8 +18,8 @@ var ErrRevoked = errors.New("the record's claim has ended")
 type Record struct {
 	// PartitionKey is what the stream orders by.
 	PartitionKey string
-	// Data is the JSON document. Put copies it, and sets it to nil once it has taken the
-	// record.
+	// Data is the JSON document. It is nil once Put has taken the record. One of
+	// [CopiedAtMost] bytes was copied; a larger one is the sink's until the Owner hears.
 	Data []byte
 	// Source is the message that it comes from; nil: there is none.
 	Source Source
@@ -33,7 +33,7 @@ type Record struct {
 	hash    hashKey // of the key; the sink finds it once, as it does all that follows
 	length  int     // of the document
 	cost    int     // what it counts in the queue's memory, see held
-	written []byte  // what goes in a request, or, if raw, the document as it is
+	written []byte  // what goes in a request, or, if raw, the document as it is; empty in a letter
 	raw     bool
 }
 
@@ -98,8 +98,9 @@ const (
 )
 
 const (
-	// keepWritten is how large a buffer is kept for the next documents of a record.
-	keepWritten = 256 << 10
+	// keepWritten is how large a buffer is kept for the next documents of a record: what is
+	// written of one that is copied.
+	keepWritten = 2 * CopiedAtMost
 	// slackWritten is how much more than twice of what it holds a buffer may have that
 	// waits with it, and counts.
 	slackWritten = 1 << 10
@@ -114,20 +115,19 @@ func (r *Record) Reset() {
 	*r = Record{written: written}
 }
 
-// fit lets go of a buffer that is too small for what is to be written, or far too large.
-func (r *Record) fit(need int) {
+// fit is an empty buffer with room for so many bytes: the one that the record has, unless
+// that is too small, or far too large.
+func (r *Record) fit(need int) []byte {
 	if kept := cap(r.written); kept < need || kept > 2*need+slackWritten {
-		r.written = nil
+		return make([]byte, 0, need)
 	}
+	return r.written[:0]
 }
 
-// held is about how much memory the record keeps until it is at rest, of what is
-// written the whole buffer; need is what is asked for where there is none yet.
-func (r *Record) held(need int) int {
+// held is about how much memory the record keeps until it is at rest: of what is written
+// the whole buffer.
+func (r *Record) held() int {
 	n := recordCost + len(r.PartitionKey) + cap(r.written)
-	if r.written == nil {
-		n += need + need/4 // Go gives out up to so much more than is asked for
-	}
 	if r.Source != nil {
 		n += r.Source.Held()
 	}

@@ -142,7 +142,7 @@ func (s *Sink) Reject(ctx context.Context, r *Record, f deadletter.Failure) erro
 	if r.revoked() {
 		return ErrRevoked
 	}
-	r.cost = r.held(0)
+	r.cost = r.held()
 	room := s.direct.of(r.origin())
 	if err := room.acquire(ctx, r.cost, r.Revoked, s.closing); err != nil {
 		return err
@@ -154,32 +154,23 @@ func (s *Sink) Reject(ctx context.Context, r *Record, f deadletter.Failure) erro
 	return nil
 }
 
-// writtenAtOnce is which documents are written as they go in a request when they are put:
-// while the processor has them at hand, which costs a third of writing them later. They
-// are written before there is room for them; one waits for each who puts. A larger one is
-// copied once there is room, and written into the request itself.
-const writtenAtOnce = 4 << 10
+// CopiedAtMost is the size up to which a document is copied by Put, as it goes in a
+// request: while the processor has it at hand, which costs a third of doing so later. That
+// is done before there is room for it; one waits for each who puts. A larger one is kept as
+// it is, and written into the request itself: it would wait in a third more memory.
+const CopiedAtMost = 4 << 10
 
 func (s *Sink) enqueue(ctx context.Context, e entry) error {
 	r := e.rec
 	r.hash, r.length = hashOf(r.PartitionKey), len(r.Data)
-	r.raw = s.aggregate > 0 || r.length > writtenAtOnce
-	l, need := s.lane(r.hash), 0
 	if e.failure == nil {
-		need = s.needs(r)
+		s.write(r)
 	}
-	r.fit(need)
-	if !r.raw && need > 0 {
-		r.written = s.client.wire.record(slices.Grow(r.written[:0], need), r.Data, r.PartitionKey)
-	}
-	r.cost = r.held(need)
+	r.cost = r.held()
+	l, data := s.lane(r.hash), r.Data
 	if err := l.room.acquire(ctx, r.cost, r.Revoked, s.closing); err != nil {
 		return err
 	}
-	if r.raw && need > 0 {
-		r.written = append(slices.Grow(r.written[:0], need), r.Data...)
-	}
-	data := r.Data
 	r.Data = nil
 	if err := l.push(e); err != nil {
 		r.Data = data
@@ -190,13 +181,20 @@ func (s *Sink) enqueue(ctx context.Context, e entry) error {
 	return nil
 }
 
-// needs is how many bytes are going to be written of a record; a key that is escaped may
-// take more.
-func (s *Sink) needs(r *Record) int {
-	if r.raw {
-		return len(r.Data)
+// write makes what the lane will send of a record.
+func (s *Sink) write(r *Record) {
+	r.raw = s.aggregate > 0 || r.length > CopiedAtMost
+	switch {
+	case r.length > CopiedAtMost:
+		if r.written = r.Data; cap(r.Data) > 2*r.length+slackWritten {
+			r.written = slices.Clone(r.Data) // else much would wait that is not of it
+		}
+	case r.raw:
+		r.written = append(r.fit(r.length), r.Data...)
+	default:
+		need := s.client.wire.room(r.length, len(r.PartitionKey))
+		r.written = s.client.wire.record(r.fit(need), r.Data, r.PartitionKey)
 	}
-	return s.client.wire.room(len(r.Data), len(r.PartitionKey))
 }
 
 // Parking is what the sink knows of parked identities; nil: deadLetter.park is off.

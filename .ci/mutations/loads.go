@@ -59,8 +59,8 @@ var loads = []mutation{
 		"case o.code == opCall && o.t.marking:", "case o.code == opCall && o.t.marking && false:", transformPkg, "TestAttributesAreFoundAtAnyDepth",
 	},
 	{
-		"a record counts what Go gives for what is asked", "sink/record.go",
-		"n += need + need/4", "n += need + need/8", sinkPkg, "TestARecordCountsAll",
+		"a record counts the whole buffer", "sink/record.go",
+		"n := recordCost + len(r.PartitionKey) + cap(r.written)", "n := recordCost + len(r.PartitionKey) + len(r.written)", sinkPkg, "TestARecordCountsAll",
 	},
 	{
 		"a buffer is used again for the next document", "sink/record.go",
@@ -68,7 +68,15 @@ var loads = []mutation{
 	},
 	{
 		"a large document waits as it is", "sink/sink.go",
-		"s.aggregate > 0 || r.length > writtenAtOnce", "s.aggregate > 0", sinkPkg, "TestARecordCountsAll",
+		"s.aggregate > 0 || r.length > CopiedAtMost", "s.aggregate > 0", sinkPkg, "TestARecordCountsAll",
+	},
+	{
+		"a document does not wait in far more than it needs", "sink/sink.go",
+		"cap(r.Data) > 2*r.length+slackWritten", "false", sinkPkg, "TestALargeDocument",
+	},
+	{
+		"a document that the sink keeps is not written over", "cmd/internal/destination/pipeline.go",
+		"into.buffer = nil // the sink keeps it", "_ = into", destinationPkg, "TestALargeDocumentIsTheSinks",
 	},
 	{
 		"a delivered record's buffer is kept", "cmd/internal/destination/pipeline.go",
@@ -76,7 +84,7 @@ var loads = []mutation{
 	},
 	{
 		"the sink has a copy of the document", "sink/sink.go",
-		"append(slices.Grow(r.written[:0], need), r.Data...)", "r.Data", sinkPkg, "TestAggregat|TestRecordTheStream|TestLargest",
+		"append(r.fit(r.length), r.Data...)", "r.Data", sinkPkg, "TestAggregat|TestRecordTheStream|TestLargest",
 	},
 	{
 		"records of a body are apart", "sink/deliver.go",

@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"kinesis-destination/schemas"
+	"kinesis-destination/sink"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -54,6 +55,43 @@ func TestAnEventCostsNoMoreAfterALargeOne(t *testing.T) {
 		}
 		if v := o.judge(records[1:]); v != (verdict{}) {
 			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// TestALargeDocumentIsTheSinks: what the sink keeps without a copy, no later event writes over while it waits.
+func TestALargeDocumentIsTheSinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 1, embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "PutRecords" {
+				return embeddedkinesis.Action{Delay: time.Second} // so that the others of the identity wait
+			}
+			return embeddedkinesis.Action{}
+		}})
+		schema, err := schemas.Parse(schemas.SegmentEvaluation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		example, err := os.ReadFile("../../kinesis-destination/testdata/white-paper-lead.event.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		const events = 20
+		mark := func(n int) string { return strings.Repeat(string(rune('a'+n)), sink.CopiedAtMost*5/4) }
+		for n := range events {
+			event, err := schema.EncodeJSON([]byte(strings.Replace(string(example), "yourstruly@adobe.con", mark(n), 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.produce(kafka.Message{Key: []byte("one"), Value: append(schemas.AppendFrame(nil, b.schemaID), event...)})
+		}
+		p := b.start(8080, "")
+		b.settled(events, time.Minute, p)
+		p.stop(t)
+		for n, r := range b.kinesis.History(testStream) {
+			if !strings.Contains(string(r.Data), mark(n)) {
+				t.Errorf("record %d is not that of its event", n)
+			}
 		}
 	})
 }

@@ -71,6 +71,9 @@ func (p *pipeline) handle(ctx context.Context, m *consumer.Message) error {
 	defer p.scratches.release(into)
 	decision, err := p.evaluate(ctx, m, event, d, into)
 	if decision.Outcome == transform.Export {
+		if len(decision.Data) > sink.CopiedAtMost {
+			into.buffer = nil // the sink keeps it
+		}
 		return p.sink.Put(ctx, p.record(ctx, d, m, decision.PartitionKey, decision.Data, string(decision.Reason)))
 	}
 	p.deliveries.release(d)
@@ -209,7 +212,7 @@ func (ss *scratches) acquire() *scratch {
 }
 
 func (ss *scratches) release(s *scratch) {
-	if cap(s.buffer) <= keepScratch {
+	if s.buffer != nil && cap(s.buffer) <= keepScratch {
 		ss.pool.Put(s)
 	}
 }
