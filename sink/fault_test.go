@@ -229,7 +229,7 @@ func TestMemoryIsBoundedAndPutBlocks(t *testing.T) {
 		taken := 0
 		go func() {
 			for i := range 100_000 {
-				tr := w.oracle.record(fmt.Sprint("k", i), 2000, nil)
+				tr := w.oracle.record(fmt.Sprint("k", i), 1500, nil)
 				if tr.put(t.Context(), w.sink) != nil {
 					return
 				}

@@ -118,11 +118,14 @@ func (r *Record) Reset() {
 // fit is an empty buffer with room for so many bytes: the one that the record has, unless
 // that is too small, or far too large.
 func (r *Record) fit(need int) []byte {
-	if kept := cap(r.written); kept < need || kept > 2*need+slackWritten {
+	if kept := cap(r.written); kept < need || excessive(kept, need) {
 		return make([]byte, 0, need)
 	}
 	return r.written[:0]
 }
+
+// excessive says that a buffer has far more than what waits in it needs.
+func excessive(kept, need int) bool { return kept > 2*need+slackWritten }
 
 // held is about how much memory the record keeps until it is at rest: of what is written
 // the whole buffer.

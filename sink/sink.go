@@ -186,7 +186,7 @@ func (s *Sink) write(r *Record) {
 	r.raw = s.aggregate > 0 || r.length > CopiedAtMost
 	switch {
 	case r.length > CopiedAtMost:
-		if r.written = r.Data; cap(r.Data) > 2*r.length+slackWritten {
+		if r.written = r.Data; excessive(cap(r.Data), r.length) {
 			r.written = slices.Clone(r.Data) // else much would wait that is not of it
 		}
 	case r.raw:

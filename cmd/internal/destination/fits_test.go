@@ -3,7 +3,6 @@ package destination
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"testing"
 
@@ -11,7 +10,6 @@ import (
 
 	"kinesis-destination/cmd/internal/deadletters"
 	"kinesis-destination/consumer"
-	"kinesis-destination/schemas"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -19,26 +17,11 @@ import (
 // its event, as each of its characters is escaped.
 func TestContractADryRunCountsWhatTheStreamWouldRefuse(t *testing.T) {
 	s := newSite(t, embeddedkinesis.Random(44, embeddedkinesis.Rates{}))
-	schema, err := schemas.Parse(schemas.SegmentEvaluation)
-	if err != nil {
-		t.Fatal(err)
-	}
-	example, err := os.ReadFile("../../kinesis-destination/testdata/white-paper-lead.event.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	event := func(old, with string) kafka.Message {
 		t.Helper()
-		if !strings.Contains(string(example), old) {
-			t.Fatalf("the example has no %s", old)
-		}
-		body, err := schema.EncodeJSON([]byte(strings.ReplaceAll(string(example), old, with)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return kafka.Message{Key: []byte("k"), Value: s.framed(body)}
+		return kafka.Message{Key: []byte("k"), Value: s.framed(exampleWith(t, old, with))}
 	}
-	s.produce(event("lead-4711", "lead-4711"), event("yourstruly@adobe.con", strings.Repeat(`\u0001`, 200_000)), event("lead-4711", strings.Repeat("l", 257)))
+	s.produce(event("lead-4711", "lead-4711"), event(exampleEmail, strings.Repeat(`\u0001`, 200_000)), event("lead-4711", strings.Repeat("l", 257)))
 	want := fmt.Sprint(map[string]int64{"record-too-large": 1, "invalid-partition-key": 1})
 
 	options := everything("unfit")

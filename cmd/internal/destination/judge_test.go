@@ -15,23 +15,36 @@ import (
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
+// exampleEmail is a text that the contract's example has once.
+const exampleEmail = "yourstruly@adobe.con"
+
+// exampleWith is the contract's example in Avro, with a text of it replaced.
+func exampleWith(t testing.TB, old, with string) []byte {
+	t.Helper()
+	schema, err := schemas.Parse(schemas.SegmentEvaluation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("../../kinesis-destination/testdata/white-paper-lead.event.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(example), old) {
+		t.Fatalf("the example has no %s", old)
+	}
+	body, err := schema.EncodeJSON([]byte(strings.ReplaceAll(string(example), old, with)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
 // An event is not to pay for a large one that came before it.
 func TestAnEventCostsNoMoreAfterALargeOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, 1, embeddedkinesis.Options{})
 		b.kinesis.Create(embeddedkinesis.Stream{Name: testStream, Shards: 1, MaxRecordBytes: 10 << 20})
-		schema, err := schemas.Parse(schemas.SegmentEvaluation)
-		if err != nil {
-			t.Fatal(err)
-		}
-		example, err := os.ReadFile("../../kinesis-destination/testdata/white-paper-lead.event.json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		large, err := schema.EncodeJSON([]byte(strings.Replace(string(example), "yourstruly@adobe.con", strings.Repeat("x", 1<<20), 1)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		large := exampleWith(t, exampleEmail, strings.Repeat("x", 1<<20))
 		p := b.start(8080, "")
 		b.produce(kafka.Message{Key: []byte("large"), Value: append(schemas.AppendFrame(nil, b.schemaID), large...)})
 		b.settled(1, time.Minute, p)
@@ -68,21 +81,10 @@ func TestALargeDocumentIsTheSinks(t *testing.T) {
 			}
 			return embeddedkinesis.Action{}
 		}})
-		schema, err := schemas.Parse(schemas.SegmentEvaluation)
-		if err != nil {
-			t.Fatal(err)
-		}
-		example, err := os.ReadFile("../../kinesis-destination/testdata/white-paper-lead.event.json")
-		if err != nil {
-			t.Fatal(err)
-		}
 		const events = 20
 		mark := func(n int) string { return strings.Repeat(string(rune('a'+n)), sink.CopiedAtMost*5/4) }
 		for n := range events {
-			event, err := schema.EncodeJSON([]byte(strings.Replace(string(example), "yourstruly@adobe.con", mark(n), 1)))
-			if err != nil {
-				t.Fatal(err)
-			}
+			event := exampleWith(t, exampleEmail, mark(n))
 			b.produce(kafka.Message{Key: []byte("one"), Value: append(schemas.AppendFrame(nil, b.schemaID), event...)})
 		}
 		p := b.start(8080, "")

@@ -3,7 +3,6 @@ package destination
 import (
 	"encoding/binary"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -133,23 +132,9 @@ func TestACleanHandOverRepeatsNothing(t *testing.T) {
 func TestPoisonGoesToTheDeadLetterTopicAndTheRestGoesThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, 3, embeddedkinesis.Options{})
-		schema, err := schemas.Parse(schemas.SegmentEvaluation)
-		if err != nil {
-			t.Fatal(err)
-		}
 		incomplete := b.registry.Register("other-value", `{"type": "record", "name": "Other", "fields": [{"name": "profileId", "type": "string"}]}`)
-		example, err := os.ReadFile("../../kinesis-destination/testdata/white-paper-lead.event.json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		oversize, err := schema.EncodeJSON([]byte(strings.Replace(string(example), "yourstruly@adobe.con", strings.Repeat("x", 1<<20), 1)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		good, err := schema.EncodeJSON(example)
-		if err != nil {
-			t.Fatal(err)
-		}
+		oversize := exampleWith(t, exampleEmail, strings.Repeat("x", 1<<20))
+		good := exampleWith(t, exampleEmail, exampleEmail)
 		framed := func(id int, body []byte) []byte { return append(schemas.AppendFrame(nil, id), body...) }
 		header := kafka.Header{Key: "traceparent", Value: []byte("00-abc")}
 		poison := map[string][]byte{

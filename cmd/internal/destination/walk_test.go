@@ -1,7 +1,6 @@
 package destination
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,20 +15,8 @@ import (
 // that they changed: the walk over it passes many a look at whether it is to end.
 func (r *ruled) manySegments() kafka.Message {
 	r.t.Helper()
-	schema, err := schemas.Parse(schemas.SegmentEvaluation)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	example, err := os.ReadFile("../../kinesis-destination/testdata/white-paper-lead.event.json")
-	if err != nil {
-		r.t.Fatal(err)
-	}
 	const mapped = `["7841ba61-23c1-4bb3-a495-00d3g5fe1e93", "59bd2fkd-3c48-4b18-bf56-4f5c5e6967ae"]`
-	text := strings.Replace(string(example), mapped, "["+strings.Repeat(`"unmapped",`, 50_000)+`"unmapped"]`, 1)
-	body, err := schema.EncodeJSON([]byte(text))
-	if err != nil || text == string(example) {
-		r.t.Fatal("no such event", err)
-	}
+	body := exampleWith(r.t, mapped, "["+strings.Repeat(`"unmapped",`, 50_000)+`"unmapped"]`)
 	return kafka.Message{Key: []byte("many"), Value: append(schemas.AppendFrame(nil, r.second), body...)}
 }
 
