@@ -75,7 +75,7 @@ func TestAFilteredEventAllocatesNothingAndAnExportedOneItsKey(t *testing.T) {
 	}
 }
 
-func TestTheRoomOfAnEventThatWasMuchLargerIsNotKept(t *testing.T) {
+func TestAPoolKeepsTheRoomOfUsualEventsAlone(t *testing.T) {
 	if raceDetector {
 		t.Skip("pools lose things on purpose under the race detector")
 	}
