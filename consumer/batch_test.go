@@ -194,7 +194,7 @@ func readFetchAnswer(answer []byte, b *Budget) (*fetchResponse, error) {
 		claims[i] = &claim{topicPartition: topicPartition{"e", i}}
 	}
 	body := &io.LimitedReader{R: bytes.NewReader(answer), N: int64(len(answer))}
-	w := fetchWire{body: body, from: bufio.NewReader(body), call: newFetchCall(0, claims, b)}
+	w := fetchWire{body: body, from: bufio.NewReader(body), call: newFetchCall(0, claims, len(claims), b)}
 	res := w.response(fetchRackVersion)
 	if w.err != nil {
 		w.call.end()

@@ -265,7 +265,14 @@ func (f *fetcher) request(node int, claims []*claim) *fetchCall {
 			rack = "" // a leader that knows the rack may send its reader away
 		}
 	}
-	call := newFetchCall(node, claims, f.budget)
+	all, _ := f.now()
+	busy := 0
+	for _, c := range all {
+		if c.mayBring() {
+			busy++
+		}
+	}
+	call := newFetchCall(node, claims, busy, f.budget)
 	call.RackID = rack
 	call.byID(claims)
 	return call

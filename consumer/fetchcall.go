@@ -36,10 +36,11 @@ type fetchCall struct {
 	ended bool  // nobody waits for the answer any more
 }
 
-// newFetchCall asks a broker for what follows the claims' positions, in their order.
-func newFetchCall(node int, claims []*claim, b *Budget) *fetchCall {
+// newFetchCall asks a broker for what follows the claims' positions, in their order, while
+// so many partitions of the consumer may have something.
+func newFetchCall(node int, claims []*claim, busy int, b *Budget) *fetchCall {
 	limit := min(fetchMaxBytes, max(fetchLeastBytes, b.share()))
-	askEach(limit, claims)
+	askEach(limit, b.setShare(busy), claims)
 	var topics []fetch.RequestTopic
 	at, i := map[string]int{}, 0
 	for n, c := range claims {

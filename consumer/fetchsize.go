@@ -3,10 +3,11 @@ package consumer
 import "cmp"
 
 // askEach finds what a fetch of so many bytes asks for of each partition: its share of the
-// answer, so that one brings something of many. Of few partitions at a time there are few
-// identities, and each has one record in flight. Of what is known to have large batches
-// more is asked for, of what nothing is known as of those.
-func askEach(limit int64, claims []*claim) {
+// answer, so that one brings something of many, and no more than its share of what is kept
+// of all. Of few partitions at a time there are few identities, and each has one record in
+// flight. Of what is known to have large batches more is asked for, of what nothing is
+// known as of those.
+func askEach(limit, share int64, claims []*claim) {
 	usual, busy := int64(0), int64(0) // the largest batch of any; those that may have something
 	for _, c := range claims {
 		usual = max(usual, c.batch)
@@ -14,12 +15,20 @@ func askEach(limit int64, claims []*claim) {
 			busy++
 		}
 	}
+	share = min(share, limit/max(1, busy))
 	for _, c := range claims {
 		c.asked = partitionMaxBytes
 		if batch := cmp.Or(c.batch, usual); batch > 0 {
-			c.asked = min(partitionMaxBytes, max(partitionLeastBytes, limit/max(1, busy), batchesEach*batch))
+			c.asked = min(partitionMaxBytes, max(partitionLeastBytes, share, batchesEach*batch))
 		}
 	}
+}
+
+// setShare is what a set of one of so many partitions may have that all have something: all
+// that wait for their workers take half of the budget, so that what the workers hand out
+// has the other.
+func (b *Budget) setShare(busy int) int64 {
+	return b.limit / 2 / (queuedSets + 1) / int64(max(1, busy))
 }
 
 // outgrown notes where the next batch of a partition is larger than what was asked for: it

@@ -3,6 +3,7 @@ package consumer
 import (
 	"bytes"
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -35,9 +36,29 @@ func TestAFetchAsksOfEachPartitionForItsShare(t *testing.T) {
 			c.end = -1
 			claims = append(claims, c)
 		}
-		askEach(at.limit, claims)
+		askEach(at.limit, math.MaxInt64, claims)
 		if first, last := claims[0].asked, claims[len(claims)-1].asked; first != at.asked || last != at.last {
 			t.Errorf("%d bytes, batches of %v: %d and %d are asked for", at.limit, at.batches, first, last)
+		}
+	}
+}
+
+// TestAFetchAsksForNoMoreThanAPartitionsShareOfTheBudget: what waits for the workers of all
+// partitions takes half of the budget. Where each brought as much as an answer had room for,
+// it took all of it; of what was handed out nothing had room any more, and workers waited
+// whose events were there.
+func TestAFetchAsksForNoMoreThanAPartitionsShareOfTheBudget(t *testing.T) {
+	for _, partitions := range []int{1, 2, 12, 40} {
+		b := NewBudget(31<<20, 15<<20)
+		var sets int64
+		for range partitions {
+			c := &claim{fetching: fetching{batch: 40_000}}
+			c.end = -1
+			newFetchCall(0, []*claim{c}, partitions, b) // the others have nothing to ask for now
+			sets += (queuedSets + 1) * c.asked
+		}
+		if least := int64(partitions) * (queuedSets + 1) * batchesEach * 40_000; sets > max(b.limit/2, least) || sets < min(b.limit/4, 3*int64(partitions)<<20) {
+			t.Errorf("%d partitions: %d bytes may wait for their workers, of %d", partitions, sets, b.limit)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func (p *peek) fetch(ctx context.Context, offset int64, most int32, isolation in
 	if err != nil {
 		return nil, nil, err
 	}
-	call := newFetchCall(leader, []*claim{{topicPartition: p.topicPartition, fetching: fetching{position: offset}}}, p.budget)
+	call := newFetchCall(leader, []*claim{{topicPartition: p.topicPartition, fetching: fetching{position: offset}}}, 1, p.budget)
 	call.IsolationLevel = isolation
 	call.Topics[0].Partitions[0].PartitionMaxBytes = most
 	res, err := roundTrip(ctx, p.transport, p.addr, call)

@@ -213,13 +213,14 @@ func answeredLane() *laneOfRecords {
 		panic(err) // a new registry has none of the metrics yet
 	}
 	s := &Sink{memory: NewMemory(defaultQueue, defaultCalls), metrics: m, stream: &stream{}, gate: &gate{}, holds: &holds{}, errorStats: newErrorStats()}
+	s.rooms = s.memory.rooms(1)
 	l := &laneOfRecords{lane: newLane(s, nil), lim: limits{records: maxBatchRecords, bytes: maxBatchBytes, record: defaultRecordBytes}}
 	l.shards = unmapped
 	shard := []byte("shardId-000000000000")
 	for i := range maxBatchRecords {
 		key := fmt.Sprint("key-", i)
 		r := taken(key, make([]byte, 600))
-		r.Owner = deaf{}
+		r.Owner, r.room = deaf{}, s.rooms.find(nil)
 		l.records = append(l.records, r)
 		l.results = append(l.results, result{shard: shard, sequenced: true})
 	}

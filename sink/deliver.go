@@ -298,13 +298,15 @@ func (l *lane) takeSettled() []settlement {
 	return settled
 }
 
-// notify informs the owners. The lock is not held.
+// notify informs the owners of the lane's records. The lock is not held.
 func (l *lane) notify(settled []settlement) {
-	bytes := 0
-	for _, n := range settled {
-		bytes += n.rec.cost
-	}
-	l.room.release(len(settled), bytes)
+	l.inbox.left(settled)
+	l.sink.notify(settled)
+}
+
+// notify informs the owners.
+func (s *Sink) notify(settled []settlement) {
+	s.rooms.release(settled)
 	for _, n := range settled {
 		n.notify()
 	}

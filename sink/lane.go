@@ -16,7 +16,6 @@ import (
 type lane struct {
 	sink   *Sink
 	signal chan struct{} // of capacity 1: something may have become possible
-	room   *room
 	done   chan struct{} // closed when the goroutine has ended
 	inbox  inbox
 
@@ -30,7 +29,8 @@ type lane struct {
 
 	inFlight atomic.Int64
 
-	// Owned by the goroutine.
+	// Owned by the goroutine, and while it waits in share, by that of the lane which
+	// carries its request.
 	backoff   *backoff.Backoff // of calls; nil after one that was answered
 	notBefore time.Time
 	probe     probe     // what the gate let the last call in as
@@ -43,7 +43,8 @@ type lane struct {
 	request   request     // what it sends
 	alone     [1]*request // a call's requests where it shares none
 	gathered  []inFlight  // room for what goes in a shared call
-	returning bool        // its last call was shared; set before the lane hears of its end
+	returning bool        // it made a shared call, and has not come again yet
+	found     []inFlight  // its next request, found when a shared call had ended
 }
 
 func newLane(s *Sink, random *rand.Rand) *lane {
@@ -51,7 +52,6 @@ func newLane(s *Sink, random *rand.Rand) *lane {
 		sink:   s,
 		random: random,
 		signal: make(chan struct{}, 1),
-		room:   s.memory.room(laneRecords, true),
 		done:   make(chan struct{}),
 		queue:  newQueue(func(*Record) int { return 0 }),
 	}
@@ -70,9 +70,10 @@ type settlement struct {
 // takes all that has come at once, where each record of each worker would have the
 // queue's memory move from core to core.
 type inbox struct {
-	mu      sync.Mutex
-	entries []entry // guarded by mu
-	closed  bool    // guarded by mu: nothing comes any more. The lane's closing ends its goroutine
+	mu             sync.Mutex
+	entries        []entry // guarded by mu
+	closed         bool    // guarded by mu: nothing comes any more. The lane's closing ends its goroutine
+	records, bytes int     // guarded by mu: what came and is not at rest
 }
 
 func (in *inbox) close() {
@@ -94,7 +95,26 @@ func (l *lane) push(e entry) error {
 		return ErrRevoked
 	}
 	in.entries = append(in.entries, e)
+	in.records++
+	in.bytes += e.rec.cost
 	return nil
+}
+
+// left notes what is at rest, or was given back.
+func (in *inbox) left(settled []settlement) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.records -= len(settled)
+	for _, n := range settled {
+		in.bytes -= n.rec.cost
+	}
+}
+
+// used is what the lane has that is not at rest.
+func (in *inbox) used() (records, bytes int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.records, in.bytes
 }
 
 // absorb queues what has come. The lane's lock is held.
@@ -128,7 +148,10 @@ func (l *lane) run() {
 	defer timer.Stop()
 	defer l.sink.shared.left(l)
 	for {
-		batch, at, end := l.next(time.Now())
+		batch, at, end := l.found, time.Time{}, false
+		if l.found = nil; len(batch) == 0 {
+			batch, at, end = l.next(time.Now())
+		}
 		if end {
 			return
 		}

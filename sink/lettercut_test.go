@@ -2,6 +2,7 @@ package sink
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -213,7 +214,7 @@ func TestALetterThatCannotBeWrittenHoldsNoOtherPartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var why error
-		w := newWorld(t, worldOptions{options: func(o *Options) {
+		w := newWorld(t, worldOptions{config: func(c *Config) { c.Memory = NewMemory(1<<20, defaultCalls) }, options: func(o *Options) {
 			report := o.Hold
 			o.Hold = func(reason string, err error) {
 				report(reason, err)
@@ -235,17 +236,21 @@ func TestALetterThatCannotBeWrittenHoldsNoOtherPartition(t *testing.T) {
 			}
 			return refuseProduce(r, kerr.MessageTooLarge), nil, true
 		})
-		stuck := 0
-		for range directRecords { // all the room of partition 1
-			if tr := w.oracle.record("", 0, nil); tr.rec.origin().Partition == 1 {
+		stuck, claim := 0, make(chan struct{})
+		full, cancel := context.WithCancel(t.Context())
+		cancel()
+		for more := true; more; { // all the room of partition 1
+			tr := w.oracle.record("", 0, claim)
+			tr.rec.Source.(*deadletter.Origin).Partition = 1
+			if more = w.sink.Reject(full, tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}) == nil; more {
 				stuck++
-				if err := w.sink.Reject(t.Context(), tr.rec, deadletter.Failure{Stage: "decode", Reason: "malformed"}); err != nil {
-					t.Fatal(err)
-				}
 			} else {
-				close(tr.done) // this one is not of the story
 				tr.outcome = DeadLettered
+				close(tr.done) // this one is not of the story
 			}
+		}
+		if stuck < 100 {
+			t.Errorf("room for %d letters", stuck)
 		}
 		<-time.After(10 * time.Minute)
 		for range 50 {

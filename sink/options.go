@@ -27,10 +27,6 @@ const (
 	// DefaultLanes gives 16 × 500 records a round trip: 400,000 a second at
 	// 20 ms, above what one process encodes.
 	DefaultLanes = 16
-	// laneRecords and laneBytes bound what a lane queues: eight full requests,
-	// and about one of the largest. A record larger than that has the lane alone.
-	laneRecords = 8 * maxBatchRecords
-	laneBytes   = 12 << 20
 	// requestTimeout is above the service's slowest healthy answers, and lets a
 	// process that is told to end await what is in flight within the 15 s that
 	// it has.

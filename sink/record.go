@@ -33,6 +33,7 @@ type Record struct {
 	hash    hashKey // of the key; the sink finds it once, as it does all that follows
 	length  int     // of the document
 	cost    int     // what it counts in the queue's memory, see held
+	room    *room   // that it is queued in
 	written []byte  // what goes in a request, or, if raw, the document as it is; empty in a letter
 	raw     bool
 }
@@ -155,11 +156,4 @@ func (r *Record) origin() *deadletter.Origin {
 	return r.Source.Origin()
 }
 
-func (r *Record) revoked() bool {
-	select {
-	case <-r.Revoked:
-		return true
-	default:
-		return false
-	}
-}
+func (r *Record) revoked() bool { return ended(r.Revoked) }

@@ -25,10 +25,12 @@ const (
 type request struct {
 	lane           *lane
 	batch          []inFlight
-	records, bytes int  // only where it is few
-	patient        bool // more of its lane's records wait behind those that it has
+	records, bytes int       // only where it is few
+	patient        bool      // more of its lane's records wait behind those that it has
+	due            time.Time // when it goes in any case
 	// turn hears which requests go in the call that this request's lane makes; none:
-	// another lane has made it, and settled this request.
+	// another lane has made it and settled this request, and has found nothing to share
+	// in its lane since.
 	turn chan []*request
 }
 
@@ -41,6 +43,9 @@ type request struct {
 // 896), and until that call's lanes have come again with their next records; unless
 // enough for a call are there. Any other goes at once, with whatever waits, while only
 // a few shared calls are under way, and a moment later in any case.
+//
+// The lane that makes a call goes on with the others' next records when it has ended,
+// while their goroutines wait: of few keys they need not wake, sixteen for each call.
 type sharedCalls struct {
 	mu        sync.Mutex
 	under     int        // calls under way; guarded by mu, as all below
@@ -48,6 +53,8 @@ type sharedCalls struct {
 	waiting   []*request // in the order in which they came
 	records   int        // of those
 	hasty     int        // of the requests that wait, those that are not patient
+	timer     *time.Timer
+	rings     time.Time // when the timer does; zero: it does not
 }
 
 // few says whether the lane shares the call of a batch, and finds its size.
@@ -66,7 +73,7 @@ func (l *lane) few(batch []inFlight) bool {
 			r.bytes += e.rec.size()
 		}
 	}
-	queued, _ := l.room.used()
+	queued, _ := l.inbox.used()
 	r.patient = queued >= 2*r.records
 	return r.records < sharedFew && r.bytes <= l.sink.memory.batchBytes()/8
 }
@@ -74,24 +81,10 @@ func (l *lane) few(batch []inFlight) bool {
 // share sends a request in a call with others, in this lane's or in another's.
 func (l *lane) share(r *request) {
 	s := &l.sink.shared
-	wait := hastyWait
-	if r.patient {
-		wait = patientWait
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
 	s.join(r)
-	for {
-		select {
-		case group := <-r.turn:
-			if len(group) > 0 {
-				l.send(group)
-				s.ended(group)
-			}
-			return
-		case <-timer.C:
-			s.hurry(r)
-		}
+	if group := <-r.turn; len(group) > 0 {
+		l.send(group)
+		s.ended(group)
 	}
 }
 
@@ -99,13 +92,24 @@ func (l *lane) share(r *request) {
 func (s *sharedCalls) join(r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.came(r.lane)
-	s.waiting = append(s.waiting, r)
-	s.records += r.records
-	if !r.patient {
-		s.hasty++
+	if s.came(r.lane) {
+		s.add(0, r) // its goroutine is awake: it makes the next call
+	} else {
+		s.add(len(s.waiting), r)
 	}
 	s.depart()
+}
+
+func (s *sharedCalls) add(at int, r *request) {
+	wait := hastyWait
+	if r.patient {
+		wait = patientWait
+	} else {
+		s.hasty++
+	}
+	r.due = r.lane.sent.Add(wait)
+	s.waiting = slices.Insert(s.waiting, at, r)
+	s.records += r.records
 }
 
 // left notes that a lane has nothing to share after its last shared call.
@@ -119,35 +123,48 @@ func (s *sharedCalls) left(l *lane) {
 	s.depart()
 }
 
-func (s *sharedCalls) came(l *lane) {
-	if l.returning {
+func (s *sharedCalls) came(l *lane) bool {
+	was := l.returning
+	if was {
 		l.returning = false
 		s.returning--
 	}
+	return was
 }
 
-// ended notes the end of a call, and lets the lanes go on whose requests it carried.
+// ended notes the end of a call, and takes what the lanes have next whose requests it
+// carried. Those that have nothing to share go on by themselves; so does the lane that
+// made the call.
 func (s *sharedCalls) ended(group []*request) {
+	now, carrier := time.Now(), group[0].lane
+	next := slices.DeleteFunc(group[1:], func(r *request) bool {
+		if r.lane.again(now) {
+			return false
+		}
+		r.turn <- nil
+		return true
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.under--
-	s.returning += len(group)
-	for i, r := range group {
-		r.lane.returning = true
-		if i > 0 {
-			r.turn <- nil
-		}
+	s.returning++
+	carrier.returning = true
+	for _, r := range next {
+		s.add(len(s.waiting), r)
 	}
 	s.depart()
 }
 
-// hurry sends what waits, if the request is among it still.
-func (s *sharedCalls) hurry(r *request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for slices.Contains(s.waiting, r) {
-		s.send()
+// again takes what the lane has next, whose goroutine waits in share. It says whether
+// that may be shared; if not, the goroutine sends it.
+func (l *lane) again(now time.Time) bool {
+	batch, _, _ := l.next(now)
+	if len(batch) == 0 || !l.few(batch) {
+		l.found = batch
+		return false
 	}
+	l.request.batch = batch
+	return true
 }
 
 // depart sends what waits, once there is no reason to wait any more.
@@ -155,6 +172,31 @@ func (s *sharedCalls) depart() {
 	for len(s.waiting) > 0 && (s.records >= sharedEnough || s.under+s.returning == 0 || s.hasty > 0 && s.under < sharedUnder) {
 		s.send()
 	}
+	if len(s.waiting) == 0 {
+		return
+	}
+	due := slices.MinFunc(s.waiting, func(a, b *request) int { return a.due.Compare(b.due) }).due
+	switch {
+	case s.timer == nil:
+		s.timer = time.AfterFunc(time.Until(due), s.hurry)
+	case s.rings.IsZero() || due.Before(s.rings):
+		s.timer.Reset(time.Until(due))
+	default:
+		return
+	}
+	s.rings = due
+}
+
+// hurry sends what has waited for long enough.
+func (s *sharedCalls) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rings = time.Time{}
+	now := time.Now()
+	for slices.ContainsFunc(s.waiting, func(r *request) bool { return !r.due.After(now) }) {
+		s.send()
+	}
+	s.depart()
 }
 
 // send has the lane of the first request make a call with it and those that follow,

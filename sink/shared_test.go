@@ -1,8 +1,12 @@
 package sink
 
 import (
+	"context"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -119,4 +123,66 @@ func TestASharedCallSurvivesFaults(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFewKeysOfManyPartitionsFillTheirCalls: events of a hundred keys stand in twelve
+// partitions in any order, each read by a worker that waits where there is no room. Each call
+// has a record of nearly every key, and the partitions are read at the pace of their keys:
+// where there was room by lanes, workers waited for records of other partitions, a call had
+// 65 records, and some partitions were read three times as fast as others.
+func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
+	const keys, partitions, took, seed = 100, 12, 10 * time.Millisecond, 3
+	synctest.Test(t, func(t *testing.T) {
+		var calls, records atomic.Int64
+		w := newWorld(t, worldOptions{
+			stream: embeddedkinesis.Stream{OnDemand: true, Shards: 64},
+			config: func(c *Config) { c.Memory = NewMemory(8<<20, defaultCalls) },
+			kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+				if c.Operation == "PutRecords" {
+					calls.Add(1)
+					records.Add(int64(len(c.Keys)))
+				}
+				return embeddedkinesis.Action{Delay: took}
+			}},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var workers sync.WaitGroup
+		read := make([]int, partitions)
+		for p := range partitions {
+			random, claim := rand.New(rand.NewPCG(seed, uint64(p))), make(chan struct{})
+			workers.Go(func() {
+				for ; ; read[p]++ {
+					key := p + partitions*random.IntN((keys-p+partitions-1)/partitions)
+					tr := w.oracle.record(fmt.Sprintf("key-%d", key), 1000, claim)
+					if tr.put(ctx, w.sink) != nil {
+						tr.outcome = Delivered
+						close(tr.done) // this one was not taken
+						return
+					}
+				}
+			})
+		}
+		<-time.After(2 * time.Second) // most of it with what was read ahead
+		calls.Store(0)
+		records.Store(0)
+		before := slices.Clone(read)
+		<-time.After(time.Second)
+		synctest.Wait()
+		average := records.Load() / calls.Load()
+		least, most := math.MaxInt, 0
+		for p := range read {
+			each := (read[p] - before[p]) / ((keys - p + partitions - 1) / partitions)
+			least, most = min(least, each), max(most, each)
+		}
+		cancel()
+		workers.Wait()
+		w.close(time.Minute)
+		t.Logf("%d records a call, %d to %d a key read of a partition (seed %d)", average, least, most, seed)
+		if average < 90 {
+			t.Errorf("%d records a call, of %d that may be sent at a time (seed %d)", average, keys, seed)
+		}
+		if least < most/2 {
+			t.Errorf("%d to %d records a key are read of a partition (seed %d)", least, most, seed)
+		}
+	})
 }

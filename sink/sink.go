@@ -26,7 +26,7 @@ type Sink struct {
 	holds   *holds
 	metrics *metrics
 	letters *deadletter.Writer
-	direct  *rooms              // of rejected records that no lane counts
+	rooms   *rooms
 	parking *deadletter.Parking // nil: deadLetter.park is off
 	lanes   []*lane
 	shared  sharedCalls
@@ -88,12 +88,13 @@ func New(cfg Config, opts Options) (*Sink, error) {
 			return nil, err
 		}
 	}
-	s.direct = &rooms{memory: s.memory}
 	s.letters = deadletter.NewWriter(s.letterOptions(s.newBackoff(seed, 3)))
 	for i := range opts.Lanes {
 		s.lanes = append(s.lanes, newLane(s, rand.New(rand.NewPCG(seed, uint64(i)<<8))))
 	}
+	s.rooms = s.memory.rooms(len(s.lanes))
 	if err := queueMetrics(opts.Registerer, opts.Destination, s); err != nil {
+		s.rooms.close()
 		cancel()
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func (s *Sink) start() {
 	}
 }
 
-// Put gives the sink a record. It blocks while the record's lane is full. An
+// Put gives the sink a record. It blocks while too much of its source partition is queued. An
 // error means that the record was not taken: the context or the claim has
 // ended, or the sink is closed.
 func (s *Sink) Put(ctx context.Context, r *Record) error {
@@ -143,14 +144,10 @@ func (s *Sink) Reject(ctx context.Context, r *Record, f deadletter.Failure) erro
 		return ErrRevoked
 	}
 	r.cost = r.held()
-	room := s.direct.of(r.origin())
-	if err := room.acquire(ctx, r.cost, r.Revoked, s.closing); err != nil {
+	if err := s.rooms.acquire(ctx, r, s.closing); err != nil {
 		return err
 	}
-	s.deadLetter(r, f, func(outcome Outcome) {
-		room.release(1, r.cost)
-		settlement{r, outcome, f.Reason}.notify()
-	})
+	s.deadLetter(r, f, func(outcome Outcome) { s.notify([]settlement{{r, outcome, f.Reason}}) })
 	return nil
 }
 
@@ -168,13 +165,13 @@ func (s *Sink) enqueue(ctx context.Context, e entry) error {
 	}
 	r.cost = r.held()
 	l, data := s.lane(r.hash), r.Data
-	if err := l.room.acquire(ctx, r.cost, r.Revoked, s.closing); err != nil {
+	if err := s.rooms.acquire(ctx, r, s.closing); err != nil {
 		return err
 	}
 	r.Data = nil
 	if err := l.push(e); err != nil {
 		r.Data = data
-		l.room.release(1, r.cost)
+		s.rooms.release([]settlement{{rec: r}})
 		return err
 	}
 	l.wake()
@@ -244,9 +241,8 @@ func (s *Sink) close(ctx context.Context) error {
 	s.others.Wait()
 	for _, l := range s.lanes {
 		l.giveBack(func(*Record) bool { return true })
-		l.room.close()
 	}
-	s.direct.close()
+	s.rooms.close()
 	err := context.Cause(s.ctx)
 	s.cancel()
 	s.client.close()

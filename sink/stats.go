@@ -48,7 +48,7 @@ func (s *Sink) Answered() bool { return s.stream.answered.Load() }
 func (s *Sink) Stats() Stats {
 	st := Stats{Shards: len(s.stream.shards.Load().ids), RecordLimit: int(s.stream.recordLimit.Load()), DeadLetters: s.letters.Waiting()}
 	for _, l := range s.lanes {
-		records, bytes := l.room.used()
+		records, bytes := l.inbox.used()
 		lane := LaneStats{Queued: records, QueuedBytes: bytes, InFlight: int(l.inFlight.Load())}
 		st.InFlight += lane.InFlight
 		st.Lanes = append(st.Lanes, lane)
@@ -64,13 +64,7 @@ func (s *Sink) Stats() Stats {
 
 // queued is how many records the sink has that are not at rest, and about their memory.
 func (s *Sink) queued() (records, bytes int) {
-	records, bytes = s.direct.used()
-	for _, l := range s.lanes {
-		n, size := l.room.used()
-		records += n
-		bytes += size
-	}
-	return records, bytes
+	return s.rooms.used()
 }
 
 // parkingShown is how many parked identities /status lists.

@@ -218,8 +218,8 @@ var mutations = []mutation{
 		"min(max(used*taken*(1-paceMargin), paceLeast), c.share)", "c.share+0*taken*used", sinkPkg, "TestRefusalsThatComeOfTheRateVanish",
 	},
 	{
-		"what is queued is bounded", "sink/memory.go",
-		"fits := r.records < r.maxRecords && (pooled == 0 || pooled <= half/poolShare && m.pooled+pooled-r.pooled <= half)", "_, _ = half, pooled\n\tfits := true", sinkPkg, "TestMemoryIsBoundedAndPutBlocks|TestTheQueuesOfAllLanesStayWithinTheirMemory",
+		"what is queued is bounded", "sink/rooms.go",
+		"return queued <= m.queue && r.bytes+bytes <= max(own, leftTimes*(m.queue-shared-queued))", "_, _, _ = queued, own, shared\n\treturn true", sinkPkg, "TestMemoryIsBoundedAndPutBlocks|TestTheQueuesOfAllPartitionsStayWithinTheirMemory",
 	},
 
 	// What is exported.

@@ -8,7 +8,27 @@ var loads = []mutation{
 	},
 	{
 		"nobody waits for a slow shared call", "sink/shared.go",
-		"for slices.Contains(s.waiting, r) {", "for false {", sinkPkg, "TestNobodyWaitsForASlowSharedCall|TestBelowTheLimitsARecordLeavesAtOnce",
+		"return !r.due.After(now) })", "return false })", sinkPkg, "TestNobodyWaitsForASlowSharedCall|TestBelowTheLimitsARecordLeavesAtOnce",
+	},
+	{
+		"room is by partition: workers do not wait for each other's records", "sink/rooms.go",
+		"r := rs.all[claim]", "claim = nil\n\tr := rs.all[claim]", sinkPkg, "TestFewKeysOfManyPartitionsFillTheirCalls|TestAPartitionGoesOnWhateverTheOthersHold",
+	},
+	{
+		"a partition has room of its own whatever the others hold", "sink/rooms.go",
+		"max(own, leftTimes*(m.queue-shared-queued))", "max(own/1e6, leftTimes*(m.queue-shared-queued))", sinkPkg, "TestAPartitionGoesOnWhateverTheOthersHold",
+	},
+	{
+		"who waits for room is not woken for each record", "sink/rooms.go",
+		"r.take(r.waiters[0].bytes, r.bytes/4)", "r.take(r.waiters[0].bytes, 0)", sinkPkg, "TestOneWhoWaitsIsNotWokenForEachRecord",
+	},
+	{
+		"rooms end with their claims", "sink/rooms.go",
+		"return r.records == 0 && len(r.waiters) == 0 && ended(claim)", "return false", sinkPkg, "TestARoomEndsWithItsClaim",
+	},
+	{
+		"what waits for the workers of all partitions leaves room for what they hand out", "consumer/fetchsize.go",
+		"return b.limit / 2 / (queuedSets + 1) / int64(max(1, busy))", "return b.limit + int64(0*busy)", consumerPkg, "TestAFetchAsksForNoMoreThanAPartitionsShareOfTheBudget",
 	},
 	{
 		"a refused shared call is halved by all that was in it", "sink/deliver.go",
