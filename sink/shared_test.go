@@ -129,14 +129,14 @@ func TestASharedCallSurvivesFaults(t *testing.T) {
 // partitions in any order, each read by a worker that waits where there is no room. Each call
 // has a record of nearly every key, and the partitions are read at the pace of their keys:
 // where there was room by lanes, workers waited for records of other partitions, a call had
-// 65 records, and some partitions were read three times as fast as others.
+// 63 records here, and of some partitions twice as many a key were read as of others.
 func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
 	const keys, partitions, took, seed = 100, 12, 10 * time.Millisecond, 3
 	synctest.Test(t, func(t *testing.T) {
 		var calls, records atomic.Int64
 		w := newWorld(t, worldOptions{
 			stream: embeddedkinesis.Stream{OnDemand: true, Shards: 64},
-			config: func(c *Config) { c.Memory = NewMemory(8<<20, defaultCalls) },
+			config: func(c *Config) { c.Memory = NewMemory(2<<20, defaultCalls) },
 			kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
 				if c.Operation == "PutRecords" {
 					calls.Add(1)
@@ -181,7 +181,7 @@ func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
 		if average < 90 {
 			t.Errorf("%d records a call, of %d that may be sent at a time (seed %d)", average, keys, seed)
 		}
-		if least < most/2 {
+		if least < most*3/4 {
 			t.Errorf("%d to %d records a key are read of a partition (seed %d)", least, most, seed)
 		}
 	})

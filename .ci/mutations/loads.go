@@ -8,7 +8,7 @@ var loads = []mutation{
 	},
 	{
 		"nobody waits for a slow shared call", "sink/shared.go",
-		"return !r.due.After(now) })", "return false })", sinkPkg, "TestNobodyWaitsForASlowSharedCall|TestBelowTheLimitsARecordLeavesAtOnce",
+		"for slices.ContainsFunc(s.waiting, func(r *request) bool { return !r.due.After(now) }) {", "for now.IsZero() {", sinkPkg, "TestNobodyWaitsForASlowSharedCall|TestBelowTheLimitsARecordLeavesAtOnce",
 	},
 	{
 		"room is by partition: workers do not wait for each other's records", "sink/rooms.go",
