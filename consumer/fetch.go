@@ -265,14 +265,7 @@ func (f *fetcher) request(node int, claims []*claim) *fetchCall {
 			rack = "" // a leader that knows the rack may send its reader away
 		}
 	}
-	all, _ := f.now()
-	busy := 0
-	for _, c := range all {
-		if c.mayBring() {
-			busy++
-		}
-	}
-	call := newFetchCall(node, claims, busy, f.budget)
+	call := newFetchCall(node, claims, f.busy(), f.budget)
 	call.RackID = rack
 	call.byID(claims)
 	return call
@@ -317,7 +310,8 @@ func (f *fetcher) pass(c *claim, p *fetchedPartition, span fetchSpan) error {
 	set, broken := newRecordSet(c.topicPartition, c.position, p)
 	set.span, set.topic = span, c.id
 	if set.next > c.position {
-		c.position, c.batch = set.next, set.largest
+		c.move(set.next)
+		c.batch = set.largest
 		c.push(set)
 	} else {
 		set.close()
@@ -332,8 +326,8 @@ func (f *fetcher) outOfRange(ctx context.Context, c *claim) error {
 	if err != nil {
 		return err
 	}
-	c.position = next
 	c.mu.Lock()
+	c.position = next
 	c.back = -1 // what could not be read is of the offsets that are gone
 	c.mu.Unlock()
 	c.push(&recordSet{next: next, restart: true})

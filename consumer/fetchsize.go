@@ -4,7 +4,7 @@ import "cmp"
 
 // askEach finds what a fetch of so many bytes asks for of each partition: its share of the
 // answer, so that one brings something of many, and no more than its share of what is kept
-// of all. Of few partitions at a time there are few identities, and each has one record in
+// of all, unless its batches are larger. Of few partitions at a time there are few identities, and each has one record in
 // flight. Of what is known to have large batches more is asked for, of what nothing is
 // known as of those.
 func askEach(limit, share int64, claims []*claim) {
@@ -24,11 +24,22 @@ func askEach(limit, share int64, claims []*claim) {
 	}
 }
 
-// setShare is what a set of one of so many partitions may have that all have something: all
-// that wait for their workers take half of the budget, so that what the workers hand out
-// has the other.
+// setShare is what a set of one of so many partitions of a consumer may have that all have
+// something: all sets that wait for their workers take half of the budget, so that what the
+// workers hand out has the other.
 func (b *Budget) setShare(busy int) int64 {
 	return b.limit / 2 / (queuedSets + 1) / int64(max(1, busy))
+}
+
+// busy is how many of the consumer's partitions may have something.
+func (f *fetcher) busy() (n int) {
+	claims, _ := f.now()
+	for _, c := range claims {
+		if len(c.sets) > 0 || c.mayBring() {
+			n++
+		}
+	}
+	return n
 }
 
 // outgrown notes where the next batch of a partition is larger than what was asked for: it
@@ -62,6 +73,13 @@ func (res *fetchResponse) outgrown(claims []*claim, limit int64) bool {
 
 // waits says that nothing came of the partition, for no reason that the broker gives.
 func (p *fetchedPartition) waits() bool { return p.code == 0 && p.brought == 0 && p.replica < 0 }
+
+// move notes what was fetched. The loops of other brokers may ask meanwhile whether there is more.
+func (c *claim) move(position int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.position = position
+}
 
 // mayBring says whether the partition may have something that was not fetched.
 func (c *claim) mayBring() bool {

@@ -35,7 +35,7 @@ type life struct {
 
 // fetching is the fetch loop's own.
 type fetching struct {
-	position  int64            // next offset to fetch
+	position  int64            // next offset to fetch; changed with mu held, as the loops of other brokers ask for it
 	batch     int64            // bytes of the largest batch of the last set; 0: there was none yet
 	asked     int64            // bytes that the fetch under way asks for at most
 	notBefore time.Time        // when to try again after an error of this partition

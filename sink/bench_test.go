@@ -229,6 +229,9 @@ func answeredLane() *laneOfRecords {
 
 func (l *laneOfRecords) filled() ([]inFlight, []result) {
 	for _, r := range l.records {
+		r.room.add(1, r.cost) // as Put had counted it
+		l.inbox.records++
+		l.inbox.bytes += r.cost
 		l.queue.Push(entry{rec: r})
 	}
 	return l.queue.Batch(epoch, l.lim, always), l.results

@@ -36,8 +36,8 @@
 // in flight, and a key always has the same lane. A lane holds a range of the
 // hash space, as a shard does, so a slow shard slows the lanes of its own range.
 //
-// Memory. What a lane queues is bounded in records and bytes; Put blocks when
-// it is full. Nothing is dropped to catch up.
+// Memory. What is queued of a source partition is bounded in bytes; Put blocks when
+// that is reached, see [Memory]. Nothing is dropped to catch up.
 //
 // Failure. Put and Reject fail only when their context ends, the record's claim
 // has ended or the sink is closed, and have then not taken the record. Errors,

@@ -12,12 +12,13 @@ import (
 // calls take that are under way.
 //
 // What is queued is counted by source partition, as a worker that waits for room keeps
-// only its own partition waiting. Of seven eighths of the memory a partition may have
-// twice what is left of them (dynamic thresholds: Choudhury and Hahne, Dynamic Queue Length
-// Thresholds for Shared-Memory Packet Switches, 1998): so all that need more than little
-// come to have as much, however many they are. The last eighth is shared out, among the
-// sinks and among the partitions of each, so that every partition goes on whatever the
-// others hold. A record for which there is no room though its partition has nothing else
+// only its own partition waiting. Of seven eighths of the memory a sink may have six times
+// what is left of them, and a partition half of what its sink may have still (dynamic
+// thresholds: Choudhury and Hahne, Dynamic Queue Length Thresholds for Shared-Memory Packet
+// Switches, 1998): so all that need more than little come to have as much, however many
+// they are.
+// The last eighth is shared out among the sinks, and of each among its partitions, so that
+// every sink goes on whatever the others hold. A record for which there is no room though its partition has nothing else
 // queued is let in alone, one over all partitions, so that the largest record goes through
 // the smallest memory.
 type Memory struct {
@@ -29,6 +30,7 @@ type Memory struct {
 	sinks   []*rooms // guarded by mu, as all below
 	lanes   int      // of all sinks
 	queued  int      // bytes
+	own     int      // of them, what is of the sinks' own shares
 	waiting []*room  // with somebody who waits, the longest first
 	over    *room    // that has been let beyond all
 }

@@ -40,7 +40,7 @@ type request struct {
 //
 // A request behind which more records wait is sent no sooner for a call of its own: it
 // waits while another shared call is under way, as TCP has small segments wait (RFC
-// 896), and until that call's lanes have come again with their next records; unless
+// 896), and until the lanes that made calls have come again with their next records; unless
 // enough for a call are there. Any other goes at once, with whatever waits, while only
 // a few shared calls are under way, and a moment later in any case.
 //
@@ -49,8 +49,8 @@ type request struct {
 type sharedCalls struct {
 	mu        sync.Mutex
 	under     int        // calls under way; guarded by mu, as all below
-	returning int        // lanes whose call has ended, and that have not come again yet
-	waiting   []*request // in the order in which they came
+	returning int        // lanes that made a call which has ended, and have not come again yet
+	waiting   []*request // in the order in which they came; first that of a lane that has made a call
 	records   int        // of those
 	hasty     int        // of the requests that wait, those that are not patient
 	timer     *time.Timer

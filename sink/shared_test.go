@@ -129,7 +129,7 @@ func TestASharedCallSurvivesFaults(t *testing.T) {
 // partitions in any order, each read by a worker that waits where there is no room. Each call
 // has a record of nearly every key, and the partitions are read at the pace of their keys:
 // where there was room by lanes, workers waited for records of other partitions, a call had
-// 63 records here, and of some partitions twice as many a key were read as of others.
+// 62 records here, and of some partitions twice as many a key were read as of others.
 func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
 	const keys, partitions, took, seed = 100, 12, 10 * time.Millisecond, 3
 	synctest.Test(t, func(t *testing.T) {
@@ -147,11 +147,11 @@ func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		var workers sync.WaitGroup
-		read := make([]int, partitions)
+		var read [partitions]atomic.Int64
 		for p := range partitions {
 			random, claim := rand.New(rand.NewPCG(seed, uint64(p))), make(chan struct{})
 			workers.Go(func() {
-				for ; ; read[p]++ {
+				for ; ; read[p].Add(1) {
 					key := p + partitions*random.IntN((keys-p+partitions-1)/partitions)
 					tr := w.oracle.record(fmt.Sprintf("key-%d", key), 1000, claim)
 					if tr.put(ctx, w.sink) != nil {
@@ -163,22 +163,26 @@ func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
 			})
 		}
 		<-time.After(2 * time.Second) // most of it with what was read ahead
+		synctest.Wait()
 		calls.Store(0)
 		records.Store(0)
-		before := slices.Clone(read)
+		var before [partitions]int64
+		for p := range read {
+			before[p] = read[p].Load()
+		}
 		<-time.After(time.Second)
 		synctest.Wait()
 		average := records.Load() / calls.Load()
-		least, most := math.MaxInt, 0
+		least, most := int64(math.MaxInt64), int64(0)
 		for p := range read {
-			each := (read[p] - before[p]) / ((keys - p + partitions - 1) / partitions)
+			each := (read[p].Load() - before[p]) / int64((keys-p+partitions-1)/partitions)
 			least, most = min(least, each), max(most, each)
 		}
 		cancel()
 		workers.Wait()
 		w.close(time.Minute)
 		t.Logf("%d records a call, %d to %d a key read of a partition (seed %d)", average, least, most, seed)
-		if average < 90 {
+		if average < 85 {
 			t.Errorf("%d records a call, of %d that may be sent at a time (seed %d)", average, keys, seed)
 		}
 		if least < most*3/4 {

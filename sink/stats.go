@@ -27,7 +27,7 @@ type Stats struct {
 	Lanes       []LaneStats         `json:"lanes"`
 }
 
-// LaneStats is the state of one lane: one that is full alone has a hot key.
+// LaneStats is the state of one lane: one with far more queued than the others has a hot key.
 type LaneStats struct {
 	Queued      int `json:"queued"`
 	QueuedBytes int `json:"queuedBytes"`

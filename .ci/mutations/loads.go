@@ -8,7 +8,7 @@ var loads = []mutation{
 	},
 	{
 		"nobody waits for a slow shared call", "sink/shared.go",
-		"for slices.ContainsFunc(s.waiting, func(r *request) bool { return !r.due.After(now) }) {", "for now.IsZero() {", sinkPkg, "TestNobodyWaitsForASlowSharedCall|TestBelowTheLimitsARecordLeavesAtOnce",
+		"wait = patientWait", "wait = time.Hour", sinkPkg, "TestNobodyWaitsForASlowSharedCall|TestBelowTheLimitsARecordLeavesAtOnce",
 	},
 	{
 		"room is by partition: workers do not wait for each other's records", "sink/rooms.go",
@@ -16,11 +16,23 @@ var loads = []mutation{
 	},
 	{
 		"a partition has room of its own whatever the others hold", "sink/rooms.go",
-		"max(own, leftTimes*(m.queue-shared-queued))", "max(own/1e6, leftTimes*(m.queue-shared-queued))", sinkPkg, "TestAPartitionGoesOnWhateverTheOthersHold",
+		"case r.fitsOwn(bytes):", "case r.fitsOwn(bytes) && false:", sinkPkg, "TestAPartitionGoesOnWhateverTheOthersHold",
+	},
+	{
+		"a sink's own share is not taken by another", "sink/rooms.go",
+		"rs.own+bytes <= share && ", "", sinkPkg, "TestAPartitionGoesOnWhateverTheOthersHold|TestASinkThatComesLaterHasRoom",
+	},
+	{
+		"who waits is let in when a sink ends", "sink/rooms.go",
+		"	m.grant() // the others' own shares have grown\n", "", sinkPkg, "TestASinkThatComesLaterHasRoom",
+	},
+	{
+		"what was let beyond ends once there is room", "sink/rooms.go",
+		"(m.over.records == 0 || m.queued <= m.queue-m.queue/ownPart)", "m.queued < 0", sinkPkg, "TestWhatIsBeyondEndsWithRoom",
 	},
 	{
 		"who waits for room is not woken for each record", "sink/rooms.go",
-		"r.take(r.waiters[0].bytes, r.bytes/4)", "r.take(r.waiters[0].bytes, 0)", sinkPkg, "TestOneWhoWaitsIsNotWokenForEachRecord",
+		"min(r.bytes/4, wakeRoom)", "0", sinkPkg, "TestOneWhoWaitsIsNotWokenForEachRecord",
 	},
 	{
 		"rooms end with their claims", "sink/rooms.go",
