@@ -4,9 +4,9 @@ import "cmp"
 
 // askEach finds what a fetch of so many bytes asks for of each partition: its share of the
 // answer, so that one brings something of many, and no more than its share of what is kept
-// of all, unless its batches are larger. Of few partitions at a time there are few identities, and each has one record in
-// flight. Of what is known to have large batches more is asked for, of what nothing is
-// known as of those.
+// of all, unless its batches are larger. Of few partitions at a time there are few
+// identities, and each has one record in flight. Of what is known to have large batches
+// more is asked for, of what nothing is known as of those.
 func askEach(limit, share int64, claims []*claim) {
 	usual, busy := int64(0), int64(0) // the largest batch of any; those that may have something
 	for _, c := range claims {

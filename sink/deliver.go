@@ -305,11 +305,8 @@ func (s *Sink) settled(group []*request) {
 		r.lane.inbox.left(r.lane.told)
 		lists = append(lists, r.lane.told)
 	}
-	s.rooms.release(lists...)
+	s.notify(lists...)
 	for _, r := range group {
-		for _, n := range r.lane.told {
-			n.notify()
-		}
 		clear(r.lane.told)
 		r.lane.told = r.lane.told[:0]
 	}
@@ -317,18 +314,20 @@ func (s *Sink) settled(group []*request) {
 
 // notify informs the owners of the lane's records. The lock is not held.
 func (l *lane) notify(settled []settlement) {
+	if len(settled) == 0 {
+		return
+	}
 	l.inbox.left(settled)
 	l.sink.notify(settled)
 }
 
-// notify informs the owners.
-func (s *Sink) notify(settled []settlement) {
-	if len(settled) == 0 {
-		return
-	}
-	s.rooms.release(settled)
-	for _, n := range settled {
-		n.notify()
+// notify informs the owners, of several lists at once. Their room is free before that.
+func (s *Sink) notify(lists ...[]settlement) {
+	s.rooms.release(lists...)
+	for _, settled := range lists {
+		for _, n := range settled {
+			n.notify()
+		}
 	}
 }
 

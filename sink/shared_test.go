@@ -129,14 +129,14 @@ func TestASharedCallSurvivesFaults(t *testing.T) {
 // partitions in any order, each read by a worker that waits where there is no room. Each call
 // has a record of nearly every key, and the partitions are read at the pace of their keys:
 // where there was room by lanes, workers waited for records of other partitions, a call had
-// 62 records here, and of some partitions twice as many a key were read as of others.
+// 91 records here, and of some partitions three fifths more a key were read than of others.
 func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
 	const keys, partitions, took, seed = 100, 12, 10 * time.Millisecond, 3
 	synctest.Test(t, func(t *testing.T) {
 		var calls, records atomic.Int64
 		w := newWorld(t, worldOptions{
 			stream: embeddedkinesis.Stream{OnDemand: true, Shards: 64},
-			config: func(c *Config) { c.Memory = NewMemory(2<<20, defaultCalls) },
+			config: func(c *Config) { c.Memory = NewMemory(4<<20, defaultCalls) },
 			kinesis: embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
 				if c.Operation == "PutRecords" {
 					calls.Add(1)
@@ -170,7 +170,7 @@ func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
 		for p := range read {
 			before[p] = read[p].Load()
 		}
-		<-time.After(time.Second)
+		<-time.After(4 * time.Second)
 		synctest.Wait()
 		average := records.Load() / calls.Load()
 		least, most := int64(math.MaxInt64), int64(0)
@@ -182,7 +182,7 @@ func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
 		workers.Wait()
 		w.close(time.Minute)
 		t.Logf("%d records a call, %d to %d a key read of a partition (seed %d)", average, least, most, seed)
-		if average < 85 {
+		if average < 93 {
 			t.Errorf("%d records a call, of %d that may be sent at a time (seed %d)", average, keys, seed)
 		}
 		if least < most*3/4 {
