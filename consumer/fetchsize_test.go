@@ -3,6 +3,7 @@ package consumer
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -123,48 +124,56 @@ func TestAnAnswerBringsSomethingOfManyPartitions(t *testing.T) {
 
 // TestABatchLargerThanAskedForIsAskedForAgain: of many partitions that have much, one has
 // a batch larger than its share. It does not wait until its partition is the first that is
-// asked for.
+// asked for: here it is the last.
 func TestABatchLargerThanAskedForIsAskedForAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const partitions, large = 40, 30
+		const partitions, large, small = 40, 500_000, 10_000
 		w := newWorld(t, partitions)
-		w.config.Budget = NewBudget(2<<20, 1<<20)
+		w.config.Budget = NewBudget(12<<20, 1<<20) // an answer has room for all shares
 		cl := w.producer()
 		defer cl.Close()
 		random := rand.New(rand.NewPCG(8, 8))
+		var claims []*claim
 		for p := range partitions {
-			if p == large {
-				w.filler(cl, random, p, 1, 10_000)
-				w.filler(cl, random, p, 1, 500_000)
+			c := newClaim(t.Context(), topicPartition{"events", p}, position{})
+			c.batch = small // as of what was fetched before
+			claims = append(claims, c)
+			if p == partitions-1 {
+				w.filler(cl, random, p, 1, large)
 			}
-			w.filler(cl, random, p, 60, 10_000)
+			w.filler(cl, random, p, 60, small)
 		}
-		var mu sync.Mutex
-		var asked []int32 // for the large batch
-		w.kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
-			w.kafka.KeepControl()
-			mu.Lock()
-			defer mu.Unlock()
-			for _, p := range r.(*kmsg.FetchRequest).Topics[0].Partitions {
-				if p.Partition == large && p.FetchOffset == 1 {
-					asked = append(asked, p.PartitionMaxBytes)
+		c, err := New(w.config, Options{Dial: w.network.DialContext, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFetcher(c)
+		defer c.fetch.CloseIdleConnections()
+		f.set(claims)
+		brokers, _, err := f.leaders(t.Context(), claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := claims[partitions-1]
+		for turn, want := range []struct {
+			asked int64
+			came  bool
+		}{{partitionLeastBytes, false}, {partitionMaxBytes, true}} {
+			for node := range brokers {
+				if err := f.fetch(t.Context(), node, claims); err != nil {
+					t.Fatal(err)
 				}
 			}
-			return nil, nil, false
-		})
-		came := make(chan struct{})
-		m := w.member(Options{}, func(_ *member, msg *Message) {
-			msg.Settle()
-			if msg.Partition == large && msg.Offset == 1 {
-				close(came)
+			for _, c := range claims {
+				select {
+				case set := <-c.sets:
+					set.close()
+				default:
+				}
 			}
-		})
-		<-came
-		m.stop(t)
-		mu.Lock()
-		defer mu.Unlock()
-		if !slices.Contains(asked, partitionLeastBytes) || asked[len(asked)-1] != partitionMaxBytes {
-			t.Errorf("bytes that were asked for: %d", asked)
+			if last.asked != want.asked || last.position > 0 != want.came {
+				t.Errorf("fetch %d: %d bytes were asked for, position %d", turn+1, last.asked, last.position)
+			}
 		}
 	})
 }

@@ -28,6 +28,14 @@ func (n node) start(t *testing.T) {
 		t.Fatal("start a Kafka node:", err)
 	}
 	go func() { _ = command.Wait() }() // how it ends is the story's
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(10 * time.Millisecond) {
+		if text, err := os.ReadFile(filepath.Join(string(n), "pid")); err == nil && len(text) > 0 { // else it could not be ended
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the Kafka node does not start")
+		}
+	}
 }
 
 // kill ends the node's process, where it runs, and awaits that.
@@ -66,7 +74,7 @@ func running(pid int) bool {
 // threeBrokers are real ones where the environment says where they are, else embedded ones.
 func threeBrokers(t *testing.T) (k Kafka, stop, start func(id int)) {
 	t.Helper()
-	k.Topic = DefaultTopic
+	k.Topic = "control-" + strings.ToLower(newID()[:8])
 	folders := os.Getenv("KAFKA_CLUSTER_NODES")
 	if folders == "" {
 		c, err := embeddedkafka.Start(embeddedkafka.Options{Ports: []int{0, 0, 0}})

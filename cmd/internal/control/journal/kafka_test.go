@@ -114,6 +114,18 @@ func await(t *testing.T, s *Store, what string, so func(Status) bool) Status {
 	}
 }
 
+// recheckUntil looks at the topic's configuration until something about the store is so: a
+// broker answers a change of it before all that it serves know of it.
+func recheckUntil(t *testing.T, s *Store, what string, so func(Status) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(s.Status()); {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %+v", what, s.Status())
+		}
+		s.recheck(t.Context())
+	}
+}
+
 func TestContractWhatOneReplicaAnsweredTheOtherReads(t *testing.T) {
 	k := broker(t)
 	a, b := openKafka(t, k), openKafka(t, k)
@@ -152,9 +164,11 @@ func TestContractATopicThatWouldLoseEntriesIsReadOnlyWithAllReasons(t *testing.T
 	a.set(t, cleanupPolicy, "compact")
 	a.set(t, retentionTime, "1000000")
 	for _, s := range []*Store{s, openKafka(t, k)} { // one that runs, and one that is started
-		s.recheck(t.Context())
+		recheckUntil(t, s, "all reasons", func(status Status) bool {
+			return strings.Contains(status.ReadOnly, "cleanup.policy is compact, and must be delete") && strings.Contains(status.ReadOnly, "retention.ms is 1000000, and must be -1")
+		})
 		err := propose(t, s, doc("flows/b", "", `{}`))
-		if !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), "cleanup.policy is compact, and must be delete") || !strings.Contains(err.Error(), "retention.ms is 1000000, and must be -1") {
+		if !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), s.Status().ReadOnly) {
 			t.Error(err)
 		}
 		if snapshot, fresh := s.Read(t.Context()); !fresh.Fresh || snapshot.Etag("flows/a") != tag {
@@ -163,7 +177,7 @@ func TestContractATopicThatWouldLoseEntriesIsReadOnlyWithAllReasons(t *testing.T
 	}
 	a.set(t, cleanupPolicy, "delete")
 	a.set(t, retentionTime, "-1")
-	s.recheck(t.Context())
+	recheckUntil(t, s, "writable again", func(status Status) bool { return status.ReadOnly == "" })
 	s.put(t, doc("flows/b", "", `{}`))
 }
 
@@ -176,15 +190,14 @@ func TestContractATopicMadeAnewStopsTheStoreAndStaysSo(t *testing.T) {
 	if err := propose(t, s, doc("flows/b", "", `{}`)); err == nil {
 		t.Error("a change of a topic that is gone was answered")
 	}
-	s.recheck(t.Context())
-	if status := s.Status(); !strings.Contains(status.ReadOnly, "is gone") || status.Cause != CauseMissing {
-		t.Errorf("%+v", status)
-	}
+	recheckUntil(t, s, "gone", func(status Status) bool {
+		return strings.Contains(status.ReadOnly, "is gone") && status.Cause == CauseMissing
+	})
 	anew := openKafka(t, k)
 	anew.put(t, doc("flows/other", "", `{}`))
 	anew.put(t, doc("flows/other2", "", `{}`))
-	s.recheck(t.Context())
-	status := await(t, s, "stopped", func(s Status) bool { return s.Stopped })
+	recheckUntil(t, s, "stopped", func(status Status) bool { return status.Stopped })
+	status := s.Status()
 	if snapshot, fresh := s.Read(t.Context()); fresh.Fresh || listed(snapshot, "") != "flows/a={}" {
 		t.Errorf("%+v %s", fresh, status.ReadOnly)
 	}
