@@ -142,7 +142,8 @@ func (b *bench) fill(ctx context.Context, r row, topic string, events int) error
 		return err
 	}
 	command := exec.CommandContext(ctx, b.program("produce"), "-brokers", strings.Join(b.brokers, ","), "-topic", topic,
-		"-events", strconv.Itoa(events), "-identities", strconv.Itoa(r.identities))
+		"-events", strconv.Itoa(events), "-identities", strconv.Itoa(r.identities),
+		"-partitions", strconv.Itoa(r.partitions), "-batch", strconv.Itoa(r.batch))
 	command.Stderr = os.Stderr
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("fill %s: %w", topic, err)

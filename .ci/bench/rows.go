@@ -10,6 +10,7 @@ type row struct {
 	name, title string
 	identities  int
 	partitions  int
+	batch       int // events in a batch of the topic, about
 	shards      int
 	latency     time.Duration // of a PutRecords call
 	aggregation string
@@ -57,9 +58,11 @@ var rows = []row{
 	{name: "registry", title: "registry away for 30 s", waits: forRegistry},
 	{name: "4shards", title: "4 shards, paced at their limit", shards: 4, share: 10},
 	{name: "1part", title: "1 partition", partitions: 1},
+	{name: "small", title: "batches of 10 events", batch: 10},
 	{name: "200part", title: "200 partitions", partitions: 200},
 	{name: "1000part", title: "1,000 partitions", partitions: 1000},
 	{name: "1000stalled", title: "and the stream stands still for 30 s", partitions: 1000, waits: forStream},
+	{name: "1000small", title: "1,000 partitions, batches of 10", partitions: 1000, batch: 10},
 	{name: "100ids", title: "100 identities", identities: 100},
 	{name: "kpl", title: "100 identities, aggregation: kpl", identities: 100, aggregation: "kpl"},
 	{name: "2k", title: "2,000 identities", identities: 2000},
@@ -75,6 +78,9 @@ func (r row) whole() row {
 	}
 	if r.partitions == 0 {
 		r.partitions = 12
+	}
+	if r.batch == 0 {
+		r.batch = 100
 	}
 	if r.shards == 0 {
 		r.shards = 512
@@ -99,5 +105,5 @@ func (r row) whole() row {
 
 // topic names what the row reads; rows that read the same have the same.
 func (r row) topic(prefix string) string {
-	return fmt.Sprintf("%s-%d-%d-%d", prefix, r.partitions, r.identities, r.share)
+	return fmt.Sprintf("%s-%d-%d-%d-%d", prefix, r.partitions, r.batch, r.identities, r.share)
 }

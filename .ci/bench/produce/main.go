@@ -1,5 +1,5 @@
 // Command produce fills a topic with the events of the benchmark: lz4, by the
-// Java client's partitioner, in batches of about a hundred. The producer is
+// Java client's partitioner, in batches of about the same number. The producer is
 // idempotent: whoever reads the topic counts on each event being there once.
 package main
 
@@ -25,28 +25,33 @@ func main() {
 	topic := flag.String("topic", "", "the topic")
 	events := flag.Int("events", 0, "how many")
 	identities := flag.Int("identities", 0, "of how many identities")
+	partitions := flag.Int("partitions", 1, "how many the topic has")
+	batch := flag.Int("batch", 100, "how many of them are in a batch, about")
 	rate := flag.Int("rate", 0, "how many a second, each with the time as its serial; 0: as fast as it goes")
 	flag.Parse()
-	fill := produce
+	to := strings.Split(*brokers, ",")
+	var err error
 	if *rate > 0 {
-		fill = func(brokers []string, topic string, events, identities int) error {
-			return pace(brokers, topic, events, identities, *rate)
-		}
+		err = pace(to, *topic, *events, *identities, *rate)
+	} else {
+		err = produce(to, *topic, *events, *identities, *batch, max(leastPortion, *partitions**batch*2))
 	}
-	if err := fill(strings.Split(*brokers, ","), *topic, *events, *identities); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "produce:", err)
 		os.Exit(1)
 	}
 }
 
 const (
-	// portion is how many events are made up before they are written.
-	portion = 20_000
-	// batchBytes is a hundred events, not compressed.
-	batchBytes = 100 << 10
+	// leastPortion is how many events are made up, at least, before they are written. Of many
+	// partitions it is two batches of each, as they are by chance: of fewer events the batches
+	// would be smaller the more partitions there are.
+	leastPortion = 20_000
+	// eventBytes is what one event takes of a batch, not compressed.
+	eventBytes = 1 << 10
 )
 
-func produce(brokers []string, topic string, events, identities int) error {
+func produce(brokers []string, topic string, events, identities, batch, portion int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	maker, err := event.NewMaker()
@@ -55,7 +60,8 @@ func produce(brokers []string, topic string, events, identities int) error {
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DefaultProduceTopic(topic),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // by murmur2, as all events have keys
-		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.ProducerBatchMaxBytes(batchBytes), kgo.ProducerLinger(20*time.Millisecond))
+		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.ProducerBatchMaxBytes(int32(batch*eventBytes)),
+		kgo.ProducerLinger(time.Second), kgo.MaxBufferedRecords(portion+1))
 	if err != nil {
 		return fmt.Errorf("make a producer: %w", err)
 	}
