@@ -124,58 +124,60 @@ func TestAnAnswerBringsSomethingOfManyPartitions(t *testing.T) {
 
 // TestABatchLargerThanAskedForIsAskedForAgain: of many partitions that have much, one has
 // a batch larger than its share. It does not wait until its partition is the first that is
-// asked for: here it is the last.
+// asked for: here it is in their midst, or the last.
 func TestABatchLargerThanAskedForIsAskedForAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const partitions, large, small = 40, 500_000, 10_000
-		w := newWorld(t, partitions)
-		w.config.Budget = NewBudget(12<<20, 1<<20) // an answer has room for all shares
-		cl := w.producer()
-		defer cl.Close()
-		random := rand.New(rand.NewPCG(8, 8))
-		var claims []*claim
-		for p := range partitions {
-			c := newClaim(t.Context(), topicPartition{"events", p}, position{})
-			c.batch = small // as of what was fetched before
-			claims = append(claims, c)
-			if p == partitions-1 {
-				w.filler(cl, random, p, 1, large)
+	for _, place := range []int{20, 39} {
+		synctest.Test(t, func(t *testing.T) {
+			const partitions, large, small = 40, 500_000, 10_000
+			w := newWorld(t, partitions)
+			// All shares are 64 KiB, and half of an answer has room for them.
+			w.config.Budget = NewBudget(12<<20, 1<<20)
+			cl := w.producer()
+			defer cl.Close()
+			random := rand.New(rand.NewPCG(8, 8))
+			var claims []*claim
+			for p := range partitions {
+				c := newClaim(t.Context(), topicPartition{"events", p}, position{})
+				c.batch = small // as of what was fetched before
+				claims = append(claims, c)
+				if p == place {
+					w.filler(cl, random, p, 1, large)
+				}
+				w.filler(cl, random, p, 20, small)
 			}
-			w.filler(cl, random, p, 60, small)
-		}
-		c, err := New(w.config, Options{Dial: w.network.DialContext, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := newFetcher(c)
-		defer c.fetch.CloseIdleConnections()
-		f.set(claims)
-		brokers, _, err := f.leaders(t.Context(), claims)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last := claims[partitions-1]
-		for turn, want := range []struct {
-			asked int64
-			came  bool
-		}{{partitionLeastBytes, false}, {partitionMaxBytes, true}} {
-			for node := range brokers {
-				if err := f.fetch(t.Context(), node, claims); err != nil {
-					t.Fatal(err)
+			c, err := New(w.config, Options{Dial: w.network.DialContext, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.fetch.CloseIdleConnections()
+			f := newFetcher(c)
+			f.set(claims)
+			brokers, _, err := f.leaders(t.Context(), claims)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for turn, want := range []struct {
+				asked int64
+				came  bool
+			}{{partitionLeastBytes, false}, {partitionMaxBytes, true}} {
+				for node, led := range brokers {
+					if err := f.fetch(t.Context(), node, led); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, c := range claims {
+					select {
+					case set := <-c.sets:
+						set.close()
+					default:
+					}
+				}
+				if c := claims[place]; c.asked != want.asked || c.position > 0 != want.came {
+					t.Errorf("fetch %d, the large batch in partition %d: %d bytes were asked for, position %d", turn+1, place, c.asked, c.position)
 				}
 			}
-			for _, c := range claims {
-				select {
-				case set := <-c.sets:
-					set.close()
-				default:
-				}
-			}
-			if last.asked != want.asked || last.position > 0 != want.came {
-				t.Errorf("fetch %d: %d bytes were asked for, position %d", turn+1, last.asked, last.position)
-			}
-		}
-	})
+		})
+	}
 }
 
 // TestOneBusyPartitionAmongIdleOnesIsFetchedFast: the share is of those that have something.

@@ -10,7 +10,7 @@ type row struct {
 	name, title string
 	identities  int
 	partitions  int
-	batch       int // events in a batch of the topic, about
+	batch       int // events in a batch of the topic
 	shards      int
 	latency     time.Duration // of a PutRecords call
 	aggregation string

@@ -14,7 +14,7 @@ import (
 const columns = "%-34s %-20s %18s %10s %10s %9s %9s\n"
 
 func (b *bench) printHead() {
-	fmt.Printf("%d events a row of about 1 KB, %d attributes mapped, 80 %% exported; lz4, 12 partitions, 50,000 identities, 512 shards, 1 ms a call, unless said otherwise.\n",
+	fmt.Printf("%d events a row of about 1 KB, %d attributes mapped, 80 %% exported; lz4, batches of 100, 12 partitions, 50,000 identities, 512 shards, 1 ms a call, unless said otherwise.\n",
 		b.events, len(event.Attributes))
 	fmt.Printf("%s run --memory %dMiB. ", product, b.memory)
 	cores := fmt.Sprintf("%d cores", runtime.NumCPU())

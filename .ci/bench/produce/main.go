@@ -1,6 +1,7 @@
 // Command produce fills a topic with the events of the benchmark: lz4, by the
-// Java client's partitioner, in batches of about the same number. The producer is
-// idempotent: whoever reads the topic counts on each event being there once.
+// Java client's partitioner, in batches of -batch events, but for the last of each
+// partition, however many partitions there are. The producer is idempotent: whoever reads
+// the topic counts on each event being there once.
 package main
 
 import (
@@ -26,7 +27,7 @@ func main() {
 	events := flag.Int("events", 0, "how many")
 	identities := flag.Int("identities", 0, "of how many identities")
 	partitions := flag.Int("partitions", 1, "how many the topic has")
-	batch := flag.Int("batch", 100, "how many of them are in a batch, about")
+	batch := flag.Int("batch", 100, "how many of them are in a batch; with -rate none waits for others")
 	rate := flag.Int("rate", 0, "how many a second, each with the time as its serial; 0: as fast as it goes")
 	flag.Parse()
 	to := strings.Split(*brokers, ",")
@@ -34,7 +35,7 @@ func main() {
 	if *rate > 0 {
 		err = pace(to, *topic, *events, *identities, *rate)
 	} else {
-		err = produce(to, *topic, *events, *identities, *batch, max(leastPortion, *partitions**batch*2))
+		err = produce(to, *topic, *events, *identities, *partitions, *batch)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "produce:", err)
@@ -42,33 +43,21 @@ func main() {
 	}
 }
 
-const (
-	// leastPortion is how many events are made up, at least, before they are written. Of many
-	// partitions it is two batches of each, as they are by chance: of fewer events the batches
-	// would be smaller the more partitions there are.
-	leastPortion = 20_000
-	// eventBytes is what one event takes of a batch, not compressed.
-	eventBytes = 1 << 10
-)
-
-func produce(brokers []string, topic string, events, identities, batch, portion int) error {
+func produce(brokers []string, topic string, events, identities, partitions, batch int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	maker, err := event.NewMaker()
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DefaultProduceTopic(topic),
-		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // by murmur2, as all events have keys
-		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.ProducerBatchMaxBytes(int32(batch*eventBytes)),
-		kgo.ProducerLinger(time.Second), kgo.MaxBufferedRecords(portion+1))
+	f, err := newFiller(brokers, topic, partitions, batch)
 	if err != nil {
-		return fmt.Errorf("make a producer: %w", err)
+		return err
 	}
-	defer client.Close()
+	defer f.client.Close()
 	random := rand.New(rand.NewPCG(1, uint64(identities)))
 	serials := make([]int64, identities)
-	records, bytes := make([]*kgo.Record, 0, portion), 0
+	bytes := 0
 	for number := range events {
 		identity := random.IntN(identities)
 		serials[identity]++
@@ -77,16 +66,13 @@ func produce(brokers []string, topic string, events, identities, batch, portion 
 			return err
 		}
 		bytes += len(value)
-		records = append(records, &kgo.Record{Key: []byte(event.Key(identity)), Value: value})
-		if len(records) == portion || number == events-1 {
-			if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
-				return fmt.Errorf("write to %s: %w", topic, err)
-			}
-			records = records[:0]
+		if err := f.add(ctx, &kgo.Record{Topic: topic, Key: []byte(event.Key(identity)), Value: value}); err != nil {
+			return err
 		}
 	}
-	if events > 0 {
-		fmt.Fprintf(os.Stderr, "%d events of %d bytes\n", events, bytes/events)
+	if err := f.rest(ctx); err != nil || events == 0 {
+		return err
 	}
+	fmt.Fprintf(os.Stderr, "%d events of %d bytes in %d batches\n", events, bytes/events, f.batches.Load())
 	return nil
 }

@@ -28,7 +28,7 @@ func pace(brokers []string, topic string, events, identities, rate int) error {
 		return err
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
-		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.ProducerLinger(0))
+		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.ProducerBatchMaxBytes(100<<10), kgo.ProducerLinger(0))
 	if err != nil {
 		return fmt.Errorf("make a producer: %w", err)
 	}

@@ -33,6 +33,12 @@ func (n node) start(t *testing.T) {
 		t.Fatal("start a Kafka node:", err)
 	}
 	go func() { _ = command.Wait() }() // how it ends is the story's
+	for deadline := time.Now().Add(time.Minute); n.process() != command.Process.Pid; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			_ = command.Process.Kill()
+			t.Fatal("the Kafka node does not start")
+		}
+	}
 }
 
 // process is the number of the node's process; 0: it does not run.

@@ -28,26 +28,33 @@ func (n node) start(t *testing.T) {
 		t.Fatal("start a Kafka node:", err)
 	}
 	go func() { _ = command.Wait() }() // how it ends is the story's
-	for deadline := time.Now().Add(time.Minute); ; <-time.After(10 * time.Millisecond) {
-		if text, err := os.ReadFile(filepath.Join(string(n), "pid")); err == nil && len(text) > 0 { // else it could not be ended
-			return
-		}
+	for deadline := time.Now().Add(time.Minute); n.process() != command.Process.Pid; <-time.After(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
+			_ = command.Process.Kill()
 			t.Fatal("the Kafka node does not start")
 		}
 	}
 }
 
+// process is the number of the node's process; 0: it was not started.
+func (n node) process() int {
+	text, err := os.ReadFile(filepath.Join(string(n), "pid"))
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
 // kill ends the node's process, where it runs, and awaits that.
 func (n node) kill(t *testing.T) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(string(n), "pid"))
-	if err != nil {
+	pid := n.process()
+	if pid <= 0 {
 		return
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || pid <= 0 {
-		t.Fatal("the number of a Kafka node's process:", err, pid)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal("end a Kafka node:", err)
@@ -100,16 +107,22 @@ func threeBrokers(t *testing.T) (k Kafka, stop, start func(id int)) {
 	var nodes []node
 	for folder := range strings.SplitSeq(folders, ",") {
 		n := node(folder)
-		n.start(t)
 		t.Cleanup(func() { n.kill(t) })
+		n.start(t)
 		nodes = append(nodes, n)
 	}
-	for deadline := time.Now().Add(time.Minute); brokersOf(t, k) < len(nodes); <-time.After(100 * time.Millisecond) {
+	awaitBrokers(t, k)
+	return k, func(id int) { nodes[id-1].kill(t) }, func(id int) { nodes[id-1].start(t) }
+}
+
+// awaitBrokers waits until all brokers are there.
+func awaitBrokers(t *testing.T, k Kafka) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); brokersOf(t, k) < len(k.Brokers); <-time.After(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the three brokers did not become ready")
+			t.Fatal("the brokers did not become ready")
 		}
 	}
-	return k, func(id int) { nodes[id-1].kill(t) }, func(id int) { nodes[id-1].start(t) }
 }
 
 // brokersOf is of how many brokers the last of them knows.
@@ -144,7 +157,7 @@ func TestContractThreeBrokers(t *testing.T) {
 	t.Log("three brokers:", time.Since(began).Round(time.Millisecond))
 	tag := stores[0].put(t, doc("flows/steady", "", `{}`))
 	for range 2 {
-		leader := leaderOf(t, a)
+		leader := leaderOf(t, adminOf(t, k)) // which does not know of an earlier one
 		var writing sync.WaitGroup
 		var unknown int
 		writing.Go(func() { unknown, tag = steady(t, stores, tag) })
@@ -152,6 +165,7 @@ func TestContractThreeBrokers(t *testing.T) {
 		writing.Wait()
 		t.Logf("leader %d was killed: %d of 100 changes had to be made again", leader, unknown)
 		start(leader)
+		awaitBrokers(t, k)
 	}
 }
 

@@ -114,15 +114,19 @@ func await(t *testing.T, s *Store, what string, so func(Status) bool) Status {
 	}
 }
 
-// recheckUntil looks at the topic's configuration until something about the store is so: a
-// broker answers a change of it before all that it serves know of it.
+// recheckUntil looks at the topic until something about the store is so: a broker answers
+// a change of its configuration before all that it serves know of it, and a client keeps
+// for some seconds what it was told of a topic.
 func recheckUntil(t *testing.T, s *Store, what string, so func(Status) bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !so(s.Status()); {
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(50 * time.Millisecond) {
+		s.recheck(t.Context())
+		if so(s.Status()) {
+			return
+		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: %+v", what, s.Status())
 		}
-		s.recheck(t.Context())
 	}
 }
 
@@ -163,12 +167,15 @@ func TestContractATopicThatWouldLoseEntriesIsReadOnlyWithAllReasons(t *testing.T
 	tag := s.put(t, doc("flows/a", "", `{}`))
 	a.set(t, cleanupPolicy, "compact")
 	a.set(t, retentionTime, "1000000")
+	both := func(text string) bool {
+		return strings.Contains(text, "cleanup.policy is compact, and must be delete") && strings.Contains(text, "retention.ms is 1000000, and must be -1")
+	}
+	recheckUntil(t, s, "all reasons", func(status Status) bool { return both(status.ReadOnly) })
 	for _, s := range []*Store{s, openKafka(t, k)} { // one that runs, and one that is started
-		recheckUntil(t, s, "all reasons", func(status Status) bool {
-			return strings.Contains(status.ReadOnly, "cleanup.policy is compact, and must be delete") && strings.Contains(status.ReadOnly, "retention.ms is 1000000, and must be -1")
-		})
-		err := propose(t, s, doc("flows/b", "", `{}`))
-		if !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), s.Status().ReadOnly) {
+		if status := s.Status(); !both(status.ReadOnly) {
+			t.Errorf("%+v", status)
+		}
+		if err := propose(t, s, doc("flows/b", "", `{}`)); !errors.Is(err, ErrReadOnly) || !both(err.Error()) {
 			t.Error(err)
 		}
 		if snapshot, fresh := s.Read(t.Context()); !fresh.Fresh || snapshot.Etag("flows/a") != tag {
@@ -187,6 +194,14 @@ func TestContractATopicMadeAnewStopsTheStoreAndStaysSo(t *testing.T) {
 	s, a := openKafka(t, k), adminOf(t, k)
 	s.put(t, doc("flows/a", "", `{}`))
 	a.delete(t)
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(50 * time.Millisecond) { // the broker's answer comes first
+		if _, _, err := s.log.Bounds(t.Context()); err != nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the topic is not deleted")
+		}
+	}
 	if err := propose(t, s, doc("flows/b", "", `{}`)); err == nil {
 		t.Error("a change of a topic that is gone was answered")
 	}
@@ -196,8 +211,11 @@ func TestContractATopicMadeAnewStopsTheStoreAndStaysSo(t *testing.T) {
 	anew := openKafka(t, k)
 	anew.put(t, doc("flows/other", "", `{}`))
 	anew.put(t, doc("flows/other2", "", `{}`))
-	recheckUntil(t, s, "stopped", func(status Status) bool { return status.Stopped })
-	status := s.Status()
+	status := await(t, s, "stopped", func(s Status) bool { return s.Stopped })
+	s.recheck(t.Context())
+	if again := s.Status(); !again.Stopped || again.ReadOnly != status.ReadOnly {
+		t.Errorf("%+v, then %+v", status, again)
+	}
 	if snapshot, fresh := s.Read(t.Context()); fresh.Fresh || listed(snapshot, "") != "flows/a={}" {
 		t.Errorf("%+v %s", fresh, status.ReadOnly)
 	}
