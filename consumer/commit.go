@@ -62,6 +62,7 @@ func (m *membership) commit(ctx context.Context, claims []*claim) error {
 		InstanceID: m.cfg.GroupInstanceID, Topics: topics,
 	})
 	if err != nil {
+		dropSilent(m.groupTransport, err)
 		return fmt.Errorf("commit offsets: %w", err)
 	}
 	failed := commitErrors(res, sentOf(sent))

@@ -91,6 +91,7 @@ func (f *fetcher) run(ctx context.Context) {
 		}
 		brokers, held, err := f.leaders(ctx, claims)
 		if err != nil {
+			dropSilent(f.transport, err)
 			f.holdAll(claims, err)
 			pause(ctx, wait.NextBackOff())
 			continue

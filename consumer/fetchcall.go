@@ -131,6 +131,14 @@ func (c *fetchCall) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 // wireBuffer is read of an answer at a time, but for the records.
 const wireBuffer = 4 << 10
 
+// dropSilent closes the connections that rest where one has not answered in time: its host
+// may be gone without a word, and each of them would keep the next request waiting as long.
+func dropSilent(transport *kafka.Transport, err error) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		transport.CloseIdleConnections()
+	}
+}
+
 // roundTrip makes the exchange.
 func roundTrip(ctx context.Context, transport *kafka.Transport, addr net.Addr, call *fetchCall) (*fetchResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchMaxWait+requestTimeout)
@@ -138,6 +146,7 @@ func roundTrip(ctx context.Context, transport *kafka.Transport, addr net.Addr, c
 	answer, err := transport.RoundTrip(ctx, addr, call)
 	if err != nil {
 		call.end()
+		dropSilent(transport, err)
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
 	res := answer.(*fetchResponse)

@@ -118,6 +118,7 @@ func (c *Consumer) heartbeat(ctx context.Context, g *generation, coordinator *ne
 	if *coordinator == nil {
 		addr, err := c.findCoordinator(ctx)
 		if err != nil {
+			dropSilent(c.groupTransport, err)
 			return err
 		}
 		*coordinator = addr
@@ -133,6 +134,7 @@ func (c *Consumer) heartbeat(ctx context.Context, g *generation, coordinator *ne
 	switch {
 	case err == nil, errors.Is(err, kafka.RebalanceInProgress):
 	default:
+		dropSilent(c.groupTransport, err)
 		*coordinator = nil // it may have moved
 	}
 	return missingRight(err, readGroup, c.cfg.Group)

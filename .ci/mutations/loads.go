@@ -63,6 +63,10 @@ var loads = []mutation{
 		"c.batch, found = partitionMaxBytes, true", "found = true", consumerPkg, "TestABatchLargerThanAskedForIsAskedForAgain",
 	},
 	{
+		"no connection that rests is tried where one was silent", "consumer/fetchcall.go",
+		"transport.CloseIdleConnections()", "_ = transport", consumerPkg, "TestNoConnectionThatRestsIsTriedWhereOneWasSilent",
+	},
+	{
 		"a look at an oldest message costs one batch", "consumer/lag.go",
 		"h.fetchRange(r, own, oneBatch)", "h.fetchRange(r, own, partitionMaxBytes)", consumerPkg, "TestALookAtTheOldestMessageCostsOneBatch",
 	},
