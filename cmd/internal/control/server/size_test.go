@@ -18,7 +18,7 @@ import (
 // a tenth of a second, also the first after a start: what is read once is read before
 // anybody asks. The bound is one that a busy machine keeps under the race detector.
 func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
-	const flows, bound = 10_000, 5 * time.Second
+	const flows, bound = 10_000, 10 * time.Second // of CPU, with the race detector on a slow machine
 	r := newRig(t)
 	m := r.flow(leads)
 	view, err := r.store.View(t.Context())
@@ -53,7 +53,7 @@ func TestAListOfTenThousandDocumentsIsAnsweredAtOnce(t *testing.T) {
 		anew.ServeHTTP(answer, request)
 		took := testutil.CPUTime(t) - began
 		t.Logf("%s: %v", query, took)
-		if answer.Code != http.StatusOK || took > max(bound/10, prepared/2) {
+		if answer.Code != http.StatusOK || took > max(bound/20, prepared/2) {
 			t.Errorf("%s took %v: %d", query, took, answer.Code)
 		}
 	}
