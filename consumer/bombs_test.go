@@ -42,7 +42,7 @@ func heldBomb(t *testing.T, raw []byte, limit int64) (counted, live int64, messa
 		defer close(watched)
 		for ctx.Err() == nil {
 			b.mu.Lock()
-			waiting := b.waiting > 0
+			waiting := len(b.waiting) > 0
 			b.mu.Unlock()
 			if waiting {
 				cancel()

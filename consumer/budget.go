@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"sync"
@@ -23,18 +22,32 @@ type Budget struct {
 
 	mu       sync.Mutex
 	used     int64
+	sets     int64         // of that, what waits to be decoded or is
 	over     *account      // the one that has been let beyond the limit
 	fetched  bool          // a batch has been, too, before it was decoded
 	asking   int           // fetches under way
 	bringing int           // of those, who asked just now
-	short    bool          // there was no room for another one
-	waiting  int           // who wait for room to decode
-	wake     chan struct{} // closed and replaced on every change
+	short    bool          // there was no room for another one, or not for all partitions
+	enough   int64         // then, what used must fall to for who waits to look again
+	waiting  []*waiter     // who wait for room to decode, in the order in which they came
+	wake     chan struct{} // closed and replaced when more may be fetched
 }
 
-// decodeShare keeps a part of the budget from what is fetched, so that what is
-// fetched already can be decoded, handed out and forgotten: one in so many.
-const decodeShare = 4
+// Shares of the budget, in sixteenths. What is fetched and not decoded has little: once it is
+// decoded and handed out, more identities are under way.
+const (
+	budgetParts = 16
+	// setsParts is for what is fetched and not decoded, and moreSets for that of partitions
+	// which have some already.
+	setsParts, moreSets = 5, 4
+	// moreParts is for what partitions have besides their first set and part. The rest is
+	// for those that have nothing; up to fetchedParts they are fetched. So however little comes
+	// to rest of some, the others go on.
+	fetchedParts, moreParts = 15, 14
+)
+
+// of is so many sixteenths of the budget.
+func (b *Budget) of(parts int64) int64 { return b.limit / budgetParts * parts }
 
 // NewBudget makes a budget of so many bytes. Records beyond largest are never
 // whole in memory: they are handed out without their value, see [Message].
@@ -89,8 +102,6 @@ func (b *Budget) window() int64 {
 	return b.largest
 }
 
-func (b *Budget) fetchLimit() int64 { return b.limit - b.limit/decodeShare }
-
 // acquire counts n bytes that are there already.
 func (b *Budget) acquire(n int64) {
 	b.mu.Lock()
@@ -116,7 +127,7 @@ func (b *Budget) counted(n int64) {
 	}
 }
 
-// release returns n bytes, and wakes who waits when that made room.
+// release returns n bytes, and lets in who waits when that made room.
 func (b *Budget) release(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -129,7 +140,8 @@ func (b *Budget) releaseLocked(n int64) {
 	if b.used <= b.limit {
 		b.over, b.fetched = nil, false
 	}
-	if b.waiting > 0 || b.short && b.room() > 0 {
+	b.grant()
+	if b.short && b.used <= b.enough && b.room() > 0 {
 		b.signalLocked()
 	}
 }
@@ -142,7 +154,7 @@ func (b *Budget) signal() {
 
 func (b *Budget) signalLocked() {
 	close(b.wake)
-	b.short = false
+	b.short, b.enough = false, 0
 	b.wake = make(chan struct{})
 }
 
@@ -150,8 +162,9 @@ func (b *Budget) signalLocked() {
 func (b *Budget) state() (room int64, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	room = b.room()
-	b.short = b.short || room <= 0
+	if room = b.room(); room <= 0 {
+		b.short, b.enough = true, math.MaxInt64
+	}
 	return room, b.wake
 }
 
@@ -159,12 +172,15 @@ func (b *Budget) state() (room int64, changed <-chan struct{}) {
 // that are about to bring something, as what finds no room was fetched for nothing.
 // Where three quarters are free, one more may be asked for in any case.
 func (b *Budget) room() int64 {
-	free := b.fetchLimit() - b.used
-	if free < min(int64(b.bringing)*fetchWorth, b.fetchLimit()/4*3) {
+	free := b.free()
+	if free < min(int64(b.bringing)*fetchWorth, b.of(setsParts)/4*3) {
 		return 0
 	}
 	return free
 }
+
+// free is how much more may be fetched of partitions that have nothing.
+func (b *Budget) free() int64 { return min(b.of(setsParts)-b.sets, b.of(fetchedParts)-b.used) }
 
 // asks counts a fetch that is under way, until done. Brokers answer at once where they
 // have something: a fetch that has not been answered for a while waits for what is not
@@ -196,7 +212,7 @@ func (b *Budget) count(asking, bringing int) {
 func (b *Budget) share() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return (b.fetchLimit() - b.used) / int64(max(1, b.asking))
+	return b.free() / int64(max(1, b.asking))
 }
 
 // fits tells whether n bytes more are within the limit.
@@ -225,89 +241,4 @@ type errTooLarge struct{ size, most int64 }
 
 func (e errTooLarge) Error() string {
 	return fmt.Sprintf("a batch has %d bytes, and this process may keep %d: give it more memory", e.size, e.most)
-}
-
-// account is what one partition's decoding has of a budget.
-type account struct {
-	budget *Budget
-	held   int64 // guarded by budget.mu, as all below
-	parts  int   // decoded and not all at rest
-}
-
-// acquire waits for room for n bytes. What finds none, because it is greater than
-// the budget or because the budget is full of what waits to be decoded, is let
-// beyond the limit alone: one partition at a time, one part after the other.
-func (a *account) acquire(ctx context.Context, n int64) error {
-	b := a.budget
-	for {
-		b.mu.Lock()
-		if a.acquireLocked(n) {
-			b.mu.Unlock()
-			return nil
-		}
-		b.waiting++
-		wake := b.wake
-		b.mu.Unlock()
-		select {
-		case <-ctx.Done():
-		case <-wake:
-		}
-		b.mu.Lock()
-		b.waiting--
-		b.mu.Unlock()
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-}
-
-// tryAcquire takes n bytes if there is room.
-func (a *account) tryAcquire(n int64) bool {
-	a.budget.mu.Lock()
-	defer a.budget.mu.Unlock()
-	return a.acquireLocked(n)
-}
-
-func (a *account) acquireLocked(n int64) bool {
-	b := a.budget
-	within := b.used+n <= b.limit
-	alone := (b.over == nil || b.over == a) && a.parts == 0
-	if !within && !alone {
-		return false
-	}
-	b.acquireLocked(n)
-	a.held += n
-	if !within {
-		b.over = a
-	}
-	return true
-}
-
-func (a *account) release(n int64) {
-	a.budget.mu.Lock()
-	defer a.budget.mu.Unlock()
-	a.releaseLocked(n)
-}
-
-func (a *account) releaseLocked(n int64) {
-	a.held -= n
-	if a.held == 0 && a.budget.over == a {
-		a.budget.over = nil
-	}
-	a.budget.releaseLocked(n)
-}
-
-// opened notes that a part is handed out, whose bytes were taken before.
-func (a *account) opened() {
-	a.budget.mu.Lock()
-	defer a.budget.mu.Unlock()
-	a.parts++
-}
-
-// closed gives back what a part took, once all of it is at rest.
-func (a *account) closed(n int64) {
-	a.budget.mu.Lock()
-	defer a.budget.mu.Unlock()
-	a.parts--
-	a.releaseLocked(n)
 }

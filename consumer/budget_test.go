@@ -15,7 +15,7 @@ func TestNothingIsFetchedThatWouldFindNoRoom(t *testing.T) {
 }
 
 func nothingIsFetchedThatWouldFindNoRoom(t *testing.T) {
-	b := newBudget(64 * fetchWorth) // three quarters of it are for what is fetched
+	b := newBudget(64 * fetchWorth) // 60 of it are for what is fetched
 	for range 100 {
 		if room, _ := b.state(); room <= 0 {
 			t.Fatal("where nothing is kept, somebody may not ask for more")
@@ -24,7 +24,7 @@ func nothingIsFetchedThatWouldFindNoRoom(t *testing.T) {
 	}
 	b.bringing = 0
 
-	b.acquire(46 * fetchWorth)
+	b.acquire(58 * fetchWorth)
 	done := b.asks()
 	if room, _ := b.state(); room != 2*fetchWorth {
 		t.Errorf("beside one fetch %d may be fetched", room)
@@ -84,6 +84,7 @@ func TestNoFetchLoopStarves(t *testing.T) {
 			wg.Go(func() {
 				f := &fetcher{budget: b}
 				claims := []*claim{newClaim(ctx, topicPartition{"events", i}, position{})}
+				claims[0].account.budget = b
 				for len(f.await(ctx, claims)) > 0 {
 					done := b.asks()
 					pause(ctx, fetchMaxWait) // the broker has nothing

@@ -254,7 +254,7 @@ func (m *membership) claimPartitions(g *generation) {
 	for _, tp := range fresh {
 		cl := newClaim(context.WithoutCancel(m.running), tp, starts[tp])
 		cl.report = m.opts.Hold
-		cl.budget, cl.account.budget, cl.mark.buffers = m.budget, m.budget, &m.budget.codecs.buffers
+		cl.account.budget, cl.mark.buffers = m.budget, &m.budget.codecs.buffers
 		cl.tracing.tracer, cl.tracing.group = m.opts.Tracer, m.cfg.Group
 		m.mu.Lock()
 		m.claims = append(m.claims, cl)

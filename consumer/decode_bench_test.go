@@ -99,7 +99,7 @@ func TestAMessageAllocatesNothingOfItsOwn(t *testing.T) {
 // TestHandingAMessageOutAndSettlingItAllocatesNothing: the window keeps its room.
 func TestHandingAMessageOutAndSettlingItAllocatesNothing(t *testing.T) {
 	c := newClaim(t.Context(), topicPartition{"events", 0}, position{next: 0, committed: -1})
-	c.budget = newBudget(defaultBudget)
+	c.account.budget = newBudget(defaultBudget)
 	offset := int64(0)
 	if got := testing.AllocsPerRun(5000, func() { handOver(c, &offset) }); got > 0 {
 		t.Errorf("%v allocations a message", got)
@@ -109,7 +109,7 @@ func TestHandingAMessageOutAndSettlingItAllocatesNothing(t *testing.T) {
 // BenchmarkHandOver is what it costs to hand a message out and settle it.
 func BenchmarkHandOver(b *testing.B) {
 	c := newClaim(b.Context(), topicPartition{"events", 0}, position{next: 0, committed: -1})
-	c.budget = newBudget(defaultBudget)
+	c.account.budget = newBudget(defaultBudget)
 	offset := int64(0)
 	b.ReportAllocs()
 	for b.Loop() {

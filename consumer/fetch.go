@@ -138,6 +138,7 @@ func (f *fetcher) round(ctx context.Context, brokers map[int][]*claim, held []*c
 
 // loop fetches for the claims of one broker until ctx ends or a leader changed.
 func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *backoff.Backoff) {
+	poll := polling{}
 	for turn := 0; ctx.Err() == nil; turn++ {
 		ready := f.await(ctx, claims)
 		if len(ready) == 0 || followedLongEnough(claims, time.Now()) {
@@ -146,7 +147,7 @@ func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *bac
 		// Only the first partition that has something may exceed a request's
 		// limits: each must be the first now and then.
 		first := turn % len(ready)
-		err := f.fetch(ctx, node, slices.Concat(ready[first:], ready[:first]))
+		err := f.fetch(ctx, node, slices.Concat(ready[first:], ready[:first]), poll.next(claims, ready))
 		switch {
 		case err == nil:
 			wait.Reset()
@@ -175,7 +176,9 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 			switch {
 			case room <= 0 || len(c.sets) == cap(c.sets) || c.stopped():
 			case !c.notBefore.After(now):
-				ready = append(ready, c)
+				if c.account.mayFetch() {
+					ready = append(ready, c)
+				}
 			case soonest.IsZero() || c.notBefore.Before(soonest):
 				soonest = c.notBefore
 			}
@@ -199,11 +202,12 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 }
 
 // fetch asks one broker once and passes on what came.
-func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
+func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim, wait time.Duration) error {
 	if claims = f.reseat(ctx, claims); len(claims) == 0 {
 		return nil
 	}
 	began, done, call := time.Now(), f.budget.asks(), f.request(node, claims)
+	call.MaxWaitTime = int32(wait.Milliseconds())
 	res, err := roundTrip(ctx, f.transport, f.addr, call)
 	done()
 	if err != nil {
@@ -217,7 +221,7 @@ func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim) error {
 	}
 	moved, stale := f.accept(ctx, claims, res, began)
 	moved = res.outgrown(claims, int64(call.MaxBytes)) || moved
-	if stale == nil && !moved && time.Since(began) < emptyRest {
+	if stale == nil && !moved && time.Since(began) < min(emptyRest, wait) {
 		pause(ctx, emptyRest)
 	}
 	return stale

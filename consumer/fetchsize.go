@@ -17,18 +17,14 @@ func askEach(limit, share int64, claims []*claim) {
 	}
 	share = min(share, limit/max(1, busy))
 	for _, c := range claims {
-		c.asked = partitionMaxBytes
-		if batch := cmp.Or(c.batch, usual); batch > 0 {
-			c.asked = min(partitionMaxBytes, max(partitionLeastBytes, share, batchesEach*batch))
-		}
+		c.asked = min(partitionMaxBytes, max(partitionLeastBytes, share, batchesEach*cmp.Or(c.batch, usual)))
 	}
 }
 
 // setShare is what a set of one of so many partitions of a consumer may have that all have
-// something: all sets that wait for their workers take half of the budget, so that what the
-// workers hand out has the other.
+// something: all sets that wait for their workers find room.
 func (b *Budget) setShare(busy int) int64 {
-	return b.limit / 2 / (queuedSets + 1) / int64(max(1, busy))
+	return b.of(setsParts) / (queuedSets + 1) / int64(max(1, busy))
 }
 
 // busy is how many of the consumer's partitions may have something.

@@ -23,7 +23,7 @@ func TestAFetchAsksOfEachPartitionForItsShare(t *testing.T) {
 		asked, last int64 // of the first and of the last
 	}{
 		{16 << 20, []int64{0, 0, 0}, 1 << 20, 1 << 20}, // nothing is known
-		{16 << 20, make([]int64, 1000), 1 << 20, 1 << 20},
+		{16 << 20, make([]int64, 1000), 64 << 10, 64 << 10},
 		{16 << 20, []int64{20_000, 20_000}, 1 << 20, 1 << 20},
 		{1 << 20, []int64{1000, 1000, 1000, 1000}, 256 << 10, 256 << 10},
 		{1 << 20, []int64{100_000, 1000, 1000, 1000}, 400_000, 256 << 10}, // as of large batches
@@ -131,7 +131,7 @@ func TestABatchLargerThanAskedForIsAskedForAgain(t *testing.T) {
 			const partitions, large, small = 40, 500_000, 10_000
 			w := newWorld(t, partitions)
 			// All shares are 64 KiB, and half of an answer has room for them.
-			w.config.Budget = NewBudget(12<<20, 1<<20)
+			w.config.Budget = NewBudget(20<<20, 1<<20)
 			cl := w.producer()
 			defer cl.Close()
 			random := rand.New(rand.NewPCG(8, 8))
@@ -139,6 +139,7 @@ func TestABatchLargerThanAskedForIsAskedForAgain(t *testing.T) {
 			for p := range partitions {
 				c := newClaim(t.Context(), topicPartition{"events", p}, position{})
 				c.batch = small // as of what was fetched before
+				c.account.budget = w.config.Budget
 				claims = append(claims, c)
 				if p == place {
 					w.filler(cl, random, p, 1, large)
@@ -161,7 +162,7 @@ func TestABatchLargerThanAskedForIsAskedForAgain(t *testing.T) {
 				came  bool
 			}{{partitionLeastBytes, false}, {partitionMaxBytes, true}} {
 				for node, led := range brokers {
-					if err := f.fetch(t.Context(), node, led); err != nil {
+					if err := f.fetch(t.Context(), node, led, fetchMaxWait); err != nil {
 						t.Fatal(err)
 					}
 				}

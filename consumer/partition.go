@@ -28,8 +28,7 @@ type life struct {
 	stop    context.CancelFunc // ends atWork
 	worked  chan struct{}      // closed when the worker has ended
 	sets    chan *recordSet    // from the fetch loop to the worker
-	budget  *Budget
-	account account // of the budget
+	account account
 	report  func(topic string, partition int, reason string, err error)
 }
 
@@ -137,7 +136,7 @@ func (c *claim) close() {
 	if late && c.report != nil {
 		c.report(c.topic, c.partition, "", nil)
 	}
-	c.budget.release(window)
+	c.account.opens(-window)
 	for len(c.sets) > 0 {
 		(<-c.sets).close()
 	}

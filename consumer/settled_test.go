@@ -65,7 +65,7 @@ func TestForeignOrBrokenMetadataMeansNothingHasSettled(t *testing.T) {
 func TestWhatAnEarlierOwnerSettledStaysInTheCommitUntilItIsPassed(t *testing.T) {
 	metadata := encodeSettled(5, []span{{7, 9}, {20, 21}})
 	c := newClaim(t.Context(), topicPartition{"events", 0}, position{next: 5, committed: 5, metadata: metadata})
-	c.budget = newBudget(1)
+	c.account.budget = newBudget(1)
 	take := func(offset int64) *Message {
 		m := &Message{Topic: "events", Offset: offset}
 		if !c.open(m) {

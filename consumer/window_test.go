@@ -11,7 +11,7 @@ import (
 func TestAWindowThatShrinksWakesWhoWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClaim(t.Context(), topicPartition{"events", 0}, position{committed: -1})
-		c.budget = newBudget(1 << 20)
+		c.account.budget = newBudget(1 << 20)
 		var open []*Message
 		for i := range maxOpen {
 			m := &Message{Offset: int64(i)}
@@ -21,8 +21,8 @@ func TestAWindowThatShrinksWakesWhoWaitsForRoom(t *testing.T) {
 			open = append(open, m)
 		}
 		// Others have the rest: one of them is let beyond the limit, and is slow.
-		over, others := &account{budget: c.budget}, &account{budget: c.budget}
-		if err := over.acquire(t.Context(), c.budget.limit-c.budget.used+1); err != nil {
+		over, others := &account{budget: c.account.budget}, &account{budget: c.account.budget}
+		if err := over.acquire(t.Context(), c.account.budget.limit-c.account.budget.used+1); err != nil {
 			t.Fatal(err)
 		}
 		began, taken := time.Now(), time.Time{}
@@ -38,7 +38,7 @@ func TestAWindowThatShrinksWakesWhoWaitsForRoom(t *testing.T) {
 		}
 		synctest.Wait()
 		if !taken.Equal(began) {
-			t.Errorf("%d of %d bytes are taken, and somebody still waits", c.budget.used, c.budget.limit)
+			t.Errorf("%d of %d bytes are taken, and somebody still waits", c.account.budget.used, c.account.budget.limit)
 			over.release(over.held) // or the bubble would never end
 			synctest.Wait()
 		}

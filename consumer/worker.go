@@ -14,7 +14,7 @@ func (c *claim) work(handler Handler) error {
 		case <-c.atWork.Done():
 			return nil
 		case s := <-c.sets:
-			c.budget.signal() // there is room for another set of this partition
+			c.account.budget.signal() // there is room for another set of this partition
 			err := c.handOut(s, handler)
 			s.close()
 			if err != nil || c.stopped() {
@@ -97,7 +97,7 @@ func (c *claim) unreadable(from int64, err error) {
 	c.unread, c.back = true, from
 	c.mu.Unlock()
 	c.hold(holdReason(err), err)
-	c.budget.signal()
+	c.account.budget.signal()
 }
 
 func (c *claim) nowReadable() {
@@ -138,16 +138,21 @@ type recordSet struct {
 	largest int64   // bytes of its largest batch
 	restart bool    // next was set anew, for the offsets before it are gone
 
-	budget *Budget
-	cost   int64 // what the set takes of the budget until it is decoded
-	span   fetchSpan
+	budget  *Budget
+	account *account // that counts the cost, too, once a worker waits for the set; nil: none
+	cost    int64    // what the set takes of the budget until it is decoded
+	span    fetchSpan
 }
 
 // close gives back what the set takes. Nobody looks at its bytes any more: what was
 // handed out of them was decompressed or copied.
 func (s *recordSet) close() {
 	if s.cost > 0 {
-		s.budget.release(s.cost)
+		if s.account != nil {
+			s.account.fetched(-s.cost)
+		} else {
+			s.budget.release(s.cost)
+		}
 		s.budget.codecs.buffers.give(s.batches)
 	}
 	s.batches, s.cost = nil, 0
@@ -193,6 +198,10 @@ func (c *claim) push(s *recordSet) {
 		s.close()
 		return
 	}
+	if s.cost > 0 {
+		s.account = &c.account
+		s.account.fetched(s.cost)
+	}
 	c.sets <- s
 }
 
@@ -224,10 +233,8 @@ func (c *claim) open(m *Message) bool {
 // to rest keeps open. It is called with mu held.
 func (c *claim) countWindow() {
 	size := c.mark.Size()
-	if size > c.window {
-		c.budget.acquire(size - c.window)
-	} else if size < c.window {
-		c.budget.release(c.window - size) // somebody may wait for it
+	if size != c.window {
+		c.account.opens(size - c.window)
 	}
 	c.window = size
 }

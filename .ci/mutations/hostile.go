@@ -74,7 +74,7 @@ var hostile = []mutation{
 		"ok = len(src) == f.trailer && ", "ok = len(src) >= f.trailer && ", consumerPkg, "TestLZ4OfOtherForms",
 	},
 	{
-		"decoding stays within the budget", "consumer/budget.go",
+		"decoding stays within the budget", "consumer/account.go",
 		"if !within && !alone {", "if !within && !alone && false {", consumerPkg, "TestWhatABatchBecomes|TestTwelvePartitionsOfTombstones",
 	},
 	{

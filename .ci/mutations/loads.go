@@ -40,7 +40,7 @@ var loads = []mutation{
 	},
 	{
 		"what waits for the workers of all partitions leaves room for what they hand out", "consumer/fetchsize.go",
-		"return b.limit / 2 / (queuedSets + 1) / int64(max(1, busy))", "return b.limit + int64(0*busy)", consumerPkg, "TestAFetchAsksForNoMoreThanAPartitionsShareOfTheBudget",
+		"return b.of(setsParts) / (queuedSets + 1) / int64(max(1, busy))", "return b.limit + int64(0*busy)", consumerPkg, "TestAFetchAsksForNoMoreThanAPartitionsShareOfTheBudget",
 	},
 	{
 		"a refused shared call is halved by all that was in it", "sink/deliver.go",
@@ -48,7 +48,7 @@ var loads = []mutation{
 	},
 	{
 		"an answer brings something of many partitions", "consumer/fetchsize.go",
-		"cmp.Or(c.batch, usual); batch > 0 {", "cmp.Or(c.batch, usual); batch < 0 {", consumerPkg, "TestAnAnswerBringsSomethingOfManyPartitions",
+		"c.asked = min(partitionMaxBytes, ", "c.asked = max(partitionMaxBytes, ", consumerPkg, "TestAnAnswerBringsSomethingOfManyPartitions",
 	},
 	{
 		"idle partitions have no share of an answer", "consumer/fetchsize.go",
@@ -141,6 +141,26 @@ var loads = []mutation{
 	{
 		"what was fetched is handed out as a copy", "consumer/payload.go",
 		"return p.owned && p.stream == nil", "return p.stream == nil", consumerPkg, "TestWhatWasFetchedIsUsedAgain",
+	},
+	{
+		"a held identity stops no other partition", "consumer/account.go",
+		"(a.parts == 0 || a.within(n))", "true", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+	},
+	{
+		"sets of held partitions leave room for others", "consumer/account.go",
+		"if a.sets == 0 || b.sets", "if true || b.sets", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+	},
+	{
+		"what is left is for partitions that have nothing", "consumer/budget.go",
+		"fetchedParts, moreParts = 15, 14", "fetchedParts, moreParts = 12, 16", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+	},
+	{
+		"a partition behind is not kept waiting for idle ones", "consumer/polling.go",
+		"max(fetchLeastWait, 2*p.wait)", "max(fetchMaxWait, 2*p.wait)", consumerPkg, "TestAPartitionBehindIsNotKeptWaiting",
+	},
+	{
+		"a held partition has no broker asked often", "consumer/polling.go",
+		"max(fetchLeastWait, 2*p.wait)", "fetchLeastWait", consumerPkg, "TestAHeldPartitionHasNoBrokerAskedOften",
 	},
 	{
 		"nothing is fetched that would find no room", "consumer/budget.go",

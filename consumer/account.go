@@ -1,0 +1,174 @@
+package consumer
+
+import (
+	"context"
+	"slices"
+)
+
+// account is what one partition has of a budget. Beyond its first set and its first part
+// it may have twice what is left for that (dynamic thresholds, as switches share their
+// buffers among ports: Choudhury and Hahne, 1998): one that does not come to rest takes two
+// thirds, of two each takes two fifths.
+type account struct {
+	budget *Budget
+	held   int64 // what is decoded; guarded by budget.mu, as all below
+	parts  int   // decoded and not all at rest
+	sets   int64 // what was fetched and is not decoded
+	window int64
+}
+
+// waiter waits for room for so many bytes.
+type waiter struct {
+	account *account
+	bytes   int64
+	granted chan struct{}
+}
+
+// acquire waits for room for n bytes. What finds none, because it is greater than
+// the budget or because the budget is full of what waits to be decoded, is let
+// beyond the limit alone: one partition at a time, one part after the other.
+func (a *account) acquire(ctx context.Context, n int64) error {
+	b := a.budget
+	b.mu.Lock()
+	if a.acquireLocked(n) {
+		b.mu.Unlock()
+		return nil
+	}
+	w := &waiter{a, n, make(chan struct{})}
+	b.waiting = append(b.waiting, w)
+	b.mu.Unlock()
+	select {
+	case <-w.granted:
+		return nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.waiting, w)
+	if i < 0 { // it was granted meanwhile
+		return nil
+	}
+	b.waiting = slices.Delete(b.waiting, i, i+1)
+	return ctx.Err()
+}
+
+// grant lets in who waits, as far as there is room. Who comes after one for whom the budget
+// has none waits for it.
+func (b *Budget) grant() {
+	full := false
+	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
+		if full && b.over != w.account {
+			return false
+		}
+		if !w.account.acquireLocked(w.bytes) {
+			full = full || b.used+w.bytes > b.limit
+			return false
+		}
+		close(w.granted)
+		return true
+	})
+}
+
+// tryAcquire takes n bytes if there is room.
+func (a *account) tryAcquire(n int64) bool {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	return a.acquireLocked(n)
+}
+
+func (a *account) acquireLocked(n int64) bool {
+	b := a.budget
+	within := b.used+n <= b.limit && (a.parts == 0 || a.within(n))
+	alone := (b.over == nil || b.over == a) && a.parts == 0
+	if !within && !alone {
+		return false
+	}
+	b.acquireLocked(n)
+	a.held += n
+	if !within {
+		b.over = a
+	}
+	return true
+}
+
+// within tells whether the partition may have so much more beside its first part and set.
+func (a *account) within(n int64) bool {
+	b := a.budget
+	return a.held+a.sets+a.window+n <= 2*(b.of(moreParts)-b.used-n)
+}
+
+// mayFetch tells whether another set may be asked for.
+func (a *account) mayFetch() bool {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	b := a.budget
+	if a.sets == 0 || b.sets < b.of(moreSets) && a.within(partitionLeastBytes) {
+		return true
+	}
+	// Each part that comes to rest would have all partitions looked at.
+	b.short, b.enough = true, max(b.enough, b.used-min(fetchWorth, b.of(1)))
+	return false
+}
+
+// fetched notes a set whose bytes were taken before, or with less than nothing one that is
+// decoded.
+func (a *account) fetched(n int64) {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.sets += n
+	a.budget.sets += n
+	if n < 0 {
+		a.budget.releaseLocked(-n)
+		if a.sets == 0 && a.budget.short {
+			a.budget.signalLocked()
+		}
+	}
+}
+
+// fetchedSome tells whether there is something that was fetched and is not decoded.
+func (a *account) fetchedSome() bool {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	return a.sets > 0
+}
+
+// opens counts so many more bytes of the window, or fewer.
+func (a *account) opens(n int64) {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.window += n
+	if n > 0 {
+		a.budget.acquireLocked(n)
+	} else {
+		a.budget.releaseLocked(-n) // somebody may wait for it
+	}
+}
+
+func (a *account) release(n int64) {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.releaseLocked(n)
+}
+
+func (a *account) releaseLocked(n int64) {
+	a.held -= n
+	if a.held == 0 && a.budget.over == a {
+		a.budget.over = nil
+	}
+	a.budget.releaseLocked(n)
+}
+
+// opened notes that a part is handed out, whose bytes were taken before.
+func (a *account) opened() {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.parts++
+}
+
+// closed gives back what a part took, once all of it is at rest.
+func (a *account) closed(n int64) {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.parts--
+	a.releaseLocked(n)
+}

@@ -1,0 +1,89 @@
+package consumer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// fill writes so many batches of a hundred events of about a thousand bytes to a partition.
+func (w *world) fill(partition, batches int) {
+	w.t.Helper()
+	cl := w.producer(kgo.ManualFlushing())
+	defer cl.Close()
+	for range batches {
+		for range 100 {
+			cl.Produce(context.Background(), &kgo.Record{Topic: "events", Partition: int32(partition), Value: bytes.Repeat([]byte{'x'}, 1000)}, nil)
+		}
+		if err := cl.Flush(context.Background()); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// TestAHeldIdentityStopsNoOtherPartition: every tenth message of some partitions does not come
+// to rest, so that a tenth of what is decoded keeps all of it. The others go on as if it were
+// not there.
+func TestAHeldIdentityStopsNoOtherPartition(t *testing.T) {
+	for _, held := range []int{1, 6, 11} {
+		t.Run(fmt.Sprintf("in %d of 12 partitions", held), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const partitions, batches = 12, 200
+				w := newWorld(t, partitions)
+				w.config.Budget = NewBudget(16<<20, 4<<20)
+				for p := range partitions {
+					w.fill(p, batches)
+				}
+				var others sync.WaitGroup
+				others.Add((partitions - held) * batches * 100)
+				var mu sync.Mutex
+				var kept []*Message // guarded by mu
+				over := false       // guarded by mu
+				m := w.member(Options{}, func(_ *member, msg *Message) {
+					switch {
+					case msg.Partition >= held:
+						msg.Settle()
+						others.Done()
+					case msg.Offset%10 != 0:
+						msg.Settle()
+					default:
+						mu.Lock()
+						defer mu.Unlock()
+						if over {
+							msg.Settle()
+							return
+						}
+						kept = append(kept, msg)
+					}
+				})
+				began := time.Now()
+				done := make(chan struct{})
+				go func() {
+					others.Wait()
+					close(done)
+				}()
+				select {
+				case <-done:
+					if took := time.Since(began); took > 5*time.Second {
+						t.Errorf("they took %v", took)
+					}
+				case <-time.After(time.Minute):
+					t.Error("they stand still")
+				}
+				mu.Lock()
+				over = true
+				for _, msg := range kept {
+					msg.Settle()
+				}
+				mu.Unlock()
+				m.stop(t)
+			})
+		})
+	}
+}
