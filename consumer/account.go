@@ -49,11 +49,12 @@ func (a *account) acquire(ctx context.Context, n int64) error {
 		return nil
 	}
 	b.waiting = slices.Delete(b.waiting, i, i+1)
+	b.grant() // whoever came after it may fit
 	return ctx.Err()
 }
 
-// grant lets in who waits, as far as there is room. Who comes after one for whom the budget
-// has none waits for it.
+// grant lets in who waits, as far as there is room. Where there is none for the first part of
+// one, there is none for whoever comes after it.
 func (b *Budget) grant() {
 	full := false
 	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
@@ -61,7 +62,7 @@ func (b *Budget) grant() {
 			return false
 		}
 		if !w.account.acquireLocked(w.bytes) {
-			full = full || b.used+w.bytes > b.limit
+			full = full || w.account.parts == 0
 			return false
 		}
 		close(w.granted)
@@ -97,12 +98,12 @@ func (a *account) within(n int64) bool {
 	return a.held+a.sets+a.window+n <= 2*(b.of(moreParts)-b.used-n)
 }
 
-// mayFetch tells whether another set may be asked for.
-func (a *account) mayFetch() bool {
+// mayFetch tells whether another set may be asked for, of about n bytes.
+func (a *account) mayFetch(n int64) bool {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
 	b := a.budget
-	if a.sets == 0 || b.sets < b.of(moreSets) && a.within(partitionLeastBytes) {
+	if a.sets == 0 || b.sets < b.of(moreSets) && a.within(n) {
 		return true
 	}
 	// Each part that comes to rest would have all partitions looked at.

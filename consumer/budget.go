@@ -39,7 +39,7 @@ const (
 	budgetParts = 16
 	// setsParts is for what is fetched and not decoded, and moreSets for that of partitions
 	// which have some already.
-	setsParts, moreSets = 5, 4
+	setsParts, moreSets = 4, 3
 	// moreParts is for what partitions have besides their first set and part. The rest is
 	// for those that have nothing; up to fetchedParts they are fetched. So however little comes
 	// to rest of some, the others go on.
@@ -47,7 +47,7 @@ const (
 )
 
 // of is so many sixteenths of the budget.
-func (b *Budget) of(parts int64) int64 { return b.limit / budgetParts * parts }
+func (b *Budget) of(parts int64) int64 { return max(1, b.limit/budgetParts*parts) }
 
 // NewBudget makes a budget of so many bytes. Records beyond largest are never
 // whole in memory: they are handed out without their value, see [Message].
@@ -172,11 +172,11 @@ func (b *Budget) state() (room int64, changed <-chan struct{}) {
 // that are about to bring something, as what finds no room was fetched for nothing.
 // Where three quarters are free, one more may be asked for in any case.
 func (b *Budget) room() int64 {
-	free := b.free()
-	if free < min(int64(b.bringing)*fetchWorth, b.of(setsParts)/4*3) {
+	within := b.of(fetchedParts) - b.used
+	if within < min(int64(b.bringing)*fetchWorth, b.of(fetchedParts)/4*3) {
 		return 0
 	}
-	return free
+	return b.free()
 }
 
 // free is how much more may be fetched of partitions that have nothing.
@@ -202,7 +202,7 @@ func (b *Budget) count(asking, bringing int) {
 	defer b.mu.Unlock()
 	b.asking += asking
 	b.bringing += bringing
-	if b.short && b.room() > 0 {
+	if b.short && b.used <= b.enough && b.room() > 0 {
 		b.signalLocked()
 	}
 }

@@ -76,6 +76,7 @@ func TestNoFetchLoopStarves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(21<<20, 10<<20)
 		b.acquire(6 << 20)
+		b.sets = 3 << 20
 		ctx, cancel := context.WithTimeout(t.Context(), rounds*fetchMaxWait)
 		defer cancel()
 		var asked [loops]int

@@ -87,3 +87,41 @@ func TestAHeldIdentityStopsNoOtherPartition(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoWaitsForMoreKeepsNobodyWaiting: one that has parts, and wants more than there is room
+// for, is the first that waits. Those behind it who find room are let in.
+func TestWhoWaitsForMoreKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(16 << 20)
+		held, full, other := &account{budget: b}, &account{budget: b}, &account{budget: b}
+		for _, at := range []struct {
+			account *account
+			bytes   int64
+		}{{held, 8 << 20}, {full, 6 << 20}} {
+			if err := at.account.acquire(t.Context(), at.bytes); err != nil {
+				t.Fatal(err)
+			}
+			at.account.opened()
+		}
+		ctx, giveUp := context.WithCancel(t.Context())
+		more, in := make(chan error, 1), make(chan error, 1)
+		go func() { more <- held.acquire(ctx, 4<<20) }()
+		synctest.Wait()
+		go func() { in <- other.acquire(t.Context(), 3<<20) }()
+		synctest.Wait()
+		full.closed(3 << 20)
+		synctest.Wait()
+		select {
+		case err := <-in:
+			if err != nil {
+				t.Error(err)
+			}
+		default:
+			t.Error("there is room for the one behind, and it waits")
+		}
+		giveUp()
+		if err := <-more; err == nil || len(b.waiting) > 0 {
+			t.Errorf("who gave up got %v; %d wait", err, len(b.waiting))
+		}
+	})
+}

@@ -159,10 +159,10 @@ const (
 	fetchBrings       = 50 * time.Millisecond
 	partitionMaxBytes = 1 << 20
 	// partitionLeastBytes is what a fetch asks for of each partition however many there are,
-	// and batchesEach how many of its batches at least: a broker cuts the last one off, and
+	// and batchesEach how many of its batches at least: a broker may cut the last one off, and
 	// what is left of it was fetched for nothing.
 	partitionLeastBytes = 64 << 10
-	batchesEach         = 4
+	batchesEach         = 2
 	// oneBatch asks for a partition's next batch alone: a broker gives the first one whole,
 	// however large (KIP-74).
 	oneBatch      = 1

@@ -176,7 +176,7 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 			switch {
 			case room <= 0 || len(c.sets) == cap(c.sets) || c.stopped():
 			case !c.notBefore.After(now):
-				if c.account.mayFetch() {
+				if c.account.mayFetch(max(partitionLeastBytes, c.asked)) {
 					ready = append(ready, c)
 				}
 			case soonest.IsZero() || c.notBefore.Before(soonest):

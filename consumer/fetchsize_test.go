@@ -26,8 +26,8 @@ func TestAFetchAsksOfEachPartitionForItsShare(t *testing.T) {
 		{16 << 20, make([]int64, 1000), 64 << 10, 64 << 10},
 		{16 << 20, []int64{20_000, 20_000}, 1 << 20, 1 << 20},
 		{1 << 20, []int64{1000, 1000, 1000, 1000}, 256 << 10, 256 << 10},
-		{1 << 20, []int64{100_000, 1000, 1000, 1000}, 400_000, 256 << 10}, // as of large batches
-		{1 << 20, []int64{100_000, 0, 0, 0}, 400_000, 400_000},            // not known: as those
+		{1 << 20, []int64{200_000, 1000, 1000, 1000}, 400_000, 256 << 10}, // as of large batches
+		{1 << 20, []int64{200_000, 0, 0, 0}, 400_000, 400_000},            // not known: as those
 		{1 << 20, append(make([]int64, 99), 1000), 64 << 10, 64 << 10},
 		{1 << 20, []int64{600_000, 600_000}, 1 << 20, 1 << 20},
 	} {
@@ -45,7 +45,7 @@ func TestAFetchAsksOfEachPartitionForItsShare(t *testing.T) {
 }
 
 // TestAFetchAsksForNoMoreThanAPartitionsShareOfTheBudget: what waits for the workers of all
-// partitions takes half of the budget. Where each brought as much as an answer had room for,
+// partitions takes a quarter of the budget. Where each brought as much as an answer had room for,
 // it took all of it; of what was handed out nothing had room any more, and workers waited
 // whose events were there.
 func TestAFetchAsksForNoMoreThanAPartitionsShareOfTheBudget(t *testing.T) {
@@ -58,7 +58,7 @@ func TestAFetchAsksForNoMoreThanAPartitionsShareOfTheBudget(t *testing.T) {
 			newFetchCall(0, []*claim{c}, partitions, b) // the others have nothing to ask for now
 			sets += (queuedSets + 1) * c.asked
 		}
-		if least := int64(partitions) * (queuedSets + 1) * batchesEach * 40_000; sets > max(b.limit/2, least) || sets < min(b.limit/4, 3*int64(partitions)<<20) {
+		if least := int64(partitions) * (queuedSets + 1) * batchesEach * 40_000; sets > max(b.limit/3, least) || sets < min(b.limit/5, 3*int64(partitions)<<20) {
 			t.Errorf("%d partitions: %d bytes may wait for their workers, of %d", partitions, sets, b.limit)
 		}
 	}

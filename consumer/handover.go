@@ -54,6 +54,7 @@ func (m *membership) drain(ctx context.Context, claims []*claim, drain bool) {
 	m.opts.OnRevoke()
 	for _, cl := range claims {
 		<-cl.worked
+		cl.discard() // the others find room for theirs, however long the rest takes
 		cl.waitIdle(ctx)
 	}
 }

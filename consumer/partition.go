@@ -137,6 +137,11 @@ func (c *claim) close() {
 		c.report(c.topic, c.partition, "", nil)
 	}
 	c.account.opens(-window)
+	c.discard()
+}
+
+// discard gives back what waits for the worker, which has ended.
+func (c *claim) discard() {
 	for len(c.sets) > 0 {
 		(<-c.sets).close()
 	}

@@ -147,6 +147,14 @@ var loads = []mutation{
 		"(a.parts == 0 || a.within(n))", "true", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
 	},
 	{
+		"who waits for more keeps nobody waiting", "consumer/account.go",
+		"full = full || w.account.parts == 0", "full = true", consumerPkg, "TestWhoWaitsForMoreKeepsNobodyWaiting",
+	},
+	{
+		"what is fetched and not decoded leaves fetch loops their turns", "consumer/budget.go",
+		"within := b.of(fetchedParts) - b.used", "within := b.free()", consumerPkg, "TestNoFetchLoopStarves",
+	},
+	{
 		"sets of held partitions leave room for others", "consumer/account.go",
 		"if a.sets == 0 || b.sets", "if true || b.sets", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
 	},

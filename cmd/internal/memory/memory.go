@@ -31,7 +31,7 @@ const (
 // The parts of what is left for the load, in hundredths. What they leave is the
 // collector's: garbage that it has not found yet.
 const (
-	fetchedPart  = 27 // messages, from the answer that brings them until they are at rest
+	fetchedPart  = 25 // messages, from the answer that brings them until they are at rest
 	queuedPart   = 13 // records until they are at rest
 	callsPart    = 13 // requests under way and their answers
 	schemasPart  = 6  // schemas, and as much again for the plans made of them

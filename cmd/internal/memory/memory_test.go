@@ -35,7 +35,7 @@ func TestWhatTheBudgetsAllowIsLessThanTheProcessMayTake(t *testing.T) {
 				t.Errorf("%s for %d: %s may be alive of Go's %s", Text(process), destinations, Text(live), Text(s.Collector))
 			}
 			// Beyond them, alone: a batch as large as what is fetched, beside a record of it.
-			if most := alive(s, destinations) + s.Fetched*3/4 + s.LargestRecord(); most > s.Collector {
+			if most := alive(s, destinations) + s.Fetched*15/16 + s.LargestRecord(); most > s.Collector {
 				t.Errorf("%s for %d: with the largest batch %s may be alive of Go's %s", Text(process), destinations, Text(most), Text(s.Collector))
 			}
 			// The largest record: as fetched and as decoded.
