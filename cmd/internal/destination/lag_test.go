@@ -30,22 +30,27 @@ func metric(t *testing.T, metrics, name string, p int) float64 {
 	return value
 }
 
-// While a held partition has filled the memory, another one's events wait
-// unfetched; their lag counts all the same.
+// While held partitions have filled the memory, with a large event each, another one's events
+// wait unfetched; their lag counts all the same.
 func TestLagIsExactOfWhatIsNotFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t, 2, embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+		const waits, each = 40, 2 // the partition that waits, after as many full ones
+		b := newBubble(t, waits+1, embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
 			if c.Operation == "PutRecords" {
 				return embeddedkinesis.Action{Code: "AccessDeniedException"}
 			}
 			return embeddedkinesis.Action{}
 		}})
-		g := newLeads(t, 31, 50)
-		full, waiting := 0, 0
+		g := newLeads(t, 31, 1000)
+		var partitions []int
+		for p := range waits + 1 {
+			partitions = append(partitions, p)
+		}
+		waiting := 0
 		write := func(partition int, ballast int) {
 			t.Helper()
 			e, err := g.Next()
-			for err == nil && (e.Filtered != "" || (kafka.Murmur2Balancer{}).Balance(kafka.Message{Key: []byte(e.Key)}, 0, 1) != partition) {
+			for err == nil && (e.Filtered != "" || (kafka.Murmur2Balancer{}).Balance(kafka.Message{Key: []byte(e.Key)}, partitions...) != partition) {
 				e, err = g.Next()
 			}
 			if err != nil {
@@ -55,40 +60,46 @@ func TestLagIsExactOfWhatIsNotFetched(t *testing.T) {
 			m.Headers = []kafka.Header{{Key: "ballast", Value: make([]byte, ballast)}}
 			b.produce(m)
 		}
-		for ; full < 90; full++ {
-			write(0, 900_000)
+		for full := range waits {
+			for range each {
+				write(full, 900_000)
+			}
 		}
-		var looks atomic.Int32 // for one batch
+		var looks atomic.Int32 // for one batch of the partition that waits
 		b.kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 			b.kafka.KeepControl()
-			if r.(*kmsg.FetchRequest).Topics[0].Partitions[0].PartitionMaxBytes == 1 {
+			if first := r.(*kmsg.FetchRequest).Topics[0].Partitions[0]; first.Partition == waits && first.PartitionMaxBytes == 1 {
 				looks.Add(1)
 			}
 			return nil, nil, false
 		})
 		p := b.start(8080, "")
 		pass(time.Minute)
-		if fetched := p.consumer.Stats().Partitions[0].Open; fetched >= full {
+		fetched := 0
+		for _, s := range p.consumer.Stats().Partitions {
+			fetched += s.Open
+		}
+		if fetched >= waits {
 			t.Fatalf("%d messages are fetched: the memory is not full", fetched)
 		}
 		for ; waiting < 3; waiting++ {
-			write(1, 0)
+			write(waits, 0)
 			pass(20 * time.Second)
 		}
 		_, metrics := b.get(8080, "/metrics")
-		if n := metric(t, metrics, "kafka_consumergroup_lag", 0); int(n) != full {
-			t.Errorf("lag of the full partition: %v", n)
+		if n := metric(t, metrics, "kafka_consumergroup_lag", 0); int(n) != each {
+			t.Errorf("lag of a full partition: %v", n)
 		}
-		if n := metric(t, metrics, "kafka_consumergroup_lag", 1); int(n) != waiting {
+		if n := metric(t, metrics, "kafka_consumergroup_lag", waits); int(n) != waiting {
 			t.Errorf("lag of the waiting partition: %v", n)
 		}
-		if n := metric(t, metrics, "kinesis_destination_lag_seconds", 1); n < 60 || n > 61 {
+		if n := metric(t, metrics, "kinesis_destination_lag_seconds", waits); n < 60 || n > 61 {
 			t.Errorf("the oldest waiting event is %v s old", n)
 		}
 		if n := looks.Load(); n != 1 {
 			t.Errorf("the oldest waiting event was fetched %d times to be looked at", n)
 		}
-		for partition := range 2 {
+		for _, partition := range []int{0, waits} {
 			if n := metric(t, metrics, "kinesis_destination_workable_lag", partition); n != 0 {
 				t.Errorf("workable lag of held partition %d: %v", partition, n)
 			}
