@@ -93,15 +93,13 @@ func TestAHeldIdentityStopsNoOtherPartition(t *testing.T) {
 func TestWhoWaitsForMoreKeepsNobodyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(16 << 20)
-		held, full, other := &account{budget: b}, &account{budget: b}, &account{budget: b}
-		for _, at := range []struct {
-			account *account
-			bytes   int64
-		}{{held, 8 << 20}, {full, 6 << 20}} {
-			if err := at.account.acquire(t.Context(), at.bytes); err != nil {
-				t.Fatal(err)
-			}
-			at.account.opened()
+		held, over, other := &account{budget: b}, &account{budget: b}, &account{budget: b}
+		if err := held.acquire(t.Context(), 8<<20); err != nil {
+			t.Fatal(err)
+		}
+		held.opened()
+		if err := over.acquire(t.Context(), 9<<20); err != nil { // alone, beyond the limit
+			t.Fatal(err)
 		}
 		ctx, giveUp := context.WithCancel(t.Context())
 		more, in := make(chan error, 1), make(chan error, 1)
@@ -109,7 +107,10 @@ func TestWhoWaitsForMoreKeepsNobodyWaiting(t *testing.T) {
 		synctest.Wait()
 		go func() { in <- other.acquire(t.Context(), 3<<20) }()
 		synctest.Wait()
-		full.closed(3 << 20)
+		if len(b.waiting) != 2 {
+			t.Fatalf("%d wait", len(b.waiting))
+		}
+		over.release(9 << 20)
 		synctest.Wait()
 		select {
 		case err := <-in:
