@@ -141,6 +141,11 @@ func (b *Budget) releaseLocked(n int64) {
 		b.over, b.fetched = nil, false
 	}
 	b.grant()
+	b.notice()
+}
+
+// notice wakes the fetch loops that wait, once there is what they wait for.
+func (b *Budget) notice() {
 	if b.short && b.used <= b.enough && b.room() > 0 {
 		b.signalLocked()
 	}
@@ -202,9 +207,7 @@ func (b *Budget) count(asking, bringing int) {
 	defer b.mu.Unlock()
 	b.asking += asking
 	b.bringing += bringing
-	if b.short && b.used <= b.enough && b.room() > 0 {
-		b.signalLocked()
-	}
+	b.notice()
 }
 
 // share is what one of the fetches under way may bring: what all of them ask for finds

@@ -126,3 +126,31 @@ func TestWhoWaitsForMoreKeepsNobodyWaiting(t *testing.T) {
 		}
 	})
 }
+
+// TestFurtherSetsLeaveRoomForTheFirstOfOthers: of a partition that has a set no more is asked for once
+// three sixteenths of the budget are sets, or once the partition has its part of it; of one
+// that has none, it is.
+func TestFurtherSetsLeaveRoomForTheFirstOfOthers(t *testing.T) {
+	for name, at := range map[string]struct {
+		sets, decoded int64
+		more          bool
+	}{
+		"little":       {2 << 20, 1 << 20, true},
+		"many sets":    {3 << 20, 1 << 20, false},
+		"much decoded": {1 << 20, 9 << 20, false},
+	} {
+		b := newBudget(16 << 20)
+		some, none := &account{budget: b}, &account{budget: b}
+		b.acquire(at.sets)
+		some.fetched(at.sets)
+		if err := some.acquire(t.Context(), at.decoded); err != nil {
+			t.Fatal(err)
+		}
+		if more := some.mayFetch(partitionLeastBytes); more != at.more {
+			t.Errorf("%s: a further set may be asked for: %v", name, more)
+		}
+		if room, _ := b.state(); room <= 0 || !none.mayFetch(partitionLeastBytes) {
+			t.Errorf("%s: a first set may not be asked for, with room for %d bytes", name, room)
+		}
+	}
+}

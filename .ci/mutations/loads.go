@@ -156,7 +156,7 @@ var loads = []mutation{
 	},
 	{
 		"sets of held partitions leave room for others", "consumer/account.go",
-		"if a.sets == 0 || b.sets", "if true || b.sets", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+		"if a.sets == 0 || b.sets", "if true || b.sets", consumerPkg, "TestFurtherSetsLeaveRoomForTheFirstOfOthers",
 	},
 	{
 		"what is left is for partitions that have nothing", "consumer/budget.go",
@@ -172,11 +172,11 @@ var loads = []mutation{
 	},
 	{
 		"nothing is fetched that would find no room", "consumer/budget.go",
-		"if free < min(", "if free < 1 && 0 < min(", consumerPkg, "TestNothingIsFetchedThatWouldFindNoRoom",
+		"if within < min(", "if within < 1 && 0 < min(", consumerPkg, "TestNothingIsFetchedThatWouldFindNoRoom",
 	},
 	{
 		"who waits to fetch hears of a fetch that ended", "consumer/budget.go",
-		"	if b.short && b.room() > 0 {\n", "	if false {\n", consumerPkg, "TestNothingIsFetchedThatWouldFindNoRoom",
+		"	b.bringing += bringing\n	b.notice()\n", "	b.bringing += bringing\n", consumerPkg, "TestNothingIsFetchedThatWouldFindNoRoom",
 	},
 	{
 		"a fetch that waits for events is in nobody's way", "consumer/budget.go",
