@@ -112,7 +112,7 @@ func TestWhatComesBeforeABatchThatCannotBeReadIsHandedOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bad := breakIt(slices.Clone(next))
 			got, b, err := decodeTest(t, 0, slices.Concat(good, bad, testBatch(3, []string{"d"}, nil)))
-			if !errors.Is(err, errCorrupt) || holdReason(err) != ReasonCorrupt {
+			if !errors.Is(err, errCorrupt) || HoldReason(err) != ReasonCorrupt {
 				t.Errorf("error %v", err)
 			}
 			if !slices.Equal(got, []string{"a", "b"}) || b.next != 2 {

@@ -60,8 +60,8 @@ func outOfGroup(err error) bool {
 	return errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.FencedInstanceID)
 }
 
-// holdReason names the cause of err in the closed set of reasons.
-func holdReason(err error) string {
+// HoldReason names the cause of err in the closed set of reasons.
+func HoldReason(err error) string {
 	if unready, ok := errors.AsType[*connect.Error](err); ok {
 		if unready.Credentials {
 			return ReasonAuthentication

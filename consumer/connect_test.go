@@ -128,8 +128,8 @@ func TestWhyAConnectionIsOfNoUseIsToldWithoutTheSecret(t *testing.T) {
 			config := secured(t, folder, c.mutual, user)
 			config.TLS, config.SASL = c.tls, c.sasl
 			err := lookUp(t, config)
-			if err == nil || holdReason(err) != c.reason || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "hunter") {
-				t.Errorf("%s: %v", holdReason(err), err)
+			if err == nil || HoldReason(err) != c.reason || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "hunter") {
+				t.Errorf("%s: %v", HoldReason(err), err)
 			}
 		})
 	}
@@ -155,8 +155,8 @@ func TestContractSpeakingTLSOrNotIsSaidToBeAmiss(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := lookUp(t, Config{Brokers: []string{c.broker}, Topic: "events", TLS: c.tls, SASL: c.sasl})
-			if err == nil || holdReason(err) != ReasonTLS || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%s: %v", holdReason(err), err)
+			if err == nil || HoldReason(err) != ReasonTLS || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: %v", HoldReason(err), err)
 			}
 		})
 	}
@@ -249,7 +249,7 @@ func TestABrokerThatIsAwayIsNoMatterOfTLSOrCredentials(t *testing.T) {
 	}
 	_ = listener.Close()
 	config := Config{Brokers: []string{listener.Addr().String()}, Topic: "events", TLS: clientTLS(certificates(t), false)}
-	if err := lookUp(t, config); err == nil || holdReason(err) != ReasonUnreachable || errors.Is(err, kafka.SASLAuthenticationFailed) {
-		t.Errorf("%s: %v", holdReason(err), err)
+	if err := lookUp(t, config); err == nil || HoldReason(err) != ReasonUnreachable || errors.Is(err, kafka.SASLAuthenticationFailed) {
+		t.Errorf("%s: %v", HoldReason(err), err)
 	}
 }

@@ -344,6 +344,6 @@ func (f *fetcher) holdAll(claims []*claim, err error) {
 		return
 	}
 	for _, c := range claims {
-		c.hold(holdReason(err), err)
+		c.hold(HoldReason(err), err)
 	}
 }

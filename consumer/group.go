@@ -58,7 +58,7 @@ func (c *Consumer) enter(ctx context.Context, member bool) (*generation, error) 
 			failingSince = time.Now()
 		}
 		if !settlesSoon(err) || time.Since(failingSince) > ordinaryDelay {
-			c.holdGroup(holdReason(err), err)
+			c.holdGroup(HoldReason(err), err)
 		}
 		pause(ctx, wait.NextBackOff())
 	}

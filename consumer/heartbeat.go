@@ -55,7 +55,7 @@ func (m *membership) heartbeats(ctx context.Context) {
 			}
 			if time.Since(failing) > min(ordinaryDelay, m.opts.SessionTimeout/3) { // nothing is sent once the lease is over
 				held = true
-				m.holdGroup(holdReason(err), err)
+				m.holdGroup(HoldReason(err), err)
 			}
 		}
 		if err == nil {

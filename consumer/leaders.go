@@ -35,7 +35,7 @@ func (f *fetcher) leaders(ctx context.Context, claims []*claim) (brokers map[int
 		if err != nil {
 			err = fmt.Errorf("find the leader of %s/%d: %w", c.topic, c.partition, missingRight(err, describeTopic, c.topic))
 			c.seen(err)
-			c.hold(holdReason(err), err)
+			c.hold(HoldReason(err), err)
 			held = append(held, c)
 			continue
 		}

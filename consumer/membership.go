@@ -52,7 +52,7 @@ func (m *membership) find(g *generation, fresh []topicPartition) (starts map[top
 		if m.running.Err() != nil {
 			return nil, false
 		}
-		m.holdGroup(holdReason(err), err)
+		m.holdGroup(HoldReason(err), err)
 		timer := time.NewTimer(wait.NextBackOff())
 		select {
 		case <-timer.C:

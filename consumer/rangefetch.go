@@ -42,7 +42,10 @@ func (f *rangeFetch) next(ctx context.Context) (*recordSet, error) {
 			return nil, over
 		case good:
 			f.wait.Reset()
-			f.told = false
+			if f.told {
+				f.told = false
+				f.history.Waiting(nil)
+			}
 			if set.next == f.at && answer.lastStable >= 0 && f.at >= answer.lastStable {
 				f.at = f.to
 			} else {
@@ -51,7 +54,7 @@ func (f *rangeFetch) next(ctx context.Context) (*recordSet, error) {
 			return set, nil
 		case errors.Is(err, kafka.OffsetOutOfRange):
 			return nil, fmt.Errorf("read %s/%d from offset %d: %w", f.topic, f.partition, f.at, err)
-		case errors.Is(err, errCorrupt), holdReason(err) == ReasonTooLarge:
+		case errors.Is(err, errCorrupt), HoldReason(err) == ReasonTooLarge:
 			return nil, err
 		}
 		if f.history.Waiting != nil && !f.told && !settlesSoon(err) {

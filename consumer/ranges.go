@@ -23,7 +23,8 @@ func (r *Range) topicPartition() topicPartition { return topicPartition{r.Topic,
 
 // History reads bounded parts of topics, in no group and with nothing committed.
 type History struct {
-	// Waiting hears why Read waits for the cluster, once for each time; nil: nobody.
+	// Waiting hears why Read waits for the cluster, once for each time, and of no error when
+	// it goes on; nil: nobody.
 	Waiting func(error)
 
 	cfg       Config

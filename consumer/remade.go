@@ -61,7 +61,7 @@ func (c *claim) tried(err error) {
 		return
 	}
 	c.failed = true
-	c.hold(holdReason(err), err)
+	c.hold(HoldReason(err), err)
 	c.notBefore = time.Now().Add(c.wait.NextBackOff())
 }
 

@@ -79,7 +79,7 @@ func TestWhatIsRotatedOnDiskHoldsForTheNextConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer transport.CloseIdleConnections()
-	if _, err := transport.Dial(t.Context(), "tcp", config.Brokers[0]); holdReason(err) != ReasonAuthentication {
+	if _, err := transport.Dial(t.Context(), "tcp", config.Brokers[0]); HoldReason(err) != ReasonAuthentication {
 		t.Errorf("with the old password: %v", err)
 	}
 	write(t, password, "new")

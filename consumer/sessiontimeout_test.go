@@ -76,7 +76,7 @@ func TestASessionTimeoutThatTheBrokersDoNotTakeIsNamed(t *testing.T) {
 		}
 		defer c.Close()
 		_, err = c.join(context.Background())
-		if err == nil || holdReason(err) != ReasonGroupProtocol || !strings.Contains(err.Error(), "source.kafka.sessionTimeout: 1m0s") {
+		if err == nil || HoldReason(err) != ReasonGroupProtocol || !strings.Contains(err.Error(), "source.kafka.sessionTimeout: 1m0s") {
 			t.Errorf("%v", err)
 		}
 	})

@@ -96,7 +96,7 @@ func (c *claim) unreadable(from int64, err error) {
 	c.mu.Lock()
 	c.unread, c.back = true, from
 	c.mu.Unlock()
-	c.hold(holdReason(err), err)
+	c.hold(HoldReason(err), err)
 	c.account.budget.signal()
 }
 

@@ -28,8 +28,8 @@ type RedriveOptions struct {
 	By            string // who has it done, which is kept; empty: nobody is named
 	Logger        *slog.Logger
 	Progress      func(done, selected int64) // called every now and then; nil: nobody
-	// Held hears what holds the stream, and of an empty reason when nothing does; nil: it is only logged.
-	Held func(reason string, err error)
+	// Held hears why the job waits, and of an empty reason when it does no more; nil: it is only logged.
+	Held func(reason, cause string)
 }
 
 // Redriven is the account of a redrive: every selected letter is in one of its
@@ -79,6 +79,7 @@ type RedriveJob struct {
 	later  *sourceHistory
 	chosen map[int]map[int64]bool // letters by partition and offset
 	fits   rules.Fits             // used by a dry run
+	holds  *hold.Holds            // why it waits
 
 	marks    *consumer.Checkpoints
 	doubtful map[resend.Identity]int64 // letters that an earlier process may have put; nil: there are none
@@ -133,7 +134,9 @@ func NewRedrive(ctx context.Context, config *config.Config, o RedriveOptions) (_
 		return nil, err
 	}
 	r.Size, r.Keeper, r.Tail, r.InFlight = RedriveRound, r, &r.later.Tail, new(resend.InFlight)
-	b.history.Waiting, r.later.History.Waiting = hold.WaitingForKafka(o.Logger), hold.WaitingForKafka(o.Logger)
+	r.holds = hold.Telling(o.Logger, o.Held)
+	waiting := r.holds.Waiting("kafka", consumer.HoldReason)
+	b.history.Waiting, r.later.History.Waiting = waiting, waiting
 	if r.later.ids, err = r.later.History.TopicIDs(ctx); err != nil {
 		return nil, fmt.Errorf("look up the source topics: %w", err)
 	}
@@ -198,7 +201,7 @@ func (r *RedriveJob) note(ctx context.Context, l *letter.Letter) error {
 // run sends the chosen letters, in rounds.
 func (r *RedriveJob) run(ctx context.Context) error {
 	if !r.o.DryRun {
-		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger, r.Hears(r.o.Held))
+		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger, r.Hears(r.holds))
 		if err != nil {
 			return err
 		}

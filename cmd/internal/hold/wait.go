@@ -2,7 +2,6 @@ package hold
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"kinesis-destination/schemas/backoff"
@@ -13,7 +12,8 @@ func NewBackoff() *backoff.Backoff {
 	return backoff.New(backoff.Config{Initial: 100 * time.Millisecond, Max: 10 * time.Second}, time.Now())
 }
 
-// RetryUntil tries until it succeeds or ctx ends; waiting hears once why it has to.
+// RetryUntil tries until it succeeds or ctx ends; waiting hears once why it has to, and of
+// no error when it has succeeded after that.
 func RetryUntil(ctx context.Context, try func() error, waiting func(error)) error {
 	err := try()
 	if err == nil || ctx.Err() != nil {
@@ -25,6 +25,7 @@ func RetryUntil(ctx context.Context, try func() error, waiting func(error)) erro
 			return err
 		}
 	}
+	waiting(nil)
 	return nil
 }
 
@@ -40,16 +41,4 @@ func Every(ctx context.Context, interval time.Duration, f func()) {
 			f()
 		}
 	}
-}
-
-// Log tells of a hold outside of the pipeline; an empty reason ends one.
-func Log(log *slog.Logger, reason string, err error) {
-	if reason != "" {
-		log.Warn("held: retrying until the cause is gone", "reason", reason, "error", err)
-	}
-}
-
-// WaitingForKafka tells that a command waits for the cluster.
-func WaitingForKafka(log *slog.Logger) func(error) {
-	return func(err error) { log.Warn("waiting for Kafka", "error", err) }
 }

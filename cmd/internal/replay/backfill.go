@@ -81,7 +81,7 @@ func NewBackfill(o BackfillOptions) (*Backfill, error) {
 	b := &Backfill{o: o, group: o.Source.Group + ".backfill", own: map[resend.TopicPartition]*resend.PartitionRange{}}
 	b.Job = resend.Job{
 		Evaluator: rules.Evaluator{Decoder: o.Decoder, Rules: o.Rules}, Chooser: b, LatestOnly: true, History: history,
-		Window: make(chan struct{}, backfillWindow), Log: o.Logger, IndexLimit: cmp.Or(o.NewestKept, resend.IndexLimit),
+		Window: make(chan struct{}, backfillWindow), Log: o.Logger, Holds: hold.New(o.Logger), IndexLimit: cmp.Or(o.NewestKept, resend.IndexLimit),
 	}
 	b.Sink, b.Ended = o.Sink, b.goOn
 	return b, nil

@@ -50,8 +50,8 @@ type Options struct {
 	// Progress is called every now and then, with the offsets that were read of all
 	// that have to be, each twice with LatestOnly; nil: nobody is told.
 	Progress func(done, total int64)
-	// Held hears what holds the stream, and of an empty reason when nothing does; nil: it is only logged.
-	Held func(reason string, err error)
+	// Held hears why the job waits, and of an empty reason when it does no more; nil: it is only logged.
+	Held func(reason, cause string)
 }
 
 // Result is the account of a replay, from its beginning under its id.
@@ -134,9 +134,10 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	history.Waiting = hold.WaitingForKafka(o.Logger)
+	holds := hold.Telling(o.Logger, o.Held)
+	history.Waiting = holds.Waiting("kafka", consumer.HoldReason)
 	r := &Job{Config: config, o: o, fits: rules.NewFits(config), Job: resend.Job{
-		Evaluator: j, LatestOnly: o.LatestOnly || o.Members, History: history, Log: o.Logger, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: cmp.Or(config.NewestKept, resend.IndexLimit),
+		Evaluator: j, LatestOnly: o.LatestOnly || o.Members, History: history, Log: o.Logger, Holds: holds, Terms: o.terms(config.Target.Kinesis.Stream), IndexLimit: cmp.Or(config.NewestKept, resend.IndexLimit),
 	}}
 	r.Chooser = r
 	r.Rejecting = r.letter
@@ -238,14 +239,14 @@ func (r *Job) findRange(ctx context.Context) error {
 // Run sends what is left of every partition.
 func (r *Job) Run(ctx context.Context) error {
 	if !r.o.DryRun {
-		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger, r.Hears(r.o.Held))
+		s, end, err := resend.OpenSink(ctx, r.Config, r.o.Logger, r.Hears(r.Holds))
 		if err != nil {
 			return err
 		}
 		defer end()
 		r.Sink = s
 		if spots := s.Parking(); spots != nil {
-			p, err := deadletters.NewParking(r.Config, spots, hold.New(r.o.Logger), nil)
+			p, err := deadletters.NewParking(r.Config, spots, r.Holds, nil)
 			if err != nil {
 				return err
 			}

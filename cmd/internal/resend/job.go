@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
@@ -44,7 +45,8 @@ type Job struct {
 	Window      chan struct{}         // bounds what is under way; nil: the sink does
 	Terms       string                // what is sent for: one job is not gone on with as another
 	Log         *slog.Logger
-	Progress    func() // called every now and then; nil: nobody
+	Holds       *hold.Holds // why it waits
+	Progress    func()      // called every now and then; nil: nobody
 	IndexLimit  int
 	// Rejecting decides what becomes of an event that cannot be exported; nil: it is a dead
 	// letter. Its error ends the job.

@@ -168,7 +168,7 @@ func (w *Job) evaluate(ctx context.Context, m *consumer.Message) (j rules.Evalua
 
 // untilRegistry tries until the registry answers.
 func (w *Job) untilRegistry(ctx context.Context, try func() error) error {
-	return hold.RetryUntil(ctx, try, func(err error) { hold.Log(w.Log, rules.HoldRegistry, err) })
+	return hold.RetryUntil(ctx, try, w.Holds.Waiting("registry", func(error) string { return rules.HoldRegistry }))
 }
 
 // UntilKafka tries until Kafka answers, unless another process sends the same, or
@@ -181,6 +181,6 @@ func (w *Job) UntilKafka(ctx context.Context, try func() error) error {
 			moved, err = err, nil
 		}
 		return err
-	}, hold.WaitingForKafka(w.Log))
+	}, w.Holds.Waiting("kafka", consumer.HoldReason))
 	return errors.Join(moved, err)
 }

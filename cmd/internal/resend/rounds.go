@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/sink"
 )
 
@@ -51,13 +52,11 @@ const stopGrace = CloseTimeout + 8*time.Second
 // not take soon.
 const heldGrace = time.Second
 
-// Hears has the rounds know what holds the stream, and tells it on; tell may be nil.
-func (r *Rounds) Hears(tell func(reason string, err error)) func(reason string, err error) {
+// Hears has the rounds know what holds the stream, and the holds of what they are of.
+func (r *Rounds) Hears(holds *hold.Holds) func(reason string, err error) {
 	return func(reason string, err error) {
 		r.held.Store(reason != "")
-		if tell != nil {
-			tell(reason, err)
-		}
+		holds.Set(hold.Key{Source: "sink", Partition: -1}, reason, err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"kinesis-destination/cmd/internal/config"
-	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/sink"
 )
 
@@ -15,7 +14,7 @@ import (
 const CloseTimeout = 2 * time.Second
 
 // OpenSink starts a sink of a command's own, beside those of running processes.
-// What holds it is logged, and held hears of it; nil: nobody does.
+// held hears what holds it, and of an empty reason when nothing does any more.
 func OpenSink(ctx context.Context, config *config.Config, log *slog.Logger, held func(reason string, err error)) (s *sink.Sink, end func(), err error) {
 	transport, err := config.DeadLetterTransport(nil)
 	if err != nil {
@@ -24,13 +23,7 @@ func OpenSink(ctx context.Context, config *config.Config, log *slog.Logger, held
 	s, err = sink.New(config.Target.Kinesis.Config, sink.Options{
 		Destination: config.Name, Group: config.Source.Kafka.Group,
 		DeadLetter: config.DeadLetter, Brokers: config.Source.Kafka.Brokers, KafkaTransport: transport,
-		SourceTopics: config.Source.Kafka.TopicNames(), Logger: log,
-		Hold: func(reason string, err error) {
-			hold.Log(log, reason, err)
-			if held != nil {
-				held(reason, err)
-			}
-		},
+		SourceTopics: config.Source.Kafka.TopicNames(), Logger: log, Hold: held,
 	})
 	if err != nil {
 		transport.CloseIdleConnections()

@@ -62,7 +62,7 @@ type Job struct {
 	Became   map[string]int64 `json:"became,omitempty"`
 	Estimate *Estimate        `json:"estimate,omitempty"`
 	Problem  string           `json:"problem,omitempty"`
-	// Held is what keeps the stream from taking anything; nil: nothing does.
+	// Held is what it waits for: the stream, Kafka, the registry; nil: nothing.
 	Held *Held `json:"held,omitempty"`
 
 	ended  time.Time
@@ -89,7 +89,7 @@ type Order struct {
 // Teller hears how a job is getting on.
 type Teller struct {
 	Progress func(finished, selected int64)
-	// Held hears what holds the stream, and of an empty reason when nothing does any more.
+	// Held hears what the job waits for, and of an empty reason when it waits no more.
 	Held func(reason, detail string)
 }
 

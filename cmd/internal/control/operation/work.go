@@ -191,7 +191,7 @@ func (f *Flows) do(ctx context.Context, c *config.Config, r jobs.Order, tell job
 
 func (f *Flows) redrive(ctx context.Context, c *config.Config, filter deadletters.Filter, r jobs.Order, tell jobs.Teller) (jobs.Done, error) {
 	account, err := deadletters.Redrive(ctx, c, deadletters.RedriveOptions{
-		Filter: filter, DryRun: r.DryRun, MaxRedrives: maxRedrives, Logger: f.Log, Progress: tell.Progress, Held: held(tell), By: by(r.By),
+		Filter: filter, DryRun: r.DryRun, MaxRedrives: maxRedrives, Logger: f.Log, Progress: tell.Progress, Held: tell.Held, By: by(r.By),
 	})
 	if account == nil {
 		return jobs.Done{}, err
@@ -199,17 +199,6 @@ func (f *Flows) redrive(ctx context.Context, c *config.Config, filter deadletter
 	return jobs.Done{Selected: account.Selected, Finished: account.Done(), By: counted(map[string]int64{
 		"delivered": account.Delivered, "superseded": account.Superseded,
 	}, account.Filtered, account.DeadLettered, account.Left)}, err
-}
-
-// held tells what holds the stream, in the words of the pages.
-func held(tell jobs.Teller) func(reason string, err error) {
-	return func(reason string, err error) {
-		detail := ""
-		if err != nil {
-			detail = said(err)
-		}
-		tell.Held(reason, detail)
-	}
 }
 
 // counted adds up what there is of each word.
@@ -238,7 +227,7 @@ func (f *Flows) replay(ctx context.Context, c *config.Config, r jobs.Order, tell
 	var read, all int64
 	result, err := replay.Run(ctx, c, replay.Options{
 		From: from, To: to, Segment: r.Segment, LatestOnly: !r.EveryEvent, Members: r.Op == jobs.Backfill, Rate: float64(r.Rate), DryRun: r.DryRun, ID: r.ID, Logger: f.Log,
-		By: by(r.By), Held: held(tell), BesideLive: r.EveryEvent, Letters: replay.LettersSkip, // whose letters were made when they came first
+		By: by(r.By), Held: tell.Held, BesideLive: r.EveryEvent, Letters: replay.LettersSkip, // whose letters were made when they came first
 		Progress: func(done, total int64) {
 			read, all = done, total
 			tell.Progress(done, total)
