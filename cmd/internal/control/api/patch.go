@@ -19,7 +19,8 @@ type Operation struct {
 }
 
 // maxOperations bounds a patch: 250 segments and 50 attributes, each removed and
-// added. What an operation costs is bounded by the document.
+// added. What an operation costs is bounded by the document, and what all of them copy by
+// [MaxBody]: a copy of the document into itself doubles it.
 const maxOperations = 1000
 
 // The operations of the flow service, and those of the policy service.
@@ -69,8 +70,9 @@ func Operations(body any, allowed []string) ([]Operation, error) {
 // Patch applies operations in their order to a value that [Body] or [Generic] made,
 // which is changed. The first that cannot be done refuses all of them.
 func Patch(document any, operations []Operation) (any, error) {
+	copies := MaxBody
 	for i, o := range operations {
-		next, problem := o.apply(document)
+		next, problem := o.apply(document, &copies)
 		if problem != "" {
 			return nil, InvalidAs(CodePatch, []FieldError{{fmt.Sprintf("[%d]", i), fmt.Sprintf("An error has occurred while validating patch instructions: %s %s: %s", o.Op, short(o.Path), problem)}})
 		}
@@ -79,7 +81,8 @@ func Patch(document any, operations []Operation) (any, error) {
 	return document, nil
 }
 
-func (o Operation) apply(document any) (any, string) {
+// apply does the operation. copies is how much may still be copied, as weight counts it.
+func (o Operation) apply(document any, copies *int) (any, string) {
 	switch o.Op {
 	case "add", "replace", "test":
 		if !o.has {
@@ -106,7 +109,12 @@ func (o Operation) apply(document any) (any, string) {
 		if problem != "" {
 			return nil, "from: " + problem
 		}
-		if o.Op == "move" {
+		if o.Op == "copy" {
+			if *copies -= weight(value, *copies); *copies < 0 {
+				return nil, fmt.Sprintf("the patch copies more than the %d bytes that a request may bring", MaxBody)
+			}
+			value = clone(value)
+		} else {
 			if len(path) > len(from) && slices.Equal(path[:len(from)], from) {
 				return nil, "a value cannot be moved into itself"
 			}
@@ -114,7 +122,7 @@ func (o Operation) apply(document any) (any, string) {
 				return nil, "from: " + problem
 			}
 		}
-		return change(document, path, "add", clone(value))
+		return change(document, path, "add", value)
 	}
 	return change(document, path, o.Op, clone(o.Value))
 }
@@ -241,6 +249,32 @@ func changeList(list []any, part, op string, value any) (any, string) {
 	}
 	list[i] = value
 	return list, ""
+}
+
+// weight is about how many bytes a value has as JSON, or something above most.
+func weight(value any, most int) int {
+	n := 2
+	switch v := value.(type) {
+	case map[string]any:
+		for key, item := range v {
+			if n += len(key) + 4; n > most {
+				break
+			}
+			n += weight(item, most-n)
+		}
+	case []any:
+		for _, item := range v {
+			if n++; n > most {
+				break
+			}
+			n += weight(item, most-n)
+		}
+	case string:
+		n += len(v)
+	default: // a number of any length
+		n += len(fmt.Sprint(v))
+	}
+	return n
 }
 
 // clone keeps one value from standing at two places, where a later operation would

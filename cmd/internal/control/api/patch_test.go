@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -103,4 +104,30 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: %v, wanted %v", text, value, want)
 		}
 	})
+}
+
+// A copy of a document into itself doubles it: twenty are a million times as much.
+func TestAPatchCopiesNoMoreThanARequestMayBring(t *testing.T) {
+	var doubling, many []string
+	for i := range 40 {
+		doubling = append(doubling, fmt.Sprintf(`{"op":"copy","from":"","path":"/x%d"}`, i))
+	}
+	for i := range 1000 {
+		many = append(many, fmt.Sprintf(`{"op":"copy","from":"/text","path":"/x%d"}`, i))
+	}
+	for _, c := range []struct {
+		document string
+		patch    []string
+		done     bool
+	}{
+		{`{"name":"x"}`, doubling, false},
+		{`{"name":"x"}`, doubling[:8], true},
+		{`{"text":"` + strings.Repeat("x", 2000) + `"}`, many, false},
+		{`{"text":[` + strings.Repeat("1,", 1000) + `1]}`, many, false},
+		{`{"text":{"a":1,"b":2}}`, many, true},
+	} {
+		if done := apply(t, c.document, "["+strings.Join(c.patch, ",")+"]") != ""; done != c.done {
+			t.Errorf("%.40s, %d operations: done %t", c.document, len(c.patch), done)
+		}
+	}
 }

@@ -132,7 +132,8 @@ func encoded(v any) string {
 // another segment than it says: each one moves those behind it up. A value in a
 // removal names what is meant.
 func removesWhatIsMeant(document any, operations []api.Operation) error {
-	seen := map[string]int{} // the last place that was removed of a list, without a value that names it
+	state, done := clone(document), 0 // after so many operations
+	seen := map[string]int{}          // the last place that was removed of a list, without a value that names it
 	for i, o := range operations {
 		list, place, ok := selectorPlace(o.Path)
 		if o.Op != "remove" || !ok {
@@ -149,10 +150,12 @@ func removesWhatIsMeant(document any, operations []api.Operation) error {
 			seen[list] = place
 			continue
 		}
-		state, err := api.Patch(clone(document), operations[:i])
-		if err != nil {
+		var err error
+		if state, err = api.Patch(state, operations[done:i]); err != nil {
+			_, err = api.Patch(clone(document), operations[:i]) // which says the place among all
 			return err
 		}
+		done = i
 		if there := meantBy(at(state, o.Path)); there != meant {
 			return report("An error has occurred while validating patch instructions: at %s there is %q then, and the value says %q", o.Path, there, meant)
 		}
