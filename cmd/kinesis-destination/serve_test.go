@@ -116,6 +116,9 @@ func TestATokenIsShownOnceAndListedWithoutItself(t *testing.T) {
 	if got := command(t, "", "token", "create", "ops", "--token-file", file); got.code != exitUsage {
 		t.Errorf("a second token of a name: %+v", got)
 	}
+	if got := command(t, "", "token", "create", "unset", "--token-file", file, "--sandbox", ""); got.code != exitUsage || !strings.Contains(got.stderr, "--sandbox") {
+		t.Errorf("a token for all sandboxes that was not asked for: %+v", got)
+	}
 	if got := command(t, "", "token", "revoke", "ops", "--token-file", file); got.code != 0 {
 		t.Errorf("%+v", got)
 	}

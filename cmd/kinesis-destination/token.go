@@ -39,6 +39,9 @@ func tokenCreateCommand(file *string) *cobra.Command {
 			if *file == "" {
 				return errNoTokenFile
 			}
+			if err := saysNothing(cmd.Flags(), "be for all sandboxes", "sandbox"); err != nil {
+				return usageError{err}
+			}
 			var list []api.Permission
 			for _, p := range permissions {
 				list = append(list, api.Permission(p))

@@ -194,7 +194,7 @@ func (i identity) token(r *http.Request) (Token, error) {
 	case i.o.OIDC != nil && (i.o.Tokens == nil || !strings.HasPrefix(value, tokenPrefix)):
 		return i.o.OIDC.find(r.Context(), value)
 	}
-	return i.o.Tokens.find(value)
+	return i.o.Tokens.find(value, i.o.Log)
 }
 
 // header is a header's value as far as it is kept.

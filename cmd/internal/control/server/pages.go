@@ -27,7 +27,7 @@ func settings(o Options) func() web.Settings {
 			s.Sources = append(s.Sources, one)
 		}
 		if o.Tokens != nil {
-			for _, token := range o.Tokens.current() {
+			for _, token := range o.Tokens.current(o.Log) {
 				one := web.TokenInfo{Name: token.Name, Sandboxes: token.Sandboxes, CreatedAt: token.CreatedAt}
 				for _, p := range token.Permissions {
 					one.Permissions = append(one.Permissions, string(p))

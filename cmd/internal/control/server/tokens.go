@@ -1,12 +1,15 @@
 package server
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -50,6 +54,7 @@ type Tokens struct {
 	looked  time.Time
 	changed time.Time
 	size    int64
+	failing string // why the file could not be read, as it was logged
 }
 
 // lookEvery is how often the file is looked at.
@@ -75,17 +80,31 @@ func (t *Tokens) read() error {
 }
 
 // current are the tokens of the file as it is. One that cannot be read, or holds a
-// mistake, leaves those that were read before.
-func (t *Tokens) current() []Token {
+// mistake, leaves those that were read before, and is told of: they may have been revoked.
+func (t *Tokens) current(log *slog.Logger) []Token {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now := time.Now(); now.Sub(t.looked) >= lookEvery {
 		t.looked = now
-		if info, err := os.Stat(t.file); err == nil && (!info.ModTime().Equal(t.changed) || info.Size() != t.size) {
-			_ = t.read() // the list stays
+		info, err := os.Stat(t.file)
+		if err == nil && (!info.ModTime().Equal(t.changed) || info.Size() != t.size) {
+			err = t.read()
 		}
+		t.tell(log, err)
 	}
 	return t.list
+}
+
+// tell logs once why the file cannot be read, and that it can be again.
+func (t *Tokens) tell(log *slog.Logger, err error) {
+	switch {
+	case err == nil && t.failing != "":
+		t.failing = ""
+		log.Info("the file of tokens can be read again", "file", t.file)
+	case err != nil && t.failing != err.Error():
+		t.failing = err.Error()
+		log.Error("the file of tokens cannot be read: those that were read before stay in force, and one that was revoked since is still good", "error", err)
+	}
 }
 
 // bearer is the token that a request shows.
@@ -98,10 +117,10 @@ func bearer(r *http.Request) (string, error) {
 }
 
 // find is what the file has of a token.
-func (t *Tokens) find(value string) (Token, error) {
+func (t *Tokens) find(value string, log *slog.Logger) (Token, error) {
 	given := hashOf(value)
 	var found *Token
-	list := t.current()
+	list := t.current(log)
 	for i := range list {
 		if subtle.ConstantTimeCompare([]byte(list[i].Hash), []byte(given)) == 1 {
 			found = &list[i]
@@ -127,8 +146,10 @@ func ReadTokens(file string) ([]Token, error) {
 	var block struct {
 		Tokens []Token `yaml:"tokens"`
 	}
-	if err := yaml.Unmarshal(text, &block); err != nil {
-		return nil, fmt.Errorf("%s: is no file of tokens; kinesis-destination token create makes one", file)
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true) // a limit whose name is wrong would be none
+	if err := decoder.Decode(&block); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: is no file of tokens; kinesis-destination token create makes one, each with name, hash, permissions, sandboxes and createdAt", file)
 	}
 	for i, token := range block.Tokens {
 		if !tokenName.MatchString(token.Name) || len(token.Hash) != len(hashPrefix)+2*sha256.Size || !strings.HasPrefix(token.Hash, hashPrefix) {
@@ -136,6 +157,9 @@ func ReadTokens(file string) ([]Token, error) {
 		}
 		if err := checkPermissions(token.Permissions); err != nil {
 			return nil, fmt.Errorf("%s: tokens[%d]: %w", file, i, err)
+		}
+		if slices.Contains(token.Sandboxes, "") {
+			return nil, fmt.Errorf("%s: tokens[%d]: sandboxes has an empty name", file, i)
 		}
 	}
 	return block.Tokens, nil
@@ -162,6 +186,14 @@ func CreateToken(file, name string, permissions []api.Permission, sandboxes []st
 	if err := checkPermissions(permissions); err != nil {
 		return "", err
 	}
+	if slices.Contains(sandboxes, "") {
+		return "", errors.New("a sandbox has an empty name")
+	}
+	unlock, err := lockTokens(file)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	list, err := ReadTokens(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
@@ -176,6 +208,11 @@ func CreateToken(file, name string, permissions []api.Permission, sandboxes []st
 
 // RevokeToken takes a token out of a file.
 func RevokeToken(file, name string) error {
+	unlock, err := lockTokens(file)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	list, err := ReadTokens(file)
 	if err != nil {
 		return err
@@ -185,6 +222,35 @@ func RevokeToken(file, name string) error {
 		return fmt.Errorf("there is no token %s", name)
 	}
 	return writeTokens(file, left)
+}
+
+// lockTokens has one change at a time: of two at once, one would be lost. What is locked is
+// the directory, as the file is replaced.
+func lockTokens(file string) (unlock func(), err error) {
+	dir, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
+	}
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("tokens: lock %s: %w", dir.Name(), err), dir.Close())
+	}
+	return func() { _ = dir.Close() }, nil // which unlocks it
+}
+
+// like gives a file the owner and the mode of the one whose place it takes: serve is to
+// read what an administrator has changed.
+func like(next *os.File, file string) error {
+	before, err := os.Stat(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err //nolint:wrapcheck // the caller says what it was for
+	}
+	if owner, ok := before.Sys().(*syscall.Stat_t); ok {
+		err = next.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	return errors.Join(err, next.Chmod(before.Mode().Perm()))
 }
 
 // writeTokens replaces the file as a whole: who reads it meanwhile has the old one.
@@ -198,7 +264,7 @@ func writeTokens(file string, list []Token) error {
 		return fmt.Errorf("write tokens: %w", err)
 	}
 	_, err = next.Write(text)
-	err = errors.Join(err, next.Sync(), next.Close())
+	err = errors.Join(err, like(next, file), next.Sync(), next.Close())
 	if err == nil {
 		err = os.Rename(next.Name(), file)
 	}
