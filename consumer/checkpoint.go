@@ -97,7 +97,7 @@ func (c *Checkpoints) Commit(ctx context.Context, changed ...Checkpoint) error {
 	for _, p := range changed {
 		tp := topicPartition{p.Topic, p.Partition}
 		at := position{next: p.Next, committed: p.Next, metadata: p.Note, topic: found[tp].topic, stamped: true}
-		if n := len(at.text()); n > maxMetadata {
+		if n := len(at.metadata); n > maxMetadata {
 			return fmt.Errorf("keep a note of %d bytes beside an offset: at most %d fit", n, maxMetadata)
 		}
 		next[tp] = at

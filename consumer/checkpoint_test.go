@@ -97,3 +97,39 @@ func TestWithinEndsWithWhatMayBeReadAndNamesWhatIsGone(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatAClaimCommitsIsCommittedAnew: as it is, stamp and all, so that Kafka keeps it. One
+// that is refused would have all of its group forgotten.
+func TestWhatAClaimCommitsIsCommittedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.produce(0, 0, 3)
+		h, err := NewHistory(w.config, w.network.DialContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		now, err := topicIDs(t.Context(), h.transport, h.cfg.Addr(), []string{"events"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var spans []span
+		for o := int64(1); o < 2988*8; o += 2 { // a bitmap that is as large as one may be
+			spans = append(spans, span{o, o + 1})
+		}
+		at := position{metadata: encodeSettled(0, spans), topic: now.ids["events"], stamped: true}
+		if n := len(at.metadata); n > maxMetadata || n < maxMetadata-10 {
+			t.Fatalf("%d bytes are committed beside the offset", n)
+		}
+		if err := h.commit(t.Context(), "g", map[topicPartition]position{{"events", 0}: at}); err != nil {
+			t.Fatal(err)
+		}
+		checkpoints, err := h.Checkpoints(t.Context(), "g")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkpoints.Commit(t.Context(), checkpoints.All()...); err != nil {
+			t.Error(err)
+		}
+	})
+}

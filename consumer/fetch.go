@@ -151,6 +151,12 @@ func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *bac
 		switch {
 		case err == nil:
 			wait.Reset()
+			for _, c := range claims { // those that were not asked for are not held by the broker any more either
+				if c.outage && c.readable() && !slices.Contains(ready, c) {
+					c.hold("", nil)
+				}
+				c.outage = false
+			}
 		case ctx.Err() != nil:
 			return
 		default:
@@ -345,5 +351,6 @@ func (f *fetcher) holdAll(claims []*claim, err error) {
 	}
 	for _, c := range claims {
 		c.hold(HoldReason(err), err)
+		c.outage = true
 	}
 }

@@ -17,7 +17,8 @@ type Message struct {
 	Key       []byte
 	Value     []byte // nil: a tombstone
 	Headers   []Header
-	// Omitted is what was left out, as the message is too large to be kept; nil: nothing.
+	// Omitted is what was left out, as the message is too large to be kept; nil: nothing, or
+	// the headers of a tombstone.
 	Omitted *Omitted
 	// Fetch is the span of the fetch that brought the message; nil: it is not traced.
 	Fetch *trace.SpanContext

@@ -44,6 +44,7 @@ type fetching struct {
 	gone   bool   // its topic is another one: it has to begin anew
 	where  string // at which end it then begins; empty: as for an offset out of range
 	absent bool   // its topic was seen to be missing
+	outage bool   // it is held as its broker, or all of them, gave no answer
 
 	follower    int       // the replica that is fetched from; -1: the leader
 	followUntil time.Time // when the leader is asked again

@@ -192,7 +192,7 @@ func (d *decoder) large(ctx context.Context, size int64) (*part, error) {
 }
 
 // beyond takes a record that is larger than is ever kept: its key, and the length
-// and the digest of its value, which passes by.
+// and the digest of its value, which passes by; of a tombstone nothing.
 func (d *decoder) beyond(ctx context.Context, size int64) (*part, error) {
 	const cost = messageCost + slotCost + maxKept
 	if err := d.account.acquire(ctx, cost); err != nil {
@@ -225,13 +225,12 @@ func (d *decoder) skim(ctx context.Context, size int64) (r record, o *Omitted, e
 		in.copy(&key, n)
 		r.key = key.Bytes()
 	}
-	o = &Omitted{}
-	digest := sha256.New()
 	if n := in.varint(); n >= 0 {
-		o.Length = n
+		o = &Omitted{Length: n}
+		digest := sha256.New()
 		in.copy(digest, n)
+		digest.Sum(o.SHA256[:0])
 	}
-	digest.Sum(o.SHA256[:0])
 	in.copy(io.Discard, in.left) // its headers
 	if r.offset, err = d.batch.offset(delta, d.above); in.err != nil {
 		err = in.err

@@ -160,9 +160,13 @@ func (d *decoder) name(b []byte) string {
 	return s
 }
 
-// omit leaves the value and the headers of a record out of its message.
+// omit leaves the value and the headers of a record out of its message. Nothing is missed of
+// a tombstone.
 func (r *record) omit() *Omitted {
-	o := &Omitted{Length: int64(len(r.value)), SHA256: sha256.Sum256(r.value)}
+	var o *Omitted
+	if r.value != nil {
+		o = &Omitted{Length: int64(len(r.value)), SHA256: sha256.Sum256(r.value)}
+	}
 	r.value, r.headers, r.count = nil, nil, 0
 	if len(r.key) > maxKept {
 		r.key = nil

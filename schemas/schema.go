@@ -177,7 +177,18 @@ func (p *parser) object(node map[string]any, namespace string, path *place) (*Ty
 		if node["type"] == nil {
 			return nil, fmt.Errorf("%s: a type without \"type\"", path)
 		}
-		return p.parse(node["type"], namespace, path) // {"type": {"type": …}}
+		own, err := labels(node, path)
+		if err != nil {
+			return nil, err
+		}
+		t, err := p.parse(node["type"], namespace, path) // {"type": {"type": …}}
+		if err == nil && len(own) > 0 {
+			if t.Name != "" {
+				return nil, fmt.Errorf("%s: labels belong on the field or the definition, not around %s", path, shown(t.Name))
+			}
+			t.Labels = append(t.Labels, own...)
+		}
+		return t, err
 	}
 	own, err := labels(node, path)
 	if err != nil {

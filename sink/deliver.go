@@ -329,6 +329,7 @@ func (s *Sink) notify(lists ...[]settlement) {
 			n.notify()
 		}
 	}
+	s.idle()
 }
 
 func (n settlement) notify() {

@@ -111,6 +111,9 @@ func classify(act string, err error) (verdict, error) {
 		if errors.As(err, &creds) && v.action != again {
 			return verdict{hold, HoldCredentials, true}, fmt.Errorf("%s: get credentials: %s: %s", act, plain(api.ErrorCode()), plain(api.ErrorMessage()))
 		}
+		if v.reason == HoldUnknown { // nobody knows what its words may quote
+			return v, fmt.Errorf("%s: %s, status %d", act, plain(api.ErrorCode()), status)
+		}
 		if v.action == hold {
 			return v, fmt.Errorf("%s: %s: %s", act, plain(api.ErrorCode()), plain(api.ErrorMessage()))
 		}

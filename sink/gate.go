@@ -116,3 +116,17 @@ func (g *gate) shut(now time.Time, as probe) {
 	delay, _ := g.backoff.Next(now)
 	g.until = now.Add(delay)
 }
+
+// Forget opens the gate: nothing is left by which one would hear that the stream works.
+func (g *gate) Forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.probing != 0 {
+		return // its answer says
+	}
+	held := g.backoff != nil
+	g.backoff, g.failing = nil, time.Time{}
+	if held {
+		g.tell("", nil)
+	}
+}

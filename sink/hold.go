@@ -28,6 +28,14 @@ func (s *Sink) unanswered(now time.Time, as probe, err error) {
 	}
 }
 
+// idle ends a hold of the stream once nothing is queued any more, as all was withdrawn: no
+// call would find its end. What is in flight is queued until after its answer was noted.
+func (s *Sink) idle() {
+	if records, _ := s.queued(); records == 0 {
+		s.gate.Forget()
+	}
+}
+
 // addExhausted counts the records that are held because they outlived their retry.
 func (s *Sink) addExhausted(n int) {
 	s.exhaustedMu.Lock()

@@ -193,6 +193,7 @@ func (l *lane) next(now time.Time) (batch []inFlight, at time.Time, end bool) {
 		l.sent = now
 		if len(batch) == 0 && l.sink.gate.CancelProbe(l.probe) {
 			defer l.sink.wakeAll()
+			defer l.sink.idle() // what it would have sent may have been the last
 		}
 		rejected = append(rejected, l.queue.Rejected()...)
 		at = l.queue.Next()

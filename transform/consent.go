@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"slices"
 	"strings"
 
 	"kinesis-destination/schemas"
@@ -16,18 +17,33 @@ const (
 	consentNo        = "n"
 )
 
+// consentGiven is what an event says about one consent: a bit for each value in consentValues,
+// and one for all others.
+type consentGiven uint16
+
+// consentOf is the bit of a value.
+func consentOf(value string) consentGiven {
+	if i := slices.Index(consentValues, value); i >= 0 {
+		return 1 << i
+	}
+	return 1 << len(consentValues)
+}
+
+// within says that there is a value, and none but accepted ones.
+func (g consentGiven) within(accepted consentGiven) bool { return g != 0 && g&^accepted == 0 }
+
 // requirement is one consent that an event needs.
 type requirement struct {
 	path     string
-	accepted map[string]bool
+	accepted consentGiven
 }
 
 func requirements(require map[string][]string) []requirement {
 	var list []requirement
 	for path, values := range sorted(require) {
-		accepted := map[string]bool{}
+		var accepted consentGiven
 		for _, value := range values {
-			accepted[value] = true
+			accepted |= consentOf(value)
 		}
 		list = append(list, requirement{path, accepted})
 	}
@@ -39,8 +55,8 @@ func (j *evaluation) consents() bool {
 	return len(j.plan.rules.consent) == 0 || len(j.unmetConsents()) == 0
 }
 
-// unmetConsents are the paths of the required consents that the event does not give. A key that is there twice counts
-// as given only if both are.
+// unmetConsents are the paths of the required consents that the event does not give. A key that is there more
+// than once counts as given only if all of its values are.
 func (j *evaluation) unmetConsents() []string {
 	var unmet []string
 	all := j.givenConsent(consentAny)
@@ -58,35 +74,14 @@ func (j *evaluation) unmetConsents() []string {
 
 // overridden applies what a profile says about all marketing to one channel: no overrides, yes fills in.
 func overridden(given, all consentGiven) consentGiven {
+	yes, no := consentOf(consentYes), consentOf(consentNo)
 	switch {
-	case all.says(consentNo):
-		return consentGiven{n: 1, values: [2]string{consentNo}}
-	case given.n == 0 && all.within(map[string]bool{consentYes: true}):
-		return consentGiven{n: 1, values: [2]string{consentYes}}
-	default:
-		return given
+	case all&no != 0:
+		return no
+	case given == 0 && all == yes:
+		return yes
 	}
-}
-
-// consentGiven is what an event says about one consent: the first and the last of its values.
-type consentGiven struct {
-	n      int
-	values [2]string
-}
-
-func (g consentGiven) within(accepted map[string]bool) bool {
-	switch g.n {
-	case 0:
-		return false
-	case 1:
-		return accepted[g.values[0]]
-	default:
-		return accepted[g.values[0]] && accepted[g.values[1]]
-	}
-}
-
-func (g consentGiven) says(value string) bool {
-	return g.n > 0 && g.values[0] == value || g.n > 1 && g.values[1] == value
+	return given
 }
 
 func (j *evaluation) givenConsent(path string) consentGiven {
@@ -104,10 +99,7 @@ func (j *evaluation) givenConsent(path string) consentGiven {
 		if view(key) != path || value == "" {
 			continue
 		}
-		if given.n < len(given.values) {
-			given.n++
-		}
-		given.values[given.n-1] = value
+		given |= consentOf(value)
 	}
 	return given
 }

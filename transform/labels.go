@@ -141,6 +141,7 @@ func (l *labelReader) root(t *schemas.Type) {
 		if record.Kind != schemas.Record || field == nil {
 			continue
 		}
+		l.note("", record.Name, record.Labels)
 		l.field(field, "", partAttributes)
 	}
 }

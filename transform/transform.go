@@ -18,7 +18,7 @@
 //   - A mapped record exports its leaves; arrays and maps inside it stay behind unless allowCollections.
 //   - drop-field leaves out every mapped path that carries a label which the violation is made of. Where what is left
 //     still violates, by a segment's own labels, the partition holds. A consent exit has no fields, so nothing bars it.
-//   - Of a consent that is stated twice, both values must be accepted.
+//   - Of a consent that is stated more than once, all values must be accepted.
 //   - Of a union with several branches a value is shown by the branch that it has, without its name. In arrays null
 //     stays null, as places count there; in maps and records it leaves no key.
 //   - Finer times than milliseconds keep six or nine digits when they are needed. A local timestamp has no zone to

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"kinesis-destination/schemas"
 )
@@ -60,9 +61,14 @@ func (w *writer) key(name string) {
 	w.dst = append(appendString(w.dst, name), ':')
 }
 
-// unique fails when a map's key was there before.
+// unique fails when a map's key was there before, as it is written: two that are not UTF-8
+// may be written alike.
 func (w *writer) unique(keys *keySet, key []byte) {
-	if !keys.add(view(key)) {
+	name := view(key)
+	if !utf8.ValidString(name) {
+		name = string([]rune(name)) // as appendEscaped has it
+	}
+	if !keys.add(name) {
 		w.fail(ReasonDuplicateKey)
 	}
 }

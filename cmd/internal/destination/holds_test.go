@@ -222,3 +222,47 @@ func TestOneOfSeveralTopicsThatIsMissingIsNamed(t *testing.T) {
 		p.stop(t)
 	})
 }
+
+// TestAHoldOfTheStreamEndsWhereNothingIsLeftToTry: its partition has gone to another process,
+// which finds out when the cause is gone; this one would hear of it no more.
+func TestAHoldOfTheStreamEndsWhereNothingIsLeftToTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 2, embeddedkinesis.Options{Script: func(c embeddedkinesis.Call) embeddedkinesis.Action {
+			if c.Operation == "PutRecords" {
+				return embeddedkinesis.Action{Code: "AccessDeniedException"}
+			}
+			return embeddedkinesis.Action{}
+		}})
+		leads := newLeads(t, 31, 1000)
+		for n := 0; n < 20; {
+			e, err := leads.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Filtered == "" && (kafka.Murmur2Balancer{}).Balance(kafka.Message{Key: []byte(e.Key)}, 0, 1) == 1 {
+				b.produce(b.message(e))
+				n++
+			}
+		}
+		first := b.start(8080, "")
+		pass(time.Minute)
+		if status, why := b.get(8080, "/readyz"); status != http.StatusServiceUnavailable {
+			t.Errorf("while it is held: %d %s", status, why)
+		}
+		second := b.start(8082, "") // partition 1 goes there
+		pass(time.Minute)
+		if status, why := b.get(8080, "/readyz"); status != http.StatusOK {
+			t.Errorf("with nothing queued: %d %s", status, why)
+		}
+		if status, why := b.get(8082, "/readyz"); status != http.StatusServiceUnavailable {
+			t.Errorf("the other, which has the events: %d %s", status, why)
+		}
+		b.kinesis.SetScript(nil)
+		pass(time.Minute)
+		if status, why := b.get(8082, "/readyz"); status != http.StatusOK {
+			t.Errorf("the other, when the right was granted: %d %s", status, why)
+		}
+		first.stop(t)
+		second.stop(t)
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"kinesis-destination/cmd/internal/hold"
+	"kinesis-destination/consumer"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -131,5 +132,30 @@ func TestWorkableLagLeavesOutHeldPartitionsAlone(t *testing.T) {
 		}
 		p.stop(t)
 		pass(2 * time.Hour) // for the embedded stream to wake up
+	})
+}
+
+// TestWhatRetentionLeftHasItsAge: events that wait because the committed one is gone are as
+// old as the oldest that is there.
+func TestWhatRetentionLeftHasItsAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 1, embeddedkinesis.Options{})
+		leads, o := newLeads(t, 32, 50), newOracle()
+		b.feed(leads, o, 100)
+		p := b.start(8080, "")
+		pass(30 * time.Second)
+		p.stop(t)
+		b.feed(leads, o, 100)
+		pass(time.Hour)
+		if err := consumer.Erase(t.Context(), b.transport, kafka.TCP("127.0.0.1:9092"), testTopic, 0, 150); err != nil {
+			t.Fatal(err)
+		}
+		p = b.start(8080, "")
+		pass(2 * time.Minute)
+		_, metrics := b.get(8080, "/metrics")
+		if lag, age := metric(t, metrics, "kafka_consumergroup_lag", 0), metric(t, metrics, "kinesis_destination_lag_seconds", 0); lag != 50 || age < 3600 {
+			t.Errorf("lag %v, the oldest waits for %v s", lag, age)
+		}
+		p.stop(t)
 	})
 }

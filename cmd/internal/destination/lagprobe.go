@@ -81,11 +81,12 @@ func (l *lagProbe) complete(s consumer.Stats) consumer.Stats {
 		if !ok {
 			continue
 		}
+		same := found.Next == p.Settled
 		if p.Held == consumer.ReasonOutOfRange { // all that is there waits
 			p.Committed, p.Settled, p.End = -1, found.Start, found.End
 		}
 		p.End = max(p.End, found.End)
-		if p.Oldest.IsZero() && found.Next == p.Settled {
+		if p.Oldest.IsZero() && same {
 			p.Oldest = found.Oldest
 		}
 	}
