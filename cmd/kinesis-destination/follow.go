@@ -179,7 +179,7 @@ func runFollowing(ctx context.Context, plane *planeOptions, o *followOptions, lo
 	}()
 	begin(board, store)
 	documents, err := server.New(server.Options{
-		Log: log, Store: server.Journal(store), Sealer: server.Sealer{Ring: keys}, Sources: list, Endpoints: plane.endpoints, AllowDefaultChain: plane.defaultChain,
+		Log: log, Store: server.Journal(store), Sealer: server.Sealer{Ring: keys}, Sources: list, OwnTopics: plane.ownTopics(), Endpoints: plane.endpoints, AllowDefaultChain: plane.defaultChain,
 	})
 	if err != nil {
 		return err

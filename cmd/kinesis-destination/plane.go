@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,6 +102,14 @@ func (o *planeOptions) open(ctx context.Context, list sources.List, options jour
 		return journal.OpenFiles(ctx, o.store, options)
 	}
 	return journal.OpenKafka(ctx, o.kafka(list), options)
+}
+
+// ownTopics are those in which the control plane keeps its own; none, where it has files.
+func (o *planeOptions) ownTopics() []string {
+	if o.store != "" {
+		return nil
+	}
+	return []string{o.topic, cmp.Or(o.statusTopic, statusTopicOf(o.topic))}
 }
 
 // keptIn is where the journal is, for who looks at the settings: without the brokers,

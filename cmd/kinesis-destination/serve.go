@@ -129,7 +129,7 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 // serve serves the control plane of sources and keys, until ctx ends.
 func (o *serveOptions) serve(ctx context.Context, list sources.List, keys *seal.Ring, log *slog.Logger) error {
 	options := server.Options{
-		Log: log, Sealer: server.Sealer{Ring: keys}, Sources: list, Endpoints: o.endpoints, Identity: o.identity, AllowDefaultChain: o.defaultChain,
+		Log: log, Sealer: server.Sealer{Ring: keys}, Sources: list, OwnTopics: o.ownTopics(), Endpoints: o.endpoints, Identity: o.identity, AllowDefaultChain: o.defaultChain,
 	}
 	if err := o.callers(&options); err != nil {
 		return usageError{err}

@@ -1,6 +1,9 @@
 package deadletter
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // Config is the block deadLetter of a destination.
 type Config struct {
@@ -30,6 +33,8 @@ var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 func (c *Config) Validate(report func(path, message string)) {
 	if c.Topic != "" && (!topicName.MatchString(c.Topic) || c.Topic == "." || c.Topic == "..") {
 		report("deadLetter.topic", "must be 1 to 249 letters, digits, '.', '_' or '-'")
+	} else if strings.HasPrefix(c.Topic, "__") {
+		report("deadLetter.topic", "must not begin with __: those topics are Kafka's own")
 	}
 	switch c.OnExhausted {
 	case "", OnExhaustedHold, OnExhaustedDeadLetter:

@@ -185,12 +185,22 @@ func (s *Service) alone(a *attempt, f *Flow, p parts, c config.Config) error {
 		return nil
 	}
 	a.relyOn(documents.AllFlows...)
-	for _, e := range a.view.List(documents.Prefix(documents.Flows, a.caller.Sandbox)) {
+	for _, sandbox := range s.o.Sources.Sandboxes() {
+		if err := s.aloneIn(a, sandbox, f, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// aloneIn is alone among the flows of one sandbox: they share Kafka with those of others.
+func (s *Service) aloneIn(a *attempt, sandbox string, f *Flow, c config.Config) error {
+	for _, e := range a.view.List(documents.Prefix(documents.Flows, sandbox)) {
 		var other Flow
 		if documents.Decode(e, &other) != nil || other.ID == f.ID {
 			continue
 		}
-		q, ok := s.gather(a.view.Get, a.view, a.caller.Sandbox, &other, func(string, string) {})
+		q, ok := s.gather(a.view.Get, a.view, sandbox, &other, func(string, string) {})
 		if !ok {
 			continue
 		}
@@ -200,21 +210,30 @@ func (s *Service) alone(a *attempt, f *Flow, p parts, c config.Config) error {
 		beside, _ := s.configuration(q, func(string, string) {})
 		beside.Default()
 		if err := config.Together([]config.Config{beside, c}); err != nil {
-			return besideRefused(err, &other)
+			return besideRefused(err, &other, sandbox != a.caller.Sandbox)
 		}
 	}
 	return nil
 }
 
-// besideRefused is why a flow cannot be beside another one, field by field.
-func besideRefused(err error, other *Flow) error {
+// besideRefused is why a flow cannot be beside another one, field by field. Of one that is
+// elsewhere, in another sandbox, nothing is told but that.
+func besideRefused(err error, other *Flow, elsewhere bool) error {
 	problems, ok := errors.AsType[config.Problems](err)
 	if !ok {
 		return err
 	}
 	var fields []api.FieldError
+	which := fmt.Sprintf("flow %s, %s", other.ID, other.Name)
+	if elsewhere {
+		which = "one of another sandbox"
+	}
 	for _, p := range problems {
-		fields = append(fields, api.FieldError{Field: p.Path, Message: fmt.Sprintf("%s (the other one is flow %s, %s)", p.Message, other.ID, other.Name)})
+		message := fmt.Sprintf("%s (the other one is %s)", p.Message, which)
+		if elsewhere { // whose ids are not shown here
+			message = strings.ReplaceAll(message, other.ID, "there")
+		}
+		fields = append(fields, api.FieldError{Field: p.Path, Message: message})
 	}
 	return api.Invalid(fields)
 }

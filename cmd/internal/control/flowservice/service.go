@@ -48,6 +48,9 @@ type Options struct {
 	// Deleted hears that a flow was deleted, and returns when nothing is done for it in this
 	// process; nil: nothing is.
 	Deleted func(ctx context.Context, sandbox, flowID string)
+	// OwnTopics are those of the control plane itself: no letters go there, and none are
+	// erased.
+	OwnTopics []string
 	// Endpoints are those of Kinesis that connections may name besides AWS' own; the
 	// first one is used where none is named.
 	Endpoints []string

@@ -56,6 +56,9 @@ func (s *Service) configuration(p parts, report func(field, message string)) (co
 	}
 	if d := t.DeadLetter; d != nil {
 		c.DeadLetter = deadletter.Config{Topic: d.Topic, Park: d.Park, OnExhausted: d.OnExhausted}
+		if why := s.othersTopic(d.Topic, p.from); why != "" {
+			report("params.deadLetter.topic", why)
+		}
 	}
 	a := &c.Activation
 	a.MarketingActions, a.UnmappedSegments, a.AllowCollections = t.MarketingActions, t.UnmappedSegments, t.AllowCollections
@@ -87,6 +90,24 @@ func (s *Service) configuration(p parts, report func(field, message string)) (co
 	}
 	m.segments = len(a.Segments)
 	return c, m
+}
+
+// othersTopic says why a topic is none for dead letters, which are read, erased and, by
+// others, taken for what they read there: of sources every sandbox's, as they share their
+// clusters. The flow's own source is judged with the rest of its configuration.
+func (s *Service) othersTopic(topic string, from *sources.Source) string {
+	if topic == "" {
+		return ""
+	}
+	if slices.Contains(s.o.OwnTopics, topic) {
+		return "is a topic of the control plane itself: give one for dead letters alone"
+	}
+	for _, source := range s.o.Sources {
+		if source.Kafka.Reads(topic) && !slices.Contains(from.Kafka.TopicNames(), topic) {
+			return "is a topic that flows read: dead letters would be read as events"
+		}
+	}
+	return ""
 }
 
 // segment is an activated segment; what was left out of it the source knows.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"kinesis-destination/cmd/internal/control/documents"
+
+	"kinesis-destination/cmd/internal/control/server"
 )
 
 func TestAnEtagIsTakenHoweverItIsQuoted(t *testing.T) {
@@ -180,6 +182,50 @@ func TestADocumentOfAnotherSandboxIsNotThere(t *testing.T) {
 	if n := r.call("GET", flowservice+"/flows?count=true", "", "x-sandbox-name", "dev").is(200).get("count"); n != 0.0 {
 		t.Errorf("the other sandbox lists %v flows", n)
 	}
+}
+
+// Sandboxes share their clusters: a group or a topic of letters that a flow elsewhere has
+// would get half of its events, or erase its letters.
+func TestAFlowIsAloneBesideThoseOfOtherSandboxes(t *testing.T) {
+	r := newRig(t)
+	there := r.flow(leads).flow
+	r.header.Set("x-sandbox-name", "dev")
+	base := r.account()
+	sourceBase := r.call("POST", flowservice+"/connections", `{"name":"Profiles","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"}}`).is(201).str("id")
+	source := func(params string) string {
+		return r.call("POST", flowservice+"/sourceConnections", `{"name":"Profiles","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"},"baseConnectionId":"`+sourceBase+`","data":{"format":"json"},"params":`+params+`}`).is(201).str("id")
+	}
+	own, theirs := source(`{}`), source(`{"group":"`+there+`"}`)
+	letters := r.target(base, `{"stream":"leads","deadLetter":{"topic":"segment-evaluations.`+there+`.dlt"}}`).is(201).str("id")
+	target := r.target(base, `{"stream":"leads"}`).is(201).str("id")
+	for _, body := range []string{flowBody("group", theirs, target, "", ""), flowBody("letters", own, letters, "", "")} {
+		got := r.call("POST", flowservice+"/flows", body).is(400).says("another sandbox")
+		if strings.Contains(got.text, there) {
+			t.Errorf("the id of a flow of another sandbox is told: %s", got.text)
+		}
+	}
+	r.call("POST", flowservice+"/flows", flowBody("of its own", own, target, "", "")).is(201)
+}
+
+// Letters in the journal would be erased with it, and those in a source's topic be read as
+// events.
+func TestDeadLettersGoToNoTopicOfOthers(t *testing.T) {
+	r := newRig(t, func(o *server.Options) {
+		o.OwnTopics = []string{"the.control", "the.status"}
+		visits := *o.Sources[0]
+		visits.Name, visits.Kafka.Topic = "visits", "site-visits"
+		many := *o.Sources[0]
+		many.Name, many.Sandbox, many.Kafka.Topic, many.Kafka.TopicPattern = "many", "dev", "", `shop\..*`
+		o.Sources = append(o.Sources, &visits, &many)
+	})
+	base := r.account()
+	for _, topic := range []string{"the.control", "the.status", "__consumer_offsets", "segment-evaluations", "site-visits", "shop.evaluations"} {
+		got := r.target(base, `{"stream":"leads","deadLetter":{"topic":"`+topic+`"}}`).is(400)
+		if got.str("errors", 0, "field") != "params.deadLetter.topic" || got.get("errors", 1) != nil {
+			t.Errorf("%s: %s", topic, got.text)
+		}
+	}
+	r.target(base, `{"stream":"leads","deadLetter":{"topic":"letters"}}`).is(201)
 }
 
 func TestFieldsOfADestinationAreJudgedByTheirOwnPackages(t *testing.T) {

@@ -42,7 +42,8 @@ type Options struct {
 	Hosts func(host string) bool
 	// Activity tells what flows do; nil: no process does.
 	Activity Activity
-	// Endpoints, Identity and AllowDefaultChain are those of the flow service.
+	// OwnTopics, Endpoints, Identity and AllowDefaultChain are those of the flow service.
+	OwnTopics         []string
 	Endpoints         []string
 	Identity          string
 	AllowDefaultChain bool
@@ -99,7 +100,7 @@ func New(o Options) (*Server, error) {
 		Measure: func(ctx context.Context, cfg *config.Config) (sink.Capacity, error) {
 			return sink.Measure(ctx, cfg.Target.Kinesis.Config, sink.Options{DeadLetter: cfg.DeadLetter, Brokers: cfg.Source.Kafka.Brokers, Logger: o.Log})
 		},
-		Endpoints: o.Endpoints, Identity: o.Identity,
+		OwnTopics: o.OwnTopics, Endpoints: o.Endpoints, Identity: o.Identity,
 		AllowDefaultChain: o.AllowDefaultChain, Now: now, NewID: newID,
 	})
 	policies := policyservice.New(policyservice.Options{
