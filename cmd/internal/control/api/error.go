@@ -66,13 +66,14 @@ const (
 	CodeConflict        = "1100-409"
 	CodeTooLarge        = "1100-413"
 	CodeTooMany         = "1100-429"
+	CodeFull            = "1100-507"
 	CodeMethod          = "1100-405"
 	CodeForbiddenOrigin = "1100-403"
 )
 
 var titles = map[int]string{
 	400: "BadRequestError", 401: "Unauthorized", 403: "Forbidden", 404: "NotFoundError", 405: "MethodNotAllowed", 409: "ConflictError",
-	412: "Version not matching", 413: "RequestTooLarge", 422: "UnprocessableEntity", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable",
+	412: "Version not matching", 413: "RequestTooLarge", 422: "UnprocessableEntity", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable", 507: "InsufficientStorage",
 }
 
 // Refuse makes a refusal of a code and what is wrong, in words that say what to do.

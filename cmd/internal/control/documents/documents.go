@@ -119,6 +119,9 @@ var ErrOutcomeUnknown = errors.New("the change may still happen")
 // ErrNotWritten is wrapped where a change was not written and will not happen.
 var ErrNotWritten = errors.New("nothing was written")
 
+// ErrFull is wrapped where the store has no room for a change; the error says how much there is.
+var ErrFull = errors.New("the store of the control plane is full")
+
 // ErrReadOnly is wrapped where no change is taken now; the error says why.
 var ErrReadOnly = errors.New("the control plane is read-only")
 

@@ -49,10 +49,20 @@ func (a *attempt) lookup(key string) (documents.Entry, bool) {
 	return e, ok
 }
 
+// mostReads is how many documents of a group a change relies on one by one: on all of the
+// group beyond that, as the journal takes no more than a thousand.
+const mostReads = 100
+
+// rely notes that the change relies on a document, or on all of a group.
 func (a *attempt) rely(key, etag string) {
-	read := documents.Read{Key: key, Etag: etag}
-	if key != a.key && !slices.Contains(a.reads, read) {
-		a.reads = append(a.reads, read)
+	read, group := documents.Read{Key: key, Etag: etag}, documents.Group(key)
+	if key == a.key || slices.ContainsFunc(a.reads, func(r documents.Read) bool { return r == read || r.Key == group }) {
+		return
+	}
+	a.reads = append(a.reads, read)
+	of := func(r documents.Read) bool { return documents.Group(r.Key) == group }
+	if n := len(a.reads) - len(slices.DeleteFunc(slices.Clone(a.reads), of)); n > mostReads {
+		a.reads = append(slices.DeleteFunc(a.reads, of), documents.Read{Key: group, Etag: a.view.Version(group)})
 	}
 }
 
@@ -111,6 +121,8 @@ func Outcome(err error) error {
 	switch {
 	case errors.Is(err, documents.ErrOutcomeUnknown):
 		return api.Refuse(api.CodeUnavailable, "the journal does not answer, and the change may still happen: look the document up again in a while before you repeat it. Reads go on.")
+	case errors.Is(err, documents.ErrFull):
+		return api.Refuse(api.CodeFull, "%s. Nothing has changed. Delete documents that nobody needs, or make them smaller", err)
 	case errors.Is(err, documents.ErrNotWritten):
 		return api.Refuse(api.CodeUnavailable, "the journal does not take the change now, and it will not happen: try again in a while. Reads go on.")
 	case errors.Is(err, documents.ErrReadOnly):
@@ -150,12 +162,20 @@ func (s *Service) write(a *attempt, doc any, before *documents.Entry) ([]documen
 	if err != nil {
 		return nil, fmt.Errorf("write document %s: %w", a.key, err)
 	}
-	if len(text) > api.MaxBody/2 {
-		return nil, api.Refuse(api.CodeTooLarge, "the document would have %d bytes; at most %d are taken", len(text), api.MaxBody/2)
+	if err := Fits(text); err != nil {
+		return nil, err
 	}
 	w := documents.Write{Key: a.key, Doc: text}
 	if before != nil {
 		w.Base = before.Etag
 	}
 	return []documents.Write{w}, nil
+}
+
+// Fits refuses a document that is larger than one may be.
+func Fits(text []byte) error {
+	if len(text) > api.MaxBody/2 {
+		return api.Refuse(api.CodeTooLarge, "the document would have %d bytes; at most %d are taken", len(text), api.MaxBody/2)
+	}
+	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/api"
 	"kinesis-destination/cmd/internal/control/documents"
@@ -107,18 +109,6 @@ func (s *Service) test(c api.Caller, w http.ResponseWriter, r *http.Request) err
 	result := true
 	said := []string{}
 	reports := []object{}
-	add := func(name string, t TargetParams) error {
-		report, err := s.probe(r.Context(), account, t, nil)
-		if err != nil {
-			return err
-		}
-		if !report.OK() {
-			result = false
-			said = append(said, failed(report, name, name).Error())
-		}
-		reports = append(reports, object{"name": name, "report": report})
-		return nil
-	}
 	switch {
 	case account.ConnectionSpec.ID == ProfileSpec:
 		said = append(said, "sources are looked at by the data plane")
@@ -126,20 +116,48 @@ func (s *Service) test(c api.Caller, w http.ResponseWriter, r *http.Request) err
 		result = false
 		said = append(said, "the role is not known yet: PATCH /auth/params/roleArn")
 	default:
-		if err := add("account", TargetParams{}); err != nil {
-			return err
-		}
 		streams, err := streamsOf(v, c.Sandbox, id)
 		if err != nil {
 			return err
 		}
-		for _, t := range streams {
-			if err := add(fmt.Sprintf("targetConnections/%s (stream %s)", t.ID, t.Params.Stream), t.Params); err != nil {
-				return err
+		tests, err := s.probes(r.Context(), account, streams)
+		if err != nil {
+			return err
+		}
+		for _, t := range tests {
+			if !t.report.OK() {
+				result = false
+				said = append(said, failed(t.report, t.name, t.name).Error())
 			}
+			reports = append(reports, object{"name": t.name, "report": t.report})
 		}
 	}
 	return api.Write(w, http.StatusOK, object{"result": result, "message": strings.Join(said, "; "), "reports": reports})
+}
+
+// probed is what a test has found.
+type probed struct {
+	name   string
+	report sink.Report
+}
+
+// probes tests an account and its streams at once: one after the other, those that do not
+// answer would take longer than an answer may.
+func (s *Service) probes(ctx context.Context, account *Connection, streams []TargetConnection) ([]probed, error) {
+	tests := make([]probed, 1+len(streams))
+	var all errgroup.Group
+	test := func(i int, name string, t TargetParams) {
+		all.Go(func() (err error) {
+			tests[i].name = name
+			tests[i].report, err = s.probe(ctx, account, t, nil)
+			return err
+		})
+	}
+	test(0, "account", TargetParams{})
+	for i, t := range streams {
+		test(1+i, fmt.Sprintf("targetConnections/%s (stream %s)", t.ID, t.Params.Stream), t.Params)
+	}
+	return tests, all.Wait()
 }
 
 // mostStreams bounds how many streams one test asks.

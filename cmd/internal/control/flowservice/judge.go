@@ -274,9 +274,14 @@ func (s *Service) flowsStand(a *attempt, before *documents.Entry, doc any) error
 	return nil
 }
 
+// standingWait bounds the looks at all registries before a change of policies is answered.
+const standingWait = 20 * time.Second
+
 // Standing judges every enabled flow of a sandbox under other policies; the error is
 // the refusal that names the first that they forbid.
 func (s *Service) Standing(ctx context.Context, v documents.Reader, sandbox string, policies documents.PolicySet) error {
+	ctx, cancel := context.WithTimeout(ctx, standingWait)
+	defer cancel()
 	for _, e := range v.List(documents.Prefix(documents.Flows, sandbox)) {
 		var f Flow
 		if documents.Decode(e, &f) != nil || f.State != stateEnabled || len(f.segments()) == 0 {

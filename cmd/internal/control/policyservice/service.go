@@ -145,6 +145,9 @@ func (s *Service) written(c api.Caller, key, id string, meta *flowservice.Meta, 
 	if err != nil {
 		return documents.Write{}, fmt.Errorf("write document %s: %w", key, err)
 	}
+	if err := flowservice.Fits(text); err != nil {
+		return documents.Write{}, err
+	}
 	w := documents.Write{Key: key, Doc: text}
 	if before != nil {
 		w.Base = before.Etag

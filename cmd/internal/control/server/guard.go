@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -63,6 +64,10 @@ func guard(o Options, mux *http.ServeMux, pages http.Handler) http.Handler {
 		if !limits.allow(who(r), time.Now()) {
 			w.Header().Set("Retry-After", "1")
 			api.Fail(o.Log, w, r, api.Refuse(api.CodeTooMany, "more than %d requests a second; try again in a second", callerRate))
+			return
+		}
+		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil { // what is wrong of it would count as left out
+			api.Fail(o.Log, w, r, api.Refuse(api.CodeParameterValue, "the query of the address cannot be read: write ; as %%3B, %% as %%25, and & between parameters"))
 			return
 		}
 		if !isCall(r.URL.Path) {

@@ -105,6 +105,9 @@ func (j journalStore) Propose(ctx context.Context, c documents.Change) (string, 
 		return "", &documents.Conflict{Key: first.Key, Etag: first.Present}
 	}
 	switch {
+	case errors.Is(err, journal.ErrFull):
+		_, how, _ := strings.Cut(err.Error(), journal.ErrFull.Error()+": ")
+		return "", fmt.Errorf("%w: %s", documents.ErrFull, how)
 	case errors.Is(err, journal.ErrReadOnly):
 		return "", fmt.Errorf("%w: %s", documents.ErrReadOnly, strings.TrimPrefix(err.Error(), journal.ErrReadOnly.Error()+": ")) // both say it
 	case errors.Is(err, journal.ErrMayStillHappen):

@@ -11,8 +11,9 @@ import (
 	"kinesis-destination/schemas"
 )
 
-// newestFor is how long the newest schemas of a source are taken for the newest: a
-// policy judges a hundred flows of one source at once.
+// newestFor is how long the newest schemas of a source are taken for the newest, and a
+// registry that did not answer for one that is away: a policy judges a hundred flows of one
+// source at once.
 const newestFor = 5 * time.Second
 
 // Schemas looks the schemas of sources up in their registries.
@@ -24,7 +25,8 @@ type Schemas struct {
 type lookup struct {
 	decoder *schemas.Decoder
 	newest  []*schemas.Schema
-	at      time.Time
+	err     error     // of the last look; nil: newest are those
+	at      time.Time // of the last look
 }
 
 func (s *Schemas) of(source *Source) (*lookup, error) {
@@ -53,16 +55,16 @@ func (s *Schemas) Newest(ctx context.Context, source *Source) ([]*schemas.Schema
 		return nil, err
 	}
 	s.mu.Lock()
-	found, at := l.newest, l.at
+	found, at, err := l.newest, l.at, l.err
 	s.mu.Unlock()
 	if time.Since(at) < newestFor {
-		return found, nil
+		return found, err
 	}
 	c := config.Config{Source: config.Source{Kafka: source.Kafka, Config: source.Config}}
 	found, err = rules.LabelSchemas(ctx, &c, l.decoder)
-	if err == nil {
+	if !errors.Is(err, context.Canceled) { // it says nothing of the registry
 		s.mu.Lock()
-		l.newest, l.at = found, time.Now()
+		l.newest, l.err, l.at = found, err, time.Now()
 		s.mu.Unlock()
 	}
 	return found, err
