@@ -56,11 +56,34 @@ func aLetter(change map[string][]byte, more ...consumer.Header) *consumer.Messag
 	return m
 }
 
+// named is a destination of a name, whose group no letter is of.
+func named(name string) *config.Config {
+	c := &config.Config{Name: name}
+	c.Source.Kafka.Group = "another"
+	return c
+}
+
+// A flow's letters have its id, and its exported file its name: its letters stay its own, or
+// a drop of those of others would erase them.
+func TestALetterIsItsDestinationsByNameOrGroup(t *testing.T) {
+	for _, c := range []struct {
+		name, group string
+		own         bool
+	}{{"leads", "leads", true}, {"leads", "another", true}, {"renamed", "leads", true}, {"renamed", "another", false}} {
+		of := named(c.name)
+		of.Source.Kafka.Group = c.group
+		l, foreign := letter.ReadOwn(aLetter(nil), of)
+		if (l != nil) != c.own || !c.own && letter.ForeignReason(foreign) != letter.ReasonOtherDestination {
+			t.Errorf("%+v: %s", c, foreign)
+		}
+	}
+}
+
 func TestALetterIsReadAsItWasWritten(t *testing.T) {
 	l, foreign := letter.ReadOwn(aLetter(nil,
 		consumer.Header{Key: deadletter.HeaderRedrives, Value: []byte("2")}, consumer.Header{Key: deadletter.HeaderParkedKey, Value: make([]byte, 16)},
 		consumer.Header{Key: deadletter.HeaderValueOmitted, Value: []byte(deadletter.OmittedOf([]byte("large")).String())}, consumer.Header{Key: "a mirror's own"},
-	), "leads")
+	), named("leads"))
 	if l == nil {
 		t.Fatal(foreign)
 	}
@@ -76,7 +99,7 @@ func TestALetterIsReadAsItWasWritten(t *testing.T) {
 // A producer's time may be any number; the letter of its message is one all the same.
 func TestALetterOfAMessageWithAnyTimeIsaLetter(t *testing.T) {
 	for _, ms := range []int64{-1, 0, math.MinInt64, math.MaxInt64, 1e17} {
-		l, foreign := letter.ReadOwn(aLetter(map[string][]byte{deadletter.HeaderTimestamp: binary.BigEndian.AppendUint64(nil, uint64(ms))}), "leads")
+		l, foreign := letter.ReadOwn(aLetter(map[string][]byte{deadletter.HeaderTimestamp: binary.BigEndian.AppendUint64(nil, uint64(ms))}), named("leads"))
 		if l == nil {
 			t.Fatal(foreign)
 		}
@@ -133,7 +156,7 @@ func aLetterHeader(name string) []byte {
 
 func TestAForeignLetterIsReadAsForeign(t *testing.T) {
 	for name, m := range strangers() {
-		l, foreign := letter.ReadOwn(m, "leads")
+		l, foreign := letter.ReadOwn(m, named("leads"))
 		if l != nil || foreign == "" {
 			t.Errorf("%s: %+v %q", name, l, foreign)
 		}
@@ -218,7 +241,7 @@ func FuzzDeadLetters(f *testing.F) {
 		filter := Filter{Reasons: []string{word}, Since: time.UnixMilli(ms)}
 		tally := newTally(1)
 		letter.DeadAlready(m)
-		l, foreign := letter.ReadOwn(m, "leads")
+		l, foreign := letter.ReadOwn(m, named("leads"))
 		if l == nil {
 			tally.foreign(m, foreign)
 			filter.choosesForeign(m, foreign)
@@ -237,7 +260,7 @@ func handleLetter(t *testing.T, judging *rules.Evaluator, l *letter.Letter, tall
 	filter.chooses(l)
 	l.Story()
 	isOf(l, l.Source)
-	parking := (&Parking{destination: "leads", spots: deadletter.NewParking()})
+	parking := (&Parking{config: named("leads"), spots: deadletter.NewParking()})
 	parking.note(l.Source)
 	parking.spots.Release(func(deadletter.Place) bool { return true })
 	j, err := judging.Evaluate(t.Context(), l.Source, l.From())

@@ -29,11 +29,11 @@ const releaseInterval = 5 * time.Second
 // a letter of it, with the header x-parked-key, has not been settled by the group
 // that redrives and drops letters. So it survives restarts and rebalances.
 type Parking struct {
-	spots       *deadletter.Parking
-	Letters     *consumer.History
-	destination string
-	group       string // that settles letters
-	holds       *hold.Holds
+	spots   *deadletter.Parking
+	Letters *consumer.History
+	config  *config.Config
+	group   string // that settles letters
+	holds   *hold.Holds
 
 	claims sync.Map      // part → the end of the claim for which the topic was read
 	lock   chan struct{} // of capacity 1: who has put something in owns what is below
@@ -48,7 +48,7 @@ func NewParking(cfg *config.Config, spots *deadletter.Parking, holds *hold.Holds
 		return nil, err
 	}
 	return &Parking{
-		spots: spots, Letters: history, destination: cfg.Name, group: config.SettledGroup(cfg, ""), holds: holds,
+		spots: spots, Letters: history, config: cfg, group: config.SettledGroup(cfg, ""), holds: holds,
 		lock: make(chan struct{}, 1), read: map[int]int64{},
 	}, nil
 }
@@ -177,7 +177,7 @@ func (p *Parking) ranges(ctx context.Context) ([]consumer.Range, func(partition 
 }
 
 func (p *Parking) note(m *consumer.Message) {
-	if l, _ := letter.ReadOwn(m, p.destination); l != nil {
+	if l, _ := letter.ReadOwn(m, p.config); l != nil {
 		p.spots.Note(l.Origin.Topic, l.Origin.Partition, l.Parked, deadletter.Place{Partition: m.Partition, Offset: m.Offset}, m.Time)
 	}
 }

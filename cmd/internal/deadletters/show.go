@@ -45,7 +45,7 @@ func Show(ctx context.Context, config *config.Config, partition int, offset int6
 	if err != nil {
 		return nil, fmt.Errorf("read topic %s, partition %d: %w", config.DeadLetter.Topic, partition, err)
 	}
-	letter, foreign := letter.ReadOwn(m, config.Name)
+	letter, foreign := letter.ReadOwn(m, config)
 	if letter == nil {
 		return nil, fmt.Errorf("offset %d of partition %d: %w: %s", offset, partition, ErrNoLetter, foreign)
 	}

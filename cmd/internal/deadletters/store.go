@@ -73,7 +73,7 @@ func (b *Store) first(ctx context.Context, each func(*letter.Letter) error, fore
 func (b *Store) Read(ctx context.Context, each func(m *consumer.Message, l *letter.Letter, foreign string) error) error {
 	for _, r := range b.ranges {
 		if err := b.history.Read(ctx, r, func(m *consumer.Message) error {
-			l, foreign := letter.ReadOwn(m, b.Config.Name)
+			l, foreign := letter.ReadOwn(m, b.Config)
 			return each(m, l, foreign)
 		}); err != nil {
 			return fmt.Errorf("read the dead-letter topic: %w", err)

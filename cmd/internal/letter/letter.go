@@ -40,10 +40,11 @@ const (
 const ofAnotherDestination = "it is a letter of another destination"
 
 // ReadOwn reads a message of the dead-letter topic. Anything but a letter of
-// this destination is nil, and foreign says why.
-func ReadOwn(m *consumer.Message, destination string) (l *Letter, foreign string) {
+// this destination is nil, and foreign says why. One of its group is its own, too: a
+// destination may have another name by now, as a flow's file has.
+func ReadOwn(m *consumer.Message, c *config.Config) (l *Letter, foreign string) {
 	l, foreign = Read(m)
-	if l != nil && string(l.Header(deadletter.HeaderDestination)) != destination {
+	if l != nil && string(l.Header(deadletter.HeaderDestination)) != c.Name && string(l.Header(deadletter.HeaderGroup)) != c.Source.Kafka.Group {
 		return nil, ofAnotherDestination
 	}
 	return l, foreign
