@@ -84,7 +84,7 @@ func (m *membership) finish(ctx context.Context, why error, drained bool) {
 	m.fetcher.drop(gone)
 	g, _ := m.current()
 	said := []any{"group", m.cfg.Group, "generation", g.id, "partitions", len(gone)}
-	if !errors.Is(why, context.Canceled) { // that is no error: the process was told to stop
+	if why != nil && !errors.Is(why, context.Canceled) { // that is no error: the process was told to stop
 		said = append(said, "error", why)
 	}
 	m.opts.Logger.Info("all partitions given back", said...)

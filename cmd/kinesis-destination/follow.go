@@ -146,8 +146,8 @@ func (o *followOptions) watched(ctx context.Context, store *journal.Store, board
 // runFollowing is run --follow: the flows of a control plane that other processes serve.
 func runFollowing(ctx context.Context, plane *planeOptions, o *followOptions, log *slog.Logger) error {
 	switch {
-	case len(plane.brokers) == 0:
-		return usageError{errors.New("--follow needs --brokers LIST: where the control plane's journal is. The journal of a folder is one process's: 'serve --store DIR --run' runs its flows")}
+	case !plane.kept():
+		return usageError{errNoJournal}
 	case len(plane.sources) == 0:
 		return usageError{errNoSource}
 	}

@@ -29,10 +29,16 @@ type planeOptions struct {
 	defaultChain     bool
 }
 
+var errNoJournal = errors.New("give either --store DIR or --brokers LIST: where the documents are kept")
+
+// kept says that there is one place where the journal is.
+func (o *planeOptions) kept() bool { return (o.store == "") != (len(o.brokers) == 0) }
+
 var errNoSource = errors.New("give --source FILE: what flows may read")
 
 func (o *planeOptions) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
+	f.StringVar(&o.store, "store", "", "folder of the journal, for one machine: one process at a time has it")
 	f.StringSliceVar(&o.brokers, "brokers", nil, "brokers of the journal's topic, host:port separated by commas")
 	f.StringVar(&o.topic, "topic", journal.DefaultTopic, "the journal's topic, with --brokers")
 	f.StringVar(&o.statusTopic, "status-topic", "", "the topic where processes tell what their flows do, with --brokers (default: --topic, ending in .status)")
@@ -146,7 +152,7 @@ func (o *planeOptions) await(ctx context.Context, list sources.List, known strin
 			return store, err
 		}
 		if !said {
-			log.Warn("waiting for a control plane: there is no journal yet; 'serve' makes it", "topic", o.topic)
+			log.Warn("waiting for a control plane: there is no journal yet; 'serve' makes it", "journal", o.keptIn())
 			said = true
 		}
 		if err := backoff.Sleep(ctx, awaitStore); err != nil {

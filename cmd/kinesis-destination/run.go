@@ -56,7 +56,9 @@ needs a restart, and a file with a mistake changes nothing.
 enabled in its journal, each as it is made, changed, paused and deleted, within two
 seconds. It needs the journal's --brokers, the same --source files as serve, and the keys
 that credentials are sealed with. Several processes share each flow's partitions. A flow
-that cannot run is refused by itself; while the journal is away, flows go on as they are.`,
+that cannot run is refused by itself; while the journal is away, flows go on as they are.
+A journal in a folder (--store) is one process's at a time: its flows run so while nothing
+serves it, and 'serve' can run what it serves.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, o) },
 	}

@@ -75,7 +75,6 @@ On a loopback address nobody has to show a token. Any other needs --tls-cert,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8090", "address of the API")
-	f.StringVar(&o.store, "store", "", "folder of the journal, for one machine")
 	o.bind(cmd)
 	f.StringVar(&o.tokens, "token-file", "", "file of tokens; given, every call needs one")
 	f.StringVar(&o.oidc, "oidc", "", "file of an OpenID Connect issuer whose tokens are taken, too; given, every call needs one")
@@ -98,8 +97,8 @@ func (o *serveOptions) check() error {
 	switch {
 	case err != nil:
 		return usageError{errors.New("--listen must be host:port, such as 127.0.0.1:8090")}
-	case (o.store == "") == (len(o.brokers) == 0):
-		return usageError{errors.New("give either --store DIR or --brokers LIST: where the documents are kept")}
+	case !o.kept():
+		return usageError{errNoJournal}
 	case len(o.sources) == 0:
 		return usageError{errNoSource}
 	case (o.tlsCert == "") != (o.tlsKey == ""):

@@ -124,31 +124,52 @@ func TestATokenIsShownOnceAndListedWithoutItself(t *testing.T) {
 	}
 }
 
+// process is a command that runs until it is ended.
+type process struct {
+	t     *testing.T
+	said  testutil.Buffer
+	stop  context.CancelFunc
+	ended chan int
+}
+
+func launch(t *testing.T, args ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	p := &process{t: t, stop: cancel, ended: make(chan int, 1)}
+	t.Cleanup(cancel)
+	go func() { p.ended <- execute(ctx, args, strings.NewReader(""), &testutil.Buffer{}, &p.said) }()
+	return p
+}
+
+// says waits until the log has a pattern, and is what that has found.
+func (p *process) says(pattern string) string {
+	p.t.Helper()
+	at := regexp.MustCompile(pattern)
+	for {
+		if found := at.FindStringSubmatch(p.said.String()); found != nil {
+			return found[1]
+		}
+		select {
+		case code := <-p.ended:
+			p.t.Fatalf("ended with %d: %s", code, p.said.String())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// end ends it, and expects that it does so in order.
+func (p *process) end() {
+	p.t.Helper()
+	p.stop()
+	if code := <-p.ended; code != 0 {
+		p.t.Errorf("ended with %d: %s", code, p.said.String())
+	}
+}
+
 func TestServeAnswersUntilItIsStopped(t *testing.T) {
 	source, keys, dir := serveFiles(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var stdout, stderr testutil.Buffer
-	ended := make(chan int, 1)
-	go func() {
-		ended <- execute(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", filepath.Join(dir, "store"), "--source", source, "--seal-keys", keys}, strings.NewReader(""), &stdout, &stderr)
-	}()
-	said := func(pattern string) string {
-		at := regexp.MustCompile(pattern)
-		for ctx.Err() == nil {
-			if found := at.FindStringSubmatch(stderr.String()); found != nil {
-				return found[1]
-			}
-			select {
-			case code := <-ended:
-				t.Fatalf("ended with %d: %s", code, stderr.String())
-			case <-time.After(10 * time.Millisecond):
-			}
-		}
-		t.Fatalf("it does not say %s: %s", pattern, stderr.String())
-		return ""
-	}
-	address, admin := said(`address=(http://[0-9.:]+)`), "http://"+said(`listen=([0-9.:]+)`)
+	served := launch(t, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", filepath.Join(dir, "store"), "--source", source, "--seal-keys", keys)
+	address, admin := served.says(`address=(http://[0-9.:]+)`), "http://"+served.says(`listen=([0-9.:]+)`)
 	for url, words := range map[string]string{
 		address + "/data/foundation/flowservice/connectionSpecs": "Amazon Kinesis",
 		address + "/s/prod/settings":                             "<bdi>" + dir,
@@ -169,8 +190,21 @@ func TestServeAnswersUntilItIsStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cancel()
-	if code := <-ended; code != 0 {
-		t.Errorf("ended with %d: %s", code, stderr.String())
+	served.end()
+}
+
+// TestAFolderIsFollowedWhileNothingServesIt: one process at a time has the journal of a folder.
+func TestAFolderIsFollowedWhileNothingServesIt(t *testing.T) {
+	source, keys, dir := serveFiles(t)
+	kept := []string{"--admin", "127.0.0.1:0", "--store", filepath.Join(dir, "store"), "--source", source, "--seal-keys", keys}
+	serve, follow := append([]string{"serve", "--listen", "127.0.0.1:0"}, kept...), append([]string{"run", "--follow"}, kept...)
+	served := launch(t, serve...)
+	served.says(`(address=)`)
+	if got := command(t, "", follow...); got.code == 0 || !strings.Contains(got.stderr, "end it, or use Kafka") {
+		t.Errorf("beside serve: %+v", got)
 	}
+	served.end()
+	followed := launch(t, follow...)
+	followed.says(`(flows of the control plane are run here)`)
+	followed.end()
 }
