@@ -10,7 +10,7 @@ const (
 var control = []mutation{
 	{
 		"an activation relies on the policies that it was judged by", flowService + "change.go",
-		"	if key != a.key &&", "	if key != a.key && key[0] != '@' &&", controlPkg, "TestAnActivationThatAPolicy|TestAPolicyThatAnActivation",
+		"	if key == a.key ||", "	if key == a.key || key[0] == '@' ||", controlPkg, "TestAnActivationThatAPolicy|TestAPolicyThatAnActivation",
 	},
 	{
 		"a policy relies on the flows that it was judged with", policyService,
