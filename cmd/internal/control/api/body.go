@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxBody is how many bytes a request may bring: 250 segments and 50 attributes with
@@ -63,6 +64,9 @@ func contentType(r *http.Request) error {
 
 // Parse reads a text of JSON, strictly.
 func Parse(text []byte) (any, error) {
+	if !utf8.Valid(text) { // the library would keep other text than was sent
+		return nil, Refuse(CodeInvalid, "the body is not JSON: it has bytes that are not UTF-8")
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	p := parser{decoder: decoder}

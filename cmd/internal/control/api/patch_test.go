@@ -131,3 +131,12 @@ func TestAPatchCopiesNoMoreThanARequestMayBring(t *testing.T) {
 		}
 	}
 }
+
+// encoding/json takes such bytes for U+FFFD: what is kept would not be what was sent.
+func TestABodyIsUTF8(t *testing.T) {
+	for text, taken := range map[string]bool{`{"name":"Ren\u00e9e"}`: true, `{"name":"Renée"}`: true, "{\"name\":\"Ren\xe9e\"}": false, "{\"n\xff\":1}": false} {
+		if _, err := api.Parse([]byte(text)); (err == nil) != taken {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
