@@ -151,12 +151,7 @@ func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *bac
 		switch {
 		case err == nil:
 			wait.Reset()
-			for _, c := range claims { // those that were not asked for are not held by the broker any more either
-				if c.outage && c.readable() && !slices.Contains(ready, c) {
-					c.hold("", nil)
-				}
-				c.outage = false
-			}
+			answered(claims, ready)
 		case ctx.Err() != nil:
 			return
 		default:
@@ -343,14 +338,4 @@ func (f *fetcher) outOfRange(ctx context.Context, c *claim) error {
 	c.mu.Unlock()
 	c.push(&recordSet{next: next, restart: true})
 	return nil
-}
-
-func (f *fetcher) holdAll(claims []*claim, err error) {
-	if errors.Is(err, errStale) {
-		return
-	}
-	for _, c := range claims {
-		c.hold(HoldReason(err), err)
-		c.outage = true
-	}
 }

@@ -2,7 +2,9 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -62,5 +64,27 @@ func (f *fetcher) awaitLeaders(ctx context.Context, held []*claim) {
 		if brokers, _, err := f.leaders(ctx, held); err == nil && len(brokers) > 0 {
 			return
 		}
+	}
+}
+
+// holdAll holds the claims of a broker, or of all, that did not answer.
+func (f *fetcher) holdAll(claims []*claim, err error) {
+	if errors.Is(err, errStale) {
+		return
+	}
+	for _, c := range claims {
+		c.hold(HoldReason(err), err)
+		c.outage = true
+	}
+}
+
+// answered ends that for those of which nothing was asked for, as they have as much as they
+// may: the others hear of it with what is fetched.
+func answered(claims, asked []*claim) {
+	for _, c := range claims {
+		if c.outage && c.readable() && !slices.Contains(asked, c) {
+			c.hold("", nil)
+		}
+		c.outage = false
 	}
 }

@@ -260,7 +260,7 @@ var mutations = []mutation{
 		"	var o *Omitted\n	if r.value != nil {", "	var o *Omitted\n	if true {", consumerPkg, "TestATombstoneIsOne",
 	},
 	{
-		"an outage that is over holds nobody", "consumer/fetch.go",
+		"an outage that is over holds nobody", "consumer/leaders.go",
 		"if c.outage && c.readable()", "if false && c.readable()", consumerPkg, "TestAnOutageThatIsOver",
 	},
 	{
