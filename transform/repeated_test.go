@@ -47,7 +47,7 @@ func TestEveryValueOfAConsentCounts(t *testing.T) {
 		}
 		config.Governance.Consent.Require = map[string][]string{needed: {"y"}}
 		var members []string
-		for _, value := range strings.FieldsSeq(c.stated) {
+		for value := range strings.FieldsSeq(c.stated) {
 			members = append(members, `"`+c.path+`":"`+value+`"`)
 		}
 		d, err := repeatedEvent(t, config, "{"+strings.Join(members, ",")+"}", "{}", nil)

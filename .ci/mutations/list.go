@@ -244,30 +244,6 @@ var mutations = []mutation{
 		"case all&no != 0:", "case false:", transformPkg, "TestRule|TestPlanAgreesWithModel",
 	},
 	{
-		"every value of a consent counts", "transform/consent.go",
-		"given |= consentOf(value)", "given = consentOf(value)", transformPkg, "TestEveryValueOfAConsent",
-	},
-	{
-		"a label around a type is seen", "schemas/schema.go",
-		"t.Labels = append(t.Labels, own...)", "_ = own", transformPkg, "TestALabelIsSeen",
-	},
-	{
-		"a label on the event's record is seen", "transform/labels.go",
-		"		l.note(\"\", record.Name, record.Labels)\n		l.field(field, \"\", partAttributes)", "		l.field(field, \"\", partAttributes)", transformPkg, "TestALabelIsSeen",
-	},
-	{
-		"a tombstone is one whatever it carries", "consumer/record.go",
-		"	var o *Omitted\n	if r.value != nil {", "	var o *Omitted\n	if true {", consumerPkg, "TestATombstoneIsOne",
-	},
-	{
-		"an outage that is over holds nobody", "consumer/leaders.go",
-		"if c.outage && c.readable()", "if false && c.readable()", consumerPkg, "TestAnOutageThatIsOver",
-	},
-	{
-		"a hold of the stream ends where nothing is left to try", "sink/deliver.go",
-		"	s.idle()\n}", "}", destinationPkg, "TestAHoldOfTheStreamEnds",
-	},
-	{
 		"the event's bytes are checked to their end", "transform/transform.go",
 		"if !j.c.Done() {", "if j.c.Done() && false {", transformPkg, "TestEveryTruncation|TestBadInput",
 	},
