@@ -172,15 +172,15 @@ func (t *Type) branchName() string {
 }
 
 func (p *parser) object(node map[string]any, namespace string, path *place) (*Type, error) {
+	if node["type"] == nil {
+		return nil, fmt.Errorf("%s: a type without \"type\"", path)
+	}
+	own, err := labels(node, path)
+	if err != nil {
+		return nil, err
+	}
 	kind, ok := node["type"].(string)
 	if !ok {
-		if node["type"] == nil {
-			return nil, fmt.Errorf("%s: a type without \"type\"", path)
-		}
-		own, err := labels(node, path)
-		if err != nil {
-			return nil, err
-		}
 		t, err := p.parse(node["type"], namespace, path) // {"type": {"type": …}}
 		if err == nil && len(own) > 0 {
 			if t.Name != "" {
@@ -189,10 +189,6 @@ func (p *parser) object(node map[string]any, namespace string, path *place) (*Ty
 			t.Labels = append(t.Labels, own...)
 		}
 		return t, err
-	}
-	own, err := labels(node, path)
-	if err != nil {
-		return nil, err
 	}
 	var t *Type
 	switch kind {

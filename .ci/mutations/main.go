@@ -22,6 +22,9 @@ import (
 	"time"
 )
 
+// every mutation there is.
+var every = slices.Concat(mutations, cooperation, hostile, journal, control, flows, loads)
+
 // limit bounds one mutant's test: a mutation may make it wait for ever.
 const limit = 2 * time.Minute
 
@@ -41,7 +44,7 @@ func run(only string, seed int) error {
 		return fmt.Errorf("-only: %w", err)
 	}
 	var chosen []mutation
-	for _, m := range slices.Concat(mutations, cooperation, hostile, journal, control, flows, loads) {
+	for _, m := range every {
 		if wanted.MatchString(m.invariant + "\n" + m.file + "\n" + m.run) {
 			chosen = append(chosen, m)
 		}

@@ -60,9 +60,9 @@ func (a *attempt) rely(key, etag string) {
 		return
 	}
 	a.reads = append(a.reads, read)
-	of := func(r documents.Read) bool { return documents.Group(r.Key) == group }
-	if n := len(a.reads) - len(slices.DeleteFunc(slices.Clone(a.reads), of)); n > mostReads {
-		a.reads = append(slices.DeleteFunc(a.reads, of), documents.Read{Key: group, Etag: a.view.Version(group)})
+	others := slices.DeleteFunc(slices.Clone(a.reads), func(r documents.Read) bool { return documents.Group(r.Key) == group })
+	if len(a.reads)-len(others) > mostReads {
+		a.reads = append(others, documents.Read{Key: group, Etag: a.view.Version(group)})
 	}
 }
 

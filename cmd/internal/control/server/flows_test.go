@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"kinesis-destination/cmd/internal/control/documents"
-
 	"kinesis-destination/cmd/internal/control/server"
 )
 
@@ -191,11 +190,8 @@ func TestAFlowIsAloneBesideThoseOfOtherSandboxes(t *testing.T) {
 	there := r.flow(leads).flow
 	r.header.Set("x-sandbox-name", "dev")
 	base := r.account()
-	sourceBase := r.call("POST", flowservice+"/connections", `{"name":"Profiles","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"}}`).is(201).str("id")
-	source := func(params string) string {
-		return r.call("POST", flowservice+"/sourceConnections", `{"name":"Profiles","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"},"baseConnectionId":"`+sourceBase+`","data":{"format":"json"},"params":`+params+`}`).is(201).str("id")
-	}
-	own, theirs := source(`{}`), source(`{"group":"`+there+`"}`)
+	profiles := r.profiles()
+	own, theirs := r.source(profiles, `{}`), r.source(profiles, `{"group":"`+there+`"}`)
 	letters := r.target(base, `{"stream":"leads","deadLetter":{"topic":"segment-evaluations.`+there+`.dlt"}}`).is(201).str("id")
 	target := r.target(base, `{"stream":"leads"}`).is(201).str("id")
 	for _, body := range []string{flowBody("group", theirs, target, "", ""), flowBody("letters", own, letters, "", "")} {

@@ -218,13 +218,24 @@ type made struct{ sourceBase, source, base, target, flow, etag string }
 func (r *rig) flow(params string) made {
 	r.t.Helper()
 	var m made
-	m.sourceBase = r.call("POST", flowservice+"/connections", `{"name":"Base connection to Experience Platform","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"}}`).is(201).str("id")
-	m.source = r.call("POST", flowservice+"/sourceConnections", `{"name":"Connecting to Profile Service","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"},"baseConnectionId":"`+m.sourceBase+`","data":{"format":"json"},"params":{}}`).is(201).str("id")
+	m.sourceBase = r.profiles()
+	m.source = r.source(m.sourceBase, `{}`)
 	m.base = r.account()
 	m.target = r.target(m.base, params).is(201).str("id")
 	flow := r.call("POST", flowservice+"/flows", flowBody("Leads", m.source, m.target, "", "")).is(201)
 	m.flow, m.etag = flow.str("id"), flow.str("etag")
 	return m
+}
+
+// profiles makes the base connection of sources.
+func (r *rig) profiles() string {
+	r.t.Helper()
+	return r.call("POST", flowservice+"/connections", `{"name":"Base connection to Experience Platform","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"}}`).is(201).str("id")
+}
+
+func (r *rig) source(base, params string) string {
+	r.t.Helper()
+	return r.call("POST", flowservice+"/sourceConnections", `{"name":"Connecting to Profile Service","connectionSpec":{"id":"`+profileSpec+`","version":"1.0"},"baseConnectionId":"`+base+`","data":{"format":"json"},"params":`+params+`}`).is(201).str("id")
 }
 
 func (r *rig) account() string {
