@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -15,18 +16,25 @@ type account struct {
 	parts  int   // decoded and not all at rest
 	sets   int64 // what was fetched and is not decoded
 	window int64
+	gave   bool // back what was fetched: nothing more is, until there is room for it beside the parts
 }
 
 // waiter waits for room for so many bytes.
 type waiter struct {
-	account *account
-	bytes   int64
-	granted chan struct{}
+	account  *account
+	bytes    int64
+	answered chan struct{}
+	refused  bool // set before answered is closed
 }
+
+// errGiveBack says that others have nothing and find no room: what was fetched and is not
+// decoded has to make room for them, and is fetched again.
+var errGiveBack = errors.New("no room beside what others need")
 
 // acquire waits for room for n bytes. What finds none, because it is greater than
 // the budget or because the budget is full of what waits to be decoded, is let
-// beyond the limit alone: one partition at a time, one part after the other.
+// beyond the limit alone: one partition at a time, one part after the other. It fails with
+// errGiveBack, or once ctx ends.
 func (a *account) acquire(ctx context.Context, n int64) error {
 	b := a.budget
 	b.mu.Lock()
@@ -34,23 +42,30 @@ func (a *account) acquire(ctx context.Context, n int64) error {
 		b.mu.Unlock()
 		return nil
 	}
-	w := &waiter{a, n, make(chan struct{})}
+	w := &waiter{account: a, bytes: n, answered: make(chan struct{})}
 	b.waiting = append(b.waiting, w)
 	b.mu.Unlock()
 	select {
-	case <-w.granted:
-		return nil
+	case <-w.answered:
+		return w.err()
 	case <-ctx.Done():
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := slices.Index(b.waiting, w)
-	if i < 0 { // it was granted meanwhile
-		return nil
+	if i < 0 { // it was answered meanwhile
+		return w.err()
 	}
 	b.waiting = slices.Delete(b.waiting, i, i+1)
 	b.grant() // whoever came after it may fit
 	return ctx.Err()
+}
+
+func (w *waiter) err() error {
+	if w.refused {
+		return errGiveBack
+	}
+	return nil
 }
 
 // grant lets in who waits, as far as there is room. Where there is none for the first part of
@@ -65,7 +80,22 @@ func (b *Budget) grant() {
 			full = full || w.account.parts == 0
 			return false
 		}
-		close(w.granted)
+		close(w.answered)
+		return true
+	})
+}
+
+// makeRoom has those who wait for more than they have in hand already give back what they
+// fetched: as long as what they have does not come to rest, they cannot use it.
+func (b *Budget) makeRoom() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
+		if w.account.parts == 0 {
+			return false
+		}
+		w.account.gave, w.refused = true, true
+		close(w.answered)
 		return true
 	})
 }
@@ -103,7 +133,8 @@ func (a *account) mayFetch(n int64) bool {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
 	b := a.budget
-	if a.sets == 0 || b.sets < b.of(moreSets) && a.within(n) {
+	if a.sets == 0 && (a.parts == 0 || !a.gave) || b.sets < b.of(moreSets) && a.within(n) {
+		a.gave = false
 		return true
 	}
 	// Each part that comes to rest would have all partitions looked at.
@@ -124,6 +155,13 @@ func (a *account) fetched(n int64) {
 			a.budget.signalLocked()
 		}
 	}
+}
+
+// hasNothing tells whether nothing that was decoded is under way.
+func (a *account) hasNothing() bool {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	return a.parts == 0
 }
 
 // fetchedSome tells whether there is something that was fetched and is not decoded.

@@ -42,8 +42,8 @@ const (
 	setsParts, moreSets = 4, 3
 	// moreParts is for what partitions have besides their first set and part. The rest is
 	// for those that have nothing; up to fetchedParts they are fetched. So however little comes
-	// to rest of some, the others go on.
-	fetchedParts, moreParts = 15, 14
+	// to rest of some, the others go on, as long as there is room for a part of each of these.
+	fetchedParts, moreParts = 15, 12
 )
 
 // of is so many sixteenths of the budget.

@@ -28,63 +28,87 @@ func (w *world) fill(partition, batches int) {
 }
 
 // TestAHeldIdentityStopsNoOtherPartition: every tenth message of some partitions does not come
-// to rest, so that a tenth of what is decoded keeps all of it. The others go on as if it were
-// not there.
+// to rest, so that a tenth of what is decoded keeps all of it; or one is not even taken on. The
+// other partitions go on as if it were not there; also where each of these has taken all that
+// it may have before the next one has anything. In the end each message was handed out once,
+// in order, though some were given back and fetched again.
 func TestAHeldIdentityStopsNoOtherPartition(t *testing.T) {
-	for _, held := range []int{1, 6, 11} {
-		t.Run(fmt.Sprintf("in %d of 12 partitions", held), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				const partitions, batches = 12, 200
-				w := newWorld(t, partitions)
-				w.config.Budget = NewBudget(16<<20, 4<<20)
-				for p := range partitions {
-					w.fill(p, batches)
-				}
-				var others sync.WaitGroup
-				others.Add((partitions - held) * batches * 100)
-				var mu sync.Mutex
-				var kept []*Message // guarded by mu
-				over := false       // guarded by mu
-				m := w.member(Options{}, func(_ *member, msg *Message) {
-					switch {
-					case msg.Partition >= held:
-						msg.Settle()
-						others.Done()
-					case msg.Offset%10 != 0:
-						msg.Settle()
-					default:
-						mu.Lock()
-						defer mu.Unlock()
-						if over {
-							msg.Settle()
-							return
-						}
-						kept = append(kept, msg)
-					}
-				})
-				began := time.Now()
-				done := make(chan struct{})
-				go func() {
-					others.Wait()
-					close(done)
-				}()
-				select {
-				case <-done:
-					if took := time.Since(began); took > 5*time.Second {
-						t.Errorf("they took %v", took)
-					}
-				case <-time.After(time.Minute):
-					t.Error("they stand still")
-				}
-				mu.Lock()
-				over = true
-				for _, msg := range kept {
-					msg.Settle()
-				}
-				mu.Unlock()
-				m.stop(t)
-			})
-		})
+	for _, some := range []holdSome{
+		{held: 1, of: 12}, {held: 6, of: 12, inTurns: true}, {held: 11, of: 12}, {held: 11, of: 12, inTurns: true}, {held: 35, of: 36, inTurns: true},
+	} {
+		for _, some.blocks = range []bool{false, true} {
+			t.Run(fmt.Sprintf("%+v", some), func(t *testing.T) { synctest.Test(t, some.run) })
+		}
+	}
+}
+
+// holdSome has messages of some partitions, the first ones, not come to rest.
+type holdSome struct {
+	held, of int
+	inTurns  bool // each has what there is for it before the next one has anything
+	blocks   bool // the handler, at the first of them
+}
+
+func (s holdSome) run(t *testing.T) {
+	const batches = 120
+	w := newWorld(t, s.of)
+	w.config.Budget = NewBudget(16<<20, 4<<20)
+	var others, all sync.WaitGroup
+	others.Add((s.of - s.held) * batches * 100)
+	all.Add(s.of * batches * 100)
+	next := make([]int64, s.of) // by partition, each its worker's own
+	over := make(chan struct{})
+	m := w.member(Options{}, func(_ *member, msg *Message) {
+		if msg.Offset != next[msg.Partition] {
+			t.Errorf("partition %d: offset %d comes where %d is next", msg.Partition, msg.Offset, next[msg.Partition])
+		}
+		next[msg.Partition]++
+		all.Done()
+		switch {
+		case msg.Partition >= s.held:
+			msg.Settle()
+			others.Done()
+		case msg.Offset%10 != 0:
+			msg.Settle()
+		case s.blocks:
+			<-over
+			msg.Settle()
+		default:
+			go func() {
+				<-over
+				msg.Settle()
+			}()
+		}
+	})
+	for p := range s.of {
+		w.fill(p, batches)
+		if s.inTurns && p < s.held {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+	}
+	if !doneIn(&others, 5*time.Second) {
+		t.Error("the others stand still")
+	}
+	close(over)
+	if !doneIn(&all, time.Minute) {
+		t.Fatal("some is not handed out when all have room")
+	}
+	m.stop(t)
+}
+
+// doneIn tells whether a group is done by then.
+func doneIn(group *sync.WaitGroup, most time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(most):
+		return false
 	}
 }
 

@@ -165,9 +165,14 @@ func (f *fetcher) loop(ctx context.Context, node int, claims []*claim, wait *bac
 	}
 }
 
+// standstill is how long there is no room at all before those who cannot use what they
+// fetched make some for those who have nothing.
+const standstill = 250 * time.Millisecond
+
 // await returns the claims that have room for another batch, once there are any
 // and the budget allows it.
 func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
+	var full time.Time // since when there has been no room
 	for ctx.Err() == nil {
 		room, changed := f.budget.state()
 		var ready []*claim
@@ -187,20 +192,42 @@ func (f *fetcher) await(ctx context.Context, claims []*claim) []*claim {
 		if len(ready) > 0 {
 			return ready
 		}
-		timeout, stop := (<-chan time.Time)(nil), func() bool { return false }
-		if !soonest.IsZero() {
-			timer := time.NewTimer(soonest.Sub(now))
-			timeout, stop = timer.C, timer.Stop
+		switch {
+		case room > 0:
+			full = time.Time{}
+		case full.IsZero():
+			full, soonest = now, now.Add(standstill)
+		case now.Sub(full) < standstill:
+			soonest = full.Add(standstill)
+		default:
+			if slices.ContainsFunc(claims, (*claim).hasNothing) {
+				f.budget.makeRoom()
+			}
+			full, soonest = now, now.Add(standstill)
 		}
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		case <-timeout:
-		}
-		stop()
+		f.sleep(ctx, soonest, changed)
 	}
 	return nil
 }
+
+// sleep waits for a change, or until a time; zero: for ever.
+func (f *fetcher) sleep(ctx context.Context, until time.Time, changed <-chan struct{}) {
+	var timeout <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-changed:
+	case <-timeout:
+	}
+}
+
+// hasNothing tells whether nothing of the partition is under way. Whether there is something is
+// not known while nobody asks.
+func (c *claim) hasNothing() bool { return c.account.hasNothing() && !c.stopped() }
 
 // fetch asks one broker once and passes on what came.
 func (f *fetcher) fetch(ctx context.Context, node int, claims []*claim, wait time.Duration) error {

@@ -70,7 +70,7 @@ type settling struct {
 	window    int64         // of the budget, by mark
 	pending   int           // handed out, neither settled nor withdrawn
 	unread    bool          // the records at expected could not be read
-	back      int64         // where they are to be fetched from again; -1: nowhere
+	back      int64         // where to fetch from again; -1: nowhere
 	ended     bool          // nothing is fetched for it any more
 	committed int64         // what the group has; -1: nothing yet
 	metadata  string        // what the group has beside it

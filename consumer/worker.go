@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -48,7 +49,11 @@ func (c *claim) handOut(s *recordSet, handler Handler) error {
 		}
 		if err != nil {
 			c.expected = d.next
-			c.unreadable(d.next, err)
+			if errors.Is(err, errGiveBack) {
+				c.fetchAgain(d.next)
+			} else {
+				c.unreadable(d.next, err)
+			}
 			return nil
 		}
 		c.nowReadable()
@@ -90,6 +95,13 @@ func (c *claim) handOutPart(p *part, handler Handler) (n int, all bool, err erro
 	return len(p.messages), true, nil
 }
 
+// fetchAgain has what is from an offset on fetched again.
+func (c *claim) fetchAgain(from int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.back = from
+}
+
 // unreadable holds the partition: what is from an offset on is fetched again, for
 // it may arrive better, and nothing is passed over.
 func (c *claim) unreadable(from int64, err error) {
@@ -117,12 +129,17 @@ func (c *claim) readable() bool {
 	return !c.unread
 }
 
-// turnBack has the fetch loop fetch again what could not be read, after a while.
+// turnBack has the fetch loop fetch again what could not be read, after a while, and what had
+// to make room.
 func (c *claim) turnBack(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.back >= 0 {
-		c.position, c.back, c.failed = c.back, -1, true
+	if c.back < 0 {
+		return
+	}
+	c.position, c.back = c.back, -1
+	if c.unread {
+		c.failed = true
 		c.notBefore = now.Add(c.wait.NextBackOff())
 	}
 }

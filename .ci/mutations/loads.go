@@ -156,11 +156,23 @@ var loads = []mutation{
 	},
 	{
 		"sets of held partitions leave room for others", "consumer/account.go",
-		"if a.sets == 0 || b.sets", "if true || b.sets", consumerPkg, "TestFurtherSetsLeaveRoomForTheFirstOfOthers",
+		"|| b.sets < b.of(moreSets) && a.within(n) {\n\t\ta.gave", "|| true {\n\t\ta.gave", consumerPkg, "TestFurtherSetsLeaveRoomForTheFirstOfOthers",
 	},
 	{
 		"what is left is for partitions that have nothing", "consumer/budget.go",
-		"fetchedParts, moreParts = 15, 14", "fetchedParts, moreParts = 12, 16", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+		"fetchedParts, moreParts = 15, 12", "fetchedParts, moreParts = 12, 16", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+	},
+	{
+		"what held partitions cannot use makes room for others", "consumer/fetch.go",
+		"if slices.ContainsFunc(claims, (*claim).hasNothing) {", "if false {", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+	},
+	{
+		"what was given back waits for room", "consumer/account.go",
+		"(a.parts == 0 || !a.gave)", "true", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+	},
+	{
+		"what was given back is fetched again", "consumer/worker.go",
+		"	c.back = from\n}", "	c.back = from + 1\n}", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
 	},
 	{
 		"a partition behind is not kept waiting for idle ones", "consumer/polling.go",
