@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,5 +38,67 @@ func TestALabelIsSeenWhereverItStands(t *testing.T) {
 	text := strings.Replace(string(schemas.SegmentEvaluation), email, `{"name": "email", "type": {"type": {"type": "record", "name": "Address", "fields": []}, "labels": ["C12"]}}`, 1)
 	if _, err := schemas.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), "Address") {
 		t.Errorf("around a definition: %v", err)
+	}
+}
+
+// TestALabelOfTheConfigurationIsSeenUnderEachNameOfAField (rules 21, 23): a field goes by its
+// name and by its aliases, in what is mapped and in what is labelled.
+func TestALabelOfTheConfigurationIsSeenUnderEachNameOfAField(t *testing.T) {
+	text := strings.NewReplacer(
+		`{"name": "person", "default"`, `{"name": "person", "aliases": ["human"], "default"`,
+		`{"name": "email", "type": ["null", "string"], "default": null, "labels": ["I1"]}`,
+		`{"name": "email", "aliases": ["mail", "post"], "type": ["null", "string"], "default": null}`,
+	).Replace(string(schemas.SegmentEvaluation))
+	schema := mustSchema(t, []byte(text))
+	for _, c := range []struct {
+		mapped, labelled string
+		protected        bool
+	}{
+		{"person.email", "person.mail", true},
+		{"person.mail", "person.email", true},
+		{"person.mail", "person.post", true},
+		{"human.post", "person.mail", true},
+		{"person.email", "human", true},
+		{"human", "person.mail", true},
+		{"person.email", "human.name", false},
+		{"person.email", "person.none", false},
+	} {
+		cfg := Config{
+			Activation: Activation{Segments: []Segment{{ID: "A"}}, Attributes: []string{c.mapped}},
+			Governance: Governance{FieldLabels: map[string][]string{c.labelled: {"C12"}}},
+		}
+		rules, err := NewRules(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rules.Check(schema); err != nil != c.protected {
+			t.Errorf("%s is mapped, %s is labelled: %v", c.mapped, c.labelled, err)
+		}
+	}
+}
+
+// TestAFieldThatIsLeftOutIsUnderNoOtherNameOfIt (rule 24): with drop-field, what is mapped by
+// two of its names goes by neither.
+func TestAFieldThatIsLeftOutIsUnderNoOtherNameOfIt(t *testing.T) {
+	text := strings.Replace(string(schemas.SegmentEvaluation), `{"name": "email", `, `{"name": "email", "aliases": ["mail", "post"], `, 1)
+	rules, err := NewRules(Config{
+		Activation: Activation{Segments: []Segment{{ID: "A"}}, Attributes: []string{"person.post", "person.email", "person.mail", "person.birthDate"}},
+		Governance: Governance{FieldLabels: map[string][]string{"person.email": {"C12"}}, OnViolation: ViolationDropField},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := Compile(rules, mustSchema(t, []byte(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for i, path := range rules.paths {
+		if !plan.dropped[i] {
+			left = append(left, path)
+		}
+	}
+	if !slices.Equal(left, []string{"person.birthDate"}) {
+		t.Errorf("%v are not left out", left)
 	}
 }

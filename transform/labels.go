@@ -102,14 +102,15 @@ func (r *Rules) segmentLabels() []carriers {
 // a schema. What lies around a mapped path counts, as its labels hold for it; so does what is exported below it.
 func (r *Rules) fieldLabels(s *schemas.Schema) *carriers {
 	cs := &carriers{}
+	names := fieldNames{schema: s, known: map[string][]string{}}
 	for _, mapped := range r.paths {
 		for path, labels := range sorted(r.cfg.Governance.FieldLabels) {
-			field := mapped
+			c := Carrier{Field: mapped, Mapped: mapped, Declared: "governance.fieldLabels." + path}
 			if under(path, mapped) {
-				field = path
+				c.Field = path
 			}
-			if under(path, mapped) || under(mapped, path) {
-				cs.add(Carrier{Field: field, Mapped: mapped, Declared: "governance.fieldLabels." + path}, labels...)
+			if names.under(path, mapped) || names.under(mapped, path) {
+				cs.add(c, labels...)
 			}
 		}
 		if s != nil {

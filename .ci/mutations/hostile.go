@@ -249,6 +249,10 @@ var hostile = []mutation{
 		"t.Labels = append(t.Labels, own...)", "_ = own", transformPkg, "TestALabelIsSeen",
 	},
 	{
+		"a label holds for each name of a field", "transform/fieldnames.go",
+		"	if n.schema == nil {", "	if true {", "./transform", "TestALabelOfTheConfigurationIsSeen",
+	},
+	{
 		"a label on the event's record is seen", "transform/labels.go",
 		"		l.note(\"\", record.Name, record.Labels)\n		l.field(field, \"\", partAttributes)", "		l.field(field, \"\", partAttributes)", transformPkg, "TestALabelIsSeen",
 	},

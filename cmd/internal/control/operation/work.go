@@ -14,6 +14,7 @@ import (
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/jobs"
 	"kinesis-destination/cmd/internal/deadletters"
+	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/replay"
 	"kinesis-destination/consumer"
 )
@@ -37,6 +38,10 @@ func (f *Flows) Check(ctx context.Context, sandbox, flowID string, r *jobs.Reque
 		return err
 	}
 	if !r.OfEvents() {
+		if r.Reason == letter.ReasonForeign || r.Reason == letter.ReasonOtherDestination {
+			// A caller names the topic. What a drop erases there is no caller's to decide.
+			return api.Invalid([]api.FieldError{{Field: "reason", Message: r.Reason + " is what others wrote to the topic: who runs this erases it, by dead-letters drop"}})
+		}
 		if err := (&deadletters.Filter{Reasons: []string{r.Reason}}).Check(); err != nil {
 			return api.Invalid([]api.FieldError{{Field: "reason", Message: inAPIWords(err, r.Reason)}})
 		}

@@ -108,6 +108,9 @@ func TestAReplayIsOfAnActivatedSegmentAndARangeThatThereIs(t *testing.T) {
 	r.call("POST", at, `{"op":"replay","from":"1h","to":"2h"}`).is(400).says("comes after the end of the range")
 	r.call("POST", at, `{"op":"replay","id":"a b"}`).is(400).says("must be letters, digits")
 	r.call("POST", at, `{"op":"drop","reason":"nonsense"}`).is(400).says(`"message":"no letter has it`)
+	for _, others := range []string{"foreign", "other-destination"} { // the topic may be anybody's
+		r.call("POST", at, `{"op":"drop","reason":"`+others+`"}`).is(400).says("is what others wrote")
+	}
 	r.call("POST", flowservice+"/flows/nothing/jobs", `{"op":"replay"}`).is(404)
 }
 
