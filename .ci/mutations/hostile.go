@@ -249,6 +249,18 @@ var hostile = []mutation{
 		"t.Labels = append(t.Labels, own...)", "_ = own", transformPkg, "TestALabelIsSeen",
 	},
 	{
+		"a repair ends beside live traffic", "cmd/internal/resend/repair.go",
+		"		if whole && len(sent) > 0 {", "		if false {", "./cmd/internal/resend", "TestARepairEnds",
+	},
+	{
+		"a repair ends no sooner than it has looked at all", "cmd/internal/resend/repair.go",
+		"} else if whole {", "} else {", "./cmd/internal/resend", "TestARepairKeepsLittle",
+	},
+	{
+		"what is newer is kept within bounds", "cmd/internal/resend/tail.go",
+		"	if l.bytes >= newerBytes {", "	if false {", "./cmd/internal/resend", "TestARepairKeepsLittle",
+	},
+	{
 		"a label holds for each name of a field", "transform/fieldnames.go",
 		"	if n.schema == nil {", "	if true {", "./transform", "TestALabelOfTheConfigurationIsSeen",
 	},

@@ -136,8 +136,8 @@ func NewRedrive(ctx context.Context, config *config.Config, o RedriveOptions) (_
 	r.Size, r.Keeper, r.Tail, r.InFlight = RedriveRound, r, &r.later.Tail, new(resend.InFlight)
 	r.holds = hold.Telling(o.Logger, o.Held)
 	waiting := r.holds.Waiting("kafka", consumer.HoldReason)
-	b.history.Waiting, r.later.History.Waiting = waiting, waiting
-	if r.later.ids, err = r.later.History.TopicIDs(ctx); err != nil {
+	b.history.Waiting, r.later.history.Waiting = waiting, waiting
+	if r.later.ids, err = r.later.history.TopicIDs(ctx); err != nil {
 		return nil, fmt.Errorf("look up the source topics: %w", err)
 	}
 	if err := r.readMark(ctx); err != nil {

@@ -17,6 +17,7 @@ import (
 // source topic that leaves. An older state must not follow it into the stream.
 type sourceHistory struct {
 	resend.Tail // at first it begins behind the oldest wanted letter
+	history     *consumer.History
 	book        *Store
 	letters     map[transform.Source]bool // origins of open letters: they have not left
 	wanted      map[resend.Identity]*newest
@@ -46,15 +47,15 @@ func newSourceHistory(b *Store) (*sourceHistory, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &sourceHistory{book: b, letters: map[transform.Source]bool{}, wanted: map[resend.Identity]*newest{}, first: map[resend.TopicPartition]int64{}, end: map[resend.TopicPartition]int64{}}
+	l := &sourceHistory{history: history, book: b, letters: map[transform.Source]bool{}, wanted: map[resend.Identity]*newest{}, first: map[resend.TopicPartition]int64{}, end: map[resend.TopicPartition]int64{}}
 	l.Tail = resend.Tail{
-		History: history, Bounds: history.Bounds, Evaluate: b.Evaluate, Next: map[resend.TopicPartition]int64{}, Leaves: l.sent,
+		Read: history.Read, Bounds: history.Bounds, Evaluate: b.Evaluate, Next: map[resend.TopicPartition]int64{}, Leaves: l.sent,
 		Skip: func(source transform.Source) bool { return l.letters[source] },
 	}
 	return l, nil
 }
 
-func (l *sourceHistory) close() { l.History.Close() }
+func (l *sourceHistory) close() { l.history.Close() }
 
 // offset is where a letter's message stood in the source topic; -1 where that is
 // another topic by now, in which everything is newer.
@@ -106,19 +107,19 @@ func (l *sourceHistory) readToEnd(ctx context.Context) error {
 	if len(at) == 0 {
 		return nil
 	}
-	if err := l.History.Bounds(ctx, at); err != nil {
+	if err := l.history.Bounds(ctx, at); err != nil {
 		return err
 	}
 	for _, p := range at {
 		l.first[resend.TopicPartition{Topic: p.Topic, Partition: p.Partition}], l.end[resend.TopicPartition{Topic: p.Topic, Partition: p.Partition}] = p.Start, p.End
 	}
-	_, err = l.Look(ctx, nil)
+	_, _, err = l.Look(ctx, nil)
 	return err
 }
 
 // partitions are those of the source topics; nil where one of these is missing.
 func (l *sourceHistory) partitions(ctx context.Context) (map[resend.TopicPartition]bool, error) {
-	ranges, err := l.History.Partitions(ctx)
+	ranges, err := l.history.Partitions(ctx)
 	if errors.Is(err, kafka.UnknownTopicOrPartition) {
 		return nil, nil
 	}

@@ -10,9 +10,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/leads"
 	"kinesis-destination/cmd/internal/replay"
+	"kinesis-destination/consumer"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -283,6 +286,47 @@ func TestABackfillComesAfterTheLiveEventsThatWereThereBefore(t *testing.T) {
 		}
 		if s.Account.Delivered == 0 || s.Account.Delivered > int64(len(members)) {
 			t.Errorf("%d are members: %+v", len(members), s.Account)
+		}
+	})
+}
+
+// TestABackfillGoesOnBehindWhatRetentionTook: its range began where the topic did, and by now
+// the topic begins later.
+func TestABackfillGoesOnBehindWhatRetentionTook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 1, embeddedkinesis.Options{})
+		g, old, recent := newLeads(t, 47, 50), newProfiles(), newProfiles()
+		p := b.startText(8080, backfilling(leads.HighPropensity))
+		b.feedProfiles(g, old, 200)
+		b.feedProfiles(g, recent, 100)
+		b.settled(300, time.Minute, p)
+		pass(time.Minute)
+		p.stop(t)
+		b.kinesis.SetScript(func(embeddedkinesis.Call) embeddedkinesis.Action {
+			return embeddedkinesis.Action{Code: "InternalFailure"}
+		})
+		p = b.startText(8080, backfilling(leads.HighPropensity, leads.Newsletter))
+		pass(time.Minute)
+		if s := p.backfill.Status(); s == nil || !s.Ended.IsZero() {
+			t.Fatalf("it is not under way: %+v", s)
+		}
+		p.stop(t)
+		if err := consumer.Erase(t.Context(), b.transport, kafka.TCP("127.0.0.1:9092"), testTopic, 0, 200); err != nil {
+			t.Fatal(err)
+		}
+		b.kinesis.SetScript(nil)
+		before := len(b.kinesis.History(testStream))
+		p = b.startText(8080, backfilling(leads.HighPropensity, leads.Newsletter))
+		b.backfilled(p)
+		p.stop(t)
+		found := serials(t, b.kinesis.History(testStream)[before:])
+		for key, serial := range recent.members() {
+			if n := len(found[key]); n == 0 || found[key][n-1] != serial {
+				t.Errorf("%s: records of the serials %v, and its newest is %d", key, found[key], serial)
+			}
+		}
+		if log := b.log.String(); !strings.Contains(log, "retention took what was to be read") {
+			t.Error("the log does not say that some is gone")
 		}
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/segmentio/kafka-go"
+
 	"kinesis-destination/cmd/internal/hold"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
@@ -51,8 +53,7 @@ func (w *Job) slice(ctx context.Context, s *PartitionRange) error {
 			return err
 		}
 	}
-	rest := consumer.Range{Topic: s.Topic, Partition: s.Partition, From: s.next, To: s.To}
-	err := w.History.Read(ctx, rest, func(m *consumer.Message) error {
+	err := w.read(ctx, s, func(m *consumer.Message) error {
 		if err := w.Event(ctx, s, m); err != nil {
 			return err
 		}
@@ -70,6 +71,44 @@ func (w *Job) slice(ctx context.Context, s *PartitionRange) error {
 		return w.Finish(ctx)
 	}
 	return w.End(ctx)
+}
+
+// read reads what is left of the slice at hand. What retention takes meanwhile is gone, and the
+// log says so: a range that begins where its topic did, a process that was away, and a slice that
+// reads it anew all meet that.
+func (w *Job) read(ctx context.Context, s *PartitionRange, each func(m *consumer.Message) error) error {
+	rest, outOfRange := consumer.Range{Topic: s.Topic, Partition: s.Partition, From: s.next, To: s.To}, error(nil)
+	for {
+		at := []consumer.Progress{{Topic: s.Topic, Partition: s.Partition}}
+		if err := w.bounds(ctx, at); err != nil {
+			return err
+		}
+		start := min(at[0].Start, rest.To)
+		if start <= rest.From && outOfRange != nil { // it is not retention that took it
+			return outOfRange
+		}
+		if start > rest.From {
+			w.Log.Warn("retention took what was to be read", "topic", s.Topic, "partition", s.Partition, "from", rest.From, "to", start)
+			rest.From = start
+		}
+		if rest.From >= rest.To {
+			return nil
+		}
+		outOfRange = w.History.Read(ctx, rest, func(m *consumer.Message) error {
+			err := each(m)
+			if err == nil {
+				rest.From = m.Offset + 1
+			}
+			return err
+		})
+		if !errors.Is(outOfRange, kafka.OffsetOutOfRange) {
+			return outOfRange
+		}
+	}
+}
+
+func (w *Job) bounds(ctx context.Context, at []consumer.Progress) error {
+	return w.UntilKafka(ctx, func() error { return w.History.Bounds(ctx, at) })
 }
 
 // Event takes one event of the range.
@@ -126,8 +165,7 @@ func (w *Job) Scan(ctx context.Context, s *PartitionRange) error {
 	s.newest = &newerIndex{slice: s.Slice, slices: s.Slices, limit: w.IndexLimit, events: map[KeyHash]newestOffsets{}}
 	fresh := s.Slice == 0 && s.next == s.From && !s.Open
 	n := 0
-	rest := consumer.Range{Topic: s.Topic, Partition: s.Partition, From: s.next, To: s.To}
-	if err := w.History.Read(ctx, rest, func(m *consumer.Message) error {
+	if err := w.read(ctx, s, func(m *consumer.Message) error {
 		j, err := w.evaluate(ctx, m)
 		if err == nil && j.Outcome == transform.Export {
 			s.newest.candidate(HashKey(j.PartitionKey), m.Offset, fresh)
@@ -143,17 +181,15 @@ func (w *Job) Scan(ctx context.Context, s *PartitionRange) error {
 	s.Slices = s.newest.slices
 	s.scanned = s.To
 	w.Tail = &Tail{
-		History: w.History, Next: map[TopicPartition]int64{s.TopicPartition: s.To},
-		Bounds: func(ctx context.Context, at []consumer.Progress) error {
-			return w.UntilKafka(ctx, func() error { return w.History.Bounds(ctx, at) })
-		},
+		Read: w.History.Read, Next: map[TopicPartition]int64{s.TopicPartition: s.To},
+		Bounds: w.bounds,
 		Evaluate: func(ctx context.Context, m *consumer.Message, source transform.Source) (j rules.Evaluation, err error) {
 			err = w.untilRegistry(ctx, func() (err error) { j, err = w.Evaluate(ctx, m, source); return err })
 			return j, err
 		},
 		Leaves: func(id Identity, offset int64) { s.newest.leaves(id.Key, offset) },
 	}
-	_, err := w.Tail.Look(ctx, nil)
+	_, _, err := w.Tail.Look(ctx, nil)
 	return err
 }
 

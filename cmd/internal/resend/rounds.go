@@ -15,8 +15,8 @@ import (
 //
 // The live pipeline may deliver a newer event of an identity between the look for
 // one and the put of the older. So a round ends by reading the source topics on,
-// and putting the newer event once more; then again, until nothing came. For that
-// moment an older state may stand after a newer one, and never at the end.
+// and putting the newer event once more; then again, until none may have been overtaken. For
+// that moment an older state may stand after a newer one, and never at the end.
 //
 // A process that is killed amid a round cannot repair what it overtook. So a mark
 // stands from before the first such put to the clean end; a run that finds it
@@ -143,25 +143,11 @@ func (r *Rounds) CutOff(ctx context.Context) {
 	_ = r.Finish(stopping)
 }
 
-// catchUp puts the newer events of identities that were sent in this round once
-// more, and again what came meanwhile, until nothing did.
+// catchUp puts the newer events of identities that were sent in this round once more.
 func (r *Rounds) catchUp(ctx context.Context) error {
-	for {
-		newer, err := r.Tail.Look(ctx, r.sent)
-		if err != nil || len(newer) == 0 {
-			return err
-		}
-		for id, event := range newer {
-			r.sent[id] = event.Offset
-			delete(newer, id) // the sink has its own of what it takes, and counts it
-			if err := r.InFlight.Give(func() error { return r.Sink.Put(ctx, event.record(&overtaken{r, r.InFlight}, r.InFlight.revoked())) }); err != nil {
-				return err
-			}
-		}
-		if err := r.InFlight.WaitIdle(ctx); err != nil {
-			return err
-		}
-	}
+	return repair(ctx, r.Tail, r.sent, func(e *NewerEvent) error {
+		return r.InFlight.Give(func() error { return r.Sink.Put(ctx, e.record(&overtaken{r, r.InFlight}, r.InFlight.revoked())) })
+	}, r.InFlight.WaitIdle)
 }
 
 // overtaken hears of a newer event that was put once more. Should the stream
