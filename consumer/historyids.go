@@ -1,6 +1,10 @@
 package consumer
 
-import "context"
+import (
+	"context"
+	"sync"
+	"time"
+)
 
 // Remade tells whether one of the topics is another one than at the last call; it
 // is for one goroutine at a time. One that is not there now is no other one yet.
@@ -38,4 +42,34 @@ func (h *History) TopicIDs(ctx context.Context) (map[string][16]byte, error) {
 		}
 	}
 	return ids, nil
+}
+
+// idsFor is how long a topic's id is believed: of one that is made anew meanwhile, what is read
+// has the id of the one before it, and passes for older than it is.
+const idsFor = 10 * time.Second
+
+// knownIDs are the ids of topics that are read.
+type knownIDs struct {
+	mu    sync.Mutex // guards all below
+	ids   map[string]topicID
+	asked map[string]time.Time
+}
+
+// topicID is the id of a topic that is read; zero where nobody has said it.
+func (h *History) topicID(ctx context.Context, topic string) topicID {
+	k := &h.known
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ids == nil {
+		k.ids, k.asked = map[string]topicID{}, map[string]time.Time{}
+	}
+	if time.Since(k.asked[topic]) < idsFor {
+		return k.ids[topic]
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	if now, err := topicIDs(ctx, h.transport, h.cfg.Addr(), []string{topic}); err == nil {
+		k.ids[topic], k.asked[topic] = now.ids[topic], time.Now()
+	}
+	return k.ids[topic]
 }

@@ -66,7 +66,7 @@ func (m *Message) Revoked() <-chan struct{} {
 }
 
 // TopicID is the id of the topic that the message was read from; zero where the
-// broker does not say, or the message was not handed out by a [Consumer].
+// broker does not say, or the message was handed out by neither a [Consumer] nor [History.Read].
 func (m *Message) TopicID() (id [16]byte) {
 	if m.part != nil {
 		id = m.part.topic

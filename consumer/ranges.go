@@ -29,6 +29,7 @@ type History struct {
 
 	cfg       Config
 	ids       map[string]topicID // as of the last call of Remade
+	known     knownIDs
 	transport *kafka.Transport
 	client    *kafka.Client
 	peeks     chan struct{} // those under way, of all that share the budget
@@ -264,8 +265,9 @@ func (h *History) Read(ctx context.Context, r Range, each func(*Message) error) 
 	})
 	defer fetching.Wait()
 	defer cancel()
-	a := &account{budget: own}
+	a, id := &account{budget: own}, h.topicID(ctx, r.Topic)
 	for s := range sets {
+		s.topic = id
 		past, err := h.read(ctx, r, s, a, each)
 		s.close()
 		if past || err != nil {

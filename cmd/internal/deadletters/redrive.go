@@ -306,6 +306,7 @@ func (r *RedriveJob) record(l *letter.Letter, j rules.Evaluation) *sink.Record {
 		Source: &deadletter.Origin{
 			Topic: l.Origin.Topic, Partition: l.Origin.Partition, Offset: l.Origin.Offset, Time: l.SourceTime,
 			Key: l.Source.Key, Value: l.Source.Value, Headers: l.SourceHeaders, Redrives: l.Redrives + 1,
+			TopicID: l.TopicID,
 		},
 		Owner: &redriven{r, l},
 	}

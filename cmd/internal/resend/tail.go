@@ -31,7 +31,7 @@ const newerBytes = 4 << 20
 // Tail reads source topics on to their ends.
 type Tail struct {
 	Read     func(ctx context.Context, r consumer.Range, each func(m *consumer.Message) error) error // history's
-	Bounds   func(ctx context.Context, at []consumer.Progress) error // history's
+	Bounds   func(ctx context.Context, at []consumer.Progress) error                                 // history's
 	Evaluate func(ctx context.Context, m *consumer.Message, source transform.Source) (rules.Evaluation, error)
 	Next     map[TopicPartition]int64           // where to read on
 	Skip     func(source transform.Source) bool // events that have not left; nil: none
