@@ -60,5 +60,5 @@ func (s *Sink) deadLetter(r *Record, f deadletter.Failure, done func(Outcome)) {
 
 // parkedFailure is why a record of a parked identity goes to the dead-letter topic.
 func parkedFailure() *deadletter.Failure {
-	return &deadletter.Failure{Stage: StageSink, Reason: ReasonParked, Message: "an earlier event of this identity is on the dead-letter topic (deadLetter.park)"}
+	return &deadletter.Failure{Stage: StageSink, Reason: ReasonParked, Untried: true, Message: "an earlier event of this identity is on the dead-letter topic (deadLetter.park)"}
 }

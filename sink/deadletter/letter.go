@@ -27,7 +27,7 @@ type Origin struct {
 	AtRest bool
 	// TopicID is that of the topic; zero: it is not known.
 	TopicID [16]byte
-	// Redrives is how often the message was a dead letter and failed again.
+	// Redrives is how often the message was a dead letter and is sent again, this time included.
 	Redrives int
 }
 
@@ -60,6 +60,8 @@ type Failure struct {
 	Message string
 	// Attempts is how often delivery was tried.
 	Attempts int
+	// Untried: it was not even looked whether it is delivered, which counts as no redrive.
+	Untried bool
 }
 
 // Letter is a message on its way to the dead-letter topic.
@@ -232,8 +234,12 @@ func (l *Letter) message(destination, group string, now time.Time, parks bool, o
 	if o.TopicID != ([16]byte{}) {
 		binary(HeaderTopicID, o.TopicID[:])
 	}
-	if o.Redrives > 0 {
-		text(HeaderRedrives, strconv.Itoa(o.Redrives))
+	redrives := o.Redrives
+	if l.Failure.Untried {
+		redrives--
+	}
+	if redrives > 0 {
+		text(HeaderRedrives, strconv.Itoa(redrives))
 	}
 	if parks && l.PartitionKey != "" {
 		key := identityOf(l.PartitionKey)

@@ -36,6 +36,25 @@ func TestOnlyOurOwnHeadersHaveTheNamesOfALettersHeaders(t *testing.T) {
 	}
 }
 
+// TestWhatWasNotTriedCountsAsNoRedrive: a letter that follows another one in a redrive, as that
+// failed again, would be left at the limit of redrives without ever having failed.
+func TestWhatWasNotTriedCountsAsNoRedrive(t *testing.T) {
+	for redrives, want := range map[int]struct{ tried, untried string }{0: {"", ""}, 1: {"1", ""}, 3: {"3", "2"}} {
+		for _, untried := range []bool{false, true} {
+			l := Letter{Origin: &Origin{Topic: "events", Redrives: redrives}, Failure: Failure{Stage: "sink", Reason: "parked", Untried: untried}}
+			got := ""
+			for _, h := range l.message("d", "g", time.Now(), true, whole).Headers {
+				if h.Key == HeaderRedrives {
+					got = string(h.Value)
+				}
+			}
+			if wanted := map[bool]string{false: want.tried, true: want.untried}[untried]; got != wanted {
+				t.Errorf("sent again %d times, untried: %v: it tells %q, and %q is right", redrives, untried, got, wanted)
+			}
+		}
+	}
+}
+
 func FuzzHeaderNamesComeBack(f *testing.F) {
 	for _, name := range []string{"", "x-reason", "x-source-", "x-source-x-reason", "x-source-x-source-x-redrives", "traceparent"} {
 		f.Add(name)

@@ -95,6 +95,18 @@ func (p *Parking) Release(dealtWith func(Place) bool) (released int) {
 	return released
 }
 
+// Some says that Release would release some.
+func (p *Parking) Some(dealtWith func(Place) bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, known := range p.spots {
+		if dealtWith(known.Newest) {
+			return true
+		}
+	}
+	return false
+}
+
 // Any says that an identity is parked; none is by a nil Parking.
 func (p *Parking) Any() bool { return p != nil && p.count.Load() > 0 }
 

@@ -105,22 +105,39 @@ func (p *Parking) Refresh(ctx context.Context) error {
 
 // catchUp is Refresh in one's turn.
 func (p *Parking) catchUp(ctx context.Context) error {
-	remade, err := p.Letters.Remade(ctx)
+	if err := p.follow(ctx); err != nil {
+		return err
+	}
+	found, err := p.find(ctx)
 	if err != nil {
 		return fmt.Errorf("look for parked identities: %w", err)
 	}
-	if remade { // the letters that parked identities are gone with the old topic
+	return p.readOn(ctx, found)
+}
+
+// follow notices that the topic is another one: the letters that parked identities are gone
+// with the old one.
+func (p *Parking) follow(ctx context.Context) error {
+	remade, err := p.Letters.Remade(ctx)
+	if remade {
 		p.spots.Release(func(deadletter.Place) bool { return true })
 		clear(p.read)
 	}
-	ranges, settled, err := p.find(ctx)
 	if err != nil {
 		return fmt.Errorf("look for parked identities: %w", err)
 	}
-	for _, r := range ranges {
+	return nil
+}
+
+// readOn notes the letters that were not read and are not dealt with.
+func (p *Parking) readOn(ctx context.Context, found *letters) error {
+	for _, r := range found.ranges {
 		r.From = max(r.From, p.read[r.Partition])
+		if r.From >= r.To {
+			continue
+		}
 		err := p.Letters.Read(ctx, r, func(m *consumer.Message) error {
-			if !settled(m.Partition, m.Offset) {
+			if !found.dealtWith(deadletter.Place{Partition: m.Partition, Offset: m.Offset}) {
 				p.note(m)
 			}
 			return nil
@@ -143,37 +160,59 @@ const (
 	absentLook  = 500 * time.Millisecond
 )
 
-// find is look; without a topic there are no ranges.
-func (p *Parking) find(ctx context.Context) ([]consumer.Range, func(partition int, offset int64) bool, error) {
+// letters are what the topic holds, and what of it has been dealt with by then: whoever writes a
+// letter in place of another one does that before the other is settled.
+type letters struct {
+	ranges  []consumer.Range
+	first   map[int]int64 // by partition, the first offset that is there
+	settled func(partition int, offset int64) bool
+}
+
+// dealtWith tells whether a letter is settled, or gone by retention.
+func (l *letters) dealtWith(at deadletter.Place) bool {
+	return l.settled(at.Partition, at.Offset) || at.Offset < l.first[at.Partition]
+}
+
+// find is look; without a topic there are none.
+func (p *Parking) find(ctx context.Context) (*letters, error) {
 	asked, delay := time.Now(), absentDelay
 	if len(p.read) > 0 || p.spots.Count() > 0 {
 		delay = goneDelay
 	}
 	for {
-		ranges, settled, err := p.ranges(ctx)
+		found, err := p.look(ctx)
 		if !errors.Is(err, kafka.UnknownTopicOrPartition) {
-			return ranges, settled, err
+			return found, err
 		}
 		// What was sure a moment ago is: partitions that begin together wait once.
 		if time.Since(asked) >= delay || asked.Sub(p.absent) < absentDelay {
 			p.absent = time.Now()
 			clear(p.read)
-			return nil, nil, nil
+			return &letters{}, nil
 		}
 		if err := backoff.Sleep(ctx, absentLook); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 }
 
-// ranges asks what the topic holds, and what of it has been dealt with.
-func (p *Parking) ranges(ctx context.Context) ([]consumer.Range, func(partition int, offset int64) bool, error) {
-	ranges, err := p.Letters.Ranges(ctx, consumer.Beginning(), consumer.End())
+// look asks what has been dealt with, and then what the topic holds.
+func (p *Parking) look(ctx context.Context) (*letters, error) {
+	partitions, err := p.Letters.Partitions(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	settled, err := p.Letters.Settled(ctx, p.group, ranges)
-	return ranges, settled, err
+	found := &letters{first: map[int]int64{}}
+	if found.settled, err = p.Letters.Settled(ctx, p.group, partitions); err != nil {
+		return nil, err
+	}
+	if found.ranges, err = p.Letters.AllWithin(ctx, consumer.Beginning(), consumer.End()); err != nil {
+		return nil, err
+	}
+	for _, r := range found.ranges {
+		found.first[r.Partition] = r.From
+	}
+	return found, nil
 }
 
 func (p *Parking) note(m *consumer.Message) {
@@ -182,15 +221,30 @@ func (p *Parking) note(m *consumer.Message) {
 	}
 }
 
-// Run releases identities whose letters have been dealt with, until ctx ends.
+// Run releases identities whose letters have been dealt with, until ctx ends. Whoever needs the
+// topic now says what is wrong with it.
 func (p *Parking) Run(ctx context.Context) {
 	hold.Every(ctx, releaseInterval, func() {
-		if p.spots.Count() == 0 {
-			return
-		}
-		// Whoever needs the topic now says what is wrong with it.
-		if _, settled, err := p.ranges(ctx); err == nil {
-			p.spots.Release(func(at deadletter.Place) bool { return settled(at.Partition, at.Offset) })
+		if p.spots.Count() > 0 && p.acquire(ctx) == nil {
+			defer p.release()
+			_ = p.releaseDealtWith(ctx)
 		}
 	})
+}
+
+// releaseDealtWith looks for identities of which no letter that is known is open, and then for
+// letters of theirs that are not known: a redrive that failed again writes new ones.
+func (p *Parking) releaseDealtWith(ctx context.Context) error {
+	if err := p.follow(ctx); err != nil {
+		return err
+	}
+	found, err := p.look(ctx)
+	if err != nil || !p.spots.Some(found.dealtWith) {
+		return err
+	}
+	if err := p.readOn(ctx, found); err != nil {
+		return err
+	}
+	p.spots.Release(found.dealtWith)
+	return nil
 }
