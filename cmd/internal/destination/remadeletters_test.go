@@ -121,6 +121,30 @@ func TestContractALetterOfWhatIsSentOnceMoreTellsItsTopicsID(t *testing.T) {
 // lettersTelling is how many letters there are, and how many tell their topic's id.
 func (s *site) lettersTelling(id [16]byte) (all, telling int) {
 	s.t.Helper()
+	s.readLetters(func(m *consumer.Message) {
+		all++
+		if slices.ContainsFunc(m.Headers, func(h consumer.Header) bool {
+			return h.Key == deadletter.HeaderTopicID && string(h.Value) == string(id[:])
+		}) {
+			telling++
+		}
+	})
+	return all, telling
+}
+
+// lettersWith is how many letters have a header.
+func (s *site) lettersWith(header string) (n int) {
+	s.t.Helper()
+	s.readLetters(func(m *consumer.Message) {
+		if slices.ContainsFunc(m.Headers, func(h consumer.Header) bool { return h.Key == header }) {
+			n++
+		}
+	})
+	return n
+}
+
+func (s *site) readLetters(each func(m *consumer.Message)) {
+	s.t.Helper()
 	history, err := consumer.NewHistory(consumer.Config{Brokers: s.brokers, Topic: s.letterTopic()}, nil)
 	if err != nil {
 		s.t.Fatal(err)
@@ -132,16 +156,10 @@ func (s *site) lettersTelling(id [16]byte) (all, telling int) {
 	}
 	for _, r := range ranges {
 		if err := history.Read(s.t.Context(), r, func(m *consumer.Message) error {
-			all++
-			if slices.ContainsFunc(m.Headers, func(h consumer.Header) bool {
-				return h.Key == deadletter.HeaderTopicID && string(h.Value) == string(id[:])
-			}) {
-				telling++
-			}
+			each(m)
 			return nil
 		}); err != nil {
 			s.t.Fatal(err)
 		}
 	}
-	return all, telling
 }

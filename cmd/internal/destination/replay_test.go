@@ -20,6 +20,7 @@ import (
 	"kinesis-destination/cmd/internal/resend"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
+	"kinesis-destination/sink/deadletter"
 	"kinesis-destination/sink/embeddedkinesis"
 )
 
@@ -265,6 +266,26 @@ func TestContractReplayOfASegmentToAnotherStream(t *testing.T) {
 	}
 	if n := a.Filtered[replay.ReasonOtherSegment]; n == 0 || a.Delivered+n != o.total-sum(o.filtered) {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestContractWhatAnotherStreamRefusesParksNobody: the running processes read the same letters.
+func TestContractWhatAnotherStreamRefusesParksNobody(t *testing.T) {
+	s := newSite(t, func(embeddedkinesis.Call) embeddedkinesis.Action {
+		return embeddedkinesis.Action{Entry: func(int, string, string) string { return "ValidationException" }}
+	})
+	s.makeTopic(s.letterTopic(), sitePartitions)
+	s.feed(newLeads(t, 38, 5), newOracle(), 40)
+	other := s.name + "-other"
+	s.embedded.Create(embeddedkinesis.Stream{Name: other, Shards: 1})
+	for _, stream := range []string{other, ""} {
+		options := everything("to" + stream)
+		options.Stream, options.Letters = stream, replay.LettersWrite
+		before := s.lettersWith(deadletter.HeaderParkedKey)
+		a := replayAll(t, s.config("deadLetter: {park: true}\n"), options)
+		if parks := s.lettersWith(deadletter.HeaderParkedKey) - before; len(a.DeadLettered) == 0 || parks > 0 != (stream == "") {
+			t.Errorf("to %q: %d letters park identities: %+v", stream, parks, a)
+		}
 	}
 }
 

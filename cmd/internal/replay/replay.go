@@ -68,6 +68,9 @@ type Result struct {
 func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 	began := time.Now()
 	own := *cfg
+	if o.Stream != "" && o.Stream != cfg.Target.Kinesis.Stream {
+		own.DeadLetter.Park = false // what another stream refuses is in order on the destination's own
+	}
 	if o.Stream != "" {
 		own.Target.Kinesis.Stream = o.Stream
 		var problems config.Problems
