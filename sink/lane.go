@@ -256,6 +256,10 @@ func (l *lane) deadLetter(f inFlight) {
 	l.sink.deadLetter(e.rec, why, func(outcome Outcome) {
 		l.mu.Lock()
 		l.settle(f.chain, outcome, why.Reason)
+		if outcome == 0 { // the next owner reads it again: what follows it goes back with it
+			l.absorb()
+			l.withdrawIf((*Record).revoked)
+		}
 		if outcome == DeadLettered && l.sink.parking != nil {
 			f.park(e.rec.origin())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -33,16 +34,25 @@ type outcome struct {
 	err  error     // of the hold
 }
 
-// produce writes letters of one partition in order.
+// produce writes letters of one partition in order. What is to be given back meanwhile is left:
+// a withdrawal waits for one write, however many there are.
 func (w *Writer) produce(ctx context.Context, partition int, run []*Letter) outcome {
-	for len(run) > 0 {
+	var left []*Letter
+	for {
+		var gone []*Letter
+		if run, gone = w.stillWanted(run); len(gone) > 0 {
+			left = append(left, gone...)
+		}
+		if len(run) == 0 {
+			return outcome{left: left}
+		}
 		n := w.chunk(run)
 		if n == 0 {
-			return outcome{run, ErrParkingFull}
+			return outcome{append(left, run...), ErrParkingFull}
 		}
 		n, base, err := w.produceSome(ctx, partition, run[:n])
 		if err != nil {
-			return outcome{run, fmt.Errorf("write to the dead-letter topic: %w", err)}
+			return outcome{append(left, run...), fmt.Errorf("write to the dead-letter topic: %w", err)}
 		}
 		for i, l := range run[:n] {
 			w.opts.Parking.add(l, Place{partition, base + int64(i)})
@@ -50,7 +60,27 @@ func (w *Writer) produce(ctx context.Context, partition int, run []*Letter) outc
 		}
 		run = run[n:]
 	}
-	return outcome{}
+}
+
+// stillWanted parts letters into those to be written and those to be given back.
+func (w *Writer) stillWanted(run []*Letter) (wanted, gone []*Letter) {
+	w.mu.Lock()
+	closing := w.closing
+	w.mu.Unlock()
+	if closing {
+		return nil, run
+	}
+	if !slices.ContainsFunc(run, (*Letter).revoked) {
+		return run, nil
+	}
+	for _, l := range run {
+		if l.revoked() {
+			gone = append(gone, l)
+		} else {
+			wanted = append(wanted, l)
+		}
+	}
+	return wanted, gone
 }
 
 // chunk is how many of the letters go in one request: none where the first one's
