@@ -30,9 +30,10 @@ type Checkpoints struct {
 // ErrMoved says that another process keeps checkpoints in the same group.
 var ErrMoved = errors.New("another process has changed the group's offsets meanwhile; run one at a time")
 
-// Checkpoints reads what a group has for the topics' partitions.
+// Checkpoints reads what a group has for the topics' partitions. Of a topic that is not there
+// it has none; that none of them is there is an error.
 func (h *History) Checkpoints(ctx context.Context, group string) (*Checkpoints, error) {
-	topics, err := h.cfg.lookUp(ctx, h.client, h.cfg.Addr())
+	topics, _, err := h.cfg.present(ctx, h.client, h.cfg.Addr())
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,31 @@ func TestCheckpointsAreKeptAndNoticeEachOther(t *testing.T) {
 	})
 }
 
+// TestCheckpointsOfTheTopicsThatAreThere: one of several was deleted. What a group has of the
+// others is kept on, or Kafka would forget it.
+func TestCheckpointsOfTheTopicsThatAreThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.config.Topic, w.config.Topics = "", []string{"deleted", "events"}
+		h, err := NewHistory(w.config, w.network.DialContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(h.Close)
+		c, err := h.Checkpoints(t.Context(), "g")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Checkpoint{"events", 0, 7, "note"}
+		if err := c.Commit(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		if c, err = h.Checkpoints(t.Context(), "g"); err != nil || !slices.Equal(c.All(), []Checkpoint{want}) {
+			t.Errorf("%v, %v", c, err)
+		}
+	})
+}
+
 func TestWithinEndsWithWhatMayBeReadAndNamesWhatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)
