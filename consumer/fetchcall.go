@@ -134,9 +134,16 @@ const wireBuffer = 4 << 10
 // dropSilent closes the connections that rest where one has not answered in time: its host
 // may be gone without a word, and each of them would keep the next request waiting as long.
 func dropSilent(transport *kafka.Transport, err error) {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if timedOut(err) {
 		transport.CloseIdleConnections()
 	}
+}
+
+// timedOut tells whether there was no answer in time. Of the request's time and its connection's,
+// which end together, either may be first.
+func timedOut(err error) bool {
+	late, ok := errors.AsType[net.Error](err)
+	return ok && late.Timeout()
 }
 
 // roundTrip makes the exchange.

@@ -2,9 +2,13 @@ package consumer
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,4 +87,23 @@ func TestNoConnectionThatRestsIsTriedWhereOneWasSilent(t *testing.T) {
 		}
 		m.stop(t)
 	})
+}
+
+// TestATimeoutOfTheConnectionIsOneOfTheRequest: they end at the same moment, and either error may
+// come first.
+func TestATimeoutOfTheConnectionIsOneOfTheRequest(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		late bool
+	}{
+		{context.DeadlineExceeded, true},
+		{&net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}, true},
+		{context.Canceled, false},
+		{&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, false},
+		{io.ErrUnexpectedEOF, false},
+	} {
+		if timedOut(fmt.Errorf("fetch: %w", c.err)) != c.late {
+			t.Errorf("%v is a timeout: %v", c.err, !c.late)
+		}
+	}
 }

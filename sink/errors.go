@@ -1,14 +1,12 @@
 package sink
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"unicode"
 
@@ -125,7 +123,7 @@ func classify(act string, err error) (verdict, error) {
 	switch {
 	case errors.As(err, &creds):
 		return verdict{hold, HoldCredentials, true}, fmt.Errorf("%s: get credentials: %w", act, root(creds.err))
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errTooLate), timedOut(err):
+	case errors.Is(err, errTooLate), timedOut(err):
 		return verdict{again, retryTimeout, false}, fmt.Errorf("%s: no answer in time", act)
 	}
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.HTTPStatusCode() >= http.StatusMultipleChoices {

@@ -147,7 +147,7 @@ func (t *transport) send(r *http.Request) (*http.Response, error) {
 		t.asked.Store(r.URL)
 	}
 	response, err := t.base.RoundTrip(r)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if timedOut(err) {
 		// No answer in time: the stream may have moved to another address, and idle
 		// connections lead to where it was.
 		t.CloseIdleConnections()
