@@ -201,6 +201,21 @@ func TestALabelThatAppearsAtRunTimeDropsTheField(t *testing.T) {
 	})
 }
 
+func TestAViolationIsLoggedWithWhatTheRulesInForceDoAboutIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRuled(t, governedConfig)
+		r.reloadWith(strings.Replace(governedConfig, "onViolation: refuse", "onViolation: drop-field", 1))
+		g, o := newLeads(t, 14, 30), newOracle()
+		r.registerForbidden()
+		r.feedForbidden(g, o, 100)
+		r.settled(o.total, time.Minute, r.process)
+		r.stop(t)
+		if r.log.Count("onViolation=drop-field") != 1 || r.log.Count("onViolation=refuse") != 0 {
+			t.Errorf("the log names another onViolation than that in force:\n%s", r.log)
+		}
+	})
+}
+
 func TestALabelThatAppearsAtRunTimeMakesDeadLetters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startRuled(t, strings.Replace(governedConfig, "onViolation: refuse", "onViolation: dead-letter", 1))

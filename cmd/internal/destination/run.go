@@ -1,7 +1,6 @@
 package destination
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +23,6 @@ import (
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
-	"kinesis-destination/transform"
 )
 
 // Options are what running needs beside the configurations.
@@ -148,7 +146,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err != nil {
 		return nil, err
 	}
-	inForce.Violated, inForce.Tallies = d.violated, d.segments.tallied(inForce)
+	inForce.Violated, inForce.Tallies = d.violated(inForce), d.segments.tallied(inForce)
 	told := &rejections{log: log}
 	d.atClose(func(context.Context) { told.Close() }) // after the sink, which may still reject
 	config.Warn(log, cfg.Warnings())
@@ -262,11 +260,13 @@ func (d *Destination) missingPaths() prometheus.Collector {
 	}, func() float64 { return float64(len(d.pipeline.rules.Load().MissingPaths())) })
 }
 
-// violated tells of a writer schema, met at run time, that a policy objects to.
-func (d *Destination) violated(schema string, why error) {
-	d.account.Violating()
-	d.log.Warn("a writer schema violates a data governance policy",
-		"schema", schema, "onViolation", cmp.Or(d.config.Governance.OnViolation, transform.ViolationRefuse), "violation", why)
+// violated tells of a writer schema, met at run time, that a policy objects to, and
+// what the rules that met it do then.
+func (d *Destination) violated(inForce *rules.Ruleset) func(schema string, why error) {
+	return func(schema string, why error) {
+		d.account.Violating()
+		d.log.Warn("a writer schema violates a data governance policy", "schema", schema, "onViolation", inForce.OnViolation, "violation", why)
+	}
 }
 
 func (d *Destination) run(ctx context.Context) error {
