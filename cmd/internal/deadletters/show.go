@@ -66,7 +66,7 @@ func Show(ctx context.Context, config *config.Config, partition int, offset int6
 		}
 	}
 	if shown.Left != "" {
-		shown.Today = rules.Undecoded(transform.Decision{}, "the letter is without its value, which the source topic no longer has")
+		shown.Today = rules.Undecoded(transform.Decision{}, withoutValue)
 		return shown, nil
 	}
 	if shown.Today, err = b.Rules().ExplainMessage(ctx, b.Decoder, m, letter.From()); err != nil {
@@ -85,6 +85,9 @@ func Show(ctx context.Context, config *config.Config, partition int, offset int6
 	}
 	return shown, nil
 }
+
+// withoutValue is what is said of a letter that cannot be made whole.
+const withoutValue = "the letter is without its value, which the source topic no longer has"
 
 // profileID is the event's own profile id; empty where it has none that can be read.
 func profileID(event schemas.Event) string {
