@@ -108,10 +108,17 @@ func (c *Config) Reads(topic string) bool {
 	return err == nil && c.matches(pattern, topic)
 }
 
+// DeadLetterSuffix ends the names of dead-letter topics, unless their destinations
+// name others.
+const DeadLetterSuffix = ".dlt"
+
 // matches tells whether a pattern means a topic. Names with the prefix are
-// Kafka's own, also those that a broker does not mark.
+// Kafka's own, also those that a broker does not mark. Dead letters are no events: one
+// that is read as such would be exported after newer states of its identity. So a
+// pattern means their topics only where it says so.
 func (c *Config) matches(pattern *regexp.Regexp, topic string) bool {
-	return pattern.MatchString(topic) && !strings.HasPrefix(topic, "__") && topic != c.DeadLetterTopic
+	return pattern.MatchString(topic) && !strings.HasPrefix(topic, "__") && topic != c.DeadLetterTopic &&
+		(!strings.HasSuffix(topic, DeadLetterSuffix) || strings.Contains(c.TopicPattern, DeadLetterSuffix))
 }
 
 // compilePattern makes a pattern match whole names, as Kafka's own clients do.
