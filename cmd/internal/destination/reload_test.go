@@ -2,6 +2,7 @@ package destination
 
 import (
 	"context"
+	"errors"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -199,6 +200,33 @@ func TestALabelThatAppearsAtRunTimeDropsTheField(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 	})
+}
+
+// Of a pattern no schema was weighed, and of several topics none behind one without a schema.
+func TestTheLabelsOfEachTopicAreWeighedBeforeTheStart(t *testing.T) {
+	for name, topics := range map[string]string{"a pattern": "topicPattern: segment-.*", "one has no schema": "topics: [nowhere, segment-evaluations, elsewhere]"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &ruled{bubble: newBubble(t, 3, embeddedkinesis.Options{})}
+				r.registerForbidden()
+				cfg, err := config.Parse("leads.yaml", []byte(strings.Replace(governedConfig, "topic: segment-evaluations", topics, 1)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				err = Run(ctx, []config.Config{cfg}, Options{Logger: slog.New(slog.NewTextHandler(r.log, nil)), Dial: r.network.DialContext, Listen: r.network.Listen})
+				if !errors.Is(err, rules.ErrViolation) || !strings.Contains(err.Error(), "subject segment-evaluations-value") {
+					t.Errorf("run: %v", err)
+				}
+				for _, topic := range []string{"nowhere", "elsewhere"} {
+					if strings.Contains(topics, topic) && !strings.Contains(r.log.String(), "subject "+topic+"-value") {
+						t.Errorf("nobody is told that %s has no schema:\n%s", topic, r.log.String())
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestAViolationIsLoggedWithWhatTheRulesInForceDoAboutIt(t *testing.T) {

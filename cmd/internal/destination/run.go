@@ -113,6 +113,7 @@ func Run(ctx context.Context, configs []config.Config, o Options) error {
 // Destination is one running destination.
 type Destination struct {
 	config     config.Config
+	dial       rules.Dial
 	account    *account
 	holds      *hold.Holds
 	sink       *sink.Sink
@@ -136,7 +137,7 @@ type Destination struct {
 // newDestination wires the stages of one destination together.
 func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Destination, err error) {
 	log := o.Logger.With("destination", cfg.Name)
-	d := &Destination{config: cfg, account: newAccount(cfg.Name), holds: hold.New(log), registry: prometheus.NewRegistry(), log: log, segments: &segments{log: log}}
+	d := &Destination{config: cfg, dial: o.Dial, account: newAccount(cfg.Name), holds: hold.New(log), registry: prometheus.NewRegistry(), log: log, segments: &segments{log: log}}
 	defer func() {
 		if err != nil {
 			d.close(context.WithoutCancel(ctx))
@@ -157,7 +158,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err != nil {
 		return nil, err
 	}
-	if err := rules.CheckBeforeStart(ctx, &cfg, inForce, decoder, log); err != nil {
+	if err := rules.CheckBeforeStart(ctx, &cfg, inForce, decoder, o.Dial, log); err != nil {
 		return nil, err
 	}
 	letters, err := cfg.DeadLetterTransport(o.Dial)
