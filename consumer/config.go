@@ -57,17 +57,25 @@ func (c *Config) Defaults() {
 	}
 }
 
+// MustBeBrokers is what is wrong with brokers that are no addresses.
+const MustBeBrokers = "each must be host:port, the port from 1 to 65535"
+
+// AreBrokers tells whether each of them has the form of an address to dial.
+func AreBrokers(brokers []string) bool {
+	return !slices.ContainsFunc(brokers, func(b string) bool {
+		host, port, err := net.SplitHostPort(b)
+		n, bad := strconv.ParseUint(port, 10, 16)
+		return err != nil || bad != nil || host == "" || n == 0
+	})
+}
+
 // Validate reports every mistake with its path below source.kafka.
 func (c *Config) Validate(report func(path, message string)) {
 	if len(c.Brokers) == 0 {
 		report("brokers", "is required: a list of host:port")
 	}
-	for _, b := range c.Brokers {
-		host, port, err := net.SplitHostPort(b)
-		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || host == "" || n == 0 {
-			report("brokers", "each must be host:port, the port from 1 to 65535")
-			break
-		}
+	if !AreBrokers(c.Brokers) {
+		report("brokers", MustBeBrokers)
 	}
 	c.validateTopics(report)
 	if c.Group == "" {

@@ -29,6 +29,29 @@ func (c *Config) MetadataTopics(more ...string) []string {
 	return slices.Concat(c.TopicNames(), more)
 }
 
+// Resolve are the names of the topics to read: those that are given, or that the pattern
+// matches now. dial opens the connections that it takes; nil: TCP.
+func (c *Config) Resolve(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error)) ([]string, error) {
+	if c.TopicPattern == "" {
+		return c.TopicNames(), nil
+	}
+	transport, err := c.Transport(dial)
+	if err != nil {
+		return nil, err
+	}
+	defer transport.CloseIdleConnections()
+	matching, err := c.matching(ctx, &kafka.Client{Addr: c.Addr(), Transport: transport}, c.Addr())
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(matching))
+	for i := range matching {
+		names[i] = matching[i].Name
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
 // lookUp finds the topics to read. None yet is an error like a topic that is not
 // there yet: it is waited for.
 func (c *Config) lookUp(ctx context.Context, client *kafka.Client, addr net.Addr) ([]kafka.Topic, error) {
@@ -108,10 +131,17 @@ func (c *Config) Reads(topic string) bool {
 	return err == nil && c.matches(pattern, topic)
 }
 
+// DeadLetterSuffix ends the names of dead-letter topics, unless their destinations
+// name others.
+const DeadLetterSuffix = ".dlt"
+
 // matches tells whether a pattern means a topic. Names with the prefix are
-// Kafka's own, also those that a broker does not mark.
+// Kafka's own, also those that a broker does not mark. Dead letters are no events: one
+// that is read as such would be exported after newer states of its identity. So a
+// pattern means their topics only where it says so.
 func (c *Config) matches(pattern *regexp.Regexp, topic string) bool {
-	return pattern.MatchString(topic) && !strings.HasPrefix(topic, "__") && topic != c.DeadLetterTopic
+	return pattern.MatchString(topic) && !strings.HasPrefix(topic, "__") && topic != c.DeadLetterTopic &&
+		(!strings.HasSuffix(topic, DeadLetterSuffix) || strings.Contains(c.TopicPattern, DeadLetterSuffix))
 }
 
 // compilePattern makes a pattern match whole names, as Kafka's own clients do.

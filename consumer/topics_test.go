@@ -43,7 +43,7 @@ func topicsOf(m *member) []string {
 func TestAPatternMatchesWholeNamesAndNeverWhatIsNotForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
-		w.create("orders-a", "orders-b", "my-orders-a", "orders-a.g.dlt", "__orders-x")
+		w.create("orders-a", "orders-b", "my-orders-a", "orders-a.g.dlt", "orders-a.other.dlt", "__orders-x")
 		w.config.Topic, w.config.TopicPattern, w.config.DeadLetterTopic = "", "(__)?orders-.*", "orders-a.g.dlt"
 		m := w.member(Options{}, settle)
 		pass(20 * time.Second)
@@ -52,6 +52,21 @@ func TestAPatternMatchesWholeNamesAndNeverWhatIsNotForIt(t *testing.T) {
 		}
 		m.stop(t)
 	})
+}
+
+// A dead letter that is read as an event is exported after newer states of its identity.
+func TestAPatternMeansDeadLetterTopicsOnlyWhereItSaysSo(t *testing.T) {
+	for pattern, want := range map[string]bool{
+		".*": false, "orders-.*": false, "orders.*dlt": false, `orders-.*|orders-a\..*\.dlt`: true, "orders-a.other.dlt": true,
+	} {
+		c := Config{TopicPattern: pattern, DeadLetterTopic: "orders-a.g.dlt"}
+		if got := c.Reads("orders-a.other.dlt"); got != want {
+			t.Errorf("%s: %v", pattern, got)
+		}
+		if c.Reads("orders-a.g.dlt") {
+			t.Errorf("%s matches the destination's own letters", pattern)
+		}
+	}
 }
 
 func TestATopicThatBeginsToMatchIsReadFromItsBeginningByAllMembers(t *testing.T) {

@@ -1,9 +1,11 @@
 package schemas
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"kinesis-destination/schemas/credentials"
@@ -55,7 +57,7 @@ func (r *RegistryConfig) validate(report func(path, message string)) {
 		switch {
 		case r.URL == "":
 			said = "required"
-		case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
+		case err != nil || base.Hostname() == "" || base.Scheme != "http" && base.Scheme != "https" || noPort(base):
 			said = "must be an http or https URL, like http://localhost:8081; several are separated by commas"
 		case base.User != nil:
 			said = "must not hold credentials: set schemaRegistry.username and schemaRegistry.password"
@@ -107,4 +109,10 @@ func (c *Config) Warnings() []string {
 		}
 	}
 	return nil
+}
+
+// noPort tells whether an address names a port that there is none of.
+func noPort(u *url.URL) bool {
+	_, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16)
+	return err != nil
 }

@@ -56,6 +56,12 @@ type awayError struct{ err error }
 func (e *awayError) Error() string { return e.err.Error() }
 func (e *awayError) Unwrap() error { return e.err }
 
+// IsAway tells whether an error is that no registry answered, of which the next question would have the same.
+func IsAway(err error) bool {
+	_, gone := errors.AsType[*awayError](err)
+	return gone
+}
+
 func away(format string, args ...any) error { return &awayError{fmt.Errorf(format, args...)} }
 
 var (

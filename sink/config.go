@@ -1,11 +1,13 @@
 package sink
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -111,7 +113,7 @@ func (c *Config) Validate(report func(path, message string)) {
 	}
 	if c.Endpoint != "" {
 		u, err := url.Parse(c.Endpoint)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || noPort(u) {
 			report(at+"endpoint", "must be an http or https URL")
 		} else if u.User != nil {
 			report(at+"endpoint", "must not hold a user or a password: requests are signed with target.kinesis.credentials")
@@ -189,4 +191,10 @@ func (r Retry) withDefaults() Retry {
 		r.MaxInterval = DefaultMaxInterval
 	}
 	return r
+}
+
+// noPort tells whether an address names a port that there is none of.
+func noPort(u *url.URL) bool {
+	_, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16)
+	return err != nil
 }

@@ -1,18 +1,13 @@
 package transform
 
 import (
-	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
-
-	"go.yaml.in/yaml/v3"
 
 	"kinesis-destination/schemas/smallfile"
 	"kinesis-destination/schemas/suggest"
@@ -91,7 +86,7 @@ func (g *Governance) Catalog() (Catalog, error) {
 	}
 	custom, err := ParsePolicies(text, core)
 	if err != nil {
-		return core, fmt.Errorf("governance.policiesFile: %s: %w", g.PoliciesFile, err)
+		return core, inFile(g.PoliciesFile, err)
 	}
 	core.MarketingActions = append(core.MarketingActions, custom.MarketingActions...)
 	core.Policies = append(core.Policies, custom.Policies...)
@@ -107,63 +102,6 @@ func readPolicies(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s %w", name, err)
 	}
 	return text, err
-}
-
-// furtherDocument refuses a second document, which would be passed over. An empty one, as after a last ---, is none.
-func furtherDocument(decoder *yaml.Decoder) error {
-	for {
-		var next yaml.Node
-		switch err := decoder.Decode(&next); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return plainYAML(err)
-		}
-		if root := next.Content[0]; root.Kind != yaml.ScalarNode || root.Tag != "!!null" || root.Value != "" {
-			return fmt.Errorf("line %d: a second YAML document begins here: put all policies into one", next.Line)
-		}
-	}
-}
-
-// ParsePolicies reads a policies file that stands beside what is known already. The error joins every mistake, each
-// with its line.
-func ParsePolicies(text []byte, known Catalog) (Catalog, error) {
-	var c Catalog
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return c, plainYAML(err)
-	}
-	if err := furtherDocument(decoder); err != nil {
-		return c, err
-	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
-		return c, plainYAML(err)
-	}
-	var problems []error
-	report := func(list string, i int, format string, args ...any) {
-		line := lineOf(&root, list, i)
-		problems = append(problems, fmt.Errorf("line %d: %s[%d]: "+format, append([]any{line, list, i}, args...)...))
-	}
-	actions := known.actionNames()
-	for i, action := range c.MarketingActions {
-		if action.Name == "" {
-			report("marketingActions", i, "name: required")
-		} else if slices.Contains(actions, action.Name) {
-			report("marketingActions", i, "%s is there already", action.Name)
-		}
-		actions = append(actions, action.Name)
-	}
-	names := known.policyNames()
-	for i, policy := range c.Policies {
-		if slices.Contains(names, policy.Name) || len(known.Policies) > 0 && policy.Core() {
-			report("policies", i, "name: %s is there already, or a name of the platform's own", policy.Name)
-		}
-		names = append(names, policy.Name)
-		policy.check(actions, func(format string, args ...any) { report("policies", i, format, args...) })
-	}
-	return c, errors.Join(problems...)
 }
 
 // Check reports what is wrong with a policy that may name these actions; each message begins with the field.
@@ -192,9 +130,10 @@ func (p Policy) check(actions []string, report func(format string, args ...any))
 }
 
 // validateActions checks what names actions and policies against those that there are.
+// What is wrong inside the policies file, Governance.Mistakes tells.
 func (c *Config) validateActions(report func(path, message string)) {
 	catalog, err := c.Governance.Catalog()
-	if err != nil {
+	if _, own := errors.AsType[PolicyMistakes](err); err != nil && !own { // those have a file of their own
 		path, message, _ := strings.Cut(err.Error(), ": ")
 		report(path, message)
 	}
@@ -254,27 +193,4 @@ func shared(a, b []string) []string {
 		}
 	}
 	return both
-}
-
-// lineOf is the line of an item of a list in a YAML document.
-func lineOf(root *yaml.Node, list string, i int) int {
-	if len(root.Content) == 0 {
-		return 0
-	}
-	entries := root.Content[0].Content
-	for k := 0; k+1 < len(entries); k += 2 {
-		if entries[k].Value == list && i < len(entries[k+1].Content) {
-			return entries[k+1].Content[i].Line
-		}
-	}
-	return 0
-}
-
-var goTypes = regexp.MustCompile(`field (\S+) not found in type \S+`)
-
-// plainYAML rewrites what the YAML library says of Go types, which mean nothing to who wrote the file.
-func plainYAML(err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	text = strings.ReplaceAll(strings.TrimPrefix(text, "unmarshal errors:\n  "), "\n  ", "\n")
-	return errors.New(goTypes.ReplaceAllString(text, `unknown key "$1"`))
 }

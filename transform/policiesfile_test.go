@@ -27,3 +27,32 @@ func TestAPoliciesFileBeyondItsLimitIsNotRead(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestEachMistakeOfAPoliciesFileHasItsOwnLineAndKey(t *testing.T) {
+	for text, want := range map[string]string{
+		`marketingActions:
+  - {name: partnerShare}
+  - name: partnerShare
+policies:
+  - name: custom/a
+    status: on
+    marketingActions: [partnerShar]
+    deny:
+      operator: AND
+      operands:
+        - {label: C2}
+        - {operator: XOR}
+`: `line 3: marketingActions[1].name: partnerShare is there already
+line 6: policies[0].status: must be one of draft, enabled, disabled
+line 7: policies[0].marketingActions: unknown action "partnerShar" (did you mean partnerShare?)
+line 12: policies[0].deny.operands[1]: needs a label, or an operator that is AND or OR`,
+		"policies:\n  - {name: a, stats: on}\n  - {name: b, denied: 1}\nactions: []\n": `line 2: policies[0].stats: unknown key "stats"
+line 3: policies[1].denied: unknown key "denied"
+line 4: actions: unknown key "actions"`,
+	} {
+		_, err := ParsePolicies([]byte(text), Catalog{})
+		if err == nil || err.Error() != want {
+			t.Errorf("%s\nmistakes:\n%v\nexpected:\n%s", text, err, want)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"kinesis-destination/cmd/internal/control/journal"
 	"kinesis-destination/cmd/internal/control/seal"
 	"kinesis-destination/cmd/internal/terminal"
+	"kinesis-destination/consumer"
 )
 
 const (
@@ -77,6 +78,9 @@ func (f *storeFlags) open(cmd *cobra.Command, a access) (*journal.Store, error) 
 	}
 	if given != 1 {
 		return nil, usageError{errors.New("say where the store is by one of --store DIR, --brokers LIST and -c destination.yaml")}
+	}
+	if !consumer.AreBrokers(f.brokers) {
+		return nil, usageError{errBrokers}
 	}
 	if len(f.sources) > 0 && len(f.brokers) == 0 {
 		return nil, usageError{errors.New("--source goes with --brokers: it says how these are reached")}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"runtime/debug"
 	"sync"
 
@@ -22,6 +21,7 @@ import (
 	"kinesis-destination/cmd/internal/control/status"
 	"kinesis-destination/cmd/internal/destination"
 	"kinesis-destination/cmd/internal/memory"
+	"kinesis-destination/consumer"
 )
 
 // followOptions are the flags of a process that runs the flows of a control plane.
@@ -59,8 +59,8 @@ func (r *flowRoom) end() { debug.SetMemoryLimit(r.before) }
 
 // check judges the admin endpoints.
 func (o *followOptions) check() error {
-	if _, _, err := net.SplitHostPort(o.admin); err != nil {
-		return usageError{errors.New("--admin must be host:port, such as 127.0.0.1:8080")}
+	if !config.CanListen(o.admin) {
+		return usageError{errors.New("--admin " + config.MustListen + config.DefaultListen)}
 	}
 	if o.tokenFile != "" {
 		o.access.Token = config.Secret("", o.tokenFile)
@@ -148,6 +148,8 @@ func runFollowing(ctx context.Context, plane *planeOptions, o *followOptions, lo
 	switch {
 	case !plane.kept():
 		return usageError{errNoJournal}
+	case !consumer.AreBrokers(plane.brokers):
+		return usageError{errBrokers}
 	case len(plane.sources) == 0:
 		return usageError{errNoSource}
 	}

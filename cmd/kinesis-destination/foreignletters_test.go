@@ -92,7 +92,16 @@ func TestALetterWithoutItsValueIsRedrivenFromTheSource(t *testing.T) {
 	if out := show(0); out.code != 0 || !strings.Contains(out.stdout, "left out of the letter: length=") || !strings.Contains(out.stdout, "yourstruly@adobe.con") || !strings.Contains(out.stdout, "header noise") {
 		t.Errorf("%+v", out)
 	}
+	explain := func() output {
+		return command(t, "", "explain", "-c", s.configFile, "--topic", demoLetters, "--partition", "1", "--offset", "0")
+	}
+	if out := explain(); out.code != 0 || out.stdout != compacted(t)+"\n" {
+		t.Errorf("explained as %+v", out)
+	}
 	s.truncate(demoTopic, 1, 1)
+	if out := explain(); out.code != 0 || out.stdout != "" || !strings.Contains(out.stderr, "value-gone") || !strings.Contains(out.stderr, "no longer has") {
+		t.Errorf("explained as %+v", out)
+	}
 	if out := show(0); out.code != 0 || !strings.Contains(out.stdout, "a redrive leaves it: value-gone") {
 		t.Errorf("%+v", out)
 	}

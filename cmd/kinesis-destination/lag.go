@@ -40,7 +40,9 @@ lag will be gone at that rate ("keeping up": what is behind is only what is unde
 and whether the partition is held. Asks Kafka, so it is right also when nothing runs.
 What is held is known only to the running processes: the one on server.listen is asked,
 and the group's other members at the same port of the address that they joined from. Of
-one that does not answer its address is shown; "read by nobody" is no member's.
+one that does not answer its address is shown; "read by nobody" is no member's. Without
+server.tls, server.token goes to no other machine but the host of server.listen, as
+whoever may join the group could take it: what such a member holds is then not known.
 
 The end is the last stable offset: events of a transaction that is still open are
 not counted. Events are counted by offset, as kafka-consumer-groups does. A group
@@ -51,7 +53,8 @@ on, redrawn on a terminal, until it is interrupted.
 
 With -o json: a list of {destination, group, topic, partition, committed, end, lag,
 lagSeconds, held, member}; committed is -1 where there is none, held is "" for no and
-null where no process says so; member is the address of the one that has the partition. Where Kafka does not tell how far a partition goes (it has no leader,
+null where no process says so; member is the address of the one that has the partition,
+unasked why it could not be asked. Where Kafka does not tell how far a partition goes (it has no leader,
 say), end and lag are -1 and unknown says why. With --watch, one list a line.
 
 An event without a time (Kafka's -1) has no age.`,

@@ -16,6 +16,7 @@ import (
 	"kinesis-destination/cmd/internal/control/journal"
 	"kinesis-destination/cmd/internal/control/seal"
 	"kinesis-destination/cmd/internal/control/sources"
+	"kinesis-destination/consumer"
 	"kinesis-destination/schemas/backoff"
 )
 
@@ -28,6 +29,8 @@ type planeOptions struct {
 	endpoints        []string
 	defaultChain     bool
 }
+
+var errBrokers = errors.New("--brokers: " + consumer.MustBeBrokers)
 
 var errNoJournal = errors.New("give either --store DIR or --brokers LIST: where the documents are kept")
 

@@ -90,7 +90,7 @@ func run(cmd *cobra.Command, o runOptions) error {
 	}
 	if o.profiling != "" {
 		if o.profiling, err = destination.ProfilingAddress(o.profiling); err != nil {
-			return usageError{errors.New("--pprof must be host:port, such as 127.0.0.1:6060")}
+			return usageError{errors.New("--pprof " + config.MustListen + "127.0.0.1:6060")}
 		}
 	}
 	if o.following {

@@ -17,10 +17,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/net/netutil"
 
+	"kinesis-destination/cmd/internal/config"
 	"kinesis-destination/cmd/internal/control/journal"
 	"kinesis-destination/cmd/internal/control/seal"
 	"kinesis-destination/cmd/internal/control/server"
 	"kinesis-destination/cmd/internal/control/sources"
+	"kinesis-destination/consumer"
 )
 
 // serveOptions are the flags of serve.
@@ -91,14 +93,16 @@ On a loopback address nobody has to show a token. Any other needs --tls-cert,
 
 // check refuses flags that do not go together.
 func (o *serveOptions) check() error {
-	host, _, err := net.SplitHostPort(o.listen)
+	host, _, _ := net.SplitHostPort(o.listen)
 	ip := net.ParseIP(host)
 	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
 	switch {
-	case err != nil:
-		return usageError{errors.New("--listen must be host:port, such as 127.0.0.1:8090")}
+	case !config.CanListen(o.listen):
+		return usageError{errors.New("--listen " + config.MustListen + "127.0.0.1:8090")}
 	case !o.kept():
 		return usageError{errNoJournal}
+	case !consumer.AreBrokers(o.brokers):
+		return usageError{errBrokers}
 	case len(o.sources) == 0:
 		return usageError{errNoSource}
 	case (o.tlsCert == "") != (o.tlsKey == ""):

@@ -165,6 +165,37 @@ func TestValidateLiveChecksWhatTheConfigurationLeadsTo(t *testing.T) {
 	}
 }
 
+// With a pattern the registry was said to be well, and nobody had asked it.
+func TestValidateLiveLooksAtTheSchemasOfAPattern(t *testing.T) {
+	s := startServers(t)
+	for _, c := range []struct {
+		name, topics string
+		status       int
+		want         []string
+		fails        bool
+	}{
+		{"what matches", "topicPattern: 'segment-e.*'", 0, []string{"ok      mapped paths in subject segment-evaluations-value, version 1\n", "ok      schema registry at http"}, false},
+		{"a registry that refuses", "topicPattern: 'segment-e.*'", http.StatusUnauthorized, []string{"FAILED  schema registry at http"}, true},
+		{"nothing matches", "topicPattern: 'nowhere-.*'", 0, []string{"ok      schema registry at http", "warn    newest schemas of the topics: not looked at: "}, true},
+		{"nothing matches, and it refuses", "topicPattern: 'nowhere-.*'", http.StatusUnauthorized, []string{"FAILED  schema registry at http", "warn    newest schemas of the topics: not looked at: "}, true},
+		{"one of several has none", "topics: [nowhere, " + demoTopic + ", elsewhere]", 0, []string{"FAILED  schema registry at http", "subject nowhere-value", "subject elsewhere-value", "ok      mapped paths in subject segment-evaluations-value, version 1\n"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s.write(s.changed("topic: "+demoTopic, c.topics))
+			s.registry.SetStatus(c.status)
+			got := command(t, "", "validate", "--live", "-c", s.configFile)
+			for _, want := range c.want {
+				if !strings.Contains(got.stdout, want) {
+					t.Errorf("no %q in\n%s%s", want, got.stdout, got.stderr)
+				}
+			}
+			if c.fails != (got.code != 0) {
+				t.Errorf("exit %d:\n%s", got.code, got.stdout)
+			}
+		})
+	}
+}
+
 // keyless is a schema of which the parts without which nothing leaves are missing,
 // or of another form.
 const keyless = `{"type": "record", "name": "E", "fields": [{"name": "id", "type": "string"},

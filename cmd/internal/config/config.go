@@ -145,8 +145,8 @@ func (c *Config) validate(report func(path, message string)) {
 }
 
 func (s *Server) validate(report func(path, message string)) {
-	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
-		report("listen", "must be host:port, such as "+DefaultListen)
+	if !CanListen(s.Listen) {
+		report("listen", MustListen+DefaultListen)
 	}
 	switch t := s.TLS; {
 	case t == ServerTLS{}:
@@ -166,6 +166,19 @@ func (s *Server) validate(report func(path, message string)) {
 	} else if len(token) < LeastToken {
 		report("token", fmt.Sprintf("must have at least %d characters: openssl rand -base64 32 makes one", LeastToken))
 	}
+}
+
+// MustListen is what is wrong with an address that nothing can listen on; an example follows.
+const MustListen = "must be host:port, the port from 0 to 65535, such as "
+
+// CanListen tells whether an address has the form of one that can be listened on: a port
+// may be a name, and none is any.
+func CanListen(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	return err == nil
 }
 
 // Check is validate for a server that a command line describes; the errors begin with what.

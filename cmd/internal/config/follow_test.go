@@ -55,7 +55,7 @@ func TestAFlowIsJudgedBesideThoseThatRun(t *testing.T) {
 		"share this group":       func(c *Config) { c.Source.Kafka.Group = "one" },
 		"is that of destination": func(c *Config) { c.DeadLetter.Topic = one.DeadLetter.Topic },
 		"go round without end": func(c *Config) {
-			c.Source.Kafka.Topic, c.Source.Kafka.TopicPattern = "", ".*dlt"
+			c.Source.Kafka.Topic, c.Source.Kafka.TopicPattern = "", `.*\.dlt`
 			c.DeadLetter.Topic = "events"
 		},
 	} {

@@ -43,8 +43,13 @@ func Parse(file string, text []byte) (Config, error) {
 	if policies := config.Governance.PoliciesFile; policies != "" {
 		config.origin.reads = append(config.origin.reads, policies)
 	}
+	slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	for _, m := range config.Governance.Mistakes() {
+		if len(l.problems) < maxProblems {
+			l.problems = append(l.problems, Problem(m))
+		}
+	}
 	if len(l.problems) > 0 {
-		slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 		return config, l.problems
 	}
 	return config, nil

@@ -11,6 +11,9 @@ func TestMistakesOfTheServerBlockNameTheirKeys(t *testing.T) {
 		`{tls: {certFile: a.pem}}`:                     "server.tls.keyFile: is required with certFile",
 		`{tls: {keyFile: a.pem}}`:                      "server.tls.certFile: is required with keyFile",
 		`{tls: {certFile: none.pem, keyFile: no.pem}}`: "server.tls.certFile: cannot be read",
+		`{listen: ":99999"}`:                           "destination.yaml:2: server.listen: must be host:port, the port from 0 to 65535, such as 127.0.0.1:8080",
+		`{listen: "localhost:-1"}`:                     "server.listen: must be host:port",
+		`{listen: "localhost"}`:                        "server.listen: must be host:port",
 		`{token: short}`:                               "server.token: must have at least 22 characters",
 		`{token: "file://none"}`:                       "server.token",
 	} {

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"kinesis-destination/consumer"
 )
 
 // Together tells whether destinations can run beside each other: that none takes
@@ -59,7 +61,23 @@ func conflicts(earlier, later *Config) (problems Problems) {
 	if sameCluster(earlier, later) && earlier.DeadLetter.Topic == later.DeadLetter.Topic {
 		report("deadLetter.topic", fmt.Sprintf("is that of destination %s, too: give each its own, or a drop of one erases letters of the other", earlier.Name))
 	}
+	if takesLetters(later, earlier) {
+		report("source.kafka.topicPattern", fmt.Sprintf("matches %s, the dead-letter topic of destination %s: its letters would be read as events. Let the pattern not match it, or let its name end in %s, which no pattern matches that does not say so",
+			earlier.DeadLetter.Topic, earlier.Name, consumer.DeadLetterSuffix))
+	}
+	if takesLetters(earlier, later) {
+		report("deadLetter.topic", fmt.Sprintf("is matched by source.kafka.topicPattern of destination %s: its letters would be read as events. Let its name end in %s, which no pattern matches that does not say so, or choose one that this pattern does not match",
+			earlier.Name, consumer.DeadLetterSuffix))
+	}
 	return problems
+}
+
+// takesLetters tells whether a pattern matches the dead-letter topic of another
+// destination by chance: one with the usual ending is matched only where the pattern says so.
+func takesLetters(reader, writer *Config) bool {
+	source := &reader.Source.Kafka
+	return source.TopicPattern != "" && !strings.HasSuffix(writer.DeadLetter.Topic, consumer.DeadLetterSuffix) &&
+		source.Reads(writer.DeadLetter.Topic) && sameCluster(reader, writer)
 }
 
 // ownGroup tells whether a group is one in which the destination of another group
@@ -97,7 +115,8 @@ func loops(configs []Config) (problems Problems) {
 // loop is the way of the letters of one of them back to itself.
 func loop(configs []Config, first int) (Problem, bool) {
 	reads := func(reader, writer int) bool { // as events, what the other writes as letters
-		return reader != writer && sameCluster(&configs[reader], &configs[writer]) && configs[reader].Source.Kafka.Reads(configs[writer].DeadLetter.Topic)
+		r, w := &configs[reader], &configs[writer]
+		return reader != writer && sameCluster(r, w) && r.Source.Kafka.Reads(w.DeadLetter.Topic) && !takesLetters(r, w) // which is refused by itself
 	}
 	way := wayBack(configs, reads, first)
 	if way == nil {

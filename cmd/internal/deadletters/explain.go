@@ -8,6 +8,7 @@ import (
 	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
+	"kinesis-destination/transform"
 )
 
 // ExplainAt explains the message at an offset of Kafka by its own writer schema: of
@@ -19,17 +20,20 @@ func ExplainAt(ctx context.Context, config *config.Config, topic string, partiti
 	if err != nil {
 		return rules.Explanation{}, fmt.Errorf("read topic %s, partition %d: %w", topic, partition, err)
 	}
-	source := rules.SourceIn(m)
 	var parsed *letter.Letter
 	if !config.Source.Kafka.Reads(m.Topic) { // of a source topic no header is believed
 		parsed, _ = letter.Read(m)
 	}
-	if parsed != nil {
-		source = parsed.From()
+	if parsed == nil {
+		return rules.ExplainMessage(ctx, config, m, rules.SourceIn(m))
 	}
-	e, err := rules.ExplainMessage(ctx, config, m, source)
-	if parsed != nil {
-		e.Letter = parsed.Story()
+	if err := makeWhole(ctx, &config.Source.Kafka, parsed); err != nil {
+		return rules.Explanation{}, err
 	}
+	e := rules.Undecoded(transform.Decision{Outcome: transform.Reject, Reason: LeftValueGone}, withoutValue) // it stays a dead letter
+	if parsed.Left == "" {
+		e, err = rules.ExplainMessage(ctx, config, parsed.Source, parsed.From())
+	}
+	e.Letter = parsed.Story()
 	return e, err
 }

@@ -268,7 +268,7 @@ func handleLetter(t *testing.T, judging *rules.Evaluator, l *letter.Letter, tall
 		t.Fatal(err)
 	}
 	if j.Event.Schema != nil {
-		if text, err := j.Event.Schema.DecodeJSON(j.Event.Body); err == nil && masked(text) == nil && len(text) > 0 {
+		if text, err := j.Event.Schema.DecodeJSON(j.Event.Body); err == nil && masked(text, j.Event.Schema) == nil && len(text) > 0 {
 			t.Fatalf("%s cannot be masked", text)
 		}
 		profileID(j.Event)

@@ -127,7 +127,7 @@ func NewRedrive(ctx context.Context, config *config.Config, o RedriveOptions) (_
 		}
 	}()
 	r.Resend = "redrive." + o.ID
-	if err := rules.CheckBeforeStart(ctx, config, b.Rules(), b.Decoder, o.Logger); err != nil {
+	if err := rules.CheckBeforeStart(ctx, config, b.Rules(), b.Decoder, nil, o.Logger); err != nil {
 		return nil, err
 	}
 	if r.later, err = newSourceHistory(b); err != nil {

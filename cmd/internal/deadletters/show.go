@@ -1,12 +1,10 @@
 package deadletters
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"kinesis-destination/cmd/internal/config"
@@ -29,9 +27,6 @@ type Shown struct {
 	Left    string            `json:"left,omitempty"` // why a redrive leaves it: what was omitted is gone
 	Today   rules.Explanation `json:"today"`          // what today's rules make of it
 }
-
-// mask stands for what is not shown.
-const mask = "***"
 
 // ErrNoLetter says that there is no letter of the destination at an offset.
 var ErrNoLetter = errors.New("no dead letter of this destination")
@@ -71,7 +66,7 @@ func Show(ctx context.Context, config *config.Config, partition int, offset int6
 		}
 	}
 	if shown.Left != "" {
-		shown.Today = rules.Undecoded(transform.Decision{}, "the letter is without its value, which the source topic no longer has")
+		shown.Today = rules.Undecoded(transform.Decision{}, withoutValue)
 		return shown, nil
 	}
 	if shown.Today, err = b.Rules().ExplainMessage(ctx, b.Decoder, m, letter.From()); err != nil {
@@ -84,76 +79,15 @@ func Show(ctx context.Context, config *config.Config, partition int, offset int6
 	shown.Schema = event.Schema.Origin
 	if text, err := event.Schema.DecodeJSON(event.Body); err == nil {
 		if !reveal {
-			text = masked(text)
+			text = masked(text, event.Schema)
 		}
 		shown.Event = text
 	}
 	return shown, nil
 }
 
-// shownParts are the parts of an event that say nothing of a person but which
-// segments they are in. Everything else is masked, in any schema.
-var shownParts = []string{"eventId", "evaluatedAt", "mergePolicyId", "changed", "segmentMembership"}
-
-// masked replaces the values in an event's other parts, and keeps its order.
-// null stays: that something is missing is often what is looked for.
-func masked(event []byte) []byte {
-	decoder := json.NewDecoder(bytes.NewReader(event))
-	decoder.UseNumber()
-	var out bytes.Buffer
-	var open []byte   // the brackets around
-	var inside []bool // whether anything stands in each of them
-	key, part := false, ""
-	for {
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) {
-			return out.Bytes()
-		}
-		if err != nil {
-			return nil // DecodeJSON writes no such thing
-		}
-		delim, bracket := token.(json.Delim)
-		if bracket && (delim == '}' || delim == ']') {
-			out.WriteRune(rune(delim))
-			open, inside = open[:len(open)-1], inside[:len(inside)-1]
-			key = len(open) > 0 && open[len(open)-1] == '{'
-			continue
-		}
-		if n := len(open); n > 0 && (key || open[n-1] == '[') {
-			if inside[n-1] {
-				out.WriteByte(',')
-			}
-			inside[n-1] = true
-		}
-		switch {
-		case bracket:
-			out.WriteRune(rune(delim))
-			open, inside = append(open, byte(delim)), append(inside, false)
-			key = delim == '{'
-		case key:
-			writeJSON(&out, token)
-			out.WriteByte(':')
-			if len(open) == 1 {
-				part, _ = token.(string)
-			}
-			key = false
-		default:
-			if token != nil && !slices.Contains(shownParts, part) {
-				token = mask
-			}
-			writeJSON(&out, token)
-			key = len(open) > 0 && open[len(open)-1] == '{'
-		}
-	}
-}
-
-func writeJSON(out *bytes.Buffer, token json.Token) {
-	text, err := json.Marshal(token)
-	if err != nil {
-		text = []byte("null") // a token always has a JSON form
-	}
-	out.Write(text)
-}
+// withoutValue is what is said of a letter that cannot be made whole.
+const withoutValue = "the letter is without its value, which the source topic no longer has"
 
 // profileID is the event's own profile id; empty where it has none that can be read.
 func profileID(event schemas.Event) string {

@@ -17,12 +17,15 @@ import (
 // makeWhole reads what a letter lacks, as it was too large for its topic, from
 // where its message stood. What stands there by now must be that message, or
 // nothing is taken from it. The error is the cluster's, which cannot answer now;
-// that it is gone is no error: see omitted.left.
+// that it is gone is no error: see letter.Letter.Left.
 func (b *Store) makeWhole(ctx context.Context, l *letter.Letter) error {
+	return makeWhole(ctx, &b.Config.Source.Kafka, l)
+}
+
+func makeWhole(ctx context.Context, source *consumer.Config, l *letter.Letter) error {
 	if l.Sought || !l.Omitted.Any() {
 		return nil
 	}
-	source := &b.Config.Source.Kafka
 	if !source.Reads(l.Origin.Topic) {
 		l.Sought, l.Left = true, LeftValueGone
 		return nil

@@ -24,6 +24,9 @@ func profiling(listen string) http.Handler {
 // without a host on this machine alone.
 func ProfilingAddress(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -2,11 +2,10 @@ package destination
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"kinesis-destination/cmd/internal/hold"
-	"kinesis-destination/schemas"
+	"kinesis-destination/cmd/internal/rules"
 )
 
 // registryEvery is how often the registry is asked until it has answered well.
@@ -38,15 +37,15 @@ func (d *Destination) Ready() (bool, string) {
 // askRegistry asks for something small until the registry has answered well once,
 // or ctx ends. From then on it is asked for what events need, and a failure is a hold.
 func (d *Destination) askRegistry(ctx context.Context) {
-	subject := d.config.Name + "-value" // of a pattern there is no topic's: that it is unknown is an answer
+	topic := d.config.Name // of a pattern there is no one topic: that it is unknown is an answer
 	if topics := d.config.Source.Kafka.TopicNames(); len(topics) > 0 {
-		subject = topics[0] + "-value"
+		topic = topics[0]
 	}
 	pause := time.NewTimer(registryEvery)
 	defer pause.Stop()
 	for registry := d.pipeline.decoder.Registry(); registry != nil && d.registryAway.Load() != nil; {
-		_, err := registry.Latest(ctx, subject)
-		if err == nil || errors.Is(err, schemas.ErrUnknownSchema) || errors.Is(err, schemas.ErrInvalidSchema) {
+		err := rules.AskRegistry(ctx, registry, topic)
+		if err == nil {
 			d.registryAway.Store(nil)
 			return
 		}

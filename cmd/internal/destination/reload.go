@@ -76,9 +76,9 @@ func (d *Destination) nextRules(ctx context.Context, cfg config.Config) (*rules.
 	if err != nil || next.Hash == current.Hash {
 		return nil, err
 	}
-	next.Violated, next.Tallies = d.violated, d.segments.tallied(next)
+	next.Violated, next.Tallies = d.violated(next), d.segments.tallied(next)
 	config.Warn(d.log, cfg.RuleWarnings())
-	return next, rules.CheckBeforeStart(ctx, &cfg, next, d.pipeline.decoder, d.log)
+	return next, rules.CheckBeforeStart(ctx, &cfg, next, d.pipeline.decoder, d.dial, d.log)
 }
 
 // refuse keeps the rules in force and says why, once for the same reasons.

@@ -2,6 +2,7 @@ package destination
 
 import (
 	"context"
+	"errors"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -197,6 +198,48 @@ func TestALabelThatAppearsAtRunTimeDropsTheField(t *testing.T) {
 		}
 		if v := o.judge(r.kinesis.History(testStream)); v != (verdict{}) {
 			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// Of a pattern no schema was weighed, and of several topics none behind one without a schema.
+func TestTheLabelsOfEachTopicAreWeighedBeforeTheStart(t *testing.T) {
+	for name, topics := range map[string]string{"a pattern": "topicPattern: segment-.*", "one has no schema": "topics: [nowhere, segment-evaluations, elsewhere]"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &ruled{bubble: newBubble(t, 3, embeddedkinesis.Options{})}
+				r.registerForbidden()
+				cfg, err := config.Parse("leads.yaml", []byte(strings.Replace(governedConfig, "topic: segment-evaluations", topics, 1)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				err = Run(ctx, []config.Config{cfg}, Options{Logger: slog.New(slog.NewTextHandler(r.log, nil)), Dial: r.network.DialContext, Listen: r.network.Listen})
+				if !errors.Is(err, rules.ErrViolation) || !strings.Contains(err.Error(), "subject segment-evaluations-value") {
+					t.Errorf("run: %v", err)
+				}
+				for _, topic := range []string{"nowhere", "elsewhere"} {
+					if strings.Contains(topics, topic) && !strings.Contains(r.log.String(), "subject "+topic+"-value") {
+						t.Errorf("nobody is told that %s has no schema:\n%s", topic, r.log.String())
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAViolationIsLoggedWithWhatTheRulesInForceDoAboutIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRuled(t, governedConfig)
+		r.reloadWith(strings.Replace(governedConfig, "onViolation: refuse", "onViolation: drop-field", 1))
+		g, o := newLeads(t, 14, 30), newOracle()
+		r.registerForbidden()
+		r.feedForbidden(g, o, 100)
+		r.settled(o.total, time.Minute, r.process)
+		r.stop(t)
+		if r.log.Count("onViolation=drop-field") != 1 || r.log.Count("onViolation=refuse") != 0 {
+			t.Errorf("the log names another onViolation than that in force:\n%s", r.log)
 		}
 	})
 }

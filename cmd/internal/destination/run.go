@@ -1,7 +1,6 @@
 package destination
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +23,6 @@ import (
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 	"kinesis-destination/sink"
-	"kinesis-destination/transform"
 )
 
 // Options are what running needs beside the configurations.
@@ -115,6 +113,7 @@ func Run(ctx context.Context, configs []config.Config, o Options) error {
 // Destination is one running destination.
 type Destination struct {
 	config     config.Config
+	dial       rules.Dial
 	account    *account
 	holds      *hold.Holds
 	sink       *sink.Sink
@@ -138,7 +137,7 @@ type Destination struct {
 // newDestination wires the stages of one destination together.
 func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Destination, err error) {
 	log := o.Logger.With("destination", cfg.Name)
-	d := &Destination{config: cfg, account: newAccount(cfg.Name), holds: hold.New(log), registry: prometheus.NewRegistry(), log: log, segments: &segments{log: log}}
+	d := &Destination{config: cfg, dial: o.Dial, account: newAccount(cfg.Name), holds: hold.New(log), registry: prometheus.NewRegistry(), log: log, segments: &segments{log: log}}
 	defer func() {
 		if err != nil {
 			d.close(context.WithoutCancel(ctx))
@@ -148,7 +147,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err != nil {
 		return nil, err
 	}
-	inForce.Violated, inForce.Tallies = d.violated, d.segments.tallied(inForce)
+	inForce.Violated, inForce.Tallies = d.violated(inForce), d.segments.tallied(inForce)
 	told := &rejections{log: log}
 	d.atClose(func(context.Context) { told.Close() }) // after the sink, which may still reject
 	config.Warn(log, cfg.Warnings())
@@ -159,7 +158,7 @@ func newDestination(ctx context.Context, cfg config.Config, o Options) (_ *Desti
 	if err != nil {
 		return nil, err
 	}
-	if err := rules.CheckBeforeStart(ctx, &cfg, inForce, decoder, log); err != nil {
+	if err := rules.CheckBeforeStart(ctx, &cfg, inForce, decoder, o.Dial, log); err != nil {
 		return nil, err
 	}
 	letters, err := cfg.DeadLetterTransport(o.Dial)
@@ -262,11 +261,13 @@ func (d *Destination) missingPaths() prometheus.Collector {
 	}, func() float64 { return float64(len(d.pipeline.rules.Load().MissingPaths())) })
 }
 
-// violated tells of a writer schema, met at run time, that a policy objects to.
-func (d *Destination) violated(schema string, why error) {
-	d.account.Violating()
-	d.log.Warn("a writer schema violates a data governance policy",
-		"schema", schema, "onViolation", cmp.Or(d.config.Governance.OnViolation, transform.ViolationRefuse), "violation", why)
+// violated tells of a writer schema, met at run time, that a policy objects to, and
+// what the rules that met it do then.
+func (d *Destination) violated(inForce *rules.Ruleset) func(schema string, why error) {
+	return func(schema string, why error) {
+		d.account.Violating()
+		d.log.Warn("a writer schema violates a data governance policy", "schema", schema, "onViolation", inForce.OnViolation, "violation", why)
+	}
 }
 
 func (d *Destination) run(ctx context.Context) error {

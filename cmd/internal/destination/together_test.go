@@ -33,7 +33,10 @@ func TestDestinationsWhoseLettersGoRoundAreRefused(t *testing.T) {
 		files []file
 		want  string // in the refusal; empty: they are fine
 	}{
-		"one pattern":         {[]file{{"a", `topicPattern: ".*"`, ""}, {"b", `topicPattern: ".*"`, ""}}, "source.kafka.topicPattern: takes in b.dlt"},
+		"one pattern":         {[]file{{"a", `topicPattern: '.*|.*\.dlt'`, ""}, {"b", `topicPattern: '.*|.*\.dlt'`, ""}}, "source.kafka.topicPattern: takes in b.dlt"},
+		"any name":            {[]file{{"a", `topicPattern: ".*"`, ""}, {"b", `topicPattern: ".*"`, ""}}, ""},
+		"a pattern's letters": {[]file{{"a", "topic: e", "deadLetter: {topic: dead-a}\n"}, {"b", `topicPattern: ".*"`, ""}}, "b.yaml:4: source.kafka.topicPattern: matches dead-a, the dead-letter topic of destination a"},
+		"letters of another":  {[]file{{"a", `topicPattern: ".*"`, ""}, {"b", "topic: e", "deadLetter: {topic: dead-b}\n"}}, "b.yaml:15: deadLetter.topic: is matched by source.kafka.topicPattern of destination a"},
 		"by name":             {[]file{{"a", "topics: [e, e.b.dlt]", ""}, {"b", "topics: [e, e.a.dlt]", ""}}, "(a → b → a)"},
 		"over a third":        {[]file{{"a", "topics: [e, e.c.dlt]", ""}, {"b", "topics: [e, e.a.dlt]", ""}, {"c", "topics: [e, e.b.dlt]", ""}}, "(a → b → c → a)"},
 		"one way":             {[]file{{"a", "topic: e", ""}, {"b", "topic: e.a.dlt", ""}}, ""},
@@ -72,7 +75,7 @@ func TestLettersOfLettersComeToAnEnd(t *testing.T) {
 					if more != "" {
 						more = fmt.Sprintf(more, name)
 					}
-					config := togetherConfig(t, name, `topicPattern: "segment.*|.*dlt|dead-.*"`, more+fmt.Sprintf("server: {listen: \"127.0.0.1:%d\"}\n", 8180+i))
+					config := togetherConfig(t, name, `topicPattern: 'segment.*|.*\.dlt|dead-.*'`, more+fmt.Sprintf("server: {listen: \"127.0.0.1:%d\"}\n", 8180+i))
 					processes = append(processes, launch(t, config, Options{Logger: slog.New(slog.NewTextHandler(b.log, nil)), Dial: b.network.DialContext, Listen: b.network.Listen}))
 				}
 				var forged []kafka.Header

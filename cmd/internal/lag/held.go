@@ -32,8 +32,12 @@ const maxAsked = 64
 type group struct {
 	known   bool
 	owners  map[consumer.Range]string // the address that a partition's owner joined from
+	unasked map[string]string         // by such an address: why what is held there is not known
 	answers []*destination.Status
 }
+
+// tokenWithheld is why a member that wants the token is not asked with it.
+const tokenWithheld = "not asked, as server.token goes to no other machine over plain HTTP: set server.tls, or run lag there"
 
 // ask asks the process on server.listen, and members of the group that have other
 // partitions, at the same port of the address that they joined from. Whatever goes
@@ -41,8 +45,8 @@ type group struct {
 func ask(ctx context.Context, c *config.Config, members []consumer.Member) group {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	g := group{owners: map[consumer.Range]string{}}
-	own := status(ctx, c, reachable(c.Server.Listen))
+	g := group{owners: map[consumer.Range]string{}, unasked: map[string]string{}}
+	own, _ := status(ctx, c, reachable(c.Server.Listen))
 	if own != nil {
 		g.answers = append(g.answers, own)
 	}
@@ -60,10 +64,14 @@ func ask(ctx context.Context, c *config.Config, members []consumer.Member) group
 			}
 			asked[m.Host] = true
 			asking.Go(func() {
-				if s := status(ctx, c, net.JoinHostPort(m.Host, port)); s != nil {
-					mu.Lock()
-					defer mu.Unlock()
+				s, withheld := status(ctx, c, net.JoinHostPort(m.Host, port))
+				mu.Lock()
+				defer mu.Unlock()
+				if s != nil {
 					g.answers = append(g.answers, s)
+				}
+				if withheld {
+					g.unasked[m.Host] = tokenWithheld
 				}
 			})
 		}
@@ -80,49 +88,67 @@ func (g *group) tell(r *Row) {
 			return
 		}
 	}
+	r.Unasked = g.unasked[r.Member]
 }
 
-// status asks a process; nil: none answers that runs the destination.
-func status(ctx context.Context, c *config.Config, address string) *destination.Status {
+// status asks a process; nil: none answers that runs the destination. withheld: it
+// wants a token, which may not be sent there.
+func status(ctx context.Context, c *config.Config, address string) (s *destination.Status, withheld bool) {
 	client, scheme, err := adminClient(c)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer client.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+address+"/status", http.NoBody)
 	if err != nil {
-		return nil
+		return nil, false
 	}
-	if c.Server.Token != nil {
+	shown := c.Server.Token != nil && mayHaveToken(c, address)
+	if shown {
 		token, err := c.Server.Token()
 		if err != nil {
-			return nil
+			return nil, false
 		}
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusUnauthorized {
+		return nil, c.Server.Token != nil && !shown
+	}
 	var overview destination.Overview
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxStatus)).Decode(&overview); err != nil {
-		return nil
+		return nil, false
 	}
 	for i := range overview.Destinations {
 		if s := &overview.Destinations[i]; s.Name == c.Name && s.Group == c.Source.Kafka.Group {
-			return s
+			return s, false
 		}
 	}
-	return nil
+	return nil, false
+}
+
+// mayHaveToken tells whether the token may be sent to an address. Whoever may join the
+// group is one of its members at an address of theirs: over TLS only who has the key
+// of the configuration is spoken to; without it only this machine and the host that
+// the configuration itself names.
+func mayHaveToken(c *config.Config, address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	named, _, bad := net.SplitHostPort(c.Server.Listen)
+	ip := net.ParseIP(host)
+	return err == nil && (c.Server.TLS != (config.ServerTLS{}) || host == "localhost" || ip != nil && ip.IsLoopback() || bad == nil && host == named)
 }
 
 // adminClient asks processes of the same configuration: over TLS it believes the
 // certificate that the configuration names, and no other, whatever name that has.
 func adminClient(c *config.Config) (client *http.Client, scheme string, err error) {
 	own := http.DefaultTransport.(*http.Transport).Clone()
+	follow := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // /status leads nowhere else
 	if c.Server.TLS == (config.ServerTLS{}) {
-		return &http.Client{Transport: own}, "http://", nil
+		return &http.Client{Transport: own, CheckRedirect: follow}, "http://", nil
 	}
 	certificates, _, err := credentials.Files{CertFile: c.Server.TLS.CertFile, KeyFile: c.Server.TLS.KeyFile}.Certificates()
 	if err != nil {
@@ -137,7 +163,7 @@ func adminClient(c *config.Config) (client *http.Client, scheme string, err erro
 			return nil
 		},
 	}
-	return &http.Client{Transport: own}, "https://", nil
+	return &http.Client{Transport: own, CheckRedirect: follow}, "https://", nil
 }
 
 // reachable is an address to dial for one that is listened on.

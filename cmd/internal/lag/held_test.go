@@ -88,9 +88,80 @@ func TestStatusIsAskedWithTheTokenAndTheCertificateOfTheConfiguration(t *testing
 		shown = ""
 		file := filepath.Join(folder, embeddedkafka.ServerFile)
 		c.Server.TLS = config.ServerTLS{CertFile: file, KeyFile: file}
-		answer := status(t.Context(), &c, server.Listener.Addr().String())
+		answer, _ := status(t.Context(), &c, server.Listener.Addr().String())
 		if ours := i == 0; (answer != nil) != ours || (shown == "Bearer secret") != ours {
 			t.Errorf("certificate %d: %v, %q", i, answer, shown)
 		}
 	}
+}
+
+// Whoever may join the group is one of its members, at an address of theirs.
+func TestTheTokenGoesToNoOtherMachineOverPlainHTTP(t *testing.T) {
+	c := config.Config{Name: "leads"}
+	c.Server.Token = config.Secret("secret", "")
+	for _, test := range []struct {
+		listen, address string
+		tls, want       bool
+	}{
+		{":8080", "127.0.0.1:8080", false, true},
+		{":8080", "[::1]:8080", false, true},
+		{"localhost:8080", "localhost:8080", false, true},
+		{"10.0.0.5:8080", "10.0.0.5:8080", false, true},
+		{":8080", "10.0.0.6:8080", false, false},
+		{"10.0.0.5:8080", "10.0.0.6:8080", false, false},
+		{"", ":8080", false, false},
+		{":8080", "10.0.0.6:8080", true, true}, // of which the certificate is compared
+	} {
+		c.Server.Listen, c.Server.TLS = test.listen, config.ServerTLS{}
+		if test.tls {
+			c.Server.TLS.CertFile = "cert.pem"
+		}
+		if got := mayHaveToken(&c, test.address); got != test.want {
+			t.Errorf("%s of %s, TLS %v: %v", test.address, test.listen, test.tls, got)
+		}
+	}
+}
+
+// A member elsewhere that wants the token is asked without it, and the output says so.
+func TestAMemberElsewhereIsAskedWithoutTheTokenAndSaysSo(t *testing.T) {
+	host := otherAddress(t)
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Skip(err)
+	}
+	shown := make(chan string, 1)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown <- r.Header.Get("Authorization")
+		w.WriteHeader(http.StatusUnauthorized)
+	})}
+	go func() { _ = server.Serve(listener) }()
+	defer server.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	c := config.Config{Name: "leads"}
+	c.Source.Kafka.Group = "leads"
+	c.Server.Listen, c.Server.Token = ":"+port, config.Secret("secret", "")
+	g := ask(t.Context(), &c, []consumer.Member{{Host: host, Owns: []consumer.Range{{Topic: "events", Partition: 0}}}})
+	if said := <-shown; said != "" {
+		t.Errorf("the member at %s was shown %q", host, said)
+	}
+	row := Row{Topic: "events", Partition: 0}
+	if g.tell(&row); heldText(&row) != "member at "+host+": "+tokenWithheld {
+		t.Errorf("it says %q", heldText(&row))
+	}
+}
+
+// otherAddress is one of this machine's that is no loopback.
+func otherAddress(t *testing.T) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() && n.IP.To4() != nil {
+			return n.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but loopback ones")
+	return ""
 }

@@ -24,6 +24,7 @@ type Row struct {
 	LagSeconds  float64 `json:"lagSeconds"`        // age of the oldest event not settled; 0: there is none, or it has no time
 	Held        *string `json:"held"`              // the reason, empty for none; null: no process answers for the partition
 	Member      string  `json:"member,omitempty"`  // the address of the member that has it, as the group says
+	Unasked     string  `json:"unasked,omitempty"` // why that member could not be asked what it holds
 	Unknown     string  `json:"unknown,omitempty"` // why Kafka does not say how far the partition goes
 
 	groupKnown bool // the group said who its members are

@@ -105,6 +105,8 @@ func heldText(r *Row) string {
 	switch {
 	case r.Unknown != "":
 		return "unknown: " + r.Unknown
+	case r.Held == nil && r.Unasked != "":
+		return "member at " + r.Member + ": " + r.Unasked
 	case r.Held == nil && r.Member != "":
 		return "member at " + r.Member
 	case r.Held == nil && r.groupKnown:

@@ -130,7 +130,7 @@ func New(ctx context.Context, config *config.Config, o Options) (*Job, error) {
 		return nil, err
 	}
 	j.Resend = "replay." + o.ID
-	if err := rules.CheckBeforeStart(ctx, config, j.Rules(), j.Decoder, o.Logger); err != nil {
+	if err := rules.CheckBeforeStart(ctx, config, j.Rules(), j.Decoder, nil, o.Logger); err != nil {
 		return nil, err
 	}
 	history, err := consumer.NewHistory(config.Source.Kafka, nil)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strings"
 	"time"
 
 	"kinesis-destination/cmd/internal/config"
@@ -21,9 +23,16 @@ const startLookup = 5 * time.Second
 // CheckTimeout bounds each of the checks.
 const CheckTimeout = 10 * time.Second
 
+// ErrTopicsUnknown says that no schema was looked up, as it is not known now of which topics.
+var ErrTopicsUnknown = errors.New("the topics that source.kafka.topicPattern matches could not be looked up")
+
+// Dial opens a connection; nil: TCP.
+type Dial = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // LabelSchemas are the schemas whose labels are weighed before a start: the
-// schema file's, else the newest version of each topic's subject.
-func LabelSchemas(ctx context.Context, config *config.Config, decoder *schemas.Decoder) ([]*schemas.Schema, error) {
+// schema file's, else the newest version of each topic's subject. dial is for the
+// brokers, which know what topics a pattern matches.
+func LabelSchemas(ctx context.Context, config *config.Config, decoder *schemas.Decoder, dial Dial) ([]*schemas.Schema, error) {
 	if config.Source.SchemaFile != "" {
 		s, err := schemas.ReadFile(config.Source.SchemaFile)
 		if err != nil {
@@ -31,31 +40,41 @@ func LabelSchemas(ctx context.Context, config *config.Config, decoder *schemas.D
 		}
 		return []*schemas.Schema{s}, nil
 	}
-	return NewestSchemas(ctx, config, decoder.Registry())
+	return NewestSchemas(ctx, config, decoder.Registry(), dial)
 }
 
-// NewestSchemas are what the registry has newest for each topic; with an error,
-// those that were found before it.
-func NewestSchemas(ctx context.Context, config *config.Config, registry *schemas.Registry) ([]*schemas.Schema, error) {
-	var found []*schemas.Schema
-	for _, topic := range config.Source.Kafka.TopicNames() {
-		s, err := registry.Latest(ctx, topic+"-value")
-		if err != nil {
-			return found, err
-		}
-		found = append(found, s)
+// NewestSchemas are what the registry has newest for each topic. The error names each
+// topic's that is not among them.
+func NewestSchemas(ctx context.Context, config *config.Config, registry *schemas.Registry, dial Dial) ([]*schemas.Schema, error) {
+	topics, err := config.Source.Kafka.Resolve(ctx, dial)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTopicsUnknown, err)
 	}
-	return found, nil
+	var found []*schemas.Schema
+	var missing []error
+	for i, topic := range topics {
+		s, err := registry.Latest(ctx, topic+"-value")
+		if err == nil {
+			found = append(found, s)
+			continue
+		}
+		missing = append(missing, err)
+		if left := topics[i+1:]; len(left) > 0 && (ctx.Err() != nil || schemas.IsAway(err)) {
+			missing = append(missing, fmt.Errorf("not looked at: %s", strings.Join(left, ", ")))
+			break
+		}
+	}
+	return found, errors.Join(missing...)
 }
 
 // CheckBeforeStart refuses what rules 19 and 21 refuse before a start. Where schemas
 // cannot be looked up now, each writer schema is weighed when its first event
 // arrives.
-func CheckBeforeStart(ctx context.Context, cfg *config.Config, inForce *Ruleset, decoder *schemas.Decoder, log *slog.Logger) error {
+func CheckBeforeStart(ctx context.Context, cfg *config.Config, inForce *Ruleset, decoder *schemas.Decoder, dial Dial, log *slog.Logger) error {
 	rules := inForce.Rules
 	ctx, cancel := context.WithTimeout(ctx, startLookup)
 	defer cancel()
-	found, err := LabelSchemas(ctx, cfg, decoder)
+	found, err := LabelSchemas(ctx, cfg, decoder, dial)
 	if err != nil {
 		log.Warn("schemas could not be looked up before the start; each is weighed when its first event arrives", "error", err)
 	}

@@ -24,12 +24,13 @@ import (
 // is judged by a mixture.
 type Ruleset struct {
 	Revision
-	Activation transform.Activation
-	Rules      *transform.Rules
-	Plans      *schemas.Cache[*schemas.Schema, planned]
-	Ended      chan struct{} // closed when another version took over
-	target     sink.Config   // that explanations are about
-	// violated, if set, hears once of each writer schema that a policy objects to.
+	Activation  transform.Activation
+	Rules       *transform.Rules
+	Plans       *schemas.Cache[*schemas.Schema, planned]
+	Ended       chan struct{} // closed when another version took over
+	OnViolation string        // what becomes of events whose writer schema a policy objects to
+	target      sink.Config   // that explanations are about
+	// Violated, if set, hears once of each writer schema that a policy objects to.
 	Violated func(schema string, why error)
 	// Tallies, if set, count the activation's segments, in their order.
 	Tallies []*transform.Tally
@@ -69,7 +70,8 @@ func New(config *config.Config, version int) (*Ruleset, error) {
 	return &Ruleset{
 		Revision:   Revision{Version: version, Hash: hash, LoadedAt: time.Now()},
 		Activation: config.Activation, Rules: rules, Ended: make(chan struct{}), target: config.Target.Kinesis.Config,
-		Plans: schemas.NewCache[*schemas.Schema, planned](cmp.Or(config.Source.Kept, KeptPlans)),
+		OnViolation: cmp.Or(config.Governance.OnViolation, transform.ViolationRefuse),
+		Plans:       schemas.NewCache[*schemas.Schema, planned](cmp.Or(config.Source.Kept, KeptPlans)),
 	}, nil
 }
 

@@ -121,7 +121,7 @@ func (p *producer) schema(ctx context.Context) (*schemas.Schema, error) {
 		p.options.Note(fmt.Sprintf("schema id %d is registered for subject %s", schema.ID, subject))
 		return schema, nil
 	}
-	found, err := rules.LabelSchemas(ctx, p.cfg, decoder)
+	found, err := rules.LabelSchemas(ctx, p.cfg, decoder, nil)
 	if errors.Is(err, schemas.ErrUnknownSchema) {
 		return nil, fmt.Errorf("%w: register one with --register FILE.avsc", err)
 	}

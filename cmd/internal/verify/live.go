@@ -182,21 +182,36 @@ func checkRights(ctx context.Context, config *config.Config) Check {
 	return check
 }
 
+// checkRegistry tells how the look at the schemas ended. Where it is not known what to
+// look for, the registry is asked for something all the same.
+func checkRegistry(ctx context.Context, config *config.Config, registry *schemas.Registry, err error) []Check {
+	const what = "schema registry"
+	if !errors.Is(err, rules.ErrTopicsUnknown) {
+		return []Check{checked(what, registryOf(config), err)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
+	defer cancel()
+	return []Check{
+		checked(what, registryOf(config), rules.AskRegistry(ctx, registry, config.Name)),
+		{What: "newest schemas of the topics", OK: true, Note: "not looked at: " + deadletter.Plain(err.Error()), Warning: true},
+	}
+}
+
 // checkSchemas looks at what the topics' events are written with: that the
 // parts of an event and the mapped paths are there, and that no policy forbids them.
 func checkSchemas(ctx context.Context, config *config.Config, inForce *transform.Rules, decoder *schemas.Decoder) ([]Check, []transform.Evaluation) {
-	ctx, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
+	look, cancel := context.WithTimeout(ctx, rules.CheckTimeout)
 	defer cancel()
-	found, err := rules.LabelSchemas(ctx, config, decoder)
+	found, err := rules.LabelSchemas(look, config, decoder, nil)
 	if registry := decoder.Registry(); err == nil && registry != nil && config.Source.SchemaFile != "" {
 		var newest []*schemas.Schema
-		newest, err = rules.NewestSchemas(ctx, config, registry)
+		newest, err = rules.NewestSchemas(look, config, registry, nil)
 		found = append(found, newest...)
 	}
 	var checks []Check
 	switch {
 	case config.Source.Registry != nil:
-		checks = append(checks, checked("schema registry", registryOf(config), err))
+		checks = append(checks, checkRegistry(ctx, config, decoder.Registry(), err)...)
 	case err != nil:
 		checks = append(checks, checked("schema file", "", err))
 	}

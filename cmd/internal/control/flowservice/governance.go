@@ -24,8 +24,8 @@ func (s *Service) violations(ctx context.Context, from *sources.Source, rules *t
 	defer cancel()
 	all, err := s.o.Schemas(ctx, from)
 	if err != nil {
-		s.o.Log.Warn("the schemas of a source could not be looked up: labels on their fields are not weighed now", "source", from.Name, "error", err)
-		unknown = "the schemas of source " + from.Name + " could not be looked up: labels on their fields are weighed when the first event arrives"
+		s.o.Log.Warn("the schemas of a source could not all be looked up: labels on the fields of these are not weighed now", "source", from.Name, "error", err)
+		unknown = "the schemas of source " + from.Name + " could not all be looked up: labels on their fields are weighed when the first event arrives"
 	}
 	for _, schema := range all {
 		for _, violation := range rules.Evaluate(schema).Violations {

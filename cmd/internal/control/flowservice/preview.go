@@ -154,10 +154,8 @@ func (s *Service) outlook(a *attempt, answer object, old, after *Flow) error {
 	if err != nil {
 		return fmt.Errorf("flow %s: %w", after.ID, err)
 	}
-	fields, _ := p.from.Fields(nil)
-	if all, err := s.o.Schemas(ctx, p.from); err == nil {
-		fields, _ = p.from.Fields(all)
-	}
+	all, _ := s.o.Schemas(ctx, p.from) // what no schema has that is there is masked
+	fields, _ := p.from.Fields(all)
 	answer["example"] = exampleOf(ctx, ruleset, sample, masker(fields, c.Activation.AllowCollections))
 	if b := s.backfillOf(ctx, &c, ruleset, sample, added(old, after)); b != nil {
 		if err := s.unseal(p.account, &c.Target.Kinesis.Credentials); err == nil && c.Target.Kinesis.Stream != "" {

@@ -144,7 +144,7 @@ func removesWhatIsMeant(document any, operations []api.Operation) error {
 		}
 		meant := meantBy(o.Value)
 		if meant == "" {
-			if last, before := seen[list]; before && place >= last {
+			if last, before := seen[list]; before && place > last { // the same place again is how RFC 6902 removes those that follow each other
 				return report("An error has occurred while validating patch instructions: after place %d is removed, what stood at %d stands at %d, so that this would remove another one than meant. Remove from the highest place to the lowest, or say with each what is meant: \"value\": {\"value\": {\"id\": …}} or {\"path\": …}", last, place, place-1)
 			}
 			seen[list] = place

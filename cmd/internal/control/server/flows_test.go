@@ -90,6 +90,7 @@ func TestARemovalTakesWhatIsMeantOrNothing(t *testing.T) {
 		return r.call("PATCH", flowservice+"/flows/"+m.flow, "["+strings.Join(ops, ",")+"]", "If-Match", m.etag)
 	}
 	patch(remove(0, ""), remove(1, "")).is(400).says("1455-400", "highest place")
+	patch(remove(0, ""), remove(0, ""), remove(1, "")).is(400).says("[2]", "what stood at 1 stands at 0")
 	patch(remove(0, `"id":"a"`), remove(1, `"id":"b"`)).is(400).says(`there is \"c\" then`)
 	segments := func() (ids []string) {
 		got := r.call("GET", flowservice+"/flows/"+m.flow, "").is(200)
@@ -109,8 +110,15 @@ func TestARemovalTakesWhatIsMeantOrNothing(t *testing.T) {
 		t.Errorf("left are %v", got)
 	}
 	m.etag = r.call("PATCH", flowservice+"/flows/"+m.flow, add("d", ""), "If-Match", m.etag).is(202).str("etag")
-	patch(remove(1, ""), remove(0, "")).is(202)
+	m.etag = patch(remove(1, ""), remove(0, "")).is(202).str("etag")
 	if got := segments(); got != nil {
+		t.Errorf("left are %v", got)
+	}
+	for _, id := range []string{"e", "f", "g"} {
+		m.etag = r.call("PATCH", flowservice+"/flows/"+m.flow, add(id, ""), "If-Match", m.etag).is(202).str("etag")
+	}
+	patch(remove(0, ""), remove(0, "")).is(202) // the first two, as RFC 6902 has it
+	if got := segments(); !slices.Equal(got, []string{"g"}) {
 		t.Errorf("left are %v", got)
 	}
 }

@@ -61,7 +61,7 @@ func (s *Schemas) Newest(ctx context.Context, source *Source) ([]*schemas.Schema
 		return found, err
 	}
 	c := config.Config{Source: config.Source{Kafka: source.Kafka, Config: source.Config}}
-	found, err = rules.LabelSchemas(ctx, &c, l.decoder)
+	found, err = rules.LabelSchemas(ctx, &c, l.decoder, nil)
 	if !errors.Is(err, context.Canceled) { // it says nothing of the registry
 		s.mu.Lock()
 		l.newest, l.err, l.at = found, err, time.Now()

@@ -1,11 +1,13 @@
 package sources
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 
+	"kinesis-destination/cmd/internal/rules"
 	"kinesis-destination/consumer"
 	"kinesis-destination/schemas"
 )
@@ -32,5 +34,17 @@ func TestARegistryThatIsAwayIsAskedOnceForAWhile(t *testing.T) {
 	}
 	if n := asked.Load(); first == 0 || n != first {
 		t.Errorf("asked %d times, and %d after that", first, n-first)
+	}
+}
+
+// A pattern whose topics are not known was taken for one whose schemas have no labels.
+func TestSchemasOfAPatternAreNotKnownWithoutItsTopics(t *testing.T) {
+	source := &Source{
+		Name: "profiles", Kafka: consumer.Config{Brokers: []string{"127.0.0.1:1"}, TopicPattern: "events-.*"},
+		Config: schemas.Config{Registry: &schemas.RegistryConfig{URL: "http://127.0.0.1:1"}},
+	}
+	var all Schemas
+	if _, err := all.Newest(t.Context(), source); !errors.Is(err, rules.ErrTopicsUnknown) {
+		t.Error(err)
 	}
 }
