@@ -102,3 +102,46 @@ func TestAFieldThatIsLeftOutIsUnderNoOtherNameOfIt(t *testing.T) {
 		t.Errorf("%v are not left out", left)
 	}
 }
+
+// TestALabelIsSeenBelowARecordOfItsOwnKind (rules 23, 24): a profile may hold another profile, and
+// that is mapped.
+func TestALabelIsSeenBelowARecordOfItsOwnKind(t *testing.T) {
+	attributes := strings.Replace(string(eventOf(`"string"`)), `{"type":"record","name":"A","fields":[{"name":"person","type":"string"}]}`, `{"type":"record","name":"Profile","fields":[
+		{"name":"ssn","type":"string","labels":["C12"]},
+		{"name":"guardian","type":["null","Profile"]},
+		{"name":"household","type":{"type":"record","name":"Household","fields":[{"name":"head","type":["null","Profile"]},{"name":"size","type":"int"}]}}]}`, 1)
+	s := mustSchema(t, []byte(attributes))
+	for mapped, protected := range map[string]bool{"guardian": true, "household": true, "household.head": true, "household.size": false, "ssn": true} {
+		config := personConfig()
+		config.Activation.Attributes = []string{mapped}
+		rules, err := NewRules(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rules.Check(s); err != nil != protected {
+			t.Errorf("%s is mapped: %v", mapped, err)
+		}
+	}
+}
+
+// TestEachLongPathIsLeftOut (rule 24): what is said of a path is cut short, and what is left out
+// goes by the whole.
+func TestEachLongPathIsLeftOut(t *testing.T) {
+	long := strings.Repeat("a", 600)
+	s := mustSchema(t, eventOf(`{"type":"record","name":"P","fields":[
+		{"name":"`+long+`1","type":"string","labels":["C12"]},{"name":"`+long+`2","type":"string","labels":["C12"]},{"name":"b","type":"string"}]}`))
+	config := personConfig()
+	config.Activation.Attributes = []string{"person." + long + "1", "person." + long + "2", "person.b"}
+	config.Governance.OnViolation = ViolationDropField
+	rules, err := NewRules(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := Compile(rules, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(slices.DeleteFunc(slices.Clone(plan.dropped), func(dropped bool) bool { return !dropped })); n != 2 {
+		t.Errorf("%d of 2 paths are left out", n)
+	}
+}

@@ -54,8 +54,8 @@ type carriers struct {
 	named map[carried]int // how many of a label, by mapped path or segment
 }
 
-// carried is a label, and what carries it or is mapped.
-type carried struct{ label, what, segment string }
+// carried is a label, and what carries it.
+type carried struct{ label, mapped, field, segment string }
 
 func (cs *carriers) add(c Carrier, labels ...string) {
 	for _, label := range labels {
@@ -73,8 +73,8 @@ func (cs *carriers) once(c Carrier) {
 	if cs.known == nil {
 		cs.known, cs.named = map[carried]struct{}{}, map[carried]int{}
 	}
-	one := carried{c.Label, c.Field, c.Segment}
-	group := carried{c.Label, c.Mapped, c.Segment}
+	one := carried{c.Label, c.Mapped, c.Field, c.Segment} // of long paths, Field alone may be the same
+	group := carried{c.Label, c.Mapped, "", c.Segment}
 	if _, known := cs.known[one]; known || cs.named[group] == maxCarriers {
 		return
 	}
@@ -133,7 +133,8 @@ type labelReader struct {
 // visit is a record that was read: on the way to the mapped path at each place of it, below it once, be it recursive.
 type visit struct {
 	record *schemas.Type
-	path   string
+	path   string // on the way
+	inside bool
 }
 
 func (l *labelReader) root(t *schemas.Type) {
@@ -175,7 +176,7 @@ func (l *labelReader) below(t *schemas.Type, path, declared string) {
 
 func (l *labelReader) record(t *schemas.Type, path string) {
 	inside := path != "" && under(path, l.mapped)
-	at := visit{record: t}
+	at := visit{record: t, inside: inside}
 	if !inside {
 		at.path = path
 	}

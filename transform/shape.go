@@ -191,13 +191,20 @@ func (r *Rules) needs(role role) bool {
 
 // rolesOf gives each field of a record its role: by name, and what is then left by alias.
 func rolesOf(record *schemas.Type, names map[string]role) []role {
-	roles := make([]role, len(record.Fields))
-	for name, role := range names {
-		if field := record.Field(name); field != nil {
-			for i := range record.Fields {
-				if &record.Fields[i] == field {
-					roles[i] = role
-				}
+	roles, given := make([]role, len(record.Fields)), map[role]bool{}
+	for i := range record.Fields {
+		if role, ok := names[record.Fields[i].Name]; ok && !given[role] {
+			roles[i], given[role] = role, true
+		}
+	}
+	for i := range record.Fields {
+		if _, named := names[record.Fields[i].Name]; named {
+			continue
+		}
+		for _, alias := range record.Fields[i].Aliases {
+			if role, ok := names[alias]; ok && !given[role] {
+				roles[i], given[role] = role, true
+				break
 			}
 		}
 	}

@@ -261,6 +261,10 @@ var hostile = []mutation{
 		"	if l.bytes >= newerBytes {", "	if false {", "./cmd/internal/resend", "TestARepairKeepsLittle",
 	},
 	{
+		"a label is seen below a record of its own kind", "transform/labels.go",
+		"at := visit{record: t, inside: inside}", "at := visit{record: t}", "./transform", "TestALabelIsSeenBelow",
+	},
+	{
 		"a label holds for each name of a field", "transform/fieldnames.go",
 		"	if n.schema == nil {", "	if true {", "./transform", "TestALabelOfTheConfigurationIsSeen",
 	},

@@ -74,6 +74,9 @@ func (s *Service) validateTarget(a *attempt, account *Connection, t *TargetConne
 		report("params.marketingActions", err.Error())
 		return
 	}
+	if problem := s.endpointProblem(t.Params.Endpoint); problem != "" {
+		report("params.endpoint", problem)
+	}
 	if t.Params.Stream == "" {
 		report("params.stream", "is required: the name or ARN of an existing stream")
 	}

@@ -106,9 +106,6 @@ func (s *Service) buildTarget(a *attempt, body any, before *documents.Entry) (an
 	if request.ConnectionSpec != nil {
 		c.ConnectionSpec = *request.ConnectionSpec
 	}
-	if problem := s.endpointProblem(c.Params.Endpoint); problem != "" {
-		report("params.endpoint", problem)
-	}
 	if base != nil {
 		s.validateTarget(a, base, c, report)
 	}

@@ -336,6 +336,8 @@ func TestSourcesStreamsAndPreviewsAreAnswered(t *testing.T) {
 	r.call("POST", preview, `{"flow":`+add("vip", "person.name")+`,"target":[{"op":"add","path":"/params/includeSegmentNames","value":true}]}`).is(200).says(`"valid":true`, `"backfill"`)
 	r.call("POST", preview, `{"flow":`+add("vip", "a..b")+`}`).is(200).says(`"valid":false`, "profileSelectors.selectors[0].value.path")
 	r.call("POST", preview, `{"target":[{"op":"add","path":"/params/stream","value":""}]}`).is(200).says(`"valid":false`, "params.stream")
+	// A preview asks the stream for what it takes, with the account's keys.
+	r.call("POST", preview, `{"target":[{"op":"add","path":"/params/endpoint","value":"http://10.0.0.5:8080/"}]}`).is(200).says(`"valid":false`, "params.endpoint", "must be an https address of AWS")
 	r.call("POST", preview, `{"flow":{}}`).is(200).says(`"valid":false`, "1455-400")
 	r.call("POST", preview, `{"flows":[]}`).is(400).says("there is no such field")
 	r.call("PUT", policyservice+"/enabledCorePolicies", `{"policyIds":["corepolicy_0001"]}`).is(200)
