@@ -115,4 +115,3 @@ func TestAnIdentityIsReleasedOnceRetentionTookItsLetters(t *testing.T) {
 		p.stop(t)
 	})
 }
-

@@ -47,12 +47,19 @@ type Backfill struct {
 
 	confirmed int       // version of the rules that have no new segment
 	told      time.Time // when Kafka was last told which segments are known
+	held      map[resend.TopicPartition]heldBy
 
 	mu     sync.Mutex
 	wanted []string // ids of the segments that are new; guarded by mu, as all below
 	own    map[resend.TopicPartition]*resend.PartitionRange
 	status *BackfillStatus
 	none   *NoBackfill
+}
+
+// heldBy is what holds a partition: rules of a version, which forbid an event's export.
+type heldBy struct {
+	version int
+	err     error
 }
 
 // BackfillOptions are what a backfill takes of the destination that it belongs to.
@@ -78,7 +85,10 @@ func NewBackfill(o BackfillOptions) (*Backfill, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backfill{o: o, group: o.Source.Group + ".backfill", own: map[resend.TopicPartition]*resend.PartitionRange{}}
+	b := &Backfill{
+		o: o, group: o.Source.Group + ".backfill",
+		own: map[resend.TopicPartition]*resend.PartitionRange{}, held: map[resend.TopicPartition]heldBy{},
+	}
 	b.Job = resend.Job{
 		Evaluator: rules.Evaluator{Decoder: o.Decoder, Rules: o.Rules}, Chooser: b, LatestOnly: true, History: history,
 		Window: make(chan struct{}, backfillWindow), Log: o.Logger, Holds: hold.New(o.Logger), IndexLimit: cmp.Or(o.NewestKept, resend.IndexLimit),
@@ -189,13 +199,18 @@ func (b *Backfill) members(ctx context.Context, rules *rules.Ruleset, wanted []s
 		b.mu.Lock()
 		b.own[at] = s
 		b.mu.Unlock()
-		switch {
+		switch by := b.held[at]; {
 		case s.Ended():
 		case p.Settled < s.To:
 			late = fmt.Errorf("live events of %s/%d come first", p.Topic, p.Partition)
+		case by.err != nil && by.version == rules.Version: // to meet the event again, all before it would be read
+			late = by.err
 		default:
 			s.To = max(s.To, p.Settled) // a newer state than that of then, where there is one
-			if err := b.partition(ctx, s); err != nil {
+			err := b.partition(ctx, s)
+			if errors.Is(err, resend.ErrHeld) { // the other partitions go on
+				b.held[at], late = heldBy{rules.Version, err}, err
+			} else if err != nil {
 				return false, err
 			}
 		}

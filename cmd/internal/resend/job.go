@@ -219,15 +219,15 @@ func (w *Job) Mark(ctx context.Context, open bool) error {
 	return w.WriteCheckpoint(ctx, w.At)
 }
 
-// errHeld says that the rules in force forbid an event's export for now.
-var errHeld = errors.New("the rules in force forbid the export of an event")
+// ErrHeld says that the rules in force forbid an event's export: it waits for others.
+var ErrHeld = errors.New("the rules in force forbid the export of an event")
 
 // send puts what the purpose made of an event, counts or rejects it.
 func (w *Job) send(ctx context.Context, s *PartitionRange, m *consumer.Message, j rules.Evaluation) error {
 	var err error
 	switch j.Outcome {
 	case transform.Hold:
-		return fmt.Errorf("%w: %s/%d, offset %d: %w", errHeld, m.Topic, m.Partition, m.Offset, j.Cause)
+		return fmt.Errorf("%w: %s/%d, offset %d: %w", ErrHeld, m.Topic, m.Partition, m.Offset, j.Cause)
 	case transform.Filter:
 		s.count(func(a *Account) { a.Filtered[string(j.Reason)]++ })
 	case transform.Reject:
