@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -159,6 +160,7 @@ func TestFewKeysOfManyPartitionsFillTheirCalls(t *testing.T) {
 						close(tr.done) // this one was not taken
 						return
 					}
+					runtime.Gosched() // the workers run side by side, on however many processors
 				}
 			})
 		}
