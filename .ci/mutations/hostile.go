@@ -261,6 +261,18 @@ var hostile = []mutation{
 		"	if l.bytes >= newerBytes {", "	if false {", "./cmd/internal/resend", "TestARepairKeepsLittle",
 	},
 	{
+		"a withdrawal waits for one write of letters", "sink/deadletter/write.go",
+		"	if !slices.ContainsFunc(run, (*Letter).revoked) {", "	if slices.Contains(run, nil) || true {", sinkPkg, "TestAWithdrawalWaitsForOneWriteOfLetters",
+	},
+	{
+		"nothing follows a letter that is given back", "sink/lane.go",
+		"		if outcome == 0 { // the next", "		if false { // the next", sinkPkg, "TestNothingFollowsALetterThatIsGivenBack",
+	},
+	{
+		"a redrive that failed again parks on", "cmd/internal/deadletters/parking.go",
+		"	if err := p.readOn(ctx, found); err != nil {\n\t\treturn err\n\t}\n", "", destinationPkg, "TestAnIdentityWhoseRedriveFailedAgainStaysParked",
+	},
+	{
 		"a label is seen below a record of its own kind", "transform/labels.go",
 		"at := visit{record: t, inside: inside}", "at := visit{record: t}", "./transform", "TestALabelIsSeenBelow",
 	},

@@ -195,7 +195,7 @@ var mutations = []mutation{
 	},
 	{
 		"a letter is written before its record settles", "sink/deadletter/write.go",
-		"if err != nil {\n\t\t\treturn outcome{run", "if isTooLarge(err) {\n\t\t\treturn outcome{run", sinkPkg, "TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder",
+		"if err != nil {\n\t\t\treturn outcome{append(left, run...), fmt", "if isTooLarge(err) {\n\t\t\treturn outcome{append(left, run...), fmt", sinkPkg, "TestLettersOfAPartitionThatCannotBeWrittenWaitInOrder",
 	},
 	{
 		"a letter keeps its place among its key", "sink/sink.go",
@@ -271,7 +271,7 @@ var mutations = []mutation{
 	},
 	{
 		"what live traffic overtook is put once more", "cmd/internal/resend/tail.go",
-		"if older, ok := sent[id]; ok && older < m.Offset {", "if false {", destinationPkg, "TestWhatLiveTrafficOvertookIsPutOnceMore",
+		"if older, ok := l.sent[id]; ok && older < m.Offset {", "if false {", destinationPkg, "TestWhatLiveTrafficOvertookIsPutOnceMore",
 	},
 	{
 		"a round that a kill cut off is repaired", "cmd/internal/resend/jobrun.go",

@@ -163,7 +163,7 @@ var loads = []mutation{
 		"fetchedParts, moreParts = 15, 12", "fetchedParts, moreParts = 12, 16", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
 	},
 	{
-		"what held partitions cannot use makes room for others", "consumer/fetch.go",
+		"what held partitions cannot use makes room for others", "consumer/fetchawait.go",
 		"if slices.ContainsFunc(claims, (*claim).hasNothing) {", "if false {", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
 	},
 	{

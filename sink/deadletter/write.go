@@ -39,10 +39,8 @@ type outcome struct {
 func (w *Writer) produce(ctx context.Context, partition int, run []*Letter) outcome {
 	var left []*Letter
 	for {
-		var gone []*Letter
-		if run, gone = w.stillWanted(run); len(gone) > 0 {
-			left = append(left, gone...)
-		}
+		wanted, gone := w.stillWanted(run)
+		run, left = wanted, append(left, gone...)
 		if len(run) == 0 {
 			return outcome{left: left}
 		}

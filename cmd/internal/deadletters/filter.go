@@ -27,6 +27,11 @@ func FilterReasons() []string {
 	return append(slices.Clone(rules.LetterReasons), letter.ReasonForeign, letter.ReasonOtherDestination)
 }
 
+// OfOthers says that a reason is of what others than the destination wrote to the topic.
+func OfOthers(reason string) bool {
+	return reason == letter.ReasonForeign || reason == letter.ReasonOtherDestination
+}
+
 // Check tells whether the filter can choose anything: a letter has a stage and a
 // reason of ours, or it is listed as foreign.
 func (f *Filter) Check() error {

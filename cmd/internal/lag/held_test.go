@@ -135,7 +135,7 @@ func TestAMemberElsewhereIsAskedWithoutTheTokenAndSaysSo(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	})}
 	go func() { _ = server.Serve(listener) }()
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	c := config.Config{Name: "leads"}
 	c.Source.Kafka.Group = "leads"

@@ -14,7 +14,6 @@ import (
 	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/jobs"
 	"kinesis-destination/cmd/internal/deadletters"
-	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/replay"
 	"kinesis-destination/consumer"
 )
@@ -38,7 +37,7 @@ func (f *Flows) Check(ctx context.Context, sandbox, flowID string, r *jobs.Reque
 		return err
 	}
 	if !r.OfEvents() {
-		if r.Reason == letter.ReasonForeign || r.Reason == letter.ReasonOtherDestination {
+		if deadletters.OfOthers(r.Reason) {
 			// A caller names the topic. What a drop erases there is no caller's to decide.
 			return api.Invalid([]api.FieldError{{Field: "reason", Message: r.Reason + " is what others wrote to the topic: who runs this erases it, by dead-letters drop"}})
 		}
