@@ -67,8 +67,12 @@ func MissingRights(ctx context.Context, cfg Config, dial func(ctx context.Contex
 		return nil, err
 	}
 	defer transport.CloseIdleConnections()
-	read := len(cfg.TopicNames())
-	names := slices.Concat(cfg.TopicNames(), write)
+	sources, err := cfg.Resolve(ctx, dial)
+	if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) { // of no topic no right is lacking
+		return nil, err
+	}
+	read := len(sources)
+	names := slices.Concat(sources, write)
 	topics, err := permittedOnTopics(ctx, transport, cfg.Addr(), names)
 	if err != nil {
 		return nil, err

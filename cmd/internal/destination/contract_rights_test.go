@@ -64,7 +64,12 @@ func (l *limited) held(reason, says string) {
 // lacks tells what validate --live says that the user lacks.
 func (l *limited) lacks() string {
 	l.t.Helper()
-	config, err := config.Parse("site.yaml", []byte(l.configText()))
+	return l.lacksBy(l.configText())
+}
+
+func (l *limited) lacksBy(text string) string {
+	l.t.Helper()
+	config, err := config.Parse("site.yaml", []byte(text))
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -98,6 +103,10 @@ func TestContractAMissingRightIsNamedUntilItIsGranted(t *testing.T) {
 	l.held(consumer.ReasonAccessDenied, "the user lacks the right READ on group "+l.name)
 	l.grant(kafka.ResourceTypeGroup, l.name, kafka.ACLOperationTypeRead)
 	l.held(consumer.ReasonAccessDenied, "the user lacks the right READ on topic "+l.topic)
+	pattern := strings.Replace(l.configText(), "topic: "+l.topic, "topicPattern: '"+l.topic+"'", 1)
+	if said := l.lacksBy(pattern); !strings.Contains(said, "READ on topic "+l.topic) {
+		t.Errorf("validate --live says of a topic that a pattern matches:\n%s", said)
+	}
 	l.grant(kafka.ResourceTypeTopic, l.topic, kafka.ACLOperationTypeRead)
 	l.held(sink.HoldDeadLetterTopic, "the user lacks the right DESCRIBE on topic "+l.letterTopic())
 	l.grant(kafka.ResourceTypeTopic, l.letterTopic(), kafka.ACLOperationTypeDescribe)
