@@ -276,10 +276,8 @@ func (s *Service) remove(k kind) api.CallerHandler {
 			if err != nil {
 				return nil, err
 			}
-			if r.Header.Get("If-Match") != "" {
-				if err := api.Match(r, before.Etag); err != nil {
-					return nil, err
-				}
+			if err := api.Given(r, before.Etag); err != nil {
+				return nil, err
 			}
 			if k.inUse != nil {
 				a.relyOn(documents.AllFlows...)
@@ -321,10 +319,8 @@ func (s *Service) action(c api.Caller, w http.ResponseWriter, r *http.Request) e
 		if err != nil {
 			return nil, err
 		}
-		if r.Header.Get("If-Match") != "" {
-			if err := api.Match(r, before.Etag); err != nil {
-				return nil, err
-			}
+		if err := api.Given(r, before.Etag); err != nil {
+			return nil, err
 		}
 		var f Flow
 		if err := documents.Decode(before, &f); err != nil {

@@ -197,10 +197,8 @@ func (s *Service) set(c api.Caller, r *http.Request, id string, request func(a *
 			if err := documents.Decode(e, doc); err != nil {
 				return refused, err
 			}
-			if r.Header.Get("If-Match") != "" {
-				if err := api.Match(r, e.Etag); err != nil {
-					return refused, err
-				}
+			if err := api.Given(r, e.Etag); err != nil {
+				return refused, err
 			}
 		} else if !fresh {
 			return refused, notFound("policy", id)
