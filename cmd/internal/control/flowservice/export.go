@@ -110,6 +110,11 @@ func (s *Service) importFlow(c api.Caller, w http.ResponseWriter, r *http.Reques
 	if len(mistakes) > 0 {
 		return fileMistakes(mistakes)
 	}
+	if len(file.Activation.Segments)+len(file.Activation.Attributes) > 0 {
+		if err := s.mayActivate(r); err != nil {
+			return err
+		}
+	}
 	sourceID, targetID, flowID := s.o.NewID(), s.o.NewID(), s.o.NewID()
 	etag, a, err := s.change(r.Context(), c, "POST /flows/import", func(a *attempt) ([]documents.Write, error) {
 		a.validate, a.asIs = validate, true
