@@ -46,7 +46,7 @@ func (s *Service) configuration(p parts, report func(field, message string)) (co
 	}
 	k := &c.Target.Kinesis
 	k.Config = s.sinkConfig(p.account, t)
-	k.Aggregation, k.PartitionKey, k.Metadata = t.Aggregation, t.PartitionKey, t.Metadata
+	k.Aggregation, k.Protocol, k.PartitionKey, k.Metadata = t.Aggregation, t.Protocol, t.PartitionKey, t.Metadata
 	if r := t.Retry; r != nil {
 		k.Retry = sink.Retry{
 			InitialInterval: duration(r.InitialInterval, "params.retry.initialInterval", report),

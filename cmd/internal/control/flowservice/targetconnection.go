@@ -27,6 +27,7 @@ type TargetParams struct {
 	Endpoint                 string      `json:"endpoint,omitempty"`
 	PartitionKey             string      `json:"partitionKey,omitempty"`
 	Aggregation              string      `json:"aggregation,omitempty"`
+	Protocol                 string      `json:"protocol,omitempty"`
 	Metadata                 bool        `json:"metadata,omitempty"`
 	Retry                    *Retry      `json:"retry,omitempty"`
 	MarketingActions         []string    `json:"marketingActions,omitempty"`
