@@ -48,7 +48,7 @@ func denied(text json.RawMessage, inner bool) string {
 		return ""
 	}
 	if e.Label != "" {
-		return e.Label
+		return saidLabel(e.Label)
 	}
 	var parts []string
 	for _, one := range e.Operands {
