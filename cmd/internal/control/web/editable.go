@@ -86,8 +86,8 @@ func readEditable(text json.RawMessage) (editable, error) {
 	return e, nil
 }
 
-// oneLine is a text as a line of a text area has it. No two lines are made of one, and
-// what has none of its own, as it is blank, is "".
+// oneLine is a text as a line of a text area has it, without line breaks and outer blanks:
+// "" where nothing is left.
 func oneLine(text string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -136,7 +136,7 @@ func (e editable) edited(name, description, segments, attributes string) editabl
 // typed is what a field makes of a text: a browser changes its line breaks, and no more.
 func typed(before, now string) string {
 	now = strings.TrimSpace(now)
-	if now == strings.TrimSpace(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(before)) {
+	if now == strings.TrimSpace(lineBreaks.Replace(before)) {
 		return before
 	}
 	return now
