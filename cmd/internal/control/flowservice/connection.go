@@ -181,6 +181,11 @@ func (s *Service) buildConnection(a *attempt, body any, before *documents.Entry)
 	if !changed {
 		return c, nil
 	}
+	if before != nil {
+		if err := s.targetsStand(a, *before, c); err != nil {
+			return nil, err
+		}
+	}
 	return c, s.validate(a, c)
 }
 
