@@ -115,7 +115,7 @@ func (s *Service) warnUntaken(a *attempt, file *config.Config, flowID string) er
 	for _, key := range config.Untaken(&whole, &made) {
 		block, _, _ := strings.Cut(key, ".")
 		switch {
-		case slices.Contains(judged, key): // what became of it was said
+		case slices.Contains(saidElsewhere, key): // what became of it was said
 		case block == "source":
 			a.warn(key + ": is not taken from a file: how a source is read is the operator's affair, in serve --source FILE")
 		case strings.HasPrefix(key, "target.kinesis.credentials."):
@@ -129,9 +129,9 @@ func (s *Service) warnUntaken(a *attempt, file *config.Config, flowID string) er
 	return nil
 }
 
-// judged are keys that are added to what the source and the sandbox have already, or
+// saidElsewhere are keys that are added to what the source and the sandbox have already, or
 // whose loss is said elsewhere.
-var judged = []string{"activation.segments", "activation.attributes", "governance.fieldLabels", "governance.enabledPolicies", "governance.policiesFile"}
+var saidElsewhere = []string{"activation.segments", "activation.attributes", "governance.fieldLabels", "governance.enabledPolicies", "governance.policiesFile"}
 
 func fileMistakes(mistakes config.Problems) error {
 	var problems []api.FieldError
