@@ -39,6 +39,12 @@ func Differences(old, now *Config) []string {
 	return keys
 }
 
+// Untaken names the keys that a file sets and that a configuration, made of what it says,
+// has otherwise.
+func Untaken(file, made *Config) []string {
+	return slices.DeleteFunc(Differences(file, made), func(path string) bool { return file.origin.lines[path] == 0 })
+}
+
 // differences calls differs with the path of every key whose values are not the same.
 func differences(old, now reflect.Value, path string, differs func(path string)) {
 	if old.Kind() == reflect.Pointer && !old.IsNil() && !now.IsNil() {
@@ -51,7 +57,8 @@ func differences(old, now reflect.Value, path string, differs func(path string))
 		return
 	}
 	if old.Kind() != reflect.Struct {
-		if !reflect.DeepEqual(old.Interface(), now.Interface()) {
+		empty := (old.Kind() == reflect.Slice || old.Kind() == reflect.Map) && old.Len()+now.Len() == 0 // whether left out or not
+		if !empty && !reflect.DeepEqual(old.Interface(), now.Interface()) {
 			differs(path)
 		}
 		return

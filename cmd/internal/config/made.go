@@ -29,6 +29,7 @@ func ReadLiteral(text []byte) (Config, Problems) {
 	if root := l.document(text); root != nil {
 		l.read(root, reflect.ValueOf(&c).Elem(), "")
 	}
+	c.origin.lines = l.lines
 	return c, l.problems
 }
 

@@ -12,7 +12,7 @@ type Permission string
 const (
 	View     Permission = "view"     // look at documents, runs and policies
 	Manage   Permission = "manage"   // connections, policies and marketing actions; making and deleting flows
-	Activate Permission = "activate" // segments, attributes and the state of flows
+	Activate Permission = "activate" // segments, attributes and the state of flows; also where a new flow has them
 )
 
 // Caller is who asks, and where.

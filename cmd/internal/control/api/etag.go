@@ -31,6 +31,28 @@ func Match(r *http.Request, current string) error {
 	return Stale(Bare(given), current)
 }
 
+// Given checks If-Match and If-None-Match where a request has them. The document may not
+// be there yet: current is empty then, and no version of it matches.
+func Given(r *http.Request, current string) error {
+	if strings.TrimSpace(r.Header.Get("If-Match")) != "" {
+		if current == "" {
+			return Refuse(CodeStale, "The header 'If-Match' names a version, and the document is not there: it was deleted, or never made. Get it again, and send 'If-None-Match: *' to make it.")
+		}
+		if err := Match(r, current); err != nil {
+			return err
+		}
+	}
+	if current == "" {
+		return nil
+	}
+	for one := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		if bare := Bare(one); bare == current || bare == "*" {
+			return Refuse(CodeStale, "The header 'If-None-Match' wants a document that is not there yet, or is another one, and there is version '%s' of it: somebody was faster. Get the document again, make the change on what it is now, and send its etag in 'If-Match'.", current)
+		}
+	}
+	return nil
+}
+
 // Stale is the refusal of a change of an older version.
 func Stale(supplied, current string) *Error {
 	return Refuse(CodeStale, "The supplied version '%s' does not match the current version on entity '%s'. Get the document again, make the change on what it is now, and send its etag.", short(supplied), current)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -98,11 +99,19 @@ func names(name, description string, report func(field, message string)) {
 		report("name", "is required")
 	case n > maxName:
 		report("name", fmt.Sprintf("must be at most %d characters", maxName))
-	case slices.ContainsFunc([]rune(name), unicode.IsControl):
-		report("name", "must not hold a line break or another control character")
+	default:
+		plain("name", name, report)
 	}
 	if utf8.RuneCountInString(description) > maxDescription {
 		report("description", fmt.Sprintf("must be at most %d characters", maxDescription))
+	}
+}
+
+// plain refuses what is one line wherever it is shown, logged or written to a file, and
+// is none.
+func plain(field, text string, report func(field, message string)) {
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		report(field, "must not hold a line break or another control character")
 	}
 }
 
@@ -171,6 +180,11 @@ func (s *Service) buildConnection(a *attempt, body any, before *documents.Entry)
 	}
 	if !changed {
 		return c, nil
+	}
+	if before != nil {
+		if err := s.targetsStand(a, *before, c); err != nil {
+			return nil, err
+		}
 	}
 	return c, s.validate(a, c)
 }

@@ -21,6 +21,7 @@ type kind struct {
 	show       func(e documents.Entry) (object, error)
 	inUse      func(v documents.Reader, sandbox, id string) error
 	before     func(document any, operations []api.Operation) error // judges a patch by itself
+	activates  func(body any) bool                                  // a new one takes the permission to activate as well
 }
 
 // view is the state for a read; a header says where it may be old.
@@ -46,6 +47,11 @@ func (s *Service) create(k kind) api.CallerHandler {
 		body, err := api.Body(r)
 		if err != nil {
 			return err
+		}
+		if k.activates != nil && k.activates(body) {
+			if err := s.mayActivate(r); err != nil {
+				return err
+			}
 		}
 		id := s.o.NewID()
 		etag, a, err := s.change(r.Context(), c, "POST /"+k.name, func(a *attempt) ([]documents.Write, error) {
@@ -276,10 +282,8 @@ func (s *Service) remove(k kind) api.CallerHandler {
 			if err != nil {
 				return nil, err
 			}
-			if r.Header.Get("If-Match") != "" {
-				if err := api.Match(r, before.Etag); err != nil {
-					return nil, err
-				}
+			if err := api.Given(r, before.Etag); err != nil {
+				return nil, err
 			}
 			if k.inUse != nil {
 				a.relyOn(documents.AllFlows...)
@@ -321,10 +325,8 @@ func (s *Service) action(c api.Caller, w http.ResponseWriter, r *http.Request) e
 		if err != nil {
 			return nil, err
 		}
-		if r.Header.Get("If-Match") != "" {
-			if err := api.Match(r, before.Etag); err != nil {
-				return nil, err
-			}
+		if err := api.Given(r, before.Etag); err != nil {
+			return nil, err
 		}
 		var f Flow
 		if err := documents.Decode(before, &f); err != nil {

@@ -3,6 +3,7 @@ package flowservice
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -120,8 +121,24 @@ func (s *Service) flowKind() kind {
 	return kind{
 		name: documents.Flows, permission: api.Manage,
 		editable: []string{"name", "description", "transformations"},
-		build:    s.buildFlow, show: s.showFlow, before: removesWhatIsMeant,
+		build:    s.buildFlow, show: s.showFlow, before: removesWhatIsMeant, activates: selects,
 	}
+}
+
+// selects says whether a request for a flow has segments or attributes: to make a flow is
+// one permission, to say what leaves by it another.
+func selects(body any) bool {
+	var request flowRequest
+	_ = api.Into(body, &request, "") // what is wrong is said where the flow is built
+	return slices.ContainsFunc(request.Transformations, func(t Transformation) bool {
+		return len(t.Params.SegmentSelectors.Selectors)+len(t.Params.ProfileSelectors.Selectors) > 0
+	})
+}
+
+// mayActivate refuses who may not say what leaves.
+func (s *Service) mayActivate(r *http.Request) error {
+	_, err := s.o.Identify(r, api.Activate)
+	return err
 }
 
 func (s *Service) buildFlow(a *attempt, body any, before *documents.Entry) (any, error) {

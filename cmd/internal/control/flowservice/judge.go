@@ -170,14 +170,23 @@ func (s *Service) Judge(ctx context.Context, v documents.Reader, sandbox, flowID
 
 // allowed says whether the policies that a flow is gathered with allow it.
 func (s *Service) allowed(ctx context.Context, f *Flow, p parts) error {
+	violations, err := s.judged(ctx, f, p)
+	if err != nil {
+		return err
+	}
+	return Violated(f, violations)
+}
+
+// judged are the violations of a flow; the error says why there are no rules to judge.
+func (s *Service) judged(ctx context.Context, f *Flow, p parts) ([]transform.Violation, error) {
 	c, _ := s.configuration(p, func(string, string) {})
 	c.Default()
 	rules, err := transform.NewRules(c.Rules())
 	if err != nil {
-		return api.Refuse(api.CodeInvalid, "flow %s (%s): %s", f.ID, f.Name, inAPIWords(err.Error()))
+		return nil, api.Refuse(api.CodeInvalid, "flow %s (%s): %s", f.ID, f.Name, inAPIWords(err.Error()))
 	}
 	violations, _ := s.violations(ctx, p.from, rules)
-	return Violated(f, violations)
+	return violations, nil
 }
 
 // alone refuses a group or a topic of dead letters that another flow has: each would
@@ -271,31 +280,6 @@ func (s *Service) flowsStand(a *attempt, before *documents.Entry, doc any) error
 	a.overlay = map[string]documents.Entry{a.key: {Key: a.key, Etag: before.Etag, Doc: []byte(text)}}
 	for _, f := range a.flowsOf(a.id) {
 		if err := s.flowStands(a, &f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// standingWait bounds the looks at all registries before a change of policies is answered.
-const standingWait = 20 * time.Second
-
-// Standing judges every enabled flow of a sandbox under other policies; the error is
-// the refusal that names the first that they forbid.
-func (s *Service) Standing(ctx context.Context, v documents.Reader, sandbox string, policies documents.PolicySet) error {
-	ctx, cancel := context.WithTimeout(ctx, standingWait)
-	defer cancel()
-	for _, e := range v.List(documents.Prefix(documents.Flows, sandbox)) {
-		var f Flow
-		if documents.Decode(e, &f) != nil || f.State != stateEnabled || len(f.segments()) == 0 {
-			continue
-		}
-		p, ok := s.gather(v.Get, v, sandbox, &f, func(string, string) {})
-		if !ok {
-			continue
-		}
-		p.policies = policies
-		if err := s.allowed(ctx, &f, p); err != nil {
 			return err
 		}
 	}

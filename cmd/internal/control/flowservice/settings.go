@@ -46,7 +46,7 @@ func (s *Service) configuration(p parts, report func(field, message string)) (co
 	}
 	k := &c.Target.Kinesis
 	k.Config = s.sinkConfig(p.account, t)
-	k.Aggregation, k.PartitionKey, k.Metadata = t.Aggregation, t.PartitionKey, t.Metadata
+	k.Aggregation, k.Protocol, k.PartitionKey, k.Metadata = t.Aggregation, t.Protocol, t.PartitionKey, t.Metadata
 	if r := t.Retry; r != nil {
 		k.Retry = sink.Retry{
 			InitialInterval: duration(r.InitialInterval, "params.retry.initialInterval", report),
@@ -262,8 +262,13 @@ func (s *Service) Config(v documents.Reader, sandbox, flowID string) (config.Con
 	return c, refusal(problems)
 }
 
-// unseal puts an account's keys into a configuration.
+// unseal puts an account's keys into a configuration. Whatever uses an account comes by
+// here: one that goes by this process' own identity is refused where that is not, or no
+// longer, allowed.
 func (s *Service) unseal(account *Connection, into *sink.Credentials) error {
+	if account.Auth != nil && account.Auth.SpecName == AuthDefault && !s.o.AllowDefaultChain {
+		return api.Refuse(api.CodeInvalid, "connection %s uses the AWS identity of this process itself, which it may not: --default-credentials of serve and run --follow allows it. Or give it keys or a role with PATCH /auth", account.ID)
+	}
 	if account.Auth == nil || len(account.Auth.Sealed) == 0 {
 		return nil
 	}

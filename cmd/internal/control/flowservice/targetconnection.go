@@ -1,6 +1,8 @@
 package flowservice
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"kinesis-destination/cmd/internal/control/api"
@@ -27,6 +29,7 @@ type TargetParams struct {
 	Endpoint                 string      `json:"endpoint,omitempty"`
 	PartitionKey             string      `json:"partitionKey,omitempty"`
 	Aggregation              string      `json:"aggregation,omitempty"`
+	Protocol                 string      `json:"protocol,omitempty"`
 	Metadata                 bool        `json:"metadata,omitempty"`
 	Retry                    *Retry      `json:"retry,omitempty"`
 	MarketingActions         []string    `json:"marketingActions,omitempty"`
@@ -121,6 +124,34 @@ func (s *Service) buildTarget(a *attempt, body any, before *documents.Entry) (an
 		}
 	}
 	return c, s.flowsStand(a, before, c)
+}
+
+// targetsStand refuses a change of an account by which a target connection would become
+// one that no flow can run by. What was wrong with it before is no fault of the change.
+func (s *Service) targetsStand(a *attempt, before documents.Entry, account *Connection) error {
+	var was Connection
+	if err := documents.Decode(before, &was); err != nil {
+		return err
+	}
+	a.relyOn(documents.AllFlows...)
+	var problems []api.FieldError
+	for _, e := range a.view.List(documents.Prefix(documents.TargetConnections, a.caller.Sandbox)) {
+		var t TargetConnection
+		if documents.Decode(e, &t) != nil || t.BaseConnectionID != a.id {
+			continue
+		}
+		var known []api.FieldError
+		s.validateTarget(a, &was, &t, func(field, message string) { known = append(known, api.FieldError{Field: field, Message: message}) })
+		s.validateTarget(a, account, &t, func(field, message string) {
+			if !slices.Contains(known, api.FieldError{Field: field, Message: message}) {
+				problems = append(problems, api.FieldError{
+					Field:   "targetConnections/" + t.ID + "." + field,
+					Message: fmt.Sprintf("%s (%s goes by this account: change it first, or connect another account)", message, t.Name),
+				})
+			}
+		})
+	}
+	return refusal(problems)
 }
 
 func (s *Service) showTarget(e documents.Entry) (object, error) {

@@ -105,6 +105,9 @@ func (s *Service) putAction(c api.Caller, w http.ResponseWriter, r *http.Request
 	etag, err := s.change(r.Context(), c, "PUT /marketingActions/custom/"+name, func(a *attempt) (documents.Write, error) {
 		doc = MarketingAction{}
 		before, there := a.view.Get(key)
+		if err := api.Given(r, before.Etag); err != nil {
+			return documents.Write{}, err
+		}
 		if !there {
 			status = http.StatusCreated
 			doc.Name, doc.Description = name, request.Description

@@ -75,11 +75,11 @@ func (s *Service) putEnabled(c api.Caller, w http.ResponseWriter, r *http.Reques
 			if err := documents.Decode(e, &settings); err != nil {
 				return documents.Write{}, err
 			}
-			if r.Header.Get("If-Match") != "" {
-				if err := api.Match(r, e.Etag); err != nil {
-					return documents.Write{Key: key, Base: e.Etag}, err
-				}
+			if err := api.Given(r, e.Etag); err != nil {
+				return documents.Write{Key: key, Base: e.Etag}, err
 			}
+		} else if err := api.Given(r, ""); err != nil {
+			return documents.Write{}, err
 		}
 		settings.PolicyIDs = ids
 		return s.written(c, key, enabledCore, &settings.Meta, &settings, before)

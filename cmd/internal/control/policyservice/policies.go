@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"kinesis-destination/cmd/internal/control/api"
@@ -166,6 +167,9 @@ func (s *Service) validate(a *attempt, request *policyRequest, actions []string,
 	if utf8.RuneCountInString(request.Name) > 200 {
 		report("name", "must be at most 200 characters")
 	}
+	if strings.ContainsFunc(request.Name, unicode.IsControl) {
+		report("name", "must not hold a line break or another control character")
+	}
 	p := transform.Policy{Name: request.Name, Status: transform.PolicyDraft, MarketingActions: append([]string{}, actions...), Deny: request.Deny}
 	p.Check(actions, func(message string) {
 		field, said, _ := strings.Cut(message, ": ")
@@ -197,10 +201,8 @@ func (s *Service) set(c api.Caller, r *http.Request, id string, request func(a *
 			if err := documents.Decode(e, doc); err != nil {
 				return refused, err
 			}
-			if r.Header.Get("If-Match") != "" {
-				if err := api.Match(r, e.Etag); err != nil {
-					return refused, err
-				}
+			if err := api.Given(r, e.Etag); err != nil {
+				return refused, err
 			}
 		} else if !fresh {
 			return refused, notFound("policy", id)

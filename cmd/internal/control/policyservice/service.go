@@ -30,9 +30,9 @@ type Options struct {
 	Store    documents.Store
 	Sources  sources.List
 	Identify api.Identify
-	// Standing judges every enabled flow under other policies, and refuses them by the
-	// first that they forbid.
-	Standing func(ctx context.Context, v documents.Reader, sandbox string, policies documents.PolicySet) error
+	// Standing judges every enabled flow under other policies than before, and refuses them
+	// by the first that they forbid and those before did not.
+	Standing func(ctx context.Context, v documents.Reader, sandbox string, before, after documents.PolicySet) error
 	// Uses lists the target connections that name a marketing action.
 	Uses func(v documents.Reader, sandbox, action string) []string
 	// Subject is the newest schema of a registry's subject.
@@ -99,11 +99,7 @@ func (s *Service) change(ctx context.Context, c api.Caller, why string, decide f
 		}
 		write, err := decide(&attempt{view, c})
 		if err == nil {
-			after := documents.With(view, write)
-			var policies documents.PolicySet
-			if policies, err = Policies(after, c.Sandbox); err == nil {
-				err = s.o.Standing(ctx, after, c.Sandbox, policies)
-			}
+			err = s.stands(ctx, c.Sandbox, view, documents.With(view, write))
 		}
 		if err != nil {
 			s.note(ctx, change, write, err)
@@ -117,6 +113,20 @@ func (s *Service) change(ctx context.Context, c api.Caller, why string, decide f
 		return etag, flowservice.Outcome(err)
 	}
 	return "", api.Refuse(api.CodeUnavailable, "what the change relies on changes all the time; nothing has changed. Try again.")
+}
+
+// stands judges the flows of a sandbox under the policies of a state that is to follow
+// another.
+func (s *Service) stands(ctx context.Context, sandbox string, before, after documents.Reader) error {
+	now, err := Policies(before, sandbox)
+	if err != nil {
+		return err
+	}
+	next, err := Policies(after, sandbox)
+	if err != nil {
+		return err
+	}
+	return s.o.Standing(ctx, after, sandbox, now, next)
 }
 
 // note puts an attempt that policies or a version refused into the audit.

@@ -31,6 +31,7 @@ target:
     credentials: {accessKeyId: "${KINESIS_ACCESS_KEY_ID}", secretAccessKey: "${KINESIS_SECRET_ACCESS_KEY}"}
     partitionKey: identity:email
     aggregation: kpl
+    protocol: cbor
     metadata: true
     retry: {initialInterval: 250ms, maxInterval: 1m, maxElapsedTime: 2h}
 deadLetter: {topic: letters, park: true, onExhausted: dead-letter}
@@ -78,6 +79,35 @@ governance:
 	r.call("POST", at, strings.Replace(text, "${KINESIS_SECRET_ACCESS_KEY}", "literal", 1), "Content-Type", "application/yaml").is(400).says("target.kinesis.credentials")
 	r.call("POST", at, strings.Replace(text, "park: true", "prak: true", 1), "Content-Type", "application/yaml").is(400).says("deadLetter.prak", "line")
 	r.call("POST", flowservice+"/flows/import", text, "Content-Type", "application/yaml").is(400).says("baseConnectionId")
+}
+
+// What an import cannot take is named in its answer, and what it takes is not.
+func TestAnImportNamesTheKeysThatItDoesNotTake(t *testing.T) {
+	r := newRig(t)
+	base := r.account()
+	r.profiles()
+	at := flowservice + "/flows/import?baseConnectionId=" + base
+	const target = "target: {kinesis: {region: us-east-1, stream: leads, protocol: cbor, endpoint: ENDPOINT"
+	text := strings.ReplaceAll(`
+name: leads-by-file
+source:
+  kafka: {brokers: ["localhost:9092"], topic: segment-evaluations, groupInstanceId: one, tls: {enabled: true}}
+  schemaRegistry: {url: `+r.options.Sources[0].Registry.URL+`, password: guessed}
+`+target+`, credentials: {roleArn: "arn:aws:iam::123456789012:role/leads", externalId: theirs}}}
+activation: {segments: [{id: vip}], marketingActions: [], attributes: [personalEmail.address]}
+server: {listen: "0.0.0.0:9000"}
+`, "ENDPOINT", r.options.Endpoints[0])
+	made := r.call("POST", at, text, "Content-Type", "application/yaml").is(201)
+	made.says("target.kinesis.credentials.roleArn: is not taken", "target.kinesis.credentials.externalId: is not taken", "server.listen: is not taken",
+		"source.kafka.groupInstanceId: is not taken", "source.kafka.tls.enabled: is not taken", "source.schemaRegistry.password: is not taken")
+	if warnings, _ := made.get("warnings").([]any); len(warnings) != 6 {
+		t.Errorf("what is taken is named as well: %v", warnings)
+	}
+	if strings.Contains(made.text, "guessed") || strings.Contains(made.text, "theirs") {
+		t.Errorf("values are shown: %s", made.text)
+	}
+	r.call("GET", flowservice+"/targetConnections", "").is(200).says(`"protocol":"cbor"`)
+	r.target(base, `{"stream":"leads","protocol":"xml"}`).is(400).says(`"field":"params.protocol"`, "must be json or cbor")
 }
 
 func parse(t *testing.T, text string) config.Config {

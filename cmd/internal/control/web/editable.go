@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // editable is a flow as people edit it: what PATCH may change, and each selector by
@@ -85,53 +86,104 @@ func readEditable(text json.RawMessage) (editable, error) {
 	return e, nil
 }
 
-// SegmentLines are the segments as a text area has them: ID, or ID | NAME.
-func (e editable) SegmentLines() string {
-	var lines []string
-	for _, s := range e.Segments {
-		line := s.Key
-		if name := s.Name(); name != "" {
-			line += " | " + strings.ReplaceAll(name, "\n", " ")
+// oneLine is a text as a line of a text area has it, without line breaks and outer blanks:
+// "" where nothing is left.
+func oneLine(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
 		}
-		lines = append(lines, line)
-	}
-	return strings.Join(lines, "\n")
+		return r
+	}, text))
 }
+
+// segmentLine is a segment as a line: ID, or ID | NAME.
+func (s selected) segmentLine() string {
+	if name := s.Name(); name != "" {
+		return oneLine(s.Key + " | " + name)
+	}
+	return s.keyLine()
+}
+
+func (s selected) keyLine() string { return oneLine(s.Key) }
+
+// SegmentLines are the segments as a text area has them: ID, or ID | NAME.
+func (e editable) SegmentLines() string { return shownLines(e.Segments, selected.segmentLine) }
 
 // AttributeLines are the attributes as a text area has them.
-func (e editable) AttributeLines() string {
-	var lines []string
-	for _, s := range e.Attributes {
-		lines = append(lines, s.Key)
+func (e editable) AttributeLines() string { return shownLines(e.Attributes, selected.keyLine) }
+
+func shownLines(list []selected, line func(selected) string) string {
+	var shown []string
+	for _, s := range list {
+		shown = append(shown, line(s))
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(shown, "\n")
 }
 
-// edited is what a form makes of a flow. What a selector says besides, and no field
-// shows, stays.
+// edited is what a form makes of a flow. What nobody touched stays as it is, also what a
+// form cannot show so; and so does what a selector says besides, and no field shows.
 func (e editable) edited(name, description, segments, attributes string) editable {
-	made := editable{Name: strings.TrimSpace(name), Description: strings.TrimSpace(description)}
-	for _, line := range lines(segments) {
-		id, title, _ := strings.Cut(line, "|")
-		id, title = strings.TrimSpace(id), strings.TrimSpace(title)
-		value := map[string]any{"id": id}
-		if i := find(e.Segments, id); i >= 0 {
-			value = maps.Clone(e.Segments[i].Value)
-		}
-		delete(value, "name")
-		if title != "" {
-			value["name"] = title
-		}
-		made.Segments = append(made.Segments, selected{id, value})
+	return editable{
+		Name: typed(e.Name, name), Description: typed(e.Description, description),
+		Segments: again(e.Segments, selected.segmentLine, segments, e.typedSegment),
+		Attributes: again(e.Attributes, selected.keyLine, attributes, func(path string) selected {
+			return selected{path, map[string]any{"path": path}}
+		}),
 	}
-	for _, path := range lines(attributes) {
-		value := map[string]any{"path": path}
-		if i := find(e.Attributes, path); i >= 0 {
-			value = e.Attributes[i].Value
+}
+
+// typed is what a field makes of a text: a browser changes its line breaks, and no more.
+func typed(before, now string) string {
+	now = strings.TrimSpace(now)
+	if now == strings.TrimSpace(lineBreaks.Replace(before)) {
+		return before
+	}
+	return now
+}
+
+// again are the selectors that the lines of a text area make of those before. A line that
+// was shown is the selector that it was shown of; what had no line is kept in its place.
+func again(before []selected, shown func(selected) string, text string, read func(line string) selected) []selected {
+	var made []selected
+	left := slices.Clone(before)
+	for _, line := range lines(text) {
+		i := slices.IndexFunc(left, func(s selected) bool { return shown(s) == line })
+		if i < 0 {
+			made = append(made, read(line))
+			continue
 		}
-		made.Attributes = append(made.Attributes, selected{path, value})
+		made = append(made, left[i])
+		left = slices.Delete(left, i, i+1)
+	}
+	for i, s := range before {
+		if shown(s) == "" {
+			made = slices.Insert(made, min(i, len(made)), s)
+		}
 	}
 	return made
+}
+
+// typedSegment is the segment that a line says: one that is there, by its id, which may
+// hold a | itself, with another name, or a new one.
+func (e editable) typedSegment(line string) selected {
+	id, title, _ := strings.Cut(line, "|")
+	id = strings.TrimSpace(id)
+	value := map[string]any{"id": id}
+	longest := 0
+	for _, s := range e.Segments {
+		rest, found := strings.CutPrefix(line, s.keyLine())
+		rest = strings.TrimSpace(rest)
+		if found && len(s.keyLine()) > longest && (rest == "" || rest[0] == '|') {
+			longest = len(s.keyLine())
+			id, title, value = s.Key, strings.TrimPrefix(rest, "|"), maps.Clone(s.Value)
+		}
+	}
+	delete(value, "name")
+	if title = strings.TrimSpace(title); title != "" {
+		value["name"] = title
+	}
+	return selected{id, value}
 }
 
 // lines are the lines of a text that say something.

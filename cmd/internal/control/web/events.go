@@ -99,17 +99,28 @@ func (p *page) events(sent map[string]string) (string, error) {
 		}
 		if bare := withoutTime(text); sent[part] != bare {
 			sent[part] = bare
-			fmt.Fprintf(&b, "event: %s\n", part)
-			for line := range strings.SplitSeq(text, "\n") {
-				fmt.Fprintf(&b, "data: %s\n", strings.TrimRight(line, "\r"))
-			}
-			b.WriteString("\n")
+			b.WriteString(event(part, text))
 		}
 	}
 	if b.Len() == 0 {
 		b.WriteString(": nothing new\n\n")
 	}
 	return b.String(), nil
+}
+
+// lineBreaks are the three that end a line of an event: what stands behind any of them
+// would be taken for another field of it.
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// event is a server-sent event of a name, with a text of lines.
+func event(name, text string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "event: %s\n", name)
+	for line := range strings.SplitSeq(lineBreaks.Replace(text), "\n") {
+		fmt.Fprintf(&b, "data: %s\n", line)
+	}
+	b.WriteString("\n")
+	return b.String()
 }
 
 // withoutTime is a part without when it was made, which is no news.

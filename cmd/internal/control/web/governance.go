@@ -48,7 +48,7 @@ func denied(text json.RawMessage, inner bool) string {
 		return ""
 	}
 	if e.Label != "" {
-		return e.Label
+		return saidLabel(e.Label)
 	}
 	var parts []string
 	for _, one := range e.Operands {
@@ -214,7 +214,7 @@ func setCore(p *page) error {
 	if on {
 		enabled.IDs = append(enabled.IDs, id)
 	}
-	var more []string
+	more := []string{"If-None-Match", "*"} // there is no list yet
 	if etag := a.header.Get("ETag"); etag != "" {
 		more = []string{"If-Match", etag}
 	}

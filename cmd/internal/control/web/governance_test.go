@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kinesis-destination/cmd/internal/control/api"
+	"kinesis-destination/cmd/internal/control/documents"
 	"kinesis-destination/cmd/internal/control/server"
 )
 
@@ -21,6 +22,22 @@ func TestTheTestBenchSaysWhatAnActionOverLabelsViolates(t *testing.T) {
 	r.get("/s/prod/governance?labels=C1&action=nothing").is(400).has("must name a marketing action")
 	r.get("/s/prod/governance?labels=<script>&action=custom/nothing").is(404).hasNot("<script>&")
 	r.post("/s/prod/governance/core", "id", r.corePolicy("C9"), "status", "DISABLED").is(200)
+	r.get("/s/prod/governance?labels=C9&action=core/dataScience").has("Allowed")
+}
+
+// Where no core policy was ever enabled, there is no version to change on: the page asks
+// for a list that is not there yet.
+func TestTheFirstCorePolicyThatAPageEnablesOverwritesNoOther(t *testing.T) {
+	r := newRig(t)
+	overtaken := false
+	r.store.Fail = func(c documents.Change) error {
+		if c.Why == "PUT /enabledCorePolicies" && !overtaken {
+			overtaken = true
+			r.api("PUT", "/data/foundation/dulepolicy/enabledCorePolicies", `{"policyIds":["corepolicy_0001"]}`)
+		}
+		return nil
+	}
+	r.post("/s/prod/governance/core", "id", r.corePolicy("C9"), "status", "ENABLED").is(412).has("somebody was faster")
 	r.get("/s/prod/governance?labels=C9&action=core/dataScience").has("Allowed")
 }
 

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"kinesis-destination/cmd/internal/control/api"
 )
@@ -116,12 +118,54 @@ func readDenied(text string) (value any, problem string) {
 		}
 		return raw, ""
 	}
-	r := &deniedReader{words: strings.Fields(strings.NewReplacer("(", " ( ", ")", " ) ").Replace(text))}
+	r := &deniedReader{}
+	if r.words, problem = deniedWords(text); problem != "" {
+		return nil, problem
+	}
 	value = r.expression(0)
 	if r.problem == "" && len(r.words) > 0 {
 		r.fail("the end is missing before " + r.words[0])
 	}
 	return value, r.problem
+}
+
+// saidLabel is a label within an expression: in quotes where it would be read as more
+// than a label.
+func saidLabel(label string) string {
+	operator := slices.Contains([]string{"AND", "OR"}, strings.ToUpper(label))
+	if operator || label[0] == '{' || strings.ContainsFunc(label, func(r rune) bool {
+		return strings.ContainsRune(`()"`, r) || unicode.IsSpace(r) || !unicode.IsPrint(r)
+	}) {
+		return strconv.Quote(label)
+	}
+	return label
+}
+
+// deniedWords are the words of an expression: labels, of which some are in quotes, and,
+// or and parentheses.
+func deniedWords(text string) (words []string, problem string) {
+	for {
+		text = strings.TrimLeftFunc(text, unicode.IsSpace)
+		if text == "" {
+			return words, ""
+		}
+		size := 1
+		switch text[0] {
+		case '(', ')':
+		case '"':
+			quoted, err := strconv.QuotedPrefix(text)
+			if err != nil {
+				return nil, "a label in quotes has no end: write \"A or B\", with \\\" for a quote in it"
+			}
+			size = len(quoted)
+		default:
+			if size = strings.IndexFunc(text, func(r rune) bool { return strings.ContainsRune(`()"`, r) || unicode.IsSpace(r) }); size < 0 {
+				size = len(text)
+			}
+		}
+		words = append(words, text[:size])
+		text = text[size:]
+	}
 }
 
 // maxDeniedDepth bounds parentheses within each other.
@@ -173,7 +217,7 @@ func (r *deniedReader) operand(depth int) any {
 	}
 	word := r.next()
 	switch {
-	case word == "" || word == ")" || slices.Contains([]string{"AND", "OR"}, strings.ToUpper(word)):
+	case word == "" || word == `""` || word == ")" || slices.Contains([]string{"AND", "OR"}, strings.ToUpper(word)):
 		r.fail("a label is missing")
 	case word == "(" && depth >= maxDeniedDepth:
 		r.fail("there are too many parentheses within each other")
@@ -183,6 +227,9 @@ func (r *deniedReader) operand(depth int) any {
 			r.fail("a parenthesis is not closed")
 		}
 		return inner
+	}
+	if label, err := strconv.Unquote(word); err == nil && word[0] == '"' {
+		word = label
 	}
 	return map[string]any{"label": word}
 }

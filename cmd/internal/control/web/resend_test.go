@@ -14,6 +14,7 @@ func TestABackfillIsCountedThenStartedWatchedAndStopped(t *testing.T) {
 	r.get(at+"/resend").is(200).has("High propensity", `value="backfill" checked`, `value="earliest"`, "offsets such as 0=100", "goes on beside it")
 	r.post(at+"/resend", "op", "backfill", "segment", "nothing", "from", "earliest", "to", "latest", "rate", "0").is(400).has("is no activated segment", `id="errors"`)
 	r.post(at+"/resend", "op", "backfill", "segment", "propensity", "from", "earliest", "to", "latest", "rate", "many").is(400).has("must be a number of records a second", `aria-invalid="true"`)
+	r.post(at+"/resend", "op", "backfill", "segment", "propensity", "from", "earliest", "to", "latest", "rate", "-100").is(400).has("must be 0 or more", `aria-invalid="true"`)
 	form := []string{"op", "backfill", "segment", "propensity", "from", "earliest", "to", "latest", "rate", "50"}
 	r.post(at+"/resend", append(form, "dry", "yes")...).is(200).at(at + "?done=begun")
 	r.waits(at, "It would put 1,234 records, 4,882 KiB", "takes at least 12 s", "costs about 0.02 USD", "list prices", "only counted", "not about the segment", "High propensity", "Start it")
