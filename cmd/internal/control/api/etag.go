@@ -23,12 +23,20 @@ func Match(r *http.Request, current string) error {
 	if strings.TrimSpace(given) == "" {
 		return Refuse(CodeNoIfMatch, "The header 'If-Match' is missing in the request. Send the document's etag in it; GET has it.").Titled("Header is missing")
 	}
-	for one := range strings.SplitSeq(given, ",") {
-		if bare := Bare(one); bare == current || bare == "*" {
-			return nil
-		}
+	if names(given, current) {
+		return nil
 	}
 	return Stale(Bare(given), current)
+}
+
+// names tells whether one of a header's tags is the document's, or stands for any.
+func names(header, current string) bool {
+	for one := range strings.SplitSeq(header, ",") {
+		if bare := Bare(one); bare == current || bare == "*" {
+			return true
+		}
+	}
+	return false
 }
 
 // Given checks If-Match and If-None-Match where a request has them. The document may not
@@ -42,13 +50,8 @@ func Given(r *http.Request, current string) error {
 			return err
 		}
 	}
-	if current == "" {
-		return nil
-	}
-	for one := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
-		if bare := Bare(one); bare == current || bare == "*" {
-			return Refuse(CodeStale, "The header 'If-None-Match' wants a document that is not there yet, or is another one, and there is version '%s' of it: somebody was faster. Get the document again, make the change on what it is now, and send its etag in 'If-Match'.", current)
-		}
+	if current != "" && names(r.Header.Get("If-None-Match"), current) {
+		return Refuse(CodeStale, "The header 'If-None-Match' wants a document that is not there yet, or is another one, and there is version '%s' of it: somebody was faster. Get the document again, make the change on what it is now, and send its etag in 'If-Match'.", current)
 	}
 	return nil
 }
