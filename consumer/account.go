@@ -164,11 +164,12 @@ func (a *account) hasNothing() bool {
 	return a.parts == 0
 }
 
-// fetchedSome tells whether there is something that was fetched and is not decoded.
+// fetchedSome tells whether there is something that was fetched and is not decoded, or was given
+// back.
 func (a *account) fetchedSome() bool {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
-	return a.sets > 0
+	return a.sets > 0 || a.gave
 }
 
 // opens counts so many more bytes of the window, or fewer.
@@ -210,4 +211,7 @@ func (a *account) closed(n int64) {
 	defer a.budget.mu.Unlock()
 	a.parts--
 	a.releaseLocked(n)
+	if a.parts == 0 && a.gave { // it may be fetched again, however little that was
+		a.budget.signalLocked()
+	}
 }

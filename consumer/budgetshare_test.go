@@ -178,3 +178,49 @@ func TestFurtherSetsLeaveRoomForTheFirstOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoGaveBackIsAskedForOnceItHasNothing: however little its last part was, and though nothing
+// else moves.
+func TestWhoGaveBackIsAskedForOnceItHasNothing(t *testing.T) {
+	b := newBudget(16 << 20)
+	held, gave := &account{budget: b}, &account{budget: b}
+	if err := gave.acquire(t.Context(), 4<<10); err != nil {
+		t.Fatal(err)
+	}
+	gave.opened()
+	if err := held.acquire(t.Context(), 13<<20); err != nil {
+		t.Fatal(err)
+	}
+	held.opened()
+	gave.gave = true
+	_, changed := b.state()
+	if gave.mayFetch(partitionLeastBytes) {
+		t.Fatal("it may be asked for beside its part")
+	}
+	gave.closed(4 << 10)
+	select {
+	case <-changed:
+	default:
+		t.Error("nobody looks again")
+	}
+	if !gave.mayFetch(partitionLeastBytes) {
+		t.Error("it may not be asked for")
+	}
+}
+
+// TestWantOfRoomIsNoFailure: a partition could not be read, is read again, and has no room then.
+func TestWantOfRoomIsNoFailure(t *testing.T) {
+	c := newClaim(t.Context(), topicPartition{"events", 0}, position{})
+	c.account.budget = newBudget(1 << 20)
+	c.unreadable(7, errCorrupt)
+	c.turnBack(time.Now())
+	if !c.failed || c.position != 7 {
+		t.Errorf("it goes on from %d, failed %v", c.position, c.failed)
+	}
+	c.failed, c.notBefore = false, time.Time{}
+	c.fetchAgain(9)
+	c.turnBack(time.Now())
+	if c.failed || !c.notBefore.IsZero() || c.position != 9 {
+		t.Errorf("for want of room it goes on from %d at %v, failed %v", c.position, c.notBefore, c.failed)
+	}
+}

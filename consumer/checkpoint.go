@@ -30,13 +30,27 @@ type Checkpoints struct {
 // ErrMoved says that another process keeps checkpoints in the same group.
 var ErrMoved = errors.New("another process has changed the group's offsets meanwhile; run one at a time")
 
-// Checkpoints reads what a group has for the topics' partitions. Of a topic that is not there
-// it has none; that none of them is there is an error.
+// Checkpoints reads what a group has for the topics' partitions. That one of them is not there
+// is an error.
 func (h *History) Checkpoints(ctx context.Context, group string) (*Checkpoints, error) {
+	topics, err := h.cfg.lookUp(ctx, h.client, h.cfg.Addr())
+	if err != nil {
+		return nil, err
+	}
+	return h.checkpoints(ctx, group, topics)
+}
+
+// CheckpointsOfPresent is Checkpoints of those of the topics that are there. That none is, is an
+// error.
+func (h *History) CheckpointsOfPresent(ctx context.Context, group string) (*Checkpoints, error) {
 	topics, _, err := h.cfg.present(ctx, h.client, h.cfg.Addr())
 	if err != nil {
 		return nil, err
 	}
+	return h.checkpoints(ctx, group, topics)
+}
+
+func (h *History) checkpoints(ctx context.Context, group string, topics []kafka.Topic) (*Checkpoints, error) {
 	found, err := committedOffsets(ctx, h.client, h.cfg.Addr(), group, allPartitions(topics))
 	if err != nil {
 		return nil, err

@@ -71,6 +71,7 @@ type settling struct {
 	pending   int           // handed out, neither settled nor withdrawn
 	unread    bool          // the records at expected could not be read
 	back      int64         // where to fetch from again; -1: nowhere
+	forRoom   bool          // that is for want of room: nothing is wrong with it
 	ended     bool          // nothing is fetched for it any more
 	committed int64         // what the group has; -1: nothing yet
 	metadata  string        // what the group has beside it

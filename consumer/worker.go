@@ -99,14 +99,14 @@ func (c *claim) handOutPart(p *part, handler Handler) (n int, all bool, err erro
 func (c *claim) fetchAgain(from int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.back = from
+	c.back, c.forRoom = from, true
 }
 
 // unreadable holds the partition: what is from an offset on is fetched again, for
 // it may arrive better, and nothing is passed over.
 func (c *claim) unreadable(from int64, err error) {
 	c.mu.Lock()
-	c.unread, c.back = true, from
+	c.unread, c.back, c.forRoom = true, from, false
 	c.mu.Unlock()
 	c.hold(HoldReason(err), err)
 	c.account.budget.signal()
@@ -138,7 +138,7 @@ func (c *claim) turnBack(now time.Time) {
 		return
 	}
 	c.position, c.back = c.back, -1
-	if c.unread {
+	if !c.forRoom {
 		c.failed = true
 		c.notBefore = now.Add(c.wait.NextBackOff())
 	}

@@ -258,7 +258,9 @@ func (l *lane) deadLetter(f inFlight) {
 		l.settle(f.chain, outcome, why.Reason)
 		if outcome == 0 { // the next owner reads it again: what follows it goes back with it
 			l.absorb()
-			l.withdrawIf((*Record).revoked)
+			for _, e := range l.queue.WithdrawBehind(f.chain, (*Record).revoked) {
+				l.settled = append(l.settled, settlement{rec: e.rec})
+			}
 		}
 		if outcome == DeadLettered && l.sink.parking != nil {
 			f.park(e.rec.origin())

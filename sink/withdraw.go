@@ -38,6 +38,22 @@ func (q *queue) Withdraw(gone func(*Record) bool, clearExhausted func(*chain)) [
 	return taken
 }
 
+// WithdrawBehind removes what gone names of what waits behind the entries of a chain that are in
+// flight.
+func (q *queue) WithdrawBehind(c *chain, gone func(*Record) bool) (taken []entry) {
+	kept := c.entries[:c.inFlight]
+	for _, e := range c.entries[c.inFlight:] {
+		if gone(e.rec) {
+			taken = append(taken, e)
+		} else {
+			kept = append(kept, e)
+		}
+	}
+	clear(c.entries[len(kept):])
+	c.entries = kept
+	return taken
+}
+
 // Regroup puts every chain in the group of its shard, after the shards changed.
 func (q *queue) Regroup(locate func(*Record) int) {
 	q.locate = locate

@@ -11,7 +11,11 @@ import (
 type fieldNames struct {
 	schema *schemas.Schema // nil: paths stand for themselves alone
 	known  map[string][]string
+	looked int // at records
 }
+
+// maxNamed bounds how many records are looked at for the names of all paths of a schema.
+const maxNamed = 100_000
 
 // under tells whether path, by any of its names, is parent by any of its own, or below it.
 func (n *fieldNames) under(path, parent string) bool {
@@ -20,6 +24,9 @@ func (n *fieldNames) under(path, parent string) bool {
 	}
 	if n.schema == nil {
 		return false
+	}
+	if n.looked > maxNamed { // nobody can tell: what may be labelled counts as labelled
+		return true
 	}
 	for _, p := range n.of(path) {
 		if slices.ContainsFunc(n.of(parent), func(above string) bool { return under(p, above) }) {
@@ -34,7 +41,7 @@ func (n *fieldNames) under(path, parent string) bool {
 func (n *fieldNames) of(path string) []string {
 	ways, known := n.known[path]
 	if !known {
-		for w := range namedWays(n.schema.Root, path) {
+		for w := range n.ways(path) {
 			ways = append(ways, w.path)
 		}
 		n.known[path] = ways
@@ -48,10 +55,10 @@ type namedWay struct {
 	path string
 }
 
-// namedWays goes below the profile's attributes.
-func namedWays(root *schemas.Type, path string) map[namedWay]struct{} {
+// ways goes below the profile's attributes.
+func (n *fieldNames) ways(path string) map[namedWay]struct{} {
 	ways := map[namedWay]struct{}{}
-	for _, record := range recordsOf(root, nil) {
+	for _, record := range recordsOf(n.schema.Root, nil) {
 		if field := record.Field(partAttributes); field != nil {
 			ways[namedWay{field.Type, ""}] = struct{}{}
 		}
@@ -59,7 +66,11 @@ func namedWays(root *schemas.Type, path string) map[namedWay]struct{} {
 	for name, rest := cut(path); name != ""; name, rest = cut(rest) {
 		next := map[namedWay]struct{}{}
 		for w := range ways {
-			for _, record := range recordsOf(w.t, nil) {
+			records := recordsOf(w.t, nil)
+			if n.looked += len(records); n.looked > maxNamed {
+				return nil
+			}
+			for _, record := range records {
 				if field := record.Field(name); field != nil {
 					next[namedWay{field.Type, join(w.path, field.Name)}] = struct{}{}
 				}

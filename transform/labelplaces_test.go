@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -143,5 +144,33 @@ func TestEachLongPathIsLeftOut(t *testing.T) {
 	}
 	if n := len(slices.DeleteFunc(slices.Clone(plan.dropped), func(dropped bool) bool { return !dropped })); n != 2 {
 		t.Errorf("%d of 2 paths are left out", n)
+	}
+}
+
+// TestNamesOfAFieldAreBounded: of unions in unions whose fields share aliases there are more ways
+// than anyone can follow. Then everything counts as labelled.
+func TestNamesOfAFieldAreBounded(t *testing.T) {
+	const branches = 60
+	inner, known := `"string"`, `"string"`
+	for level := range 4 {
+		var defined, named []string
+		for i := range branches {
+			of := known
+			if i == 0 {
+				of = inner // where the types below are defined
+			}
+			defined = append(defined, fmt.Sprintf(`{"type":"record","name":"L%d_%d","fields":[{"name":"f%d","aliases":["a"],"type":%s}]}`, level, i, i, of))
+			named = append(named, fmt.Sprintf(`"L%d_%d"`, level, i))
+		}
+		inner, known = "["+strings.Join(defined, ",")+"]", "["+strings.Join(named, ",")+"]"
+	}
+	s := mustSchema(t, eventOf(inner))
+	names := fieldNames{schema: s, known: map[string][]string{}}
+	_, allocated := cost(func() { names.under("person.a.a.a.a", "person.a.a.a.b") })
+	if allocated > 50<<20 {
+		t.Errorf("%d MiB allocated", allocated>>20)
+	}
+	if !names.under("person.a.a.a.a", "person.f1") {
+		t.Error("what nobody can tell is not labelled")
 	}
 }

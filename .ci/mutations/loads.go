@@ -164,7 +164,7 @@ var loads = []mutation{
 	},
 	{
 		"what held partitions cannot use makes room for others", "consumer/fetchawait.go",
-		"if slices.ContainsFunc(claims, (*claim).hasNothing) {", "if false {", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+		"				f.budget.makeRoom()\n", "				f.budget.signal()\n", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
 	},
 	{
 		"what was given back waits for room", "consumer/account.go",
@@ -172,7 +172,7 @@ var loads = []mutation{
 	},
 	{
 		"what was given back is fetched again", "consumer/worker.go",
-		"	c.back = from\n}", "	c.back = from + 1\n}", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
+		"c.back, c.forRoom = from, true", "c.back, c.forRoom = from+1, true", consumerPkg, "TestAHeldIdentityStopsNoOtherPartition",
 	},
 	{
 		"a partition behind is not kept waiting for idle ones", "consumer/polling.go",

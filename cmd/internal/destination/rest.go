@@ -99,7 +99,7 @@ func (f *Fleet) keepOffsets(ctx context.Context, cfg *config.Config) error {
 		of    *consumer.History
 		group string
 	}{{source, cfg.Source.Kafka.Group}, {source, cfg.Source.Kafka.Group + ".backfill"}} {
-		checkpoints, err := kept.of.Checkpoints(ctx, kept.group)
+		checkpoints, err := kept.of.CheckpointsOfPresent(ctx, kept.group)
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,12 @@ type Backfill struct {
 type heldBy struct {
 	version int
 	err     error
+	since   time.Time
 }
+
+// heldFor is how long a partition waits for other rules before it is tried again: the event may
+// be gone by then.
+const heldFor = time.Hour
 
 // BackfillOptions are what a backfill takes of the destination that it belongs to.
 type BackfillOptions struct {
@@ -203,13 +208,13 @@ func (b *Backfill) members(ctx context.Context, rules *rules.Ruleset, wanted []s
 		case s.Ended():
 		case p.Settled < s.To:
 			late = fmt.Errorf("live events of %s/%d come first", p.Topic, p.Partition)
-		case by.err != nil && by.version == rules.Version: // to meet the event again, all before it would be read
+		case by.err != nil && by.version == rules.Version && time.Since(by.since) < heldFor: // to meet the event again, all before it would be read
 			late = by.err
 		default:
 			s.To = max(s.To, p.Settled) // a newer state than that of then, where there is one
 			err := b.partition(ctx, s)
 			if errors.Is(err, resend.ErrHeld) { // the other partitions go on
-				b.held[at], late = heldBy{rules.Version, err}, err
+				b.held[at], late = heldBy{rules.Version, err, time.Now()}, err
 			} else if err != nil {
 				return false, err
 			}

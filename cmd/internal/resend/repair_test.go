@@ -2,6 +2,7 @@ package resend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -125,6 +126,66 @@ func TestARepairEndsBesideLiveTraffic(t *testing.T) {
 				}
 				if last := l.last(key, -1); last != newest {
 					t.Errorf("seed %d: of %s %d stands last, and %d is newer", seed, key, last, newest)
+				}
+			}
+		})
+	}
+}
+
+// TestARepairThatIsCutOffIsMadeAgain: the process is told to stop, or Kafka or the stream fails, at
+// any moment of it. The next one puts what that one found and did not put.
+func TestARepairThatIsCutOffIsMadeAgain(t *testing.T) {
+	broken := errors.New("broken")
+	for calls := 1; calls <= 12; calls++ {
+		synctest.Test(t, func(t *testing.T) {
+			l := &liveTopic{began: time.Now(), put: map[string][]int{}, times: map[string][]time.Duration{}, size: 100}
+			sent := map[Identity]int64{}
+			for i := range 3 {
+				sent[Identity{TopicPartition{"t", 0}, HashKey(fmt.Sprint("key", i))}] = -1
+			}
+			for at := time.Duration(0); at < time.Second; at += 10 * time.Millisecond {
+				l.keys, l.at = append(l.keys, fmt.Sprint("key", rand.IntN(3))), append(l.at, at)
+			}
+			time.Sleep(500 * time.Millisecond)
+			tail, left := l.tail(), calls
+			fail := func() error {
+				if left--; left == 0 {
+					return broken
+				}
+				return nil
+			}
+			read := tail.Read
+			tail.Read = func(ctx context.Context, r consumer.Range, each func(m *consumer.Message) error) error {
+				if err := fail(); err != nil {
+					return err
+				}
+				return read(ctx, r, each)
+			}
+			put := func(e *NewerEvent) error {
+				if err := fail(); err != nil {
+					return err
+				}
+				l.put[e.key], l.times[e.key] = append(l.put[e.key], int(e.Offset)), append(l.times[e.key], l.now())
+				return nil
+			}
+			idle := func(context.Context) error { return nil }
+			err := repair(t.Context(), tail, sent, put, idle)
+			if err != nil && !errors.Is(err, broken) {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if err := repair(t.Context(), tail, sent, put, idle); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 3 {
+				key, newest := fmt.Sprint("key", i), -1
+				for offset, k := range l.keys {
+					if k == key {
+						newest = offset
+					}
+				}
+				if last := l.last(key, -1); last != newest || len(l.put[key]) == 0 {
+					t.Errorf("broken at call %d: of %s %v were put, and %d is the newest", calls, key, l.put[key], newest)
 				}
 			}
 		})

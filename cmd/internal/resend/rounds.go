@@ -15,8 +15,8 @@ import (
 //
 // The live pipeline may deliver a newer event of an identity between the look for
 // one and the put of the older. So a round ends by reading the source topics on,
-// and putting the newer event once more; then again, until none may have been overtaken. For
-// that moment an older state may stand after a newer one, and never at the end.
+// and putting the newer event once more; then again, until none may have been overtaken, see repair. For
+// that moment an older state may stand after a newer one, and not when live traffic has got there.
 //
 // A process that is killed amid a round cannot repair what it overtook. So a mark
 // stands from before the first such put to the clean end; a run that finds it

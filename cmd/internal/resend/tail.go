@@ -3,6 +3,7 @@ package resend
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"kinesis-destination/cmd/internal/letter"
 	"kinesis-destination/cmd/internal/rules"
@@ -52,6 +53,7 @@ func (t *Tail) Look(ctx context.Context, sent map[Identity]int64) (newer map[Ide
 	if err := t.Bounds(ctx, at); err != nil {
 		return nil, false, err
 	}
+	before := maps.Clone(t.Next)
 	look := look{Tail: t, sent: sent, newer: map[Identity]*NewerEvent{}}
 	for _, p := range at {
 		from := TopicPartition{p.Topic, p.Partition}
@@ -62,6 +64,7 @@ func (t *Tail) Look(ctx context.Context, sent map[Identity]int64) (newer map[Ide
 			t.Next[from] = look.read
 			return look.newer, false, nil
 		case err != nil:
+			t.Next = before // what was found is lost
 			return nil, false, err
 		}
 		t.Next[from] = max(r.From, p.End)
