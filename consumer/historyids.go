@@ -9,9 +9,7 @@ import (
 // Remade tells whether one of the topics is another one than at the last call; it
 // is for one goroutine at a time. One that is not there now is no other one yet.
 func (h *History) Remade(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	now, err := topicIDs(ctx, h.transport, h.cfg.Addr(), h.cfg.TopicNames())
+	now, err := h.askIDs(ctx, h.cfg.TopicNames())
 	if err != nil {
 		return false, err
 	}
@@ -26,12 +24,17 @@ func (h *History) Remade(ctx context.Context) (bool, error) {
 	return remade, nil
 }
 
+// askIDs asks for the ids of topics, for as long as a request may take.
+func (h *History) askIDs(ctx context.Context, topics []string) (*metadataAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return topicIDs(ctx, h.transport, h.cfg.Addr(), topics)
+}
+
 // TopicIDs are the ids of the topics as they are now, by name; of a topic that is not
 // there, or where the broker does not say, there is none.
 func (h *History) TopicIDs(ctx context.Context) (map[string][16]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	now, err := topicIDs(ctx, h.transport, h.cfg.Addr(), h.cfg.TopicNames())
+	now, err := h.askIDs(ctx, h.cfg.TopicNames())
 	if err != nil {
 		return nil, err
 	}
@@ -66,9 +69,7 @@ func (h *History) topicID(ctx context.Context, topic string) topicID {
 	if time.Since(k.asked[topic]) < idsFor {
 		return k.ids[topic]
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	if now, err := topicIDs(ctx, h.transport, h.cfg.Addr(), []string{topic}); err == nil {
+	if now, err := h.askIDs(ctx, []string{topic}); err == nil {
 		k.ids[topic], k.asked[topic] = now.ids[topic], time.Now()
 	}
 	return k.ids[topic]

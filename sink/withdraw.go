@@ -8,27 +8,18 @@ import "container/heap"
 func (q *queue) Withdraw(gone func(*Record) bool, clearExhausted func(*chain)) []entry {
 	var taken []entry
 	for _, c := range q.chains.all() {
-		before, head := len(taken), c.entries[0].rec
-		kept := c.entries[:c.inFlight]
-		for _, e := range c.entries[c.inFlight:] {
-			if gone(e.rec) {
-				taken = append(taken, e)
-			} else {
-				kept = append(kept, e)
-			}
-		}
-		if len(taken) == before {
+		head := c.entries[0].rec
+		of := q.WithdrawBehind(c, gone)
+		if len(of) == 0 {
 			continue
 		}
-		headGone := c.inFlight == 0 && (len(kept) == 0 || kept[0].rec != head)
-		clear(c.entries[len(kept):])
-		c.entries = kept
-		if headGone {
+		taken = append(taken, of...)
+		if c.inFlight == 0 && (len(c.entries) == 0 || c.entries[0].rec != head) {
 			clearExhausted(c)
 			c.retry, c.attempts = nil, 0
 			c.state = chainReady
 		}
-		if len(kept) == 0 {
+		if len(c.entries) == 0 {
 			q.chains.remove(c)
 		}
 	}

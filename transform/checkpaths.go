@@ -157,7 +157,7 @@ func distinct(types []*schemas.Type) []*schemas.Type {
 	})
 }
 
-// attributesOf are the records that the attributes of an event can be.
+// attributesOf are the types that the attributes of an event can be: records, in a schema that is sound.
 func attributesOf(root *schemas.Type) []*schemas.Type {
 	var types []*schemas.Type
 	for _, record := range root.Alternatives() {

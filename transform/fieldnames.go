@@ -58,10 +58,8 @@ type namedWay struct {
 // ways goes below the profile's attributes.
 func (n *fieldNames) ways(path string) map[namedWay]struct{} {
 	ways := map[namedWay]struct{}{}
-	for _, record := range recordsOf(n.schema.Root, nil) {
-		if field := record.Field(partAttributes); field != nil {
-			ways[namedWay{field.Type, ""}] = struct{}{}
-		}
+	for _, attributes := range attributesOf(n.schema.Root) {
+		ways[namedWay{attributes, ""}] = struct{}{}
 	}
 	for name, rest := cut(path); name != ""; name, rest = cut(rest) {
 		next := map[namedWay]struct{}{}

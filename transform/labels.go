@@ -252,22 +252,13 @@ func shorten(text string, n int) string {
 // them mapped map everything.
 func AttributePaths(s *schemas.Schema) []string {
 	var paths []string
-	for _, record := range s.Root.Alternatives() {
-		if record.Kind != schemas.Record {
+	for _, attributes := range attributesOf(s.Root) {
+		if attributes.Kind != schemas.Record {
 			continue
 		}
-		field := record.Field(partAttributes)
-		if field == nil {
-			continue
-		}
-		for _, inner := range field.Type.Alternatives() {
-			if inner.Kind != schemas.Record {
-				continue
-			}
-			for i := range inner.Fields {
-				if name := inner.Fields[i].Name; pathProblem(name) == "" && !slices.Contains(paths, name) {
-					paths = append(paths, name)
-				}
+		for i := range attributes.Fields {
+			if name := attributes.Fields[i].Name; pathProblem(name) == "" && !slices.Contains(paths, name) {
+				paths = append(paths, name)
 			}
 		}
 	}

@@ -71,14 +71,7 @@ func (w *Writer) stillWanted(run []*Letter) (wanted, gone []*Letter) {
 	if !slices.ContainsFunc(run, (*Letter).revoked) {
 		return run, nil
 	}
-	for _, l := range run {
-		if l.revoked() {
-			gone = append(gone, l)
-		} else {
-			wanted = append(wanted, l)
-		}
-	}
-	return wanted, gone
+	return parted(run, (*Letter).revoked)
 }
 
 // chunk is how many of the letters go in one request: none where the first one's

@@ -130,19 +130,24 @@ func (w *Writer) Withdraw() {
 
 func (w *Writer) withdrawIf(gone func(*Letter) bool) {
 	w.mu.Lock()
-	var kept, taken []*Letter
-	for _, l := range w.pending {
+	kept, taken := parted(w.pending, gone)
+	w.pending = kept
+	w.mu.Unlock()
+	for _, l := range taken {
+		l.Done(false)
+	}
+}
+
+// parted parts letters into those that are kept and those that are gone.
+func parted(letters []*Letter, gone func(*Letter) bool) (kept, taken []*Letter) {
+	for _, l := range letters {
 		if gone(l) {
 			taken = append(taken, l)
 		} else {
 			kept = append(kept, l)
 		}
 	}
-	w.pending = kept
-	w.mu.Unlock()
-	for _, l := range taken {
-		l.Done(false)
-	}
+	return kept, taken
 }
 
 // Close lets Run end after the write that is under way, and gives back all else.

@@ -105,14 +105,17 @@ func (p *Parking) Refresh(ctx context.Context) error {
 
 // catchUp is Refresh in one's turn.
 func (p *Parking) catchUp(ctx context.Context) error {
-	if err := p.follow(ctx); err != nil {
-		return err
+	err := p.follow(ctx)
+	if err == nil {
+		var found *letters
+		if found, err = p.find(ctx); err == nil {
+			err = p.readOn(ctx, found)
+		}
 	}
-	found, err := p.find(ctx)
 	if err != nil {
 		return fmt.Errorf("look for parked identities: %w", err)
 	}
-	return p.readOn(ctx, found)
+	return nil
 }
 
 // follow notices that the topic is another one: the letters that parked identities are gone
@@ -123,10 +126,7 @@ func (p *Parking) follow(ctx context.Context) error {
 		p.spots.Release(func(deadletter.Place) bool { return true })
 		clear(p.read)
 	}
-	if err != nil {
-		return fmt.Errorf("look for parked identities: %w", err)
-	}
-	return nil
+	return err
 }
 
 // readOn notes the letters that were not read and are not dealt with.
@@ -143,7 +143,7 @@ func (p *Parking) readOn(ctx context.Context, found *letters) error {
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("look for parked identities: %w", err)
+			return err
 		}
 		p.read[r.Partition] = r.To
 	}
@@ -206,11 +206,16 @@ func (p *Parking) look(ctx context.Context) (*letters, error) {
 	if found.settled, err = p.Letters.Settled(ctx, p.group, partitions); err != nil {
 		return nil, err
 	}
-	if found.ranges, err = p.Letters.AllWithin(ctx, consumer.Beginning(), consumer.End()); err != nil {
+	bounds := make([]consumer.Progress, len(partitions))
+	for i, r := range partitions {
+		bounds[i] = consumer.Progress{Topic: r.Topic, Partition: r.Partition}
+	}
+	if err := p.Letters.Bounds(ctx, bounds); err != nil {
 		return nil, err
 	}
-	for _, r := range found.ranges {
-		found.first[r.Partition] = r.From
+	for _, b := range bounds {
+		found.ranges = append(found.ranges, consumer.Range{Topic: b.Topic, Partition: b.Partition, From: b.Start, To: b.End})
+		found.first[b.Partition] = b.Start
 	}
 	return found, nil
 }

@@ -1,10 +1,14 @@
 package destination
 
 import (
+	"cmp"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"strings"
+
+	"kinesis-destination/cmd/internal/config"
 )
 
 // profiling serves /debug/pprof on a listener of its own that is asked for: a
@@ -24,11 +28,8 @@ func profiling(listen string) http.Handler {
 // without a host on this machine alone.
 func ProfilingAddress(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil {
-		return "", err
+	if !config.CanListen(listen) {
+		return "", cmp.Or(err, errors.New("there is no such port"))
 	}
 	if host == "" {
 		host = "127.0.0.1"

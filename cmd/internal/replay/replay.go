@@ -68,10 +68,10 @@ type Result struct {
 func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 	began := time.Now()
 	own := *cfg
-	if o.Stream != "" && o.Stream != cfg.Target.Kinesis.Stream {
-		own.DeadLetter.Park = false // what another stream refuses is in order on the destination's own
-	}
 	if o.Stream != "" {
+		if o.Stream != cfg.Target.Kinesis.Stream {
+			own.DeadLetter.Park = false // what another stream refuses is in order on the destination's own
+		}
 		own.Target.Kinesis.Stream = o.Stream
 		var problems config.Problems
 		own.Target.Kinesis.Validate(func(path, message string) { problems = append(problems, own.Problem(path, message+" (--stream)")) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,6 +78,16 @@ func (l *liveTopic) repair(t *testing.T, sent map[Identity]int64) {
 	}
 }
 
+// newest is the offset of a key's newest event.
+func (l *liveTopic) newest(key string) int {
+	for offset, k := range slices.Backward(l.keys) {
+		if k == key {
+			return offset
+		}
+	}
+	return -1
+}
+
 // last is the offset that stands last in the stream, once live traffic has delivered all.
 func (l *liveTopic) last(key string, sent int) int {
 	last, when := sent, -time.Hour
@@ -118,12 +129,7 @@ func TestARepairEndsBesideLiveTraffic(t *testing.T) {
 				t.Errorf("seed %d: an event each %v: %v, and %d are not safe", seed, every, took, len(sent))
 			}
 			for _, key := range keys {
-				newest := -1
-				for offset, k := range l.keys {
-					if k == key {
-						newest = offset
-					}
-				}
+				newest := l.newest(key)
 				if last := l.last(key, -1); last != newest {
 					t.Errorf("seed %d: of %s %d stands last, and %d is newer", seed, key, last, newest)
 				}
@@ -178,12 +184,8 @@ func TestARepairThatIsCutOffIsMadeAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range 3 {
-				key, newest := fmt.Sprint("key", i), -1
-				for offset, k := range l.keys {
-					if k == key {
-						newest = offset
-					}
-				}
+				key := fmt.Sprint("key", i)
+				newest := l.newest(key)
 				if last := l.last(key, -1); last != newest || len(l.put[key]) == 0 {
 					t.Errorf("broken at call %d: of %s %v were put, and %d is the newest", calls, key, l.put[key], newest)
 				}

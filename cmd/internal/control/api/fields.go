@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // maxFieldErrors is how many fields one refusal names.
@@ -179,4 +180,12 @@ func Generic(value any) (any, error) {
 		return nil, fmt.Errorf("write as JSON: %w", err)
 	}
 	return Parse(text)
+}
+
+// OneLine refuses what is one line wherever it is shown, logged or written to a file, and
+// is none.
+func OneLine(field, text string, report func(field, message string)) {
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		report(field, "must not hold a line break or another control character")
+	}
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"kinesis-destination/cmd/internal/control/api"
@@ -100,18 +98,10 @@ func names(name, description string, report func(field, message string)) {
 	case n > maxName:
 		report("name", fmt.Sprintf("must be at most %d characters", maxName))
 	default:
-		plain("name", name, report)
+		api.OneLine("name", name, report)
 	}
 	if utf8.RuneCountInString(description) > maxDescription {
 		report("description", fmt.Sprintf("must be at most %d characters", maxDescription))
-	}
-}
-
-// plain refuses what is one line wherever it is shown, logged or written to a file, and
-// is none.
-func plain(field, text string, report func(field, message string)) {
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		report(field, "must not hold a line break or another control character")
 	}
 }
 

@@ -42,7 +42,7 @@ func (s *Service) checkTransformations(a *attempt, f *Flow, report func(field, m
 			if selector.Value.Operator != "" && selector.Value.Operator != exists {
 				report(at+".value.operator", "must be "+exists)
 			}
-			plain(at+".value.path", selector.Value.Path, report)
+			api.OneLine(at+".value.path", selector.Value.Path, report)
 			if alwaysExported(selector.Value.Path) {
 				a.warn(at + ".value.path: " + selector.Value.Path + " is part of every record, mapped or not")
 			}
@@ -58,10 +58,10 @@ func (s *Service) checkTransformations(a *attempt, f *Flow, report func(field, m
 }
 
 func (s *Service) checkSegment(a *attempt, at string, v SegmentValue, report func(field, message string)) {
-	plain(at+".id", v.ID, report)
-	plain(at+".name", v.Name, report)
+	api.OneLine(at+".id", v.ID, report)
+	api.OneLine(at+".name", v.Name, report)
 	for i, label := range v.Labels {
-		plain(fmt.Sprintf("%s.labels[%d]", at, i), label, report)
+		api.OneLine(fmt.Sprintf("%s.labels[%d]", at, i), label, report)
 	}
 	for field, when := range map[string]*Timestamp{
 		"createdAt": v.CreatedAt, "updatedAt": v.UpdatedAt, "mappingCreatedAt": v.MappingCreatedAt, "mappingUpdatedAt": v.MappingUpdatedAt,

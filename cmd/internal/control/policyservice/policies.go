@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"kinesis-destination/cmd/internal/control/api"
@@ -167,9 +166,7 @@ func (s *Service) validate(a *attempt, request *policyRequest, actions []string,
 	if utf8.RuneCountInString(request.Name) > 200 {
 		report("name", "must be at most 200 characters")
 	}
-	if strings.ContainsFunc(request.Name, unicode.IsControl) {
-		report("name", "must not hold a line break or another control character")
-	}
+	api.OneLine("name", request.Name, report)
 	p := transform.Policy{Name: request.Name, Status: transform.PolicyDraft, MarketingActions: append([]string{}, actions...), Deny: request.Deny}
 	p.Check(actions, func(message string) {
 		field, said, _ := strings.Cut(message, ": ")
